@@ -1,0 +1,1 @@
+"""The public edge for the web client."""

@@ -1,0 +1,1 @@
+"""Talks to Stripe: customers, hosted Checkout, portal, restore, confirm."""

@@ -1,0 +1,1 @@
+"""The door: verifies, normalises and publishes what Stripe says."""

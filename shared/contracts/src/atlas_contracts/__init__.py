@@ -1,0 +1,1 @@
+"""What the Atlas billing services say to each other: events, streams, API models."""

@@ -1,0 +1,1 @@
+"""The local stack, the Stripe sandbox and the atlas command line."""

@@ -1,0 +1,11 @@
+"""Fixtures every test may use."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Async tests run on asyncio: the services do."""
+    return "asyncio"
