@@ -1,0 +1,1 @@
+"""What tests share: real throw-away servers and running stacks."""

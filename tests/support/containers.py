@@ -1,0 +1,64 @@
+"""The same servers as containers, by testcontainers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import nats
+import psycopg
+
+
+@dataclass
+class ContainerPostgres:
+    """A Postgres container; every database asked of it is fresh."""
+
+    admin_dsn: str
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def create_database(self) -> str:
+        """A new empty database; returns its DSN, as a superuser."""
+        name = f"test_{next(self._numbers)}"
+        with psycopg.connect(self.admin_dsn, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return self.admin_dsn.rpartition("/")[0] + f"/{name}"
+
+
+@contextlib.contextmanager
+def container_postgres(image: str = "postgres:17") -> Iterator[ContainerPostgres]:
+    """A Postgres container."""
+    from testcontainers.community.postgres import PostgresContainer
+
+    container = PostgresContainer(image, username="atlas_admin", driver=None)
+    # Throw-away: nothing here has to survive a power cut.
+    container.with_command("postgres -c fsync=off -c synchronous_commit=off -c full_page_writes=off")
+    with container:
+        yield ContainerPostgres(container.get_connection_url())
+
+
+@contextlib.contextmanager
+def container_nats(image: str = "nats:2.15") -> Iterator[str]:
+    """A NATS container with JetStream; gives its URL."""
+    from testcontainers.community.nats import NatsContainer
+
+    with NatsContainer(image).with_command("-js -m 8222") as container:
+        yield container.nats_uri()
+
+
+def delete_streams(url: str) -> None:
+    """Make a broker that several tests share as good as new."""
+
+    async def wipe() -> None:
+        connection = await nats.connect(url)
+        try:
+            broker = connection.jetstream()
+            for stream in await broker.streams_info():
+                assert stream.config.name
+                await broker.delete_stream(stream.config.name)
+        finally:
+            await connection.close()
+
+    asyncio.run(wipe())
