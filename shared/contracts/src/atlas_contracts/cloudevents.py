@@ -1,0 +1,37 @@
+"""The CloudEvents 1.0 envelope around every event on the broker.
+
+Source: CloudEvents specification 1.0.2, JSON event format; ``traceparent`` is its distributed-tracing extension and
+``requestid`` an extension of ours (extension names are lower-case alphanumerics).
+"""
+
+from __future__ import annotations
+
+from typing import Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from atlas_contracts.model import Instant
+
+CONTENT_TYPE = "application/cloudevents+json"
+SCHEMA_VERSION = 1
+"""Raised when the meaning of an existing field changes; new optional fields don't raise it."""
+
+DataT = TypeVar("DataT", bound=BaseModel)
+
+
+class CloudEvent(BaseModel, Generic[DataT]):
+    """One event; ``id`` is also the broker's message id."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    specversion: Literal["1.0"] = "1.0"
+    id: str = Field(min_length=1, max_length=255)
+    source: str
+    type: str
+    subject: str | None = None
+    time: Instant
+    datacontenttype: Literal["application/json"] = "application/json"
+    dataschema: str | None = None
+    traceparent: str | None = None
+    requestid: str | None = None
+    data: DataT

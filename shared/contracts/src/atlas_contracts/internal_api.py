@@ -1,0 +1,93 @@
+"""What the services ask each other over HTTP. Under ``/internal`` the user comes from the token and nowhere else."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from atlas_contracts.entitlements import Source, Status
+from atlas_contracts.model import Instant, WireModel
+from atlas_contracts.public_api import Entitlement, EntitlementSummary, PaymentState
+
+ENTITLEMENTS_SERVICE = "entitlements"
+CHECKOUT_SERVICE = "checkout"
+GATEWAY_SERVICE = "account-gateway"
+INGEST_SERVICE = "webhook-ingest"
+OPERATOR = "operator"
+"""Issuer (and subject) of the command line's tokens."""
+
+
+class EntitlementView(WireModel):
+    """The projection's row of one user; version 0 means that nothing is known about them."""
+
+    user_id: str
+    is_pro: bool
+    status: Status
+    source: Source | None
+    active_from: Instant | None
+    active_until: Instant | None
+    version: int
+    reason: str | None
+    updated_at: Instant | None
+
+    def public(self) -> Entitlement:
+        return Entitlement(
+            is_pro=self.is_pro,
+            status=self.status,
+            source=self.source,
+            restored_at=self.active_from,
+            updated_at=self.updated_at,
+        )
+
+    def summary(self) -> EntitlementSummary:
+        return EntitlementSummary(
+            is_pro=self.is_pro, status=self.status, source=self.source, updated_at=self.updated_at
+        )
+
+
+class EntitlementOverview(WireModel):
+    """``GET /internal/overview``: entitlement, what the newest unfinished payment does, and why not Pro."""
+
+    entitlement: EntitlementView
+    payment: PaymentState | None
+
+
+class AppliedRequest(WireModel):
+    """``POST /internal/applied``: wait until these events are in the ledger and folded."""
+
+    event_ids: list[str] = Field(max_length=1000)
+    timeout_ms: int = Field(default=5_000, ge=0, le=20_000)
+
+
+class AppliedResult(WireModel):
+    applied: bool = Field(description="false when the time was up before all were there")
+
+
+class CheckoutSessionRequest(WireModel):
+    source: str
+
+
+class CheckoutSessionResult(WireModel):
+    url: str
+    checkout_session_id: str
+    reused: bool
+
+
+class BillingProfile(WireModel):
+    can_manage_billing: bool = Field(description="true when a Stripe customer is stored for the user")
+
+
+class AdjustmentRequest(WireModel):
+    """``POST /operator/adjustments`` at webhook-ingest."""
+
+    user_id: str = Field(min_length=1, max_length=255)
+    action: str = Field(pattern="^(grant|revoke)$")
+    reason: str = Field(min_length=1, max_length=500)
+    operator: str | None = Field(default=None, max_length=255)
+    idempotency_key: str = Field(min_length=1, max_length=255)
+
+
+class PullRequest(WireModel):
+    """``POST /operator/pull`` at webhook-ingest; answers NDJSON progress."""
+
+    since_seconds: int | None = Field(default=None, ge=1, le=30 * 86_400)
+    dry_run: bool = False

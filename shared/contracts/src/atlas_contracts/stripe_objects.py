@@ -1,0 +1,112 @@
+"""Reading fields off a Stripe object as decoded from JSON, trusting nothing.
+
+A signature proves who sent an event, not that it makes sense. Whatever is missing, of the wrong type or out of
+bounds raises :class:`Unmappable`; the caller parks the event.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+StripeObject = Mapping[str, Any]
+
+MAX_TEXT = 255
+MAX_AMOUNT = 10**12
+"""Minor units; Stripe's own ceiling for a charge is eight digits (twelve in a few currencies)."""
+MAX_TIMESTAMP = 4_102_444_800
+"""2100-01-01, seconds since 1970."""
+_CURRENCY = re.compile(r"^[a-z]{3}$")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+class Unmappable(Exception):  # noqa: N818 - it names a state of the event; nothing went wrong here
+    """The object makes no sense for its type. ``reason`` is a stable word, ``detail`` one sentence without payload."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+def malformed(field: str, expected: str) -> Unmappable:
+    return Unmappable("malformed_object", f"{field} must be {expected}.")
+
+
+def text(obj: StripeObject, field: str) -> str:
+    value = optional_text(obj, field)
+    if value is None:
+        raise malformed(field, "a non-empty string")
+    return value
+
+
+def optional_text(obj: StripeObject, field: str) -> str | None:
+    """The trimmed string; None when absent, null or blank. Raises Unmappable for anything Postgres could not hold."""
+    value = obj.get(field)
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value) > MAX_TEXT or _UNPRINTABLE.search(value):
+        raise malformed(field, f"a printable string of at most {MAX_TEXT} characters")
+    return value.strip() or None
+
+
+def reference(obj: StripeObject, field: str) -> str | None:
+    """The id of another object, whether it is expanded or not."""
+    value = obj.get(field)
+    if isinstance(value, Mapping):
+        return text(value, "id")
+    return optional_text(obj, field)
+
+
+def expanded(obj: StripeObject, field: str) -> StripeObject | None:
+    """The other object itself, when it is expanded."""
+    value = obj.get(field)
+    return value if isinstance(value, Mapping) else None
+
+
+def amount(obj: StripeObject, field: str) -> int:
+    value = optional_amount(obj, field)
+    if value is None:
+        raise malformed(field, "an amount in minor units")
+    return value
+
+
+def optional_amount(obj: StripeObject, field: str) -> int | None:
+    value = obj.get(field)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_AMOUNT:
+        raise malformed(field, "an amount in minor units, zero or more")
+    return value
+
+
+def currency(obj: StripeObject) -> str | None:
+    value = optional_text(obj, "currency")
+    if value is not None and not _CURRENCY.match(value):
+        raise malformed("currency", "a three-letter code in lower case")
+    return value
+
+
+def flag(obj: StripeObject, field: str) -> bool:
+    value = obj.get(field)
+    if not isinstance(value, bool):
+        raise malformed(field, "true or false")
+    return value
+
+
+def moment(obj: StripeObject, field: str) -> datetime:
+    value = obj.get(field)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < MAX_TIMESTAMP:
+        raise malformed(field, "a time in seconds since 1970")
+    return datetime.fromtimestamp(value, UTC)
+
+
+def metadata(obj: StripeObject, key: str) -> str | None:
+    values = obj.get("metadata")
+    if values is None:
+        return None
+    if not isinstance(values, Mapping):
+        raise malformed("metadata", "an object")
+    return optional_text(values, key)

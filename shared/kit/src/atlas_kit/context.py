@@ -1,0 +1,56 @@
+"""What follows a request or a message everywhere: its request id and its W3C trace context."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+TRACEPARENT_PATTERN = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+_request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+_traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
+
+
+def current_request_id() -> str:
+    """The id of the request or message being worked on; a new one outside of any."""
+    return _request_id.get() or new_request_id()
+
+
+def current_traceparent() -> str:
+    return _traceparent.get() or new_traceparent()
+
+
+def new_request_id() -> str:
+    return f"req_{secrets.token_hex(12)}"
+
+
+def new_traceparent(parent: str | None = None) -> str:
+    """A W3C traceparent with a span id of ours, in the parent's trace when the parent is well-formed."""
+    trace_id = parent[3:35] if parent and TRACEPARENT_PATTERN.fullmatch(parent) else secrets.token_hex(16)
+    return f"00-{trace_id}-{secrets.token_hex(8)}-01"
+
+
+def accept_request_id(*candidates: str | None) -> str:
+    """The first acceptable id that the caller sent, else a new one."""
+    return next((c for c in candidates if c and REQUEST_ID_PATTERN.fullmatch(c)), None) or new_request_id()
+
+
+def enter(request_id: str, traceparent: str | None = None) -> None:
+    """Bind the ids to the running task (used at the edges that own their task)."""
+    _request_id.set(request_id)
+    _traceparent.set(new_traceparent(traceparent))
+
+
+@contextmanager
+def bound(request_id: str, traceparent: str | None = None) -> Iterator[None]:
+    """Bind the ids for a block."""
+    tokens = _request_id.set(request_id), _traceparent.set(new_traceparent(traceparent))
+    try:
+        yield
+    finally:
+        _request_id.reset(tokens[0])
+        _traceparent.reset(tokens[1])

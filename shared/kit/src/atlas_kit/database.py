@@ -1,0 +1,107 @@
+"""The service's own Postgres: a pool, a unit of work, migrations at start, honest errors.
+
+``async with database.transaction() as connection`` is the one unit of work; it commits at its end and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+from pydantic import SecretStr
+
+from atlas_kit import migrations
+from atlas_kit.errors import Unavailable
+from atlas_kit.logs import get_logger
+
+log = get_logger()
+
+ACQUIRE_SECONDS = 5.0
+RETRY_SECONDS = 1.0
+SESSION_OPTIONS = (
+    "-c statement_timeout=15s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s -c timezone=UTC"
+)
+Connection = AsyncConnection[TupleRow]
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database doesn't answer, or no connection was free in time; nothing was changed."""
+
+
+class Database:
+    """A pool of connections to one database. ``start()`` returns at once; ``check()`` tells whether it is up."""
+
+    def __init__(
+        self, url: SecretStr, package: str, *, migration_url: SecretStr | None = None, pool_size: int = 10
+    ) -> None:
+        self._package = package
+        self._migration_url = (migration_url or url).get_secret_value()
+        self.dsn = url.get_secret_value()
+        self._pool = AsyncConnectionPool[Connection](
+            self.dsn,
+            min_size=1,
+            max_size=pool_size,
+            open=False,
+            timeout=ACQUIRE_SECONDS,
+            kwargs={"options": SESSION_OPTIONS, "application_name": f"atlas-{package}"},
+            check=None,
+            reconnect_failed=lambda _pool: None,
+        )
+        self._starting: asyncio.Task[None] | None = None
+        self.migrated = asyncio.Event()
+        """Set once the schema is the one this code expects."""
+
+    async def start(self) -> None:
+        await self._pool.open(wait=False)
+        self._starting = asyncio.create_task(self._migrate_until_done(), name="database-migrate")
+
+    async def close(self) -> None:
+        if self._starting:
+            self._starting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._starting
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """One unit of work: commits when the block ends, rolls back when it raises.
+
+        Raises DatabaseUnavailable where the server went away or was never there.
+        """
+        try:
+            async with self._pool.connection() as connection:
+                yield connection
+        except (psycopg.OperationalError, PoolTimeout, PoolClosed) as error:
+            raise DatabaseUnavailable from error
+
+    async def check(self) -> None:
+        """Readiness: migrated, and a query is answered."""
+        if not self.migrated.is_set():
+            raise DatabaseUnavailable
+        async with self.transaction() as connection:
+            await connection.execute("SELECT 1")
+
+    async def _migrate_until_done(self) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(migrations.upgrade, self._migration_url, self._package)
+            except psycopg.OperationalError as error:
+                log.warning("database.not_available", error=type(error).__name__)
+            except Exception:
+                log.exception("database.migration_failed")
+            else:
+                self.migrated.set()
+                return
+            await asyncio.sleep(RETRY_SECONDS)
+
+
+async def fetch_one(connection: Connection, query: str, *parameters: Any) -> TupleRow | None:
+    cursor = await connection.execute(query.encode(), parameters)
+    return await cursor.fetchone()

@@ -1,0 +1,49 @@
+"""Liveness and readiness. Live: the process answers. Ready: what it depends on really answers, now."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+CHECK_SECONDS = 2.0
+"""A check that takes longer counts as failed."""
+
+Check = Callable[[], Awaitable[None]]
+"""Raises when the dependency doesn't answer."""
+
+
+async def failing_checks(checks: Mapping[str, Check]) -> list[str]:
+    """Names of the checks that fail, all run at once."""
+
+    async def fails(name: str, check: Check) -> str | None:
+        try:
+            await asyncio.wait_for(check(), CHECK_SECONDS)
+        except Exception:  # noqa: BLE001 - whatever goes wrong, the dependency isn't ready
+            return name
+        return None
+
+    results = await asyncio.gather(*(fails(name, check) for name, check in checks.items()))
+    return [name for name in results if name]
+
+
+def health_routes(checks: Callable[[], Mapping[str, Check]]) -> list[Route]:
+    """``/healthz``, ``/readyz`` and ``/metrics``; ``checks`` is asked on every readiness request."""
+
+    async def live(_request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def ready(_request: Request) -> Response:
+        failing = await failing_checks(checks())
+        return JSONResponse(
+            {"status": "unavailable" if failing else "ok", "failing": failing}, status_code=503 if failing else 200
+        )
+
+    async def metrics(_request: Request) -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return [Route("/healthz", live), Route("/readyz", ready), Route("/metrics", metrics)]

@@ -1,0 +1,119 @@
+"""How a service's HTTP application is put together and served."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from atlas_contracts.public_api import Recovery
+from atlas_kit import logs
+from atlas_kit.answers import error_response
+from atlas_kit.errors import AtlasError, InvalidRequest, NotFound
+from atlas_kit.health import Check, health_routes
+from atlas_kit.http_middleware import MAX_BODY_BYTES, EdgeMiddleware
+from atlas_kit.settings import ServiceSettings
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Any]]
+
+GRACE_SECONDS = 10
+"""How long requests in flight may take to finish after SIGTERM."""
+KEEP_ALIVE_SECONDS = 75
+SLOW_CLIENT_BACKLOG = 2048
+
+
+def create_app(
+    name: str,
+    lifespan: Lifespan,
+    checks: Callable[[], Mapping[str, Check]],
+    *,
+    openapi_url: str | None = None,
+    **fastapi_options: Any,
+) -> FastAPI:
+    """A FastAPI application with health routes and the envelope around every error.
+
+    ``checks`` gives the readiness checks by name; it is asked on every ``/readyz``.
+    """
+    app = FastAPI(
+        title=name, lifespan=lifespan, openapi_url=openapi_url, docs_url=None, redoc_url=None, **fastapi_options
+    )
+    app.router.routes.extend(health_routes(checks))
+    app.add_exception_handler(AtlasError, _on_atlas_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    return app
+
+
+def with_edge(
+    app: ASGIApp,
+    *,
+    hsts: bool = False,
+    max_body_bytes: int = MAX_BODY_BYTES,
+    body_limits: Iterable[tuple[str, int]] = (),
+) -> ASGIApp:
+    """``app`` behind the edge middleware (outermost, so that even its own errors wear the envelope)."""
+    return EdgeMiddleware(app, hsts=hsts, max_body_bytes=max_body_bytes, body_limits=body_limits)
+
+
+async def _on_atlas_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, AtlasError)
+    return error_response(error)
+
+
+async def _on_http_exception(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return error_response(from_http_exception(error))
+
+
+async def _on_validation_error(_request: Request, _error: Exception) -> Response:
+    return error_response(InvalidRequest())
+
+
+def from_http_exception(error: HTTPException) -> AtlasError:
+    """Starlette's own 404, 405 and the like in our words."""
+    match error.status_code:
+        case 404:
+            return NotFound()
+        case 405:
+            return InvalidRequest("Method not allowed.", recovery=Recovery.NONE, status=405, headers=error.headers)
+        case status if status < 500:  # noqa: PLR2004 - HTTP's own number
+            return InvalidRequest(status=status)
+        case _:
+            return AtlasError()
+
+
+def parse_arguments(package: str, default_port: int, settings: ServiceSettings) -> tuple[str, int]:
+    """Host and port from the command line, else from the settings, else the service's default port."""
+    parser = argparse.ArgumentParser(prog=f"python -m {package}")
+    parser.add_argument("--host", default=settings.host)
+    parser.add_argument("--port", type=int, default=settings.port or default_port)
+    arguments = parser.parse_args()
+    return arguments.host, arguments.port
+
+
+def serve(app: ASGIApp, *, service: str, host: str, port: int, log_level: str) -> None:
+    """Serve until SIGTERM or SIGINT, then finish what is in flight."""
+    logs.configure(service, log_level)
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        backlog=SLOW_CLIENT_BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+    uvicorn.Server(config).run()

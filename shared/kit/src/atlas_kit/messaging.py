@@ -1,0 +1,180 @@
+"""The connection to the broker: one per process, never given up, honest when it is away.
+
+Acknowledged means durable: streams are file storage on servers with ``sync_interval: always`` (R1) or R3.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import nats
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
+from pydantic import SecretStr
+
+from atlas_contracts.cloudevents import CONTENT_TYPE
+from atlas_contracts.streams import StreamSpec
+from atlas_kit import context
+from atlas_kit.errors import Unavailable
+from atlas_kit.logs import get_logger
+from atlas_kit.metrics import EVENTS_PUBLISHED
+
+log = get_logger()
+
+PING_SECONDS = 10
+CONNECT_SECONDS = 2
+RETRY_SECONDS = 1.0
+PUBLISH_SECONDS = 5.0
+"""How long to wait for the broker's word that an event is stored (Stripe gives a webhook 10 s and more)."""
+
+
+class BrokerUnavailable(Unavailable):
+    """The broker did not confirm in time. The event may or may not be stored: publish it again with the same id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The broker's word that an event is durable."""
+
+    sequence: int
+    duplicate: bool
+
+
+class Broker:
+    """One NATS connection with JetStream. ``start()`` returns at once; ``check()`` tells whether it is up."""
+
+    def __init__(
+        self,
+        url: SecretStr,
+        name: str,
+        *,
+        inbox_prefix: str = "_INBOX",
+        streams: Sequence[StreamSpec] = (),
+        replicas: int = 1,
+    ) -> None:
+        self._url, self._name, self._inbox_prefix = url, name, inbox_prefix
+        self._streams, self._replicas = streams, replicas
+        self._client: Client | None = None
+        self._starting: asyncio.Task[None] | None = None
+        self.connected = asyncio.Event()
+        """Set once the first connection is up and the streams exist."""
+
+    async def start(self) -> None:
+        self._starting = asyncio.create_task(self._connect_until_up(), name="broker-connect")
+
+    async def close(self) -> None:
+        """Finish what is in flight, then leave."""
+        if self._starting:
+            self._starting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._starting
+        if self._client and self._client.is_connected:
+            with contextlib.suppress(nats.errors.Error, TimeoutError):
+                await self._client.drain()
+        elif self._client:
+            await self._client.close()
+
+    @property
+    def client(self) -> Client:
+        """The live client. Raises BrokerUnavailable while there is no connection."""
+        if self._client is None or not self._client.is_connected:
+            raise BrokerUnavailable
+        return self._client
+
+    @property
+    def jetstream(self) -> JetStreamContext:
+        return self.client.jetstream()
+
+    async def publish(
+        self, subject: str, payload: bytes, message_id: str, *, stream: StreamSpec, seconds: float = PUBLISH_SECONDS
+    ) -> Stored:
+        """Store an event durably. Raises BrokerUnavailable when the broker doesn't say so in time."""
+        headers = {
+            "Nats-Msg-Id": message_id,
+            "Content-Type": CONTENT_TYPE,
+            "traceparent": context.current_traceparent(),
+            "x-request-id": context.current_request_id(),
+        }
+        try:
+            ack = await self.jetstream.publish(subject, payload, timeout=seconds, stream=stream.name, headers=headers)
+        except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
+            raise BrokerUnavailable from error
+        duplicate = bool(ack.duplicate)
+        EVENTS_PUBLISHED.labels(subject, str(duplicate).lower()).inc()
+        return Stored(ack.seq, duplicate)
+
+    async def check(self) -> None:
+        """Readiness: connected, and every stream of ours answers."""
+        if not self.connected.is_set():
+            raise BrokerUnavailable
+        for stream in self._streams:
+            await self.jetstream.stream_info(stream.name)
+
+    async def _connect_until_up(self) -> None:
+        while True:
+            try:
+                if self._client is None:
+                    self._client = await self._connect()
+                for stream in self._streams:
+                    await declare_stream(self._client.jetstream(), stream, self._replicas)
+            except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
+                log.warning("broker.not_available", error=type(error).__name__)
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                self.connected.set()
+                return
+
+    async def _connect(self) -> Client:
+        async def on_error(error: Exception) -> None:
+            log.warning("broker.error", error=type(error).__name__, detail=str(error)[:200])
+
+        async def on_disconnect() -> None:
+            log.warning("broker.disconnected")
+
+        async def on_reconnect() -> None:
+            log.info("broker.reconnected")
+
+        return await nats.connect(
+            self._url.get_secret_value(),
+            name=self._name,
+            inbox_prefix=self._inbox_prefix.encode(),
+            connect_timeout=CONNECT_SECONDS,
+            allow_reconnect=True,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.5,
+            ping_interval=PING_SECONDS,
+            error_cb=on_error,
+            disconnected_cb=on_disconnect,
+            reconnected_cb=on_reconnect,
+        )
+
+
+def stream_config(stream: StreamSpec, replicas: int) -> StreamConfig:
+    """The shape a stream must have (doctor compares against it)."""
+    return StreamConfig(
+        name=stream.name,
+        subjects=list(stream.subjects),
+        retention=RetentionPolicy.LIMITS,
+        storage=StorageType.FILE,
+        discard=DiscardPolicy.OLD,
+        num_replicas=replicas,
+        duplicate_window=float(stream.dedupe_window_seconds),
+        deny_delete=True,
+        deny_purge=True,
+        allow_direct=True,
+    )
+
+
+async def declare_stream(jetstream: JetStreamContext, stream: StreamSpec, replicas: int) -> None:
+    """Create the stream where it is missing; an existing one is never changed from here."""
+    try:
+        await jetstream.stream_info(stream.name)
+    except nats.js.errors.NotFoundError:
+        await jetstream.add_stream(stream_config(stream, replicas))
+        log.info("broker.stream_created", stream=stream.name)

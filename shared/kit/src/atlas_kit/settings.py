@@ -1,0 +1,164 @@
+"""Settings: read once from the environment, validated at start, secret values never shown.
+
+A service with a bad or missing value refuses to start and names every such variable, never its value.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+EXIT_CONFIGURATION = 2
+"""Exit code of a service that refuses to start."""
+
+
+def _trimmed(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
+
+
+def _secret(check: Callable[[str], str]) -> AfterValidator:
+    return AfterValidator(lambda value: SecretStr(check(value.get_secret_value().strip())))
+
+
+def _matching(pattern: str, message: str) -> Callable[[str], str]:
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise ValueError(message)
+        return value
+
+    return check
+
+
+def _url(schemes: tuple[str, ...]) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        try:
+            parts = urlsplit(value)
+            valid = parts.scheme in schemes and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        except ValueError:
+            valid = False
+        if not valid:
+            raise ValueError(f"must be a URL that starts with {' or '.join(s + '://' for s in schemes)}")
+        return value
+
+    return check
+
+
+def _origin(value: str) -> str:
+    parts = urlsplit(_url(("http", "https"))(value))
+    if parts.path not in ("", "/") or parts.query or parts.fragment or parts.username:
+        raise ValueError("must be an origin such as https://atlas.example, without a path")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _postgres(value: str) -> str:
+    return _url(("postgresql", "postgres"))(value.replace("postgresql+psycopg://", "postgresql://", 1))
+
+
+def _long_enough(value: str) -> str:
+    if len(value) < MIN_SECRET_LENGTH:
+        raise ValueError(f"must have at least {MIN_SECRET_LENGTH} characters")
+    return value
+
+
+MIN_SECRET_LENGTH = 32
+StripeSecretKey = Annotated[
+    SecretStr,
+    _secret(_matching(r"(sk|rk)_(test|live)_\S+", "must start with sk_test_, sk_live_, rk_test_ or rk_live_")),
+]
+InternalSecret = Annotated[SecretStr, _secret(_long_enough)]
+PostgresUrl = Annotated[SecretStr, _secret(_postgres)]
+NatsUrl = Annotated[SecretStr, _secret(_url(("nats", "tls")))]
+HttpUrl = Annotated[str, AfterValidator(_url(("http", "https"))), AfterValidator(lambda value: value.rstrip("/"))]
+HttpOrigin = Annotated[str, AfterValidator(_origin)]
+StripePriceId = Annotated[str, AfterValidator(_matching(r"price_\w+", "must start with price_"))]
+
+
+def is_live_key(key: SecretStr) -> bool:
+    """Whether a Stripe key moves real money."""
+    return "_live_" in key.get_secret_value()[:8]
+
+
+def _check_secrets(value: str, prefix: str) -> tuple[SecretStr, ...]:
+    parts = [part.strip() for part in value.split(",") if part.strip()]
+    if not parts or any(not part.startswith(prefix) or len(part) == len(prefix) for part in parts):
+        raise ValueError(f"must be one or more values{f' that start with {prefix}' if prefix else ''}, comma-separated")
+    return tuple(SecretStr(part) for part in parts)
+
+
+def secret_list(value: SecretStr, prefix: str = "") -> tuple[SecretStr, ...]:
+    """A comma-separated list of secrets (rotation: newest first). Raises ValueError without the value."""
+    return _check_secrets(value.get_secret_value(), prefix)
+
+
+class ServiceSettings(BaseSettings):
+    """What every service needs. Subclass it; a field ``stripe_secret_key`` reads ``STRIPE_SECRET_KEY``."""
+
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True, case_sensitive=False, extra="ignore", hide_input_in_errors=True, frozen=True
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic-settings' signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Nothing but what :func:`load` gives: one reading of the environment, and tests need no global state."""
+        return (init_settings,)
+
+    host: Annotated[str, BeforeValidator(_trimmed)] = "127.0.0.1"
+    port: int = Field(default=0, ge=0, le=65_535)
+    log_level: Annotated[
+        str, AfterValidator(_matching("DEBUG|INFO|WARNING|ERROR", "must be DEBUG, INFO, WARNING or ERROR"))
+    ] = "INFO"
+    internal_auth_secret: InternalSecret
+    nats_url: NatsUrl
+    nats_inbox_prefix: str = "_INBOX"
+    nats_stream_replicas: int = Field(default=1, ge=1, le=5)
+
+
+SettingsT = TypeVar("SettingsT", bound=BaseSettings)
+
+
+class ConfigurationError(Exception):
+    """One line per bad variable: ``VARIABLE: what is wrong``."""
+
+
+def load(settings: type[SettingsT], environ: dict[str, str]) -> SettingsT:
+    """Settings out of ``environ``: trimmed, empty means missing. Raises ConfigurationError naming every bad variable."""
+    values = {name.lower(): value.strip() for name, value in environ.items() if value.strip()}
+    known: dict[str, Any] = {name: values[name] for name in settings.model_fields if name in values}
+    try:
+        return settings(**known)
+    except ValidationError as error:
+        raise ConfigurationError("\n".join(_explain(error))) from None
+
+
+def load_or_exit(settings: type[SettingsT], environ: dict[str, str]) -> SettingsT:
+    """Like :func:`load`, for a process's start: says what is wrong on stderr and exits with 2."""
+    try:
+        return load(settings, environ)
+    except ConfigurationError as error:
+        for line in str(error).splitlines():
+            print(f"configuration: {line}", file=sys.stderr)
+        sys.exit(EXIT_CONFIGURATION)
+
+
+def _explain(error: ValidationError) -> list[str]:
+    lines = []
+    for item in error.errors(include_input=False, include_url=False, include_context=False):
+        name = str(item["loc"][0]).upper() if item["loc"] else ""
+        message = "is required" if item["type"] == "missing" else item["msg"].removeprefix("Value error, ")
+        lines.append(f"{name}: {message}" if name else message)
+    return lines
