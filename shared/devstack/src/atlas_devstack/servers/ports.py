@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import socket
 
 import psutil
 
 LOOPBACK = "127.0.0.1"
+# Operating systems give clients ports from 32768 (Linux) or 49152 (macOS) upwards.
+NEVER_EPHEMERAL = range(20_000, 32_000)
 
 
 def free_port() -> int:
-    """A port that nothing listens on right now."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+    """A port that nothing listens on right now, and that no outgoing connection will take while a server restarts."""
+    while not is_free(port := random.choice(NEVER_EPHEMERAL)):  # noqa: S311 - spreads, protects nothing
+        pass
+    return port
 
 
 def is_free(port: int) -> bool:
@@ -40,6 +43,7 @@ def listener(port: int) -> str | None:
     """The program that listens on a port, as "name (pid 123)", where the operating system lets us see it."""
     with contextlib.suppress(psutil.Error, OSError):
         for connection in psutil.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+            here = connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port
+            if here and connection.pid:
                 return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
     return None

@@ -1,0 +1,1 @@
+"""The `atlas` command line; each command is a small module of its own."""

@@ -1,0 +1,42 @@
+"""The commands, put together."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from atlas_devstack.servers.errors import ServerError
+from atlas_devstack.stack.configuration import ConfigurationError
+
+from . import down, logs, status, test, up
+from .console import errors
+
+app = typer.Typer(
+    name="atlas",
+    help="Project Atlas, billing: the whole system on this machine, and the tools to look after it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+STACK, LOOK_AFTER = "The local stack", "Looking after the money"
+app.command("up", rich_help_panel=STACK)(up.up)
+app.command("down", rich_help_panel=STACK)(down.down)
+app.command("status", rich_help_panel=STACK)(status.status)
+app.command("logs", rich_help_panel=STACK)(logs.logs)
+app.command("test", rich_help_panel=STACK, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
+    test.test
+)
+
+
+def main() -> None:
+    """Run a command; what a person can mend is said in a sentence, not in a traceback."""
+    try:
+        app(prog_name="./atlas")
+    except (ServerError, ConfigurationError) as error:
+        errors.print(f"[bold red]✗[/] {error}", highlight=False)
+        sys.exit(1)
+    except BrokenPipeError:  # `./atlas logs … | head`
+        sys.stderr.close()
+        sys.exit(0)

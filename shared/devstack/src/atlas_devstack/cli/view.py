@@ -1,0 +1,71 @@
+"""The stack as a table, and what to click first."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from atlas_devstack.servers.ports import LOOPBACK
+from atlas_devstack.stack import state
+from atlas_devstack.stack.plan import OFFSETS, SANDBOX
+from atlas_devstack.stack.state import State
+
+STYLES = {state.OK: "green", state.STARTING: "yellow", state.DOWN: "red"}
+ROLES = {
+    "nats": "broker (JetStream)",
+    "postgres": "database",
+    "sandbox": "stands in for Stripe",
+    "account-gateway": "pages and public API",
+    "webhook-ingest": "Stripe's webhooks come in",
+    "checkout": "talks to Stripe",
+    "entitlements": "ledger and verdicts",
+}
+
+
+def table(current: State) -> Table:
+    """Each part with its health."""
+    grid = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    grid.add_column("", no_wrap=True)
+    grid.add_column("", no_wrap=True)
+    grid.add_column("port", justify="right")
+    grid.add_column("pid", justify="right")
+    grid.add_column("restarts", justify="right")
+    grid.add_column("", ratio=1, no_wrap=True, overflow="ellipsis")
+    for name, part in current.parts.items():
+        style = STYLES.get(part.health, "")
+        grid.add_row(
+            Text(name, style="bold"),
+            Text(f"● {part.health}", style=style),
+            str(current.port_base + OFFSETS[name]) if name in OFFSETS else "",
+            str(part.pid or ""),
+            str(part.restarts or ""),
+            Text(part.note or ROLES[name], style="dim" if part.health == state.OK else style),
+        )
+    return grid
+
+
+def starting(current: State) -> RenderableType:
+    """While it starts: a spinner above the table."""
+    seconds = max(0.0, time.time() - current.began) if current.began else 0.0
+    return Group(Spinner("dots", Text(f"Starting … {seconds:.1f} s")), table(current))
+
+
+def welcome(public_url: str, sandbox: bool, dev_sign_in: bool, port_base: int) -> Panel:
+    """The addresses, and a first walk."""
+    lines = [f"[bold]Product[/]        {public_url}/pro", f"[bold]Account[/]        {public_url}/account"]
+    if sandbox:
+        lines.append(f"[bold]Stripe sandbox[/] http://{LOOPBACK}:{port_base + OFFSETS[SANDBOX]}/")
+    if dev_sign_in:
+        lines += [
+            "",
+            f"First: open [bold]{public_url}/dev/sign-in[/], sign in as anybody, then [bold]Upgrade to Pro[/].",
+        ]
+    if sandbox:
+        lines.append("Pay with card 4242 4242 4242 4242, any future date, any CVC, and watch Pro switch on.")
+    lines += ["", "[dim]./atlas status · ./atlas logs SERVICE · ./atlas explain USER · ./atlas down[/]"]
+    return Panel("\n".join(lines), title="Atlas billing is up", title_align="left", border_style="green")

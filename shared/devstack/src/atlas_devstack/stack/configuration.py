@@ -1,0 +1,112 @@
+"""What the user gave to `./atlas up`, and what each service gets of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+# Variables a user may set for each service. What the stack itself decides (addresses, databases, broker) is not among
+# them: a DATABASE_URL that happens to be in the shell must never be migrated by a local stack.
+SHARED = ("INTERNAL_AUTH_SECRET", "LOG_LEVEL", "BILLING_CURRENCY")
+OWN: Mapping[str, tuple[str, ...]] = {
+    "account-gateway": (
+        "NEXTAUTH_SECRET",
+        "NEXTAUTH_URL",
+        "NEXTAUTH_SESSION_STRATEGY",
+        "ATLAS_DATABASE_URL",
+        "ATLAS_DEV_SIGN_IN",
+    ),
+    "webhook-ingest": ("STRIPE_SECRET_KEY", "STRIPE_API_BASE", "STRIPE_WEBHOOK_SECRET", "STRIPE_LIVEMODE"),
+    "checkout": (
+        "STRIPE_SECRET_KEY",
+        "STRIPE_API_BASE",
+        "STRIPE_PRICE_PRO_LIFETIME",
+        "STRIPE_BILLING_PORTAL_CONFIGURATION_ID",
+        "NEXTAUTH_URL",
+        "DATABASE_POOL_SIZE",
+    ),
+    "entitlements": (
+        "BILLING_GRANT_FREE_CHECKOUTS",
+        "BILLING_SUSPEND_ON_DISPUTE",
+        "BILLING_REQUIRE_KNOWN_SESSION",
+        "DATABASE_POOL_SIZE",
+    ),
+}
+# Families whose members are many: settings of one service begin with these.
+PREFIXES: Mapping[str, tuple[str, ...]] = {
+    "account-gateway": ("RATE_LIMIT_", "GATEWAY_"),
+    "webhook-ingest": ("BILLING_WEBHOOK_", "BILLING_PULL_", "INGEST_"),
+    "checkout": ("CHECKOUT_", "BILLING_SWEEP_"),
+    "entitlements": ("ENTITLEMENTS_",),
+}
+# What any process needs of the machine; nothing else of the user's shell reaches a service.
+MACHINE = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "VIRTUAL_ENV")
+MACHINE_PREFIXES = ("OTEL_", "PYTHON", "COVERAGE_", "ATLAS_FAILPOINT")
+STACK_OWNED = frozenset({"ENTITLEMENTS_URL", "CHECKOUT_URL", "DATABASE_URL", "NATS_URL"})
+
+STRIPE_KEY = re.compile(r"(sk|rk)_(test|live)_\S+")
+
+
+class ConfigurationError(Exception):
+    """A variable is missing or wrong; the message names it, never its value, and says what to do."""
+
+
+@dataclass(frozen=True)
+class Stripe:
+    """Which Stripe the services talk to."""
+
+    sandbox: bool
+    secret_key: str
+    webhook_secret: str
+    price_id: str
+
+
+def read(environ: Mapping[str, str], dotenv: Path) -> dict[str, str]:
+    """The environment over the `.env` file; trimmed, empty means missing."""
+    merged = {**dotenv_values(dotenv, interpolate=False), **environ}
+    return {name: value.strip() for name, value in merged.items() if value and value.strip()}
+
+
+def stripe(given: Mapping[str, str], own_key: str, own_webhook_secret: str) -> Stripe:
+    """The sandbox, unless STRIPE_SECRET_KEY is a real key."""
+    key = given.get("STRIPE_SECRET_KEY", own_key)
+    if key.startswith("sk_test_sandbox"):
+        price = given.get("STRIPE_PRICE_PRO_LIFETIME", "price_atlas_pro_lifetime")
+        secret = given.get("STRIPE_WEBHOOK_SECRET", own_webhook_secret)
+        return Stripe(sandbox=True, secret_key=key, webhook_secret=secret, price_id=price)
+    if not STRIPE_KEY.fullmatch(key):
+        raise ConfigurationError(
+            "STRIPE_SECRET_KEY: is no Stripe secret key (sk_test_…, rk_test_…). Unset it to use the built-in sandbox."
+        )
+    missing = [name for name in ("STRIPE_WEBHOOK_SECRET", "STRIPE_PRICE_PRO_LIFETIME") if name not in given]
+    if missing:
+        raise ConfigurationError(
+            f"{', '.join(missing)}: needed beside a real STRIPE_SECRET_KEY. Set them too, or unset STRIPE_SECRET_KEY "
+            "to use the built-in sandbox."
+        )
+    secret, price = given["STRIPE_WEBHOOK_SECRET"], given["STRIPE_PRICE_PRO_LIFETIME"]
+    return Stripe(sandbox=False, secret_key=key, webhook_secret=secret, price_id=price)
+
+
+def of_machine(given: Mapping[str, str]) -> dict[str, str]:
+    """What every process of the stack gets."""
+    return {name: value for name, value in given.items() if name in MACHINE or name.startswith(MACHINE_PREFIXES)}
+
+
+def of_user(service: str, given: Mapping[str, str]) -> dict[str, str]:
+    """What the user set for this service."""
+    names, prefixes = {*SHARED, *OWN[service]}, PREFIXES[service]
+    return {
+        name: value
+        for name, value in given.items()
+        if (name in names or name.startswith(prefixes)) and name not in STACK_OWNED
+    }
+
+
+def first(secrets: str) -> str:
+    """The newest of a comma-separated list: the one that signs."""
+    return next((part.strip() for part in secrets.split(",") if part.strip()), "")

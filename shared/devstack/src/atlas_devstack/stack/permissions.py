@@ -1,0 +1,135 @@
+"""Who may say and hear what on the broker: a user per service, each with the least it needs (SECURITY.md)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from atlas_contracts.streams import BILLING, ENTITLEMENTS, INGEST_BUCKET, PARKED, PROJECTOR_DURABLE
+
+KV = f"KV_{INGEST_BUCKET}"
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Subjects a user may publish to and subscribe to; `refuse` takes some of the former away again."""
+
+    publish: tuple[str, ...] = ()
+    subscribe: tuple[str, ...] = ()
+    refuse: tuple[str, ...] = ()
+
+
+def inbox(user: str) -> str:
+    """Each user's own reply subjects, so that nobody overhears another's answers."""
+    return f"_INBOX_{user}"
+
+
+def _declare(*streams: str) -> tuple[str, ...]:
+    # A service may create a stream that is missing. It can't change, empty or delete one.
+    verbs = ("INFO", "CREATE")
+    return ("$JS.API.INFO", *(f"$JS.API.STREAM.{verb}.{stream}" for stream in streams for verb in verbs))
+
+
+def _read(stream: str) -> tuple[str, ...]:
+    return (
+        f"$JS.API.STREAM.INFO.{stream}",
+        f"$JS.API.STREAM.MSG.GET.{stream}",
+        f"$JS.API.DIRECT.GET.{stream}",
+        f"$JS.API.DIRECT.GET.{stream}.>",
+        *_consume(stream, "*"),
+        f"$JS.API.CONSUMER.CREATE.{stream}",
+        f"$JS.API.CONSUMER.NAMES.{stream}",
+        f"$JS.API.CONSUMER.LIST.{stream}",
+        f"$JS.API.CONSUMER.DELETE.{stream}.*",
+        f"$JS.FC.{stream}.>",
+    )
+
+
+def _consume(stream: str, consumer: str) -> tuple[str, ...]:
+    return (
+        f"$JS.API.CONSUMER.CREATE.{stream}.{consumer}",
+        f"$JS.API.CONSUMER.CREATE.{stream}.{consumer}.>",
+        f"$JS.API.CONSUMER.DURABLE.CREATE.{stream}.{consumer}",
+        f"$JS.API.CONSUMER.INFO.{stream}.{consumer}",
+        f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}",
+        f"$JS.ACK.{stream}.{consumer}.>",
+    )
+
+
+def _others_durable(stream: str, consumer: str) -> tuple[str, ...]:
+    return (*_consume(stream, consumer), f"$JS.API.CONSUMER.DELETE.{stream}.{consumer}")
+
+
+EVENTS = (BILLING.name, ENTITLEMENTS.name, PARKED.name)
+
+GRANTS: Mapping[str, Grant] = {
+    # Publishes facts; reads back only what was parked, and its own pull's cursor.
+    "ingest": Grant(
+        publish=(
+            *BILLING.subjects,
+            *PARKED.subjects,
+            f"$KV.{INGEST_BUCKET}.>",
+            *_declare(*EVENTS, KV),
+            *_read(PARKED.name),
+            *_read(KV),
+        ),
+    ),
+    # Publishes facts (purchases begun, restores); reads nothing.
+    "checkout": Grant(publish=(*BILLING.subjects, *_declare(*EVENTS))),
+    # Reads facts through its one durable, publishes verdicts; cannot forge a fact.
+    "entitlements": Grant(
+        publish=(
+            *ENTITLEMENTS.subjects,
+            *PARKED.subjects,
+            *_declare(*EVENTS),
+            *_consume(BILLING.name, PROJECTOR_DURABLE),
+        ),
+    ),
+    # Hears about changes; the live stream is a hint, the verdict is asked for over HTTP.
+    "gateway": Grant(subscribe=ENTITLEMENTS.subjects),
+    # Another Atlas service: reads both streams with durables of its own, publishes nothing.
+    "observer": Grant(
+        publish=(
+            "$JS.API.INFO",
+            "$JS.API.STREAM.NAMES",
+            "$JS.API.STREAM.LIST",
+            *_read(BILLING.name),
+            *_read(ENTITLEMENTS.name),
+        ),
+        subscribe=("_INBOX.>",),
+        refuse=_others_durable(BILLING.name, PROJECTOR_DURABLE),
+    ),
+    # The stack's operator: doctor and tests. Even it cannot make events disappear.
+    "admin": Grant(
+        publish=(">",),
+        subscribe=(">",),
+        refuse=tuple(
+            f"$JS.API.STREAM.{verb}.{stream}"
+            for verb in ("DELETE", "PURGE", "UPDATE", "MSG.DELETE")
+            for stream in EVENTS
+        ),
+    ),
+}
+
+
+def authorization(passwords: Mapping[str, str]) -> str:
+    """The block of the server's configuration."""
+    users = "\n".join(_user(name, grant, passwords[name]) for name, grant in GRANTS.items())
+    return f"authorization {{\n  users: [\n{users}\n  ]\n}}\n"
+
+
+def _user(name: str, grant: Grant, password: str) -> str:
+    publish = f"allow: {_subjects(grant.publish)}" if grant.publish else 'deny: [">"]'
+    if grant.refuse:
+        publish += f", deny: {_subjects(grant.refuse)}"
+    subscribe = _subjects((f"{inbox(name)}.>", *grant.subscribe))
+    return (
+        f"    {{ user: {json.dumps(name)}, password: {json.dumps(password)}, permissions: {{\n"
+        f"        publish: {{ {publish} }}\n"
+        f"        subscribe: {{ allow: {subscribe} }} }} }}"
+    )
+
+
+def _subjects(subjects: Iterable[str]) -> str:
+    return json.dumps(list(dict.fromkeys(subjects)))

@@ -1,0 +1,43 @@
+"""Databases and their roles: an owner that migrates, a service role that only works with the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+DATABASES = ("entitlements", "checkout")
+ROLES = tuple(f"{database}_{kind}" for database in DATABASES for kind in ("owner", "service"))
+
+
+def owner(database: str) -> str:
+    """The role that migrations run as."""
+    return f"{database}_owner"
+
+
+def service(database: str) -> str:
+    """The role that the service itself uses: no tables of its own, no TRUNCATE, nobody else's database."""
+    return f"{database}_service"
+
+
+def provision(passwords: Mapping[str, str]) -> str:
+    """A psql script that makes what is missing and sets the passwords; harmless when repeated."""
+    return "".join(_database(name, passwords) for name in DATABASES)
+
+
+def _database(name: str, passwords: Mapping[str, str]) -> str:
+    migrator, worker = owner(name), service(name)
+    roles = "".join(
+        f"SELECT 'CREATE ROLE {role} LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') \\gexec\n"
+        f"ALTER ROLE {role} PASSWORD '{passwords[role]}';\n"
+        for role in (migrator, worker)
+    )
+    return f"""\
+\\connect postgres
+{roles}\
+SELECT 'CREATE DATABASE {name} OWNER {migrator}'
+  WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{name}') \\gexec
+REVOKE ALL ON DATABASE {name} FROM PUBLIC;
+GRANT CONNECT ON DATABASE {name} TO {worker};
+\\connect {name}
+ALTER DEFAULT PRIVILEGES FOR ROLE {migrator} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {worker};
+ALTER DEFAULT PRIVILEGES FOR ROLE {migrator} GRANT USAGE, SELECT ON SEQUENCES TO {worker};
+"""
