@@ -1,0 +1,85 @@
+"""The sandbox put together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from atlas_devstack.sandbox.api import StripeApi
+from atlas_devstack.sandbox.behavior import ApiBehavior, RequestLog
+from atlas_devstack.sandbox.control import Control
+from atlas_devstack.sandbox.delivery import Delivery
+from atlas_devstack.sandbox.idempotency import IdempotencyKeys
+from atlas_devstack.sandbox.operation import World
+from atlas_devstack.sandbox.resources import catalog, endpoints
+from atlas_devstack.sandbox.resources.checkout import close
+from atlas_devstack.sandbox.settings import Settings
+from atlas_devstack.sandbox.store import Store
+
+EXPIRY_SECONDS = 1.0  # how often open sessions are looked over
+METHODS = ["GET", "POST", "DELETE", "PUT", "PATCH"]
+
+
+def create_app(settings: Settings, state_directory: Path | None = None, clock: Callable[[], float] = time.time) -> Starlette:
+    """The ASGI application. ``state_directory`` keeps the sandbox's state over restarts."""
+    store = Store(state_directory)
+    world = World(settings, store, clock)
+    delivery = Delivery(world)
+    behavior, log = ApiBehavior(), RequestLog()
+    api = StripeApi(world, behavior, log, IdempotencyKeys(store))
+    control = Control(world, behavior, log, delivery)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        await delivery.start()
+        world.publish = delivery.publish
+        with world.operation() as op:
+            catalog.seed(op)
+            endpoints.seed(op)
+        expiry = asyncio.create_task(expire_sessions(world))
+        try:
+            yield
+        finally:
+            expiry.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await expiry
+            await delivery.stop()
+            store.close()
+
+    async def answer_api(request: Request) -> Response:
+        return await api(request)
+
+    async def health(_request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    routes = [
+        Route("/healthz", health),
+        Route("/readyz", health),
+        *control.routes(),
+        Route("/v1/{path:path}", answer_api, methods=METHODS),
+    ]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+async def expire_sessions(world: World) -> None:
+    """Close sessions whose time is over, and tell, as long as the sandbox runs."""
+    while True:
+        await asyncio.sleep(EXPIRY_SECONDS)
+        now = world.clock()
+        # Sessions last at most a day, so older ones needn't be looked at again.
+        due = []
+        for session in world.store.of("checkout.session").newest_first():
+            if session["status"] == "open" and session["expires_at"] <= now:
+                due.append(session)
+        if due:
+            with world.operation() as op:
+                for session in due:
+                    close(op, session)

@@ -1,0 +1,66 @@
+"""Errors as Stripe's API tells them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+DOCS = "https://stripe.com/docs/error-codes"
+
+
+class StripeError(Exception):
+    """A refusal, with the HTTP status and the fields of Stripe's error envelope."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        type: str = "invalid_request_error",
+        code: str | None = None,
+        param: str | None = None,
+        decline_code: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.type = type
+        self.code = code
+        self.param = param
+        self.decline_code = decline_code
+
+    def envelope(self, request_id: str) -> dict[str, Any]:
+        """The body of the answer."""
+        error: dict[str, Any] = {}
+        if self.code:
+            error["code"] = self.code
+        if self.decline_code:
+            error["decline_code"] = self.decline_code
+        if self.code:
+            error["doc_url"] = f"{DOCS}/{self.code.replace('_', '-')}"
+        error["message"] = self.message
+        if self.param:
+            error["param"] = self.param
+        error["request_log_url"] = f"https://dashboard.stripe.com/acct_1AtlasSandbox/test/workbench/logs?object={request_id}"
+        error["type"] = self.type
+        return {"error": error}
+
+
+def no_such(object_name: str, identifier: str, param: str = "id", status: int = 404) -> StripeError:
+    """A reference to something that isn't there: 404 in the path, 400 in a parameter."""
+    noun = {"checkout.session": "checkout.session", "payment_intent": "payment_intent"}.get(object_name, object_name)
+    return StripeError(f"No such {noun}: '{identifier}'", status=status, code="resource_missing", param=param)
+
+
+def missing(param: str) -> StripeError:
+    """A required parameter is absent."""
+    return StripeError(f"Missing required param: {param}.", code="parameter_missing", param=param)
+
+
+def unknown(param: str) -> StripeError:
+    """A parameter that this call doesn't know."""
+    return StripeError(f"Received unknown parameter: {param}", code="parameter_unknown", param=param)
+
+
+def invalid(message: str, param: str | None = None, code: str | None = None) -> StripeError:
+    """A parameter whose value can't be used."""
+    return StripeError(message, param=param, code=code)

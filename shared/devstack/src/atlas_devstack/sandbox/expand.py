@@ -1,0 +1,93 @@
+"""``expand[]``: ids replaced by the objects that they name, and sub-lists that are shown on demand only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from atlas_devstack.sandbox.errors import StripeError
+from atlas_devstack.sandbox.ids import object_of
+from atlas_devstack.sandbox.listing import embedded_list
+from atlas_devstack.sandbox.store import Json, Store
+
+MAX_DEPTH = 4  # Stripe's own limit
+
+
+def expanded(store: Store, answer: Json, paths: list[str]) -> Json:
+    """A copy of the answer with every path expanded; StripeError for one that can't be."""
+    for path in paths:
+        parts = path.split(".")
+        if len(parts) - (parts[0] == "data") > MAX_DEPTH:
+            raise StripeError(f"You cannot expand more than {MAX_DEPTH} levels of a property.", param="expand")
+        answer = expand_in(store, answer, parts, path)
+    return answer
+
+
+def expand_in(store: Store, item: Json, parts: list[str], path: str) -> Json:
+    """Follow one path into one object."""
+    name, rest = parts[0], parts[1:]
+    return {**item, name: expand_value(store, current(store, item, name, path), rest, path)}
+
+
+def current(store: Store, item: Json, name: str, path: str) -> Any:
+    """The field's value, or the list that the field stands for."""
+    includable = INCLUDABLE.get((item.get("object", ""), name))
+    if includable is not None and not isinstance(item.get(name), dict):
+        return includable(store, item)
+    if name not in item:
+        raise StripeError(f"This property cannot be expanded ({path}).", param="expand")
+    return item[name]
+
+
+def expand_value(store: Store, value: Any, rest: list[str], path: str) -> Any:
+    """Replace an id, and go on below it."""
+    if isinstance(value, list):
+        return [expand_value(store, child, rest, path) for child in value]
+    if isinstance(value, str):
+        kind = object_of(value)
+        found = store.get(kind, value) if kind else None
+        if found is None:
+            raise StripeError(f"This property cannot be expanded ({path}).", param="expand")
+        value = found
+    if isinstance(value, dict) and rest:
+        return expand_in(store, value, rest, path)
+    return value
+
+
+def session_items(store: Store, session: Json) -> Json:
+    """A checkout session's line items."""
+    items = (store.get("private", session["id"]) or {}).get("line_items", [])
+    return embedded_list(items, f"/v1/checkout/sessions/{session['id']}/line_items")
+
+
+def link_items(store: Store, link: Json) -> Json:
+    """A payment link's line items."""
+    items = (store.get("private", link["id"]) or {}).get("line_items", [])
+    return embedded_list(items, f"/v1/payment_links/{link['id']}/line_items")
+
+
+def charge_refunds(store: Store, charge: Json) -> Json:
+    """A charge's refunds, newest first."""
+    return embedded_list(store.of("refund").having("charge", charge["id"]), f"/v1/charges/{charge['id']}/refunds")
+
+
+def invoice_payments(store: Store, invoice: Json) -> Json:
+    """How an invoice was paid."""
+    paid = [item for item in store.of("invoice_payment").oldest_first() if item["invoice"] == invoice["id"]]
+    return embedded_list(paid, f"/v1/invoice_payments?invoice={invoice['id']}")
+
+
+def nothing(sub_list: str) -> Callable[[Store, Json], Json]:
+    """A sub-list that is always empty here."""
+    return lambda _store, item: embedded_list([], f"/v1/customers/{item['id']}/{sub_list}")
+
+
+INCLUDABLE: dict[tuple[str, str], Callable[[Store, Json], Json]] = {
+    ("checkout.session", "line_items"): session_items,
+    ("payment_link", "line_items"): link_items,
+    ("charge", "refunds"): charge_refunds,
+    ("invoice", "payments"): invoice_payments,
+    ("customer", "subscriptions"): nothing("subscriptions"),
+    ("customer", "sources"): nothing("sources"),
+    ("customer", "tax_ids"): nothing("tax_ids"),
+}

@@ -1,0 +1,108 @@
+"""One operation on the sandbox's world: one clock reading, its changes, and the events that it makes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from atlas_devstack.sandbox.errors import no_such
+from atlas_devstack.sandbox.ids import new_id
+from atlas_devstack.sandbox.settings import API_VERSION, Settings
+from atlas_devstack.sandbox.store import Json, Store
+
+
+@dataclass(slots=True)
+class World:
+    """Everything that operations share. ``clock`` gives seconds since 1970; ``publish`` gets each new event."""
+
+    settings: Settings
+    store: Store
+    clock: Callable[[], float]
+    publish: Callable[[Json], None] = field(default=lambda _event: None)
+
+    @contextmanager
+    def operation(self, request_id: str | None = None, idempotency_key: str | None = None) -> Iterator[Operation]:
+        """Run one operation; its changes are committed and its events handed on when it ends."""
+        op = Operation(self, int(self.clock()), request_id, idempotency_key)
+        try:
+            yield op
+        finally:
+            self.store.commit()
+            for event in op.events:
+                self.publish(event)
+
+
+@dataclass(slots=True)
+class Operation:
+    """What a use case works with. ``now`` is read once, so that all that it makes has the same second."""
+
+    world: World
+    now: int
+    request_id: str | None = None
+    idempotency_key: str | None = None
+    events: list[Json] = field(default_factory=list)
+
+    @property
+    def store(self) -> Store:
+        return self.world.store
+
+    @property
+    def settings(self) -> Settings:
+        return self.world.settings
+
+    def get(self, kind: str, identifier: str, param: str | None = None) -> Json:
+        """The object, else resource_missing: 404, or 400 when ``param`` referred to it."""
+        found = self.store.get(kind, identifier)
+        if found is None:
+            raise no_such(kind, identifier, param or "id", 400 if param else 404)
+        return found
+
+    def put(self, item: Json) -> Json:
+        """Store a new or changed API object."""
+        self.store.put(item["object"], item["id"], item)
+        return item
+
+    def emit(self, type: str, item: Json, previous: Json | None = None) -> Json:
+        """Record that something happened to an object, as it stands now."""
+        data: Json = {"object": copy.deepcopy(item)}
+        if previous is not None:
+            data["previous_attributes"] = previous
+        event: Json = {
+            "id": new_id("event"),
+            "object": "event",
+            "api_version": API_VERSION,
+            "created": self.now,
+            "data": data,
+            "livemode": False,
+            "pending_webhooks": 0,
+            "request": {"id": self.request_id, "idempotency_key": self.idempotency_key},
+            "type": type,
+        }
+        self.put(event)
+        self.events.append(event)
+        return event
+
+    def private(self, identifier: str) -> Json:
+        """What Stripe knows about an object but doesn't show (a session's items, a payment's metadata to come)."""
+        return self.store.get("private", identifier) or {}
+
+    def put_private(self, identifier: str, item: Json) -> None:
+        """Store what ``private`` gives back."""
+        self.store.put("private", identifier, item)
+
+
+def change(item: Json, **values: Any) -> Json:
+    """Set fields and return their previous values: an update event's ``previous_attributes``."""
+    previous = {name: item[name] for name, value in values.items() if item[name] != value}
+    item.update(values)
+    return previous
+
+
+def merge_metadata(current: Json, update: Any) -> Json:
+    """Stripe's rule: given keys are set, empty values unset their key, an empty whole unsets all."""
+    if update == "":
+        return {}
+    return {key: value for key, value in {**current, **update}.items() if value != ""}

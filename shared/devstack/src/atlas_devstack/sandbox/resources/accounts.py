@@ -1,0 +1,90 @@
+"""The one account that this sandbox is, and other simple reads."""
+
+from __future__ import annotations
+
+from atlas_devstack.sandbox.errors import no_such
+from atlas_devstack.sandbox.listing import list_objects
+from atlas_devstack.sandbox.operation import Operation, change, merge_metadata
+from atlas_devstack.sandbox.store import Json
+
+ACCOUNT_ID = "acct_1AtlasSandbox"
+
+
+def retrieve_account(op: Operation, _params: Json) -> Json:
+    """``GET /v1/account``."""
+    return {
+        "id": ACCOUNT_ID,
+        "object": "account",
+        "business_profile": {"name": "Atlas", "support_email": None, "url": op.settings.public_url},
+        "business_type": "company",
+        "capabilities": {"card_payments": "active", "transfers": "active", "us_bank_account_ach_payments": "active"},
+        "charges_enabled": True,
+        "country": "US",
+        "created": 1_700_000_000,
+        "default_currency": "usd",
+        "details_submitted": True,
+        "email": "owner@atlas.example",
+        "metadata": {},
+        "payouts_enabled": True,
+        "settings": {"dashboard": {"display_name": "Atlas sandbox", "timezone": "Etc/UTC"}},
+        "type": "standard",
+    }
+
+
+def retrieve_account_by_id(op: Operation, params: Json, identifier: str) -> Json:
+    """``GET /v1/accounts/{id}``: there is no other."""
+    if identifier != ACCOUNT_ID:
+        raise no_such("account", identifier)
+    return retrieve_account(op, params)
+
+
+def retrieve_balance(op: Operation, _params: Json) -> Json:
+    """``GET /v1/balance``: sums of the balance transactions, by currency."""
+    available: dict[str, int] = {}
+    pending: dict[str, int] = {}
+    for entry in op.store.of("balance_transaction").oldest_first():
+        sums = available if entry["available_on"] <= op.now else pending
+        sums[entry["currency"]] = sums.get(entry["currency"], 0) + entry["net"]
+    currencies = sorted({"usd", *available, *pending})
+
+    def amounts(sums: dict[str, int]) -> list[Json]:
+        return [{"amount": sums.get(currency, 0), "currency": currency, "source_types": {"card": sums.get(currency, 0)}} for currency in currencies]
+
+    return {"object": "balance", "available": amounts(available), "livemode": False, "pending": amounts(pending)}
+
+
+def update_intent(op: Operation, params: Json, identifier: str) -> Json:
+    """``POST /v1/payment_intents/{id}``: description and metadata; the charge keeps what it copied."""
+    intent = op.get("payment_intent", identifier)
+    return update_described(op, intent, params)
+
+
+def update_charge(op: Operation, params: Json, identifier: str) -> Json:
+    """``POST /v1/charges/{id}``: description and metadata."""
+    charge = op.get("charge", identifier)
+    previous = described(charge, params)
+    op.put(charge)
+    if previous:
+        op.emit("charge.updated", charge, previous)
+    return charge
+
+
+def update_described(op: Operation, item: Json, params: Json) -> Json:
+    """Set description and metadata; Stripe tells nobody about it."""
+    described(item, params)
+    return op.put(item)
+
+
+def described(item: Json, params: Json) -> Json:
+    """Apply the two fields; what they were."""
+    changes: Json = {"description": params["description"]} if "description" in params else {}
+    if "metadata" in params:
+        changes["metadata"] = merge_metadata(item["metadata"], params["metadata"])
+    return change(item, **changes)
+
+
+def list_customer_methods(op: Operation, params: Json, customer: str) -> Json:
+    """``GET /v1/customers/{id}/payment_methods``."""
+    op.get("customer", customer)
+    wanted = {**params, "customer": customer}
+    return list_objects(op.store, "payment_method", f"/v1/customers/{customer}/payment_methods", wanted, ("customer", "type"))

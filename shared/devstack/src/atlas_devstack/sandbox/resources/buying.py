@@ -1,0 +1,163 @@
+"""The buyer acts: pays, is declined, or starts a payment that settles later."""
+
+from __future__ import annotations
+
+from atlas_devstack.sandbox.errors import StripeError, invalid
+from atlas_devstack.sandbox.ids import random_text
+from atlas_devstack.sandbox.operation import Operation, change
+from atlas_devstack.sandbox.resources.checkout import details, fresh
+from atlas_devstack.sandbox.resources.customers import new_customer
+from atlas_devstack.sandbox.resources.invoices import new_invoice, tell_paid
+from atlas_devstack.sandbox.resources.payments import Buyer, fail, new_charge, new_payment_intent, succeed
+from atlas_devstack.sandbox.store import Json
+
+OUTCOMES = ("paid", "processing", "declined")
+SETTLEMENTS = ("succeeded", "failed")
+DECLINES = {
+    "generic_decline": "Your card was declined.",
+    "insufficient_funds": "Your card has insufficient funds.",
+    "lost_card": "Your card was declined.",
+    "expired_card": "Your card has expired.",
+}
+
+
+def pay(op: Operation, identifier: str, outcome: str, buyer: Buyer) -> Json:
+    """Let the buyer act on an open session; the session as it is afterwards.
+
+    A declined card leaves the session open. StripeError when the session isn't open any more.
+    """
+    if outcome not in OUTCOMES:
+        raise invalid(f"Invalid outcome: must be one of {', '.join(OUTCOMES)}", "outcome")
+    session = fresh(op, identifier)
+    if session["status"] != "open":
+        raise StripeError(
+            f"This Checkout Session is not open any more: it is {session['status']}.", code=f"checkout_session_{session['status']}"
+        )
+    if outcome == "declined" and session["amount_total"]:
+        return decline(op, session, buyer)
+    identify_buyer(op, session, buyer)
+    if session["mode"] == "subscription":
+        change(session, subscription=f"sub_1{random_text(23)}", payment_status="paid")
+    elif session["mode"] == "setup":
+        change(session, setup_intent=f"seti_1{random_text(23)}")
+    elif not session["amount_total"]:
+        complete_free(op, session)
+        return session
+    elif outcome == "processing":
+        start_delayed(op, session, buyer.by_bank() if buyer.method == "card" else buyer)
+        return session
+    else:
+        complete_paid(op, session, buyer)
+        return session
+    complete(op, session, "checkout.session.completed")
+    return session
+
+
+def complete_paid(op: Operation, session: Json, buyer: Buyer) -> None:
+    """An immediate payment."""
+    intent = intent_of(op, session)
+    charge = new_charge(op, intent, buyer, "pending")
+    succeed(op, intent, charge)
+    change(session, payment_status="paid")
+    invoice = invoice_if_wanted(op, session, charge)
+    complete(op, session, "checkout.session.completed")
+    tell_paid(op, invoice)
+
+
+def complete_free(op: Operation, session: Json) -> None:
+    """Nothing to pay, by a coupon of 100 %."""
+    invoice = invoice_if_wanted(op, session, None)
+    complete(op, session, "checkout.session.completed")
+    tell_paid(op, invoice)
+
+
+def start_delayed(op: Operation, session: Json, buyer: Buyer) -> None:
+    """A bank debit: the session completes now, the money comes later or never."""
+    intent = intent_of(op, session)
+    charge = new_charge(op, intent, buyer, "pending")
+    change(intent, status="processing")
+    op.put(intent)
+    op.emit("charge.pending", charge)
+    op.emit("payment_intent.processing", intent)
+    complete(op, session, "checkout.session.completed")
+
+
+def settle(op: Operation, identifier: str, result: str) -> Json:
+    """A delayed payment succeeds or fails; the session as it is afterwards."""
+    if result not in SETTLEMENTS:
+        raise invalid(f"Invalid result: must be one of {', '.join(SETTLEMENTS)}", "result")
+    session = fresh(op, identifier)
+    intent = op.store.get("payment_intent", session["payment_intent"] or "")
+    if intent is None or intent["status"] != "processing":
+        raise StripeError("This Checkout Session has no payment that is still processing.", code="payment_intent_unexpected_state")
+    charge = op.get("charge", intent["latest_charge"])
+    if result == "failed":
+        fail(op, intent, charge, "payment_intent_payment_attempt_failed", "The customer's bank account could not be debited.")
+        complete(op, session, "checkout.session.async_payment_failed")
+        return session
+    succeed(op, intent, charge)
+    change(session, payment_status="paid")
+    invoice = invoice_if_wanted(op, session, charge)
+    complete(op, session, "checkout.session.async_payment_succeeded")
+    tell_paid(op, invoice)
+    return session
+
+
+def decline(op: Operation, session: Json, buyer: Buyer) -> Json:
+    """The bank says no: a failed charge, and the session stays open for another card."""
+    intent = intent_of(op, session)
+    charge = new_charge(op, intent, buyer, "pending")
+    message = DECLINES.get(buyer.decline_code, "Your card was declined.")
+    fail(op, intent, charge, "card_declined", message, buyer.decline_code)
+    op.put(session)
+    return session
+
+
+def intent_of(op: Operation, session: Json) -> Json:
+    """The session's payment intent: none until the buyer's first attempt, the same one for each further attempt."""
+    if session["payment_intent"] is not None:
+        return op.get("payment_intent", session["payment_intent"])
+    intent = new_payment_intent(op, session)
+    change(session, payment_intent=intent["id"])
+    return intent
+
+
+def identify_buyer(op: Operation, session: Json, buyer: Buyer) -> None:
+    """Fill ``customer_details``, and make a customer where the session asks for one."""
+    customer = op.store.get("customer", session["customer"] or "")
+    email = (customer or {}).get("email") or session["customer_email"] or buyer.email
+    name = buyer.name or (customer or {}).get("name")
+    wanted = session["customer_creation"] == "always" or session["mode"] == "subscription" or wants_invoice(session)
+    if customer is None and wanted:
+        customer = new_customer(op, {"email": email, **({"name": name} if name else {})})
+        change(session, customer=customer["id"])
+        if session["payment_intent"]:
+            intent = op.get("payment_intent", session["payment_intent"])
+            change(intent, customer=customer["id"])
+            op.put(intent)
+    change(session, customer_details=details(email, name))
+
+
+def wants_invoice(session: Json) -> bool:
+    """Whether ``invoice_creation`` is on."""
+    return bool((session["invoice_creation"] or {}).get("enabled"))
+
+
+def invoice_if_wanted(op: Operation, session: Json, charge: Json | None) -> Json | None:
+    """The paid invoice, when the session asks for one."""
+    if not wants_invoice(session):
+        return None
+    invoice = new_invoice(op, session, charge)
+    change(session, invoice=invoice["id"])
+    return invoice
+
+
+def complete(op: Operation, session: Json, event: str) -> None:
+    """Close the session for the buyer, and tell."""
+    change(session, status="complete", url=None)
+    op.put(session)
+    op.emit(event, session)
+    coupon = op.store.get("coupon", next((entry["coupon"] for entry in session["discounts"] or []), ""))
+    if coupon is not None and event == "checkout.session.completed":
+        change(coupon, times_redeemed=coupon["times_redeemed"] + 1)
+        op.put(coupon)

@@ -1,0 +1,193 @@
+"""Products, prices, coupons and promotion codes."""
+
+from __future__ import annotations
+
+from atlas_devstack.sandbox.errors import StripeError, invalid, missing
+from atlas_devstack.sandbox.ids import new_id, random_text
+from atlas_devstack.sandbox.operation import Operation, change, merge_metadata
+from atlas_devstack.sandbox.store import Json
+
+PRODUCT_NAME = "Atlas Pro (lifetime)"
+PRICE_AMOUNT, PRICE_CURRENCY = 4900, "usd"  # minor units
+SUPPORTED_CURRENCIES = frozenset("usd eur gbp chf jpy cad aud sek nok dkk pln czk huf inr brl mxn nzd sgd hkd".split())
+
+
+def seed(op: Operation) -> None:
+    """The configured price and its product, once."""
+    if op.store.get("price", op.settings.price_id) is None:
+        product = create_product(op, {"name": PRODUCT_NAME, "metadata": {"productKey": "pro_lifetime_v1"}})
+        price = new_price(op, {"unit_amount": PRICE_AMOUNT, "currency": PRICE_CURRENCY}, product["id"], op.settings.price_id)
+        product["default_price"] = price["id"]
+        op.put(product)
+
+
+def create_product(op: Operation, params: Json) -> Json:
+    """``POST /v1/products``."""
+    identifier = params.get("id") or new_id("product")
+    if op.store.get("product", identifier) is not None:
+        raise StripeError("Product already exists.", code="resource_already_exists", param="id")
+    product: Json = {
+        "id": identifier,
+        "object": "product",
+        "active": params.get("active", True),
+        "created": op.now,
+        "default_price": None,
+        "description": params.get("description"),
+        "images": params.get("images", []),
+        "livemode": False,
+        "marketing_features": params.get("marketing_features", []),
+        "metadata": merge_metadata({}, params.get("metadata", {})),
+        "name": params["name"],
+        "package_dimensions": None,
+        "shippable": params.get("shippable"),
+        "statement_descriptor": params.get("statement_descriptor"),
+        "tax_code": params.get("tax_code"),
+        "type": "service",
+        "unit_label": params.get("unit_label"),
+        "updated": op.now,
+        "url": params.get("url"),
+    }
+    op.put(product)
+    op.emit("product.created", product)
+    if "default_price_data" in params:
+        data = {key: value for key, value in params["default_price_data"].items() if key != "metadata"}
+        product["default_price"] = new_price(op, data, identifier)["id"]
+        op.put(product)
+    return product
+
+
+def update_product(op: Operation, params: Json, identifier: str) -> Json:
+    """``POST /v1/products/{id}``."""
+    names = ("active", "name", "description", "images", "url", "default_price", "unit_label", "statement_descriptor")
+    return apply_update(op, op.get("product", identifier), params, names, "product.updated")
+
+
+def create_price(op: Operation, params: Json) -> Json:
+    """``POST /v1/prices``."""
+    if "product" in params:
+        product = op.get("product", params["product"], "product")["id"]
+    elif "product_data" in params:
+        product = create_product(op, {key: value for key, value in params["product_data"].items() if key != "tax_code"})["id"]
+    else:
+        raise missing("product")
+    return new_price(op, params, product)
+
+
+def new_price(op: Operation, params: Json, product: str, identifier: str | None = None) -> Json:
+    """A price of the given product."""
+    amount = params.get("unit_amount")
+    if amount is None and "unit_amount_decimal" in params:
+        amount = round(params["unit_amount_decimal"])
+    if amount is None:
+        raise missing("unit_amount")
+    if amount < 0:
+        raise invalid("Invalid non-negative integer", "unit_amount", "parameter_invalid_integer")
+    recurring = params.get("recurring")
+    price: Json = {
+        "id": identifier or new_id("price"),
+        "object": "price",
+        "active": params.get("active", True),
+        "billing_scheme": "per_unit",
+        "created": op.now,
+        "currency": currency_of(params["currency"], "currency"),
+        "custom_unit_amount": None,
+        "livemode": False,
+        "lookup_key": params.get("lookup_key"),
+        "metadata": merge_metadata({}, params.get("metadata", {})),
+        "nickname": params.get("nickname"),
+        "product": product,
+        "recurring": {"interval_count": 1, "meter": None, "usage_type": "licensed", **recurring} if recurring else None,
+        "tax_behavior": params.get("tax_behavior", "unspecified"),
+        "tiers_mode": None,
+        "transform_quantity": None,
+        "type": "recurring" if recurring else "one_time",
+        "unit_amount": amount,
+        "unit_amount_decimal": str(amount),
+    }
+    op.put(price)
+    op.emit("price.created", price)
+    return price
+
+
+def update_price(op: Operation, params: Json, identifier: str) -> Json:
+    """``POST /v1/prices/{id}``."""
+    return apply_update(op, op.get("price", identifier), params, ("active", "nickname", "lookup_key", "tax_behavior"), "price.updated")
+
+
+def create_coupon(op: Operation, params: Json) -> Json:
+    """``POST /v1/coupons``: a percentage or an amount off."""
+    percent, amount = params.get("percent_off"), params.get("amount_off")
+    if (percent is None) == (amount is None):
+        raise invalid("You must pass either percent_off or amount_off.", "percent_off", "parameter_missing")
+    if percent is not None and not 0 < percent <= 100:  # noqa: PLR2004
+        raise invalid("Invalid percent_off: must be greater than 0 and at most 100.", "percent_off")
+    if amount is not None and "currency" not in params:
+        raise missing("currency")
+    identifier = params.get("id") or random_text(8)
+    if op.store.get("coupon", identifier) is not None:
+        raise StripeError("Coupon already exists.", code="resource_already_exists", param="id")
+    coupon: Json = {
+        "id": identifier,
+        "object": "coupon",
+        "amount_off": amount,
+        "created": op.now,
+        "currency": params.get("currency"),
+        "duration": params.get("duration", "once"),
+        "duration_in_months": params.get("duration_in_months"),
+        "livemode": False,
+        "max_redemptions": params.get("max_redemptions"),
+        "metadata": merge_metadata({}, params.get("metadata", {})),
+        "name": params.get("name"),
+        "percent_off": percent,
+        "redeem_by": params.get("redeem_by"),
+        "times_redeemed": 0,
+        "valid": True,
+    }
+    op.put(coupon)
+    op.emit("coupon.created", coupon)
+    return coupon
+
+
+def create_promotion_code(op: Operation, params: Json) -> Json:
+    """``POST /v1/promotion_codes``: a word that stands for a coupon."""
+    coupon = op.get("coupon", params["promotion"].get("coupon", ""), "promotion[coupon]")
+    code: Json = {
+        "id": new_id("promotion_code"),
+        "object": "promotion_code",
+        "active": params.get("active", True),
+        "code": params.get("code") or random_text(8).upper(),
+        "created": op.now,
+        "customer": params.get("customer"),
+        "customer_account": None,
+        "expires_at": params.get("expires_at"),
+        "livemode": False,
+        "max_redemptions": params.get("max_redemptions"),
+        "metadata": merge_metadata({}, params.get("metadata", {})),
+        "promotion": {"coupon": coupon["id"], "type": "coupon"},
+        "restrictions": {"first_time_transaction": False, "minimum_amount": None, "minimum_amount_currency": None},
+        "times_redeemed": 0,
+    }
+    op.put(code)
+    op.emit("promotion_code.created", code)
+    return code
+
+
+def currency_of(value: str, param: str) -> str:
+    """A supported currency in lower case."""
+    if value.lower() not in SUPPORTED_CURRENCIES:
+        raise invalid(f"Invalid currency: {value}. Stripe currently supports these currencies: {', '.join(sorted(SUPPORTED_CURRENCIES))}", param)
+    return value.lower()
+
+
+def apply_update(op: Operation, item: Json, params: Json, names: tuple[str, ...], event: str) -> Json:
+    """Set the given fields and metadata; tell what they were before."""
+    changes = {name: params[name] for name in names if name in params}
+    if "metadata" in params:
+        changes["metadata"] = merge_metadata(item["metadata"], params["metadata"])
+    previous = change(item, **changes)
+    if "updated" in item and previous:
+        previous.update(change(item, updated=op.now))
+    op.put(item)
+    if previous:
+        op.emit(event, item, previous)
+    return item

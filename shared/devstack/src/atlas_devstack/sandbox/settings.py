@@ -1,0 +1,82 @@
+"""The sandbox's configuration, from ``SANDBOX_*`` environment variables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+API_VERSION = "2026-10-28.endive"
+
+
+class ConfigurationError(Exception):
+    """One or more variables are missing or wrong; each problem names its variable, never its value."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the sandbox needs to know.
+
+    ``webhook_secrets``: the first is the configured endpoint's signing secret.
+    ``public_url``: where browsers reach the hosted pages, without a slash at the end.
+    ``entitlement_url`` and ``internal_secret``: where the control room asks what a user's entitlement is now.
+    """
+
+    secret_key: str
+    price_id: str
+    public_url: str
+    webhook_url: str | None = None
+    webhook_secrets: tuple[str, ...] = ()
+    gateway_url: str | None = None
+    entitlement_url: str | None = None
+    internal_secret: str | None = None
+
+
+def load(environment: Mapping[str, str], host: str, port: int) -> Settings:
+    """Read and validate; ConfigurationError lists everything that is wrong."""
+    values = {name: value.strip() for name, value in environment.items() if value.strip()}
+    problems: list[str] = []
+    for name, prefixes in (("SANDBOX_SECRET_KEY", ("sk_test_", "rk_test_")), ("SANDBOX_PRICE_ID", ("price_",))):
+        if name not in values:
+            problems.append(f"{name}: is required")
+        elif not values[name].startswith(prefixes):
+            problems.append(f"{name}: must start with {' or '.join(prefixes)}")
+    for name in ("SANDBOX_WEBHOOK_URL", "SANDBOX_PUBLIC_URL", "SANDBOX_GATEWAY_URL", "SANDBOX_ENTITLEMENT_URL"):
+        if name in values and not is_http_url(values[name]):
+            problems.append(f"{name}: must be an http or https URL")
+    secrets = tuple(part.strip() for part in values.get("SANDBOX_WEBHOOK_SECRET", "").split(",") if part.strip())
+    if any(not secret.startswith("whsec_") for secret in secrets):
+        problems.append("SANDBOX_WEBHOOK_SECRET: must start with whsec_")
+    if "SANDBOX_WEBHOOK_URL" in values and not secrets:
+        problems.append("SANDBOX_WEBHOOK_SECRET: is required beside SANDBOX_WEBHOOK_URL")
+    if problems:
+        raise ConfigurationError(problems)
+    return Settings(
+        secret_key=values["SANDBOX_SECRET_KEY"],
+        price_id=values["SANDBOX_PRICE_ID"],
+        public_url=values.get("SANDBOX_PUBLIC_URL", default_public_url(host, port)).rstrip("/"),
+        webhook_url=values.get("SANDBOX_WEBHOOK_URL"),
+        webhook_secrets=secrets,
+        gateway_url=values.get("SANDBOX_GATEWAY_URL", "").rstrip("/") or None,
+        entitlement_url=values.get("SANDBOX_ENTITLEMENT_URL", "").rstrip("/") or None,
+        internal_secret=values.get("INTERNAL_AUTH_SECRET"),
+    )
+
+
+def is_http_url(value: str) -> bool:
+    """Whether a browser or an HTTP client could open it."""
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname)
+
+
+def default_public_url(host: str, port: int) -> str:
+    """The listening address, as a browser on this machine writes it."""
+    reachable = "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
