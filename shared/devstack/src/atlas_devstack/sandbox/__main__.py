@@ -17,7 +17,9 @@ CONFIGURATION_EXIT_CODE = 2
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line, check the configuration, serve until told to stop."""
-    parser = argparse.ArgumentParser(prog="python -m atlas_devstack.sandbox", description="A stateful stand-in for Stripe.")
+    parser = argparse.ArgumentParser(
+        prog="python -m atlas_devstack.sandbox", description="A stateful stand-in for Stripe."
+    )
     parser.add_argument("--host", default=os.environ.get("HOST", "127.0.0.1"))
     parser.add_argument("--port", type=int, default=int(os.environ.get("PORT", "8004")))
     parser.add_argument("--state-dir", type=Path, default=None, help="keep the state in this directory over restarts")

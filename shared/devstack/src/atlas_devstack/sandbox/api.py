@@ -17,8 +17,8 @@ from starlette.responses import Response
 from atlas_devstack.sandbox.behavior import ApiBehavior, RequestLog
 from atlas_devstack.sandbox.errors import StripeError
 from atlas_devstack.sandbox.expand import expanded
-from atlas_devstack.sandbox.ids import new_id
 from atlas_devstack.sandbox.idempotency import IdempotencyKeys
+from atlas_devstack.sandbox.ids import new_id
 from atlas_devstack.sandbox.operation import World
 from atlas_devstack.sandbox.params import MAX_BODY_BYTES, as_json, decode
 from atlas_devstack.sandbox.routes import Route, find
@@ -107,9 +107,10 @@ class StripeApi:
         found = find(request.method, request.url.path)
         if found is None:
             raise StripeError(
-                f"Unrecognized request URL ({request.method}: {request.url.path}). If you are trying to list objects, remove the trailing "
-                "slash. If you are trying to retrieve an object, make sure you passed a valid (non-empty) identifier in your code. Please see "
-                "https://stripe.com/docs or we can help at https://support.stripe.com/.",
+                f"Unrecognized request URL ({request.method}: {request.url.path}). If you are trying to list objects, "
+                "remove the trailing slash. If you are trying to retrieve an object, make sure you passed a valid "
+                "(non-empty) identifier in your code. Please see https://stripe.com/docs or we can help at "
+                "https://support.stripe.com/.",
                 status=404,
             )
         route, arguments = found
@@ -134,9 +135,9 @@ class StripeApi:
         given = presented_key(request.headers.get("authorization", ""))
         if not given:
             raise StripeError(
-                "You did not provide an API key. You need to provide your API key in the Authorization header, using Bearer auth (e.g. "
-                "'Authorization: Bearer YOUR_SECRET_KEY'). See https://stripe.com/docs/api#authentication for details, or we can help at "
-                "https://support.stripe.com/.",
+                "You did not provide an API key. You need to provide your API key in the Authorization header, using "
+                "Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY'). See "
+                "https://stripe.com/docs/api#authentication for details, or we can help at https://support.stripe.com/.",
                 status=401,
             )
         if not hmac.compare_digest(given.encode(), self.world.settings.secret_key.encode()):
@@ -148,7 +149,9 @@ class StripeApi:
             idempotencyKey=request.headers.get("idempotency-key"),
             stripeVersion=request.headers.get("stripe-version"),
             status=status,
-            at=datetime.fromtimestamp(self.world.clock(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            at=datetime.fromtimestamp(self.world.clock(), UTC)
+            .isoformat(timespec="milliseconds")
+            .replace("+00:00", "Z"),
         )
         self.log.entries.append(entry)
 

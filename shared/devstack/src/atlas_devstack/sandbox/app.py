@@ -28,7 +28,9 @@ EXPIRY_SECONDS = 1.0  # how often open sessions are looked over
 METHODS = ["GET", "POST", "DELETE", "PUT", "PATCH"]
 
 
-def create_app(settings: Settings, state_directory: Path | None = None, clock: Callable[[], float] = time.time) -> Starlette:
+def create_app(
+    settings: Settings, state_directory: Path | None = None, clock: Callable[[], float] = time.time
+) -> Starlette:
     """The ASGI application. ``state_directory`` keeps the sandbox's state over restarts."""
     store = Store(state_directory)
     world = World(settings, store, clock)
@@ -74,11 +76,8 @@ async def expire_sessions(world: World) -> None:
     while True:
         await asyncio.sleep(EXPIRY_SECONDS)
         now = world.clock()
-        # Sessions last at most a day, so older ones needn't be looked at again.
-        due = []
-        for session in world.store.of("checkout.session").newest_first():
-            if session["status"] == "open" and session["expires_at"] <= now:
-                due.append(session)
+        sessions = world.store.of("checkout.session").newest_first()
+        due = [session for session in sessions if session["status"] == "open" and session["expires_at"] <= now]
         if due:
             with world.operation() as op:
                 for session in due:

@@ -15,7 +15,7 @@ from atlas_devstack.sandbox.behavior import ApiBehavior, RequestLog
 from atlas_devstack.sandbox.delivery import MODES, Delivery, DeliverySettings
 from atlas_devstack.sandbox.errors import StripeError, invalid, missing, unknown
 from atlas_devstack.sandbox.ids import new_id
-from atlas_devstack.sandbox.operation import Operation, World
+from atlas_devstack.sandbox.operation import Operation, World, thawed
 from atlas_devstack.sandbox.resources import buying, disputes, endpoints, links, refunds
 from atlas_devstack.sandbox.resources.payments import Buyer
 from atlas_devstack.sandbox.store import Json
@@ -81,7 +81,9 @@ class Control:
         if mode not in MODES:
             raise invalid(f"Invalid mode: must be one of {', '.join(MODES)}", "mode")
         duplicate = whole(body, "duplicate", MAX_DUPLICATE)
-        self.delivery.change(DeliverySettings(mode, duplicate, flag(body, "shuffle"), whole(body, "delay_ms", MAX_DELAY_MS)))
+        self.delivery.change(
+            DeliverySettings(mode, duplicate, flag(body, "shuffle"), whole(body, "delay_ms", MAX_DELAY_MS))
+        )
         return self.delivery.shown()
 
     def get_delivery(self, _body: Json) -> Json:
@@ -117,7 +119,7 @@ class Control:
         """Send an event once more."""
         event = op.get("event", identifier)
         self.delivery.resend(event)
-        return event
+        return thawed(event)
 
 
 def pay(op: Operation, body: Json, identifier: str) -> Json:
@@ -133,7 +135,7 @@ def settle(op: Operation, body: Json, identifier: str) -> Json:
 
 
 def pay_link(op: Operation, body: Json, _identifier: str) -> Json:
-    """Somebody buys through a payment link; the session that it made. Without ``payment_link``, a link for the configured price."""
+    """Somebody buys through a payment link (else a new one for the configured price); the session that it makes."""
     only(body, "payment_link", "outcome", "email", "name", "customer", "client_reference_id", "metadata")
     link = text(body, "payment_link", "")
     if not link:
@@ -237,12 +239,16 @@ def guarded(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Req
     """Errors in Stripe's envelope, and no calls from other web sites through a visitor's browser."""
 
     async def wrapped(request: Request) -> Response:
-        request_id = new_id("request")
+        if request.headers.get("sec-fetch-site") == "cross-site":
+            return refused(StripeError("The control surface doesn't answer other sites.", status=403))
         try:
-            if request.headers.get("sec-fetch-site") == "cross-site":
-                raise StripeError("The control surface doesn't answer other sites.", status=403)
             return await endpoint(request)
         except StripeError as error:
-            return JSONResponse(error.envelope(request_id), error.status)
+            return refused(error)
 
     return wrapped
+
+
+def refused(error: StripeError) -> Response:
+    """An error in Stripe's envelope."""
+    return JSONResponse(error.envelope(new_id("request")), error.status)

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 from atlas_devstack.sandbox.ids import random_text
-from atlas_devstack.sandbox.operation import World
+from atlas_devstack.sandbox.operation import World, thawed
 from atlas_devstack.sandbox.resources.endpoints import wants
 from atlas_devstack.sandbox.signing import signature_header
 from atlas_devstack.sandbox.store import Json
@@ -28,7 +28,7 @@ JITTER = 0.2
 
 @dataclass(slots=True)
 class DeliverySettings:
-    """``duplicate``: extra copies of each delivery. ``delay_ms``: before the first attempt. ``shuffle``: in random order."""
+    """``duplicate``: extra copies of each. ``delay_ms``: before the first attempt. ``shuffle``: in random order."""
 
     mode: str = "normal"
     duplicate: int = 0
@@ -71,7 +71,11 @@ class Delivery:
 
     def publish(self, event: Json) -> None:
         """Make a delivery per endpoint that wants the event, and send, hold or drop it as the settings say."""
-        endpoints = [endpoint for endpoint in self.world.store.of("webhook_endpoint").oldest_first() if wants(endpoint, event["type"])]
+        endpoints = [
+            endpoint
+            for endpoint in self.world.store.of("webhook_endpoint").oldest_first()
+            if wants(endpoint, event["type"])
+        ]
         if not endpoints:
             return
         event["pending_webhooks"] = len(endpoints)
@@ -85,7 +89,9 @@ class Delivery:
 
     def release(self) -> int:
         """Send now what is held or waits for its next attempt; how many."""
-        waiting = [delivery for delivery in self.world.store.of("delivery").oldest_first() if delivery["state"] in UNDELIVERED]
+        waiting = [
+            delivery for delivery in self.world.store.of("delivery").oldest_first() if delivery["state"] in UNDELIVERED
+        ]
         idle = [delivery for delivery in waiting if delivery["state"] == "held" or delivery["id"] in self._timers]
         if self.settings.shuffle:
             random.shuffle(idle)
@@ -109,7 +115,11 @@ class Delivery:
 
     def resend(self, event: Json) -> int:
         """Send an event again to every endpoint that wants it, whatever the mode; how many."""
-        endpoints = [endpoint for endpoint in self.world.store.of("webhook_endpoint").oldest_first() if wants(endpoint, event["type"])]
+        endpoints = [
+            endpoint
+            for endpoint in self.world.store.of("webhook_endpoint").oldest_first()
+            if wants(endpoint, event["type"])
+        ]
         known = (self.world.store.get("deliveries_of", event["id"]) or {"ids": []})["ids"]
         for endpoint in endpoints:
             delivery = self._new(event, endpoint["id"])
@@ -120,14 +130,14 @@ class Delivery:
         self.world.store.commit()
         return len(endpoints)
 
-    async def first_attempt(self, event_id: str, timeout: float) -> None:
+    async def first_attempt(self, event_id: str, seconds: float) -> None:
         """Wait until each endpoint of the event was tried once, as Checkout does before it sends the buyer back."""
         if self.settings.mode != "normal":
             return
         deliveries = (self.world.store.get("deliveries_of", event_id) or {"ids": []})["ids"]
         pending = [self._tried[identifier].wait() for identifier in deliveries if identifier in self._tried]
         if pending:
-            await asyncio.wait([asyncio.ensure_future(wait) for wait in pending], timeout=timeout)
+            await asyncio.wait([asyncio.ensure_future(wait) for wait in pending], timeout=seconds)
 
     def shown(self) -> dict[str, Any]:
         """The setting now in force, and how much is under way."""
@@ -137,7 +147,12 @@ class Delivery:
 
     def _new(self, event: Json, endpoint: str) -> Json:
         state = {"hold": "held", "drop": "dropped"}.get(self.settings.mode, "pending")
-        delivery: Json = {"id": f"whd_{random_text(16)}", "event": event["id"], "type": event["type"], "endpoint": endpoint}
+        delivery: Json = {
+            "id": f"whd_{random_text(16)}",
+            "event": event["id"],
+            "type": event["type"],
+            "endpoint": endpoint,
+        }
         delivery.update(state=state, attempts=[], created=self.world.clock(), next_attempt=None)
         self._save(delivery)
         if state == "pending":
@@ -187,7 +202,7 @@ class Delivery:
         endpoint = self.world.store.get("webhook_endpoint", delivery["endpoint"])
         if event is None or endpoint is None or self._client is None:
             return {"at": self.world.clock(), "status": None, "ok": False, "error": "endpoint is gone", "ms": 0}
-        body = json.dumps(event, indent=2, ensure_ascii=False).encode()
+        body = json.dumps(thawed(event), indent=2, ensure_ascii=False).encode()
         secrets = (self.world.store.get("private", endpoint["id"]) or {})["secrets"]
         async with self._slots:
             started = self.world.clock()
@@ -198,7 +213,9 @@ class Delivery:
             }
             result: Json = {"at": started, "status": None, "ok": False, "error": None}
             try:
-                async with self._client.post(endpoint["url"], data=body, headers=headers, allow_redirects=False) as response:
+                async with self._client.post(
+                    endpoint["url"], data=body, headers=headers, allow_redirects=False
+                ) as response:
                     await response.content.read(64_000)
                     result.update(status=response.status, ok=200 <= response.status < 300)  # noqa: PLR2004
             except TimeoutError:

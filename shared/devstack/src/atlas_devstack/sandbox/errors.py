@@ -15,7 +15,7 @@ class StripeError(Exception):
         message: str,
         *,
         status: int = 400,
-        type: str = "invalid_request_error",
+        type: str = "invalid_request_error",  # noqa: A002 - Stripe's own name
         code: str | None = None,
         param: str | None = None,
         decline_code: str | None = None,
@@ -40,7 +40,9 @@ class StripeError(Exception):
         error["message"] = self.message
         if self.param:
             error["param"] = self.param
-        error["request_log_url"] = f"https://dashboard.stripe.com/acct_1AtlasSandbox/test/workbench/logs?object={request_id}"
+        error["request_log_url"] = (
+            f"https://dashboard.stripe.com/acct_1AtlasSandbox/test/workbench/logs?object={request_id}"
+        )
         error["type"] = self.type
         return {"error": error}
 

@@ -1,8 +1,8 @@
 """Idempotency keys, as Stripe keeps them.
 
-The first answer of a call that began to execute is replayed for the same key and parameters, server errors included; other
-parameters or another path are refused; a call under way answers 409. Refusals made before execution (a wrong key, unknown
-parameters, too many requests) are not remembered.
+The first answer of a call that began to execute is replayed for the same key and parameters, server errors
+included; other parameters or another path are refused; a call under way answers 409. Refusals made before execution
+(a wrong API key, unknown parameters, too many requests) are not remembered.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ class IdempotencyKeys:
             self.store.remove("idempotency", key)
             known = None
         if known is not None and known["path"] != path:
-            raise mismatch(f"Keys for idempotent requests can only be used for the same endpoint they were first used for ('{known['path']}' vs '{path}'). Try using a key other than '{key}' if you meant to execute a different request.")
+            raise mismatch(f"for the same endpoint they were first used for ('{known['path']}' vs '{path}')", key)
         if known is not None and known["params"] != digest(params):
-            raise mismatch(f"Keys for idempotent requests can only be used with the same parameters they were first used with. Try using a key other than '{key}' if you meant to execute a different request.")
+            raise mismatch("with the same parameters they were first used with", key)
         if known is not None:
             return known
         if key in self.in_use:
             raise StripeError(
-                f"There is currently another in-progress request using this Idempotent Key (that probably means you submitted twice, and the "
-                f"other request is still going through): {key}. Please try again later.",
+                "There is currently another in-progress request using this Idempotent Key (that probably means you "
+                f"submitted twice, and the other request is still going through): {key}. Please try again later.",
                 status=409,
                 type="idempotency_error",
                 code="idempotency_key_in_use",
@@ -52,7 +52,14 @@ class IdempotencyKeys:
 
     def finish(self, key: str, path: str, params: Json, status: int, body: Json, request_id: str, now: float) -> None:
         """Remember the answer."""
-        record = {"path": path, "params": digest(params), "status": status, "body": body, "request": request_id, "at": now}
+        record = {
+            "path": path,
+            "params": digest(params),
+            "status": status,
+            "body": body,
+            "request": request_id,
+            "at": now,
+        }
         self.store.put("idempotency", key, record)
         self.store.commit()
         self.release(key)
@@ -62,9 +69,13 @@ class IdempotencyKeys:
         self.in_use.discard(key)
 
 
-def mismatch(message: str) -> StripeError:
+def mismatch(rule: str, key: str) -> StripeError:
     """The key belongs to another request."""
-    return StripeError(message, type="idempotency_error")
+    return StripeError(
+        f"Keys for idempotent requests can only be used {rule}. Try using a key other than '{key}' if you meant to "
+        "execute a different request.",
+        type="idempotency_error",
+    )
 
 
 def digest(params: Json) -> str:

@@ -36,7 +36,7 @@ SHAPES: dict[str, tuple[str, int]] = {
 
 # id prefix → object name, to find what an id in a field refers to
 OBJECT_BY_PREFIX: dict[str, str] = {
-    prefix.split("_")[0] + "_": name for name, (prefix, _) in SHAPES.items() if prefix and name not in {"request"}
+    prefix.split("_")[0] + "_": name for name, (prefix, _) in SHAPES.items() if prefix and name != "request"
 }
 
 

@@ -13,7 +13,9 @@ DEFAULT_LIMIT, MAX_LIMIT = 10, 100
 Matches = Callable[[Json], bool]
 
 
-def list_objects(store: Store, kind: str, url: str, params: Json, filters: Iterable[str] = (), also: Matches | None = None) -> Json:
+def list_objects(
+    store: Store, kind: str, url: str, params: Json, filters: Iterable[str] = (), also: Matches | None = None
+) -> Json:
     """One page of a collection.
 
     ``filters`` names the parameters that narrow by a field of the same name; ``also`` is a further condition.

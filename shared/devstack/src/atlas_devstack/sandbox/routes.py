@@ -10,7 +10,17 @@ from typing import Any
 from atlas_devstack.sandbox.errors import no_such
 from atlas_devstack.sandbox.listing import list_objects
 from atlas_devstack.sandbox.operation import Operation
-from atlas_devstack.sandbox.resources import accounts, catalog, checkout, customers, disputes, endpoints, links, portal, refunds
+from atlas_devstack.sandbox.resources import (
+    accounts,
+    catalog,
+    checkout,
+    customers,
+    disputes,
+    endpoints,
+    links,
+    portal,
+    refunds,
+)
 from atlas_devstack.sandbox.search import search
 from atlas_devstack.sandbox.store import Json
 
@@ -62,14 +72,44 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/account", "AccountRetrieveCurrentParams", accounts.retrieve_account),
     Route("GET", "/v1/accounts/{id}", "AccountRetrieveParams", accounts.retrieve_account_by_id),
     Route("GET", "/v1/balance", "BalanceRetrieveParams", accounts.retrieve_balance),
-    Route("GET", "/v1/balance_transactions", "BalanceTransactionListParams", many("balance_transaction", "/v1/balance_transactions", "source", "type", "currency")),
+    Route(
+        "GET",
+        "/v1/balance_transactions",
+        "BalanceTransactionListParams",
+        many("balance_transaction", "/v1/balance_transactions", "source", "type", "currency"),
+    ),
     Route("GET", "/v1/balance_transactions/{id}", "BalanceTransactionRetrieveParams", one("balance_transaction")),
-    Route("POST", "/v1/billing_portal/configurations", "billing_portal.ConfigurationCreateParams", portal.create_configuration),
-    Route("GET", "/v1/billing_portal/configurations", "billing_portal.ConfigurationListParams", many("billing_portal.configuration", "/v1/billing_portal/configurations", "active", "is_default")),
-    Route("GET", "/v1/billing_portal/configurations/{id}", "billing_portal.ConfigurationRetrieveParams", one("billing_portal.configuration")),
-    Route("POST", "/v1/billing_portal/configurations/{id}", "billing_portal.ConfigurationUpdateParams", portal.update_configuration),
+    Route(
+        "POST",
+        "/v1/billing_portal/configurations",
+        "billing_portal.ConfigurationCreateParams",
+        portal.create_configuration,
+    ),
+    Route(
+        "GET",
+        "/v1/billing_portal/configurations",
+        "billing_portal.ConfigurationListParams",
+        many("billing_portal.configuration", "/v1/billing_portal/configurations", "active", "is_default"),
+    ),
+    Route(
+        "GET",
+        "/v1/billing_portal/configurations/{id}",
+        "billing_portal.ConfigurationRetrieveParams",
+        one("billing_portal.configuration"),
+    ),
+    Route(
+        "POST",
+        "/v1/billing_portal/configurations/{id}",
+        "billing_portal.ConfigurationUpdateParams",
+        portal.update_configuration,
+    ),
     Route("POST", "/v1/billing_portal/sessions", "billing_portal.SessionCreateParams", portal.create_session),
-    Route("GET", "/v1/charges", "ChargeListParams", many("charge", "/v1/charges", "customer", "payment_intent", "transfer_group")),
+    Route(
+        "GET",
+        "/v1/charges",
+        "ChargeListParams",
+        many("charge", "/v1/charges", "customer", "payment_intent", "transfer_group"),
+    ),
     Route("GET", "/v1/charges/search", "ChargeSearchParams", search("charge", "/v1/charges/search")),
     Route("GET", "/v1/charges/{id}", "ChargeRetrieveParams", one("charge")),
     Route("POST", "/v1/charges/{id}", "ChargeUpdateParams", accounts.update_charge),
@@ -88,7 +128,9 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/customers/{id}", "CustomerRetrieveParams", customers.retrieve),
     Route("POST", "/v1/customers/{id}", "CustomerUpdateParams", customers.update),
     Route("DELETE", "/v1/customers/{id}", "CustomerDeleteParams", customers.delete),
-    Route("GET", "/v1/customers/{id}/payment_methods", "CustomerListPaymentMethodsParams", accounts.list_customer_methods),
+    Route(
+        "GET", "/v1/customers/{id}/payment_methods", "CustomerListPaymentMethodsParams", accounts.list_customer_methods
+    ),
     Route("GET", "/v1/disputes", "DisputeListParams", disputes.list_disputes),
     Route("GET", "/v1/disputes/{id}", "DisputeRetrieveParams", one("dispute")),
     Route("POST", "/v1/disputes/{id}", "DisputeUpdateParams", disputes.update),
@@ -97,11 +139,26 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/events/{id}", "EventRetrieveParams", endpoints.retrieve_event),
     Route("GET", "/v1/invoice_payments", "InvoicePaymentListParams", list_invoice_payments),
     Route("GET", "/v1/invoice_payments/{id}", "InvoicePaymentRetrieveParams", one("invoice_payment")),
-    Route("GET", "/v1/invoices", "InvoiceListParams", many("invoice", "/v1/invoices", "customer", "status", "collection_method")),
+    Route(
+        "GET",
+        "/v1/invoices",
+        "InvoiceListParams",
+        many("invoice", "/v1/invoices", "customer", "status", "collection_method"),
+    ),
     Route("GET", "/v1/invoices/search", "InvoiceSearchParams", search("invoice", "/v1/invoices/search")),
     Route("GET", "/v1/invoices/{id}", "InvoiceRetrieveParams", one("invoice")),
-    Route("GET", "/v1/payment_intents", "PaymentIntentListParams", many("payment_intent", "/v1/payment_intents", "customer")),
-    Route("GET", "/v1/payment_intents/search", "PaymentIntentSearchParams", search("payment_intent", "/v1/payment_intents/search")),
+    Route(
+        "GET",
+        "/v1/payment_intents",
+        "PaymentIntentListParams",
+        many("payment_intent", "/v1/payment_intents", "customer"),
+    ),
+    Route(
+        "GET",
+        "/v1/payment_intents/search",
+        "PaymentIntentSearchParams",
+        search("payment_intent", "/v1/payment_intents/search"),
+    ),
     Route("GET", "/v1/payment_intents/{id}", "PaymentIntentRetrieveParams", one("payment_intent")),
     Route("POST", "/v1/payment_intents/{id}", "PaymentIntentUpdateParams", accounts.update_intent),
     Route("POST", "/v1/payment_links", "PaymentLinkCreateParams", links.create),
@@ -120,7 +177,12 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/products/{id}", "ProductRetrieveParams", one("product")),
     Route("POST", "/v1/products/{id}", "ProductUpdateParams", catalog.update_product),
     Route("POST", "/v1/promotion_codes", "PromotionCodeCreateParams", catalog.create_promotion_code),
-    Route("GET", "/v1/promotion_codes", "PromotionCodeListParams", many("promotion_code", "/v1/promotion_codes", "active", "code", "customer")),
+    Route(
+        "GET",
+        "/v1/promotion_codes",
+        "PromotionCodeListParams",
+        many("promotion_code", "/v1/promotion_codes", "active", "code", "customer"),
+    ),
     Route("GET", "/v1/promotion_codes/{id}", "PromotionCodeRetrieveParams", one("promotion_code")),
     Route("POST", "/v1/refunds", "RefundCreateParams", refunds.create),
     Route("GET", "/v1/refunds", "RefundListParams", refunds.list_refunds),
@@ -128,7 +190,9 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/refunds/{id}", "RefundUpdateParams", refunds.update),
     Route("POST", "/v1/refunds/{id}/cancel", "RefundCancelParams", refunds.cancel),
     Route("POST", "/v1/webhook_endpoints", "WebhookEndpointCreateParams", endpoints.create),
-    Route("GET", "/v1/webhook_endpoints", "WebhookEndpointListParams", many("webhook_endpoint", "/v1/webhook_endpoints")),
+    Route(
+        "GET", "/v1/webhook_endpoints", "WebhookEndpointListParams", many("webhook_endpoint", "/v1/webhook_endpoints")
+    ),
     Route("GET", "/v1/webhook_endpoints/{id}", "WebhookEndpointRetrieveParams", one("webhook_endpoint")),
     Route("POST", "/v1/webhook_endpoints/{id}", "WebhookEndpointUpdateParams", endpoints.update),
     Route("DELETE", "/v1/webhook_endpoints/{id}", "WebhookEndpointDeleteParams", endpoints.delete),

@@ -11,6 +11,7 @@ from atlas_devstack.sandbox.errors import StripeError, invalid, missing, unknown
 
 SCHEMA_FILE = Path(__file__).with_name("schema.json")
 MAX_STRING = 5_000
+MAX_DIGITS = 15
 # Stripe's documented limits of metadata
 MAX_METADATA_KEYS, MAX_METADATA_KEY, MAX_METADATA_VALUE = 50, 40, 500
 
@@ -43,7 +44,7 @@ def nested(prefix: str, name: str) -> str:
     return f"{prefix}[{name}]" if prefix else name
 
 
-def check_value(kind: Any, value: Any, param: str) -> Any:
+def check_value(kind: Any, value: Any, param: str) -> Any:  # noqa: PLR0911 - one line per kind
     """One value of the given type."""
     if isinstance(kind, str):
         return check_scalar(kind, value, param)
@@ -106,11 +107,11 @@ def check_number(kind: str, value: str, param: str) -> int | float:
     """An integer, or a decimal number."""
     digits = value.removeprefix("-")
     if kind == "integer":
-        if not digits.isascii() or not digits.isdigit() or len(digits) > 15:
+        if not digits.isascii() or not digits.isdigit() or len(digits) > MAX_DIGITS:
             raise invalid(f"Invalid integer: {value[:100]}", param, "parameter_invalid_integer")
         return int(value)
     whole, _, fraction = digits.partition(".")
-    if not (whole + fraction).isascii() or not (whole + fraction).isdigit() or len(digits) > 24:
+    if not (whole + fraction).isascii() or not (whole + fraction).isdigit() or len(digits) > MAX_DIGITS:
         raise invalid(f"Invalid decimal: {value[:100]}", param)
     return float(value)
 
@@ -142,8 +143,8 @@ def check_any(kinds: list[Any], value: Any, param: str) -> Any:
 def empty(param: str) -> StripeError:
     """An empty value for something that can't be unset."""
     return invalid(
-        f"You passed an empty string for '{param}'. We assume empty values are an attempt to unset a parameter; however "
-        f"'{param}' cannot be unset. You should remove '{param}' from your request or supply a non-empty value.",
+        f"You passed an empty string for '{param}'. We assume empty values are an attempt to unset a "
+        f"parameter; however '{param}' cannot be unset. You should remove '{param}' from your request or supply a non-empty value.",
         param,
         "parameter_invalid_empty",
     )

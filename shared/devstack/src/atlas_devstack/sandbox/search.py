@@ -19,8 +19,33 @@ CLAUSE = re.compile(
     r"""(?P<op>>=|<=|[:~<>])\s*(?P<value>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|-?\d+|null)\s*"""
 )
 JOIN = re.compile(r"\s*(AND|OR)\s+", re.IGNORECASE)
-COMPARE: dict[str, Callable[[Any, Any], bool]] = {">": operator.gt, "<": operator.lt, ">=": operator.ge, "<=": operator.le}
-FIELDS = frozenset("active amount created currency customer description email lookup_key metadata name number phone product status total type url".split())
+COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    ">": operator.gt,
+    "<": operator.lt,
+    ">=": operator.ge,
+    "<=": operator.le,
+}
+FIELDS = frozenset(
+    [
+        "active",
+        "amount",
+        "created",
+        "currency",
+        "customer",
+        "description",
+        "email",
+        "lookup_key",
+        "metadata",
+        "name",
+        "number",
+        "phone",
+        "product",
+        "status",
+        "total",
+        "type",
+        "url",
+    ]
+)
 Condition = Callable[[Json], bool]
 
 

@@ -45,9 +45,9 @@ def load(environment: Mapping[str, str], host: str, port: int) -> Settings:
             problems.append(f"{name}: is required")
         elif not values[name].startswith(prefixes):
             problems.append(f"{name}: must start with {' or '.join(prefixes)}")
-    for name in ("SANDBOX_WEBHOOK_URL", "SANDBOX_PUBLIC_URL", "SANDBOX_GATEWAY_URL", "SANDBOX_ENTITLEMENT_URL"):
-        if name in values and not is_http_url(values[name]):
-            problems.append(f"{name}: must be an http or https URL")
+    urls = ("SANDBOX_WEBHOOK_URL", "SANDBOX_PUBLIC_URL", "SANDBOX_GATEWAY_URL", "SANDBOX_ENTITLEMENT_URL")
+    wrong = [name for name in urls if name in values and not is_http_url(values[name])]
+    problems += [f"{name}: must be an http or https URL" for name in wrong]
     secrets = tuple(part.strip() for part in values.get("SANDBOX_WEBHOOK_SECRET", "").split(",") if part.strip())
     if any(not secret.startswith("whsec_") for secret in secrets):
         problems.append("SANDBOX_WEBHOOK_SECRET: must start with whsec_")

@@ -125,7 +125,9 @@ class Store:
         with fresh.open("w", encoding="utf-8") as file:
             fresh.chmod(0o600)
             for kind, collection in self.collections.items():
-                file.writelines(self._line(kind, identifier) for identifier in collection.order if identifier in collection.items)
+                file.writelines(
+                    self._line(kind, identifier) for identifier in collection.order if identifier in collection.items
+                )
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)

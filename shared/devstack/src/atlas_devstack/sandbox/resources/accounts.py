@@ -48,7 +48,10 @@ def retrieve_balance(op: Operation, _params: Json) -> Json:
     currencies = sorted({"usd", *available, *pending})
 
     def amounts(sums: dict[str, int]) -> list[Json]:
-        return [{"amount": sums.get(currency, 0), "currency": currency, "source_types": {"card": sums.get(currency, 0)}} for currency in currencies]
+        return [
+            {"amount": sums.get(currency, 0), "currency": currency, "source_types": {"card": sums.get(currency, 0)}}
+            for currency in currencies
+        ]
 
     return {"object": "balance", "available": amounts(available), "livemode": False, "pending": amounts(pending)}
 
@@ -87,4 +90,6 @@ def list_customer_methods(op: Operation, params: Json, customer: str) -> Json:
     """``GET /v1/customers/{id}/payment_methods``."""
     op.get("customer", customer)
     wanted = {**params, "customer": customer}
-    return list_objects(op.store, "payment_method", f"/v1/customers/{customer}/payment_methods", wanted, ("customer", "type"))
+    return list_objects(
+        op.store, "payment_method", f"/v1/customers/{customer}/payment_methods", wanted, ("customer", "type")
+    )

@@ -31,7 +31,8 @@ def pay(op: Operation, identifier: str, outcome: str, buyer: Buyer) -> Json:
     session = fresh(op, identifier)
     if session["status"] != "open":
         raise StripeError(
-            f"This Checkout Session is not open any more: it is {session['status']}.", code=f"checkout_session_{session['status']}"
+            f"This Checkout Session is not open any more: it is {session['status']}.",
+            code=f"checkout_session_{session['status']}",
         )
     if outcome == "declined" and session["amount_total"]:
         return decline(op, session, buyer)
@@ -89,10 +90,18 @@ def settle(op: Operation, identifier: str, result: str) -> Json:
     session = fresh(op, identifier)
     intent = op.store.get("payment_intent", session["payment_intent"] or "")
     if intent is None or intent["status"] != "processing":
-        raise StripeError("This Checkout Session has no payment that is still processing.", code="payment_intent_unexpected_state")
+        raise StripeError(
+            "This Checkout Session has no payment that is still processing.", code="payment_intent_unexpected_state"
+        )
     charge = op.get("charge", intent["latest_charge"])
     if result == "failed":
-        fail(op, intent, charge, "payment_intent_payment_attempt_failed", "The customer's bank account could not be debited.")
+        fail(
+            op,
+            intent,
+            charge,
+            "payment_intent_payment_attempt_failed",
+            "The customer's bank account could not be debited.",
+        )
         complete(op, session, "checkout.session.async_payment_failed")
         return session
     succeed(op, intent, charge)

@@ -9,14 +9,38 @@ from atlas_devstack.sandbox.store import Json
 
 PRODUCT_NAME = "Atlas Pro (lifetime)"
 PRICE_AMOUNT, PRICE_CURRENCY = 4900, "usd"  # minor units
-SUPPORTED_CURRENCIES = frozenset("usd eur gbp chf jpy cad aud sek nok dkk pln czk huf inr brl mxn nzd sgd hkd".split())
+SUPPORTED_CURRENCIES = frozenset(
+    [
+        "usd",
+        "eur",
+        "gbp",
+        "chf",
+        "jpy",
+        "cad",
+        "aud",
+        "sek",
+        "nok",
+        "dkk",
+        "pln",
+        "czk",
+        "huf",
+        "inr",
+        "brl",
+        "mxn",
+        "nzd",
+        "sgd",
+        "hkd",
+    ]
+)
 
 
 def seed(op: Operation) -> None:
     """The configured price and its product, once."""
     if op.store.get("price", op.settings.price_id) is None:
         product = create_product(op, {"name": PRODUCT_NAME, "metadata": {"productKey": "pro_lifetime_v1"}})
-        price = new_price(op, {"unit_amount": PRICE_AMOUNT, "currency": PRICE_CURRENCY}, product["id"], op.settings.price_id)
+        price = new_price(
+            op, {"unit_amount": PRICE_AMOUNT, "currency": PRICE_CURRENCY}, product["id"], op.settings.price_id
+        )
         product["default_price"] = price["id"]
         op.put(product)
 
@@ -67,7 +91,9 @@ def create_price(op: Operation, params: Json) -> Json:
     if "product" in params:
         product = op.get("product", params["product"], "product")["id"]
     elif "product_data" in params:
-        product = create_product(op, {key: value for key, value in params["product_data"].items() if key != "tax_code"})["id"]
+        product = create_product(
+            op, {key: value for key, value in params["product_data"].items() if key != "tax_code"}
+        )["id"]
     else:
         raise missing("product")
     return new_price(op, params, product)
@@ -111,7 +137,9 @@ def new_price(op: Operation, params: Json, product: str, identifier: str | None 
 
 def update_price(op: Operation, params: Json, identifier: str) -> Json:
     """``POST /v1/prices/{id}``."""
-    return apply_update(op, op.get("price", identifier), params, ("active", "nickname", "lookup_key", "tax_behavior"), "price.updated")
+    return apply_update(
+        op, op.get("price", identifier), params, ("active", "nickname", "lookup_key", "tax_behavior"), "price.updated"
+    )
 
 
 def create_coupon(op: Operation, params: Json) -> Json:
@@ -175,7 +203,10 @@ def create_promotion_code(op: Operation, params: Json) -> Json:
 def currency_of(value: str, param: str) -> str:
     """A supported currency in lower case."""
     if value.lower() not in SUPPORTED_CURRENCIES:
-        raise invalid(f"Invalid currency: {value}. Stripe currently supports these currencies: {', '.join(sorted(SUPPORTED_CURRENCIES))}", param)
+        raise invalid(
+            f"Invalid currency: {value}. Supported currencies are: {', '.join(sorted(SUPPORTED_CURRENCIES))}",
+            param,
+        )
     return value.lower()
 
 

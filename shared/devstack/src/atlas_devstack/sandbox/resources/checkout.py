@@ -45,16 +45,21 @@ def check_parties(op: Operation, params: Json) -> None:
         if "customer_email" in params:
             raise invalid("You may only specify one of these parameters: customer, customer_email.", "customer_email")
         if "customer_creation" in params:
-            raise invalid("You may only specify one of these parameters: customer, customer_creation.", "customer_creation")
+            raise invalid(
+                "You may only specify one of these parameters: customer, customer_creation.", "customer_creation"
+            )
         living(op, params["customer"], "customer")
     check_email(params.get("customer_email"))
     if len(params.get("client_reference_id", "")) > MAX_REFERENCE:
-        raise invalid(f"Invalid string: client_reference_id must be at most {MAX_REFERENCE} characters", "client_reference_id")
+        raise invalid(
+            f"Invalid string: client_reference_id must be at most {MAX_REFERENCE} characters", "client_reference_id"
+        )
     if "discounts" in params and "allow_promotion_codes" in params:
         raise invalid("You may only specify one of these parameters: allow_promotion_codes, discounts.", "discounts")
     if "allowed_payment_method_types" in params and "excluded_payment_method_types" in params:
         raise invalid(
-            "You may only specify one of these parameters: allowed_payment_method_types, excluded_payment_method_types.",
+            "You may only specify one of these parameters: "
+            "allowed_payment_method_types, excluded_payment_method_types.",
             "excluded_payment_method_types",
         )
 
@@ -77,9 +82,13 @@ def expiry_of(op: Operation, params: Json) -> int:
     """When the session closes by itself: 30 minutes to 24 hours from now."""
     expires_at: int = params.get("expires_at", op.now + MAX_LIFE)
     if expires_at > op.now + MAX_LIFE:
-        raise invalid("The `expires_at` timestamp must be less than 24 hours from Checkout Session creation.", "expires_at")
+        raise invalid(
+            "The `expires_at` timestamp must be less than 24 hours from Checkout Session creation.", "expires_at"
+        )
     if expires_at < op.now + MIN_LIFE:
-        raise invalid("The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation.", "expires_at")
+        raise invalid(
+            "The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation.", "expires_at"
+        )
     return expires_at
 
 
@@ -92,7 +101,9 @@ def priced(op: Operation, params: Json, mode: str) -> tuple[list[Json], Totals |
     totals = apply_discount(items, coupon)
     if mode == "payment" and 0 < totals.total < MIN_AMOUNT:
         raise invalid(
-            "The Checkout Session's total amount due must add up to at least $0.50 usd", "line_items", "amount_too_small"
+            "The Checkout Session's total amount due must add up to at least $0.50 usd",
+            "line_items",
+            "amount_too_small",
         )
     shown = [{"coupon": coupon["id"], "promotion_code": code["id"] if code else None}] if coupon else []
     return items, totals, shown
@@ -130,7 +141,12 @@ def new_session(op: Operation, params: Json, totals: Totals | None, discounts: l
         "currency": totals.currency if totals else params.get("currency"),
         "currency_conversion": None,
         "custom_fields": params.get("custom_fields", []),
-        "custom_text": {"after_submit": None, "shipping_address": None, "submit": None, "terms_of_service_acceptance": None},
+        "custom_text": {
+            "after_submit": None,
+            "shipping_address": None,
+            "submit": None,
+            "terms_of_service_acceptance": None,
+        },
         "customer": params.get("customer"),
         "customer_account": params.get("customer_account"),
         "customer_creation": None if "customer" in params else params.get("customer_creation", "if_required"),
@@ -152,7 +168,9 @@ def new_session(op: Operation, params: Json, totals: Totals | None, discounts: l
         "origin_context": params.get("origin_context"),
         "payment_intent": None,
         "payment_link": None,
-        "payment_method_collection": params.get("payment_method_collection", "always" if mode == "subscription" else "if_required"),
+        "payment_method_collection": params.get(
+            "payment_method_collection", "always" if mode == "subscription" else "if_required"
+        ),
         "payment_method_configuration_details": None,
         "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
         "payment_method_types": methods_of(params),
@@ -173,7 +191,9 @@ def new_session(op: Operation, params: Json, totals: Totals | None, discounts: l
         "subscription": None,
         "success_url": params.get("success_url"),
         "tax_id_collection": None,
-        "total_details": {"amount_discount": totals.discount, "amount_shipping": 0, "amount_tax": 0} if totals else None,
+        "total_details": {"amount_discount": totals.discount, "amount_shipping": 0, "amount_tax": 0}
+        if totals
+        else None,
         "ui_mode": params.get("ui_mode", "hosted_page"),
         "url": f"{op.settings.public_url}/c/pay/{identifier}",
         "wallet_options": None,
@@ -269,7 +289,8 @@ def expire(op: Operation, _params: Json, identifier: str) -> Json:
     session = fresh(op, identifier)
     if session["status"] != "open":
         raise StripeError(
-            f"Only Checkout Sessions with a status in [\"open\"] can be expired. This Checkout Session has a status of `{session['status']}`."
+            'Only Checkout Sessions with a status in ["open"] can be expired. '
+            f"This Checkout Session has a status of `{session['status']}`."
         )
     close(op, session)
     return session

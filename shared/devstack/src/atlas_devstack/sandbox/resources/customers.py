@@ -30,8 +30,14 @@ def new_customer(op: Operation, params: Json) -> Json:
         "description": None,
         "discount": None,
         "email": None,
-        "invoice_prefix": params.get("invoice_prefix") or "".join(random.choices("ABCDEFGHJKLMNPQRSTUVWXYZ23456789", k=8)),  # noqa: S311
-        "invoice_settings": {"custom_fields": None, "default_payment_method": None, "footer": None, "rendering_options": None},
+        "invoice_prefix": params.get("invoice_prefix")
+        or "".join(random.choices("ABCDEFGHJKLMNPQRSTUVWXYZ23456789", k=8)),  # noqa: S311
+        "invoice_settings": {
+            "custom_fields": None,
+            "default_payment_method": None,
+            "footer": None,
+            "rendering_options": None,
+        },
         "livemode": False,
         "metadata": merge_metadata({}, params.get("metadata", {})),
         "name": None,
@@ -58,7 +64,9 @@ def update(op: Operation, params: Json, identifier: str) -> Json:
     customer = living(op, identifier)
     check_email(params.get("email"))
     changes: Json = {name: params[name] or None for name in TEXT_FIELDS if name in params}
-    changes.update({name: params[name] for name in ("balance", "preferred_locales", "invoice_prefix") if name in params})
+    changes.update(
+        {name: params[name] for name in ("balance", "preferred_locales", "invoice_prefix") if name in params}
+    )
     if "address" in params:
         changes["address"] = address_of(params["address"])
     if "shipping" in params:
@@ -77,7 +85,9 @@ def update(op: Operation, params: Json, identifier: str) -> Json:
 def retrieve(op: Operation, _params: Json, identifier: str) -> Json:
     """``GET /v1/customers/{id}``: a deleted customer is a stub, not a 404."""
     customer = op.get("customer", identifier)
-    return {name: value for name, value in customer.items() if name != "created"} if customer.get("deleted") else customer
+    return (
+        {name: value for name, value in customer.items() if name != "created"} if customer.get("deleted") else customer
+    )
 
 
 def list_customers(op: Operation, params: Json) -> Json:
@@ -98,7 +108,10 @@ def living(op: Operation, identifier: str, param: str | None = None) -> Json:
     customer = op.get("customer", identifier, param)
     if customer.get("deleted"):
         raise StripeError(
-            f"No such customer: '{identifier}'", status=400 if param else 404, code="resource_missing", param=param or "id"
+            f"No such customer: '{identifier}'",
+            status=400 if param else 404,
+            code="resource_missing",
+            param=param or "id",
         )
     return customer
 

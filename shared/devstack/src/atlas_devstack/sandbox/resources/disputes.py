@@ -15,13 +15,35 @@ CLOSED = ("warning_closed", "prevented", "won", "lost")
 STATUSES = (*INQUIRY, *OPEN, "won", "lost", "prevented")
 DISPUTE_FEE = 1500  # minor units; Stripe's fee in the US
 RESPONSE_SECONDS = 9 * 24 * 60 * 60
-EVIDENCE = (
-    "access_activity_log billing_address cancellation_policy cancellation_policy_disclosure cancellation_rebuttal "
-    "customer_communication customer_email_address customer_name customer_purchase_ip customer_signature "
-    "duplicate_charge_documentation duplicate_charge_explanation duplicate_charge_id product_description receipt refund_policy "
-    "refund_policy_disclosure refund_refusal_explanation service_date service_documentation shipping_address shipping_carrier "
-    "shipping_date shipping_documentation shipping_tracking_number uncategorized_file uncategorized_text"
-).split()
+EVIDENCE = [
+    "access_activity_log",
+    "billing_address",
+    "cancellation_policy",
+    "cancellation_policy_disclosure",
+    "cancellation_rebuttal",
+    "customer_communication",
+    "customer_email_address",
+    "customer_name",
+    "customer_purchase_ip",
+    "customer_signature",
+    "duplicate_charge_documentation",
+    "duplicate_charge_explanation",
+    "duplicate_charge_id",
+    "product_description",
+    "receipt",
+    "refund_policy",
+    "refund_policy_disclosure",
+    "refund_refusal_explanation",
+    "service_date",
+    "service_documentation",
+    "shipping_address",
+    "shipping_carrier",
+    "shipping_date",
+    "shipping_documentation",
+    "shipping_tracking_number",
+    "uncategorized_file",
+    "uncategorized_text",
+]
 
 
 def opened(op: Operation, params: Json) -> Json:
@@ -129,9 +151,17 @@ def move_money(op: Operation, dispute: Json) -> None:
     if chargeback == withdrawn:
         return
     amount = -dispute["amount"] if chargeback else dispute["amount"]
-    entry = new_transaction(op, dispute, amount, "adjustment", f"Chargeback {'withdrawal' if chargeback else 'reversal'}")
+    entry = new_transaction(
+        op, dispute, amount, "adjustment", f"Chargeback {'withdrawal' if chargeback else 'reversal'}"
+    )
     if chargeback:
-        fee = {"amount": DISPUTE_FEE, "application": None, "currency": dispute["currency"], "description": "Dispute fee", "type": "stripe_fee"}
+        fee = {
+            "amount": DISPUTE_FEE,
+            "application": None,
+            "currency": dispute["currency"],
+            "description": "Dispute fee",
+            "type": "stripe_fee",
+        }
         entry.update(fee=DISPUTE_FEE, net=amount - DISPUTE_FEE, fee_details=[fee])
         op.put(entry)
     dispute["balance_transactions"] = [*dispute["balance_transactions"], entry]

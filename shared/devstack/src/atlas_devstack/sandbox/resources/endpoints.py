@@ -7,17 +7,27 @@ from fnmatch import fnmatchcase
 from atlas_devstack.sandbox.errors import invalid
 from atlas_devstack.sandbox.ids import new_id, random_text
 from atlas_devstack.sandbox.listing import list_objects
-from atlas_devstack.sandbox.operation import Operation, change, merge_metadata
+from atlas_devstack.sandbox.operation import Operation, change, merge_metadata, thawed
 from atlas_devstack.sandbox.settings import API_VERSION, is_http_url
 from atlas_devstack.sandbox.store import Json, Store
 
 EVENT_LIFE = 30 * 24 * 60 * 60  # seconds that Stripe lists an event
-SUPPORTED_EVENTS = (
-    "checkout.session.completed checkout.session.async_payment_succeeded checkout.session.async_payment_failed "
-    "checkout.session.expired charge.refunded refund.created refund.updated refund.failed charge.refund.updated "
-    "charge.dispute.created charge.dispute.updated charge.dispute.closed charge.dispute.funds_withdrawn "
-    "charge.dispute.funds_reinstated"
-).split()
+SUPPORTED_EVENTS = [
+    "checkout.session.completed",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.async_payment_failed",
+    "checkout.session.expired",
+    "charge.refunded",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+    "charge.refund.updated",
+    "charge.dispute.created",
+    "charge.dispute.updated",
+    "charge.dispute.closed",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.funds_reinstated",
+]
 
 
 def seed(op: Operation) -> None:
@@ -102,7 +112,8 @@ def check_url(url: str) -> None:
 def wants(endpoint: Json, event_type: str) -> bool:
     """Whether an endpoint gets events of this type."""
     return endpoint["status"] == "enabled" and any(
-        event_type == pattern or (pattern.endswith("*") and fnmatchcase(event_type, pattern)) for pattern in endpoint["enabled_events"]
+        event_type == pattern or (pattern.endswith("*") and fnmatchcase(event_type, pattern))
+        for pattern in endpoint["enabled_events"]
     )
 
 
@@ -123,7 +134,8 @@ def list_events(op: Operation, params: Json) -> Json:
             and (wanted is None or delivered(op.store, event) == wanted)
         )
 
-    return list_objects(op.store, "event", "/v1/events", params, (), fits)
+    page = list_objects(op.store, "event", "/v1/events", params, (), fits)
+    return {**page, "data": [thawed(event) for event in page["data"]]}
 
 
 def delivered(store: Store, event: Json) -> bool:
@@ -134,4 +146,4 @@ def delivered(store: Store, event: Json) -> bool:
 
 def retrieve_event(op: Operation, _params: Json, identifier: str) -> Json:
     """``GET /v1/events/{id}``."""
-    return op.get("event", identifier)
+    return thawed(op.get("event", identifier))

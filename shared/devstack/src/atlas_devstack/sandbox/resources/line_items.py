@@ -43,12 +43,21 @@ def build_item(op: Operation, entry: Json, param: str, mode: str) -> Json:
     if quantity is None:
         raise missing(f"{param}[quantity]")
     if quantity < 1:
-        raise invalid("This value must be greater than or equal to 1.", f"{param}[quantity]", "parameter_invalid_integer")
-    price = op.get("price", entry["price"], f"{param}[price]") if "price" in entry else price_from_data(op, entry["price_data"], param)
+        raise invalid(
+            "This value must be greater than or equal to 1.", f"{param}[quantity]", "parameter_invalid_integer"
+        )
+    price = (
+        op.get("price", entry["price"], f"{param}[price]")
+        if "price" in entry
+        else price_from_data(op, entry["price_data"], param)
+    )
     if not price["active"] and "price" in entry:
         raise invalid("The price specified is inactive. This field only accepts active prices.", f"{param}[price]")
     if mode == "payment" and price["type"] == "recurring":
-        raise invalid("You specified `payment` mode but passed a recurring price. Either switch to `subscription` mode or use only one-time prices.")
+        raise invalid(
+            "You specified `payment` mode but passed a recurring price. Either switch to `subscription` mode "
+            "or use only one-time prices."
+        )
     if mode == "subscription" and price["type"] == "one_time":
         raise invalid("You must provide at least one recurring price in `subscription` mode when using prices.")
     product = op.get("product", price["product"])
@@ -74,7 +83,11 @@ def price_from_data(op: Operation, data: Json, param: str) -> Json:
     if "product" in data:
         product = op.get("product", data["product"], f"{param}[price_data][product]")["id"]
     elif "product_data" in data:
-        details = {key: value for key, value in data["product_data"].items() if key in {"name", "description", "images", "metadata"}}
+        details = {
+            key: value
+            for key, value in data["product_data"].items()
+            if key in {"name", "description", "images", "metadata"}
+        }
         product = create_product(op, {**details, "active": False})["id"]
     else:
         raise missing(f"{param}[price_data][product]")
@@ -99,7 +112,7 @@ def discount_of(coupon: Json | None, subtotal: int) -> int:
     if coupon is None:
         return 0
     if coupon["percent_off"] is not None:
-        return round(subtotal * coupon["percent_off"] / 100)
+        return round(subtotal * float(coupon["percent_off"]) / 100)
     return min(subtotal, int(coupon["amount_off"]))
 
 
@@ -120,7 +133,9 @@ def find_coupon(op: Operation, discounts: list[dict[str, Any]], currency: str) -
     spent = coupon["max_redemptions"] is not None and coupon["times_redeemed"] >= coupon["max_redemptions"]
     late = coupon["redeem_by"] is not None and coupon["redeem_by"] <= op.now
     if spent or late or (code is not None and not code["active"]):
-        raise invalid(f"Coupon {coupon['id']} is expired or was used up and cannot be applied.", "discounts", "coupon_expired")
+        raise invalid(
+            f"Coupon {coupon['id']} is expired or was used up and cannot be applied.", "discounts", "coupon_expired"
+        )
     if coupon["currency"] not in (None, currency):
         raise invalid("The coupon's currency differs from the session's.", "discounts")
     return coupon, code

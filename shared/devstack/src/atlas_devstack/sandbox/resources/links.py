@@ -21,7 +21,8 @@ def create(op: Operation, params: Json) -> Json:
         "object": "payment_link",
         "active": True,
         "after_completion": params.get(
-            "after_completion", {"hosted_confirmation": {"custom_message": None}, "redirect": None, "type": "hosted_confirmation"}
+            "after_completion",
+            {"hosted_confirmation": {"custom_message": None}, "redirect": None, "type": "hosted_confirmation"},
         ),
         "allow_promotion_codes": params.get("allow_promotion_codes", False),
         "application": None,
@@ -32,7 +33,12 @@ def create(op: Operation, params: Json) -> Json:
         "consent_collection": None,
         "currency": items[0]["currency"],
         "custom_fields": [],
-        "custom_text": {"after_submit": None, "shipping_address": None, "submit": None, "terms_of_service_acceptance": None},
+        "custom_text": {
+            "after_submit": None,
+            "shipping_address": None,
+            "submit": None,
+            "terms_of_service_acceptance": None,
+        },
         "customer_creation": params.get("customer_creation", "if_required"),
         "inactive_message": params.get("inactive_message"),
         "invoice_creation": None,
@@ -56,7 +62,14 @@ def create(op: Operation, params: Json) -> Json:
         "transfer_data": None,
         "url": f"{op.settings.public_url}/buy/test_{random_text(20)}",
     }
-    op.put_private(link["id"], {"line_items": items, "given": params["line_items"], "payment_intent_data": params.get("payment_intent_data", {})})
+    op.put_private(
+        link["id"],
+        {
+            "line_items": items,
+            "given": params["line_items"],
+            "payment_intent_data": params.get("payment_intent_data", {}),
+        },
+    )
     op.put(link)
     op.emit("payment_link.created", link)
     return link
@@ -64,7 +77,9 @@ def create(op: Operation, params: Json) -> Json:
 
 def update(op: Operation, params: Json, identifier: str) -> Json:
     """``POST /v1/payment_links/{id}``."""
-    return apply_update(op, op.get("payment_link", identifier), params, ("active", "inactive_message"), "payment_link.updated")
+    return apply_update(
+        op, op.get("payment_link", identifier), params, ("active", "inactive_message"), "payment_link.updated"
+    )
 
 
 def pay_link(op: Operation, identifier: str, outcome: str, buyer: Buyer, extra: Json) -> Json:

@@ -134,7 +134,10 @@ def new_charge(op: Operation, intent: Json, buyer: Buyer, status: str) -> Json:
         "paid": False,
         "payment_intent": intent["id"],
         "payment_method": method["id"],
-        "payment_method_details": {"type": buyer.method, buyer.method: charged_details(buyer, op.now, intent["amount"])},
+        "payment_method_details": {
+            "type": buyer.method,
+            buyer.method: charged_details(buyer, op.now, intent["amount"]),
+        },
         "presentment_details": None,
         "radar_options": {},
         "receipt_email": intent["receipt_email"],
@@ -177,7 +180,9 @@ def succeed(op: Operation, intent: Json, charge: Json) -> None:
 
 def fail(op: Operation, intent: Json, charge: Json, code: str, message: str, decline_code: str | None = None) -> None:
     """The attempt didn't work; the payment intent waits for another one."""
-    result = outcome("declined_by_network", "The bank did not return any further details with this decline.", decline_code or code)
+    result = outcome(
+        "declined_by_network", "The bank did not return any further details with this decline.", decline_code or code
+    )
     change(charge, status="failed", failure_code=code, failure_message=message, outcome=result)
     error: Json = {
         "charge": charge["id"],
@@ -199,7 +204,9 @@ def fail(op: Operation, intent: Json, charge: Json, code: str, message: str, dec
 def new_transaction(op: Operation, source: Json, amount: int, kind: str, description: str | None) -> Json:
     """A movement on our balance, in minor units, at this moment; ``created`` is when the money moved."""
     fee = round(amount * FEE_RATE) + FEE_FIXED if kind == "charge" else 0
-    category = {"charge": "charge", "refund": "refund", "refund_failure": "refund_failure", "adjustment": "dispute"}[kind]
+    category = {"charge": "charge", "refund": "refund", "refund_failure": "refund_failure", "adjustment": "dispute"}[
+        kind
+    ]
     transaction: Json = {
         "id": new_id("balance_transaction"),
         "object": "balance_transaction",
@@ -225,7 +232,13 @@ def fee_details(fee: int, currency: str) -> list[Json]:
     """What a fee is made of."""
     if not fee:
         return []
-    entry = {"amount": fee, "application": None, "currency": currency, "description": "Stripe processing fees", "type": "stripe_fee"}
+    entry = {
+        "amount": fee,
+        "application": None,
+        "currency": currency,
+        "description": "Stripe processing fees",
+        "type": "stripe_fee",
+    }
     return [entry]
 
 
@@ -290,10 +303,26 @@ def charged_details(buyer: Buyer, now: int, amount: int) -> Json:
     details = method_details(buyer, now)
     if buyer.method == "us_bank_account":
         kept = ("account_holder_type", "account_type", "bank_name", "fingerprint", "last4", "routing_number")
-        return {**{name: details[name] for name in kept}, "expected_debit_date": None, "mandate": None, "payment_reference": None}
-    kept = ("brand", "checks", "country", "exp_month", "exp_year", "fingerprint", "funding", "last4", "regulated_status", "wallet")
+        return {
+            **{name: details[name] for name in kept},
+            "expected_debit_date": None,
+            "mandate": None,
+            "payment_reference": None,
+        }
+    shown = (
+        "brand",
+        "checks",
+        "country",
+        "exp_month",
+        "exp_year",
+        "fingerprint",
+        "funding",
+        "last4",
+        "regulated_status",
+        "wallet",
+    )
     return {
-        **{name: details[name] for name in kept},
+        **{name: details[name] for name in shown},
         "amount_authorized": amount,
         "authorization_code": "123456",
         "installments": None,

@@ -64,7 +64,13 @@ def create_configuration(op: Operation, params: Json) -> Json:
 
 def features(current: Json, given: Json) -> Json:
     """Given features over the current ones."""
-    return {name: {**value, **{key: child or value.get(key) if child == "" else child for key, child in given.get(name, {}).items()}} for name, value in current.items()}
+    return {
+        name: {
+            **value,
+            **{key: child or value.get(key) if child == "" else child for key, child in given.get(name, {}).items()},
+        }
+        for name, value in current.items()
+    }
 
 
 def update_configuration(op: Operation, params: Json, identifier: str) -> Json:
@@ -124,6 +130,7 @@ def chosen_configuration(op: Operation, identifier: Any) -> Json:
         if configuration["active"] and configuration["is_default"]:
             return configuration
     raise StripeError(
-        "No configuration provided and your test mode default configuration has not been created. Provide a configuration or create "
-        "your default by saving your customer portal settings in test mode at https://dashboard.stripe.com/test/settings/billing/portal."
+        "No configuration provided and your test mode default configuration has not been created. Provide a "
+        "configuration or create your default by saving your customer portal settings in test mode at "
+        "https://dashboard.stripe.com/test/settings/billing/portal."
     )

@@ -68,14 +68,21 @@ def refundable_charge(op: Operation, params: Json) -> Json:
         intent = op.get("payment_intent", params["payment_intent"], "payment_intent")
         found = op.store.get("charge", intent["latest_charge"] or "")
         if found is None:
-            raise StripeError(f"This PaymentIntent ({intent['id']}) does not have a successful charge to refund.", param="payment_intent")
+            raise StripeError(
+                f"This PaymentIntent ({intent['id']}) does not have a successful charge to refund.",
+                param="payment_intent",
+            )
         charge = found
     else:
         raise missing("payment_intent")
     if charge["status"] != "succeeded":
-        raise StripeError(f"This charge ({charge['id']}) has not succeeded and cannot be refunded.", code="charge_not_refundable")
+        raise StripeError(
+            f"This charge ({charge['id']}) has not succeeded and cannot be refunded.", code="charge_not_refundable"
+        )
     if any(not dispute["is_charge_refundable"] for dispute in op.store.of("dispute").having("charge", charge["id"])):
-        raise StripeError(f"Charge {charge['id']} has been charged back; cannot issue a refund.", code="charge_disputed")
+        raise StripeError(
+            f"Charge {charge['id']} has been charged back; cannot issue a refund.", code="charge_disputed"
+        )
     return charge
 
 
@@ -118,7 +125,9 @@ def cancel(op: Operation, _params: Json, identifier: str) -> Json:
     """``POST /v1/refunds/{id}/cancel``: only one that waits for the customer."""
     refund = op.get("refund", identifier)
     if refund["status"] != "requires_action":
-        raise StripeError(f"You cannot cancel a refund that has a status of {refund['status']}.", code="refund_status_invalid")
+        raise StripeError(
+            f"You cannot cancel a refund that has a status of {refund['status']}.", code="refund_status_invalid"
+        )
     return end(op, refund, change(refund, status="canceled"), None)
 
 
@@ -148,7 +157,9 @@ def end(op: Operation, refund: Json, previous: Json, extra_event: str | None) ->
 def update(op: Operation, params: Json, identifier: str) -> Json:
     """``POST /v1/refunds/{id}``: metadata only."""
     refund = op.get("refund", identifier)
-    previous = change(refund, metadata=merge_metadata(refund["metadata"], params["metadata"])) if "metadata" in params else {}
+    previous = (
+        change(refund, metadata=merge_metadata(refund["metadata"], params["metadata"])) if "metadata" in params else {}
+    )
     op.put(refund)
     if previous:
         op.emit("refund.updated", refund, previous)
@@ -167,5 +178,13 @@ def list_refunds(op: Operation, params: Json) -> Json:
 def destination(charge: Json) -> Json:
     """Where the money goes."""
     if charge["payment_method_details"]["type"] == "card":
-        return {"card": {"reference": "123456789012", "reference_status": "available", "reference_type": "acquirer_reference_number", "type": "refund"}, "type": "card"}
+        return {
+            "card": {
+                "reference": "123456789012",
+                "reference_status": "available",
+                "reference_type": "acquirer_reference_number",
+                "type": "refund",
+            },
+            "type": "card",
+        }
     return {"type": "us_bank_transfer", "us_bank_transfer": {"reference": None, "reference_status": "pending"}}
