@@ -102,7 +102,8 @@ def _welcome(home: Home, given: dict[str, str], current: State) -> None:
     stack: Any = read_json(home.stack_file) or {}
     public = stack.get("nextauth_url", "")
     dev_sign_in = not public.startswith("https:") and given.get("ATLAS_DEV_SIGN_IN", "true").lower() in ("true", "1")
-    out.print(view.welcome(public, "sandbox" in stack, dev_sign_in, current.port_base))
+    panel = view.welcome(public, "sandbox" in stack, dev_sign_in, current.port_base)
+    out.print(panel, soft_wrap=False)
     out.print(f"Healthy after {current.healthy_after:.1f} s.", style="dim")
 
 

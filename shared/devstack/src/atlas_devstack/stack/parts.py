@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from atlas_devstack.servers import binaries, broker, database
 from atlas_devstack.servers.database import Cluster
 from atlas_devstack.servers.errors import ServerError
+from atlas_devstack.servers.ports import LOOPBACK
 from atlas_devstack.servers.process import spawn
 
 from . import logs, permissions, roles
 from .home import WORKSPACE
-from .plan import MODULES, Plan, environment
+from .plan import MODULES, SANDBOX, Plan, environment
 from .readiness import ask
 
 FRESH = "`./atlas up --fresh` throws the local data away and starts anew."
@@ -42,7 +43,8 @@ def build(plan: Plan) -> dict[str, Part]:
 
 
 def _program(plan: Plan, name: str) -> Part:
-    argv = [sys.executable, "-m", MODULES[name], "--host", "127.0.0.1", "--port", str(plan.port(name))]
+    argv = [sys.executable, "-m", MODULES[name], "--host", LOOPBACK, "--port", str(plan.port(name))]
+    argv += ["--state-dir", str(plan.home.sandbox_data)] if name == SANDBOX else []
 
     def start() -> subprocess.Popen[bytes]:
         variables: Mapping[str, str] = environment(plan, name)

@@ -146,7 +146,6 @@ def _sandbox(plan: Plan) -> dict[str, str]:
         "SANDBOX_WEBHOOK_SECRET": plan.stripe.webhook_secret,
         "SANDBOX_GATEWAY_URL": plan.public_url,
         "SANDBOX_ENTITLEMENT_URL": plan.url("entitlements"),
-        "SANDBOX_DATA_DIR": str(plan.home.sandbox_data),
         "INTERNAL_AUTH_SECRET": plan.internal_secret,
     }
 

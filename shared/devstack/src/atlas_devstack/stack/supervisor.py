@@ -14,7 +14,7 @@ from atlas_devstack.servers.process import tail
 from . import leftovers, logs, state
 from .files import write_json
 from .parts import FRESH, Part, build
-from .plan import MODULES, Plan, describe
+from .plan import MODULES, SANDBOX, Plan, describe
 from .state import Failure, PartState, State
 
 START_SECONDS = 90.0
@@ -135,7 +135,7 @@ class Supervisor:
             mine.restarts += 1
 
     async def _wait_for_servers(self, part: Part) -> None:
-        if part.name in MODULES and part.name != "sandbox":
+        if part.name in MODULES and part.name != SANDBOX:
             await asyncio.gather(*(self._ready[server].wait() for server in SERVERS))
 
     def _give_up_if_hopeless(self, part: Part, attempt: int) -> None:
@@ -220,8 +220,8 @@ class Supervisor:
         if self.state.phase != state.FAILED:
             self.state.phase = state.STOPPING
         state.save(self._home, self.state)
-        programs = [name for name in self._processes if name in MODULES and name != "sandbox"]
-        for group in (programs, ["sandbox"], ["nats"], ["postgres"]):
+        programs = [name for name in self._processes if name in MODULES and name != SANDBOX]
+        for group in (programs, [SANDBOX], ["nats"], ["postgres"]):
             await asyncio.gather(*(self._stop(self._parts[name]) for name in group if name in self._processes))
         self._home.processes_file.unlink(missing_ok=True)
         self._home.stack_file.unlink(missing_ok=True)
