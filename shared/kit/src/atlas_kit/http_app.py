@@ -21,6 +21,7 @@ from atlas_kit.answers import error_response
 from atlas_kit.errors import AtlasError, InvalidRequest, NotFound
 from atlas_kit.health import Check, health_routes
 from atlas_kit.http_middleware import MAX_BODY_BYTES, EdgeMiddleware
+from atlas_kit.http_protocol import BoundedHttpProtocol
 from atlas_kit.settings import ServiceSettings
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Any]]
@@ -100,13 +101,36 @@ def parse_arguments(package: str, default_port: int, settings: ServiceSettings) 
     return arguments.host, arguments.port
 
 
-def serve(app: ASGIApp, *, service: str, host: str, port: int, log_level: str) -> None:
-    """Serve until SIGTERM or SIGINT, then finish what is in flight."""
+class _Server(uvicorn.Server):
+    """A server that says when it was told to end, so that answers without an end (event streams) can end themselves."""
+
+    def __init__(self, config: uvicorn.Config, on_exit: Callable[[], None] | None) -> None:
+        super().__init__(config)
+        self._on_exit = on_exit
+
+    async def main_loop(self) -> None:
+        await super().main_loop()
+        if self._on_exit:
+            self._on_exit()
+
+
+def serve(
+    app: ASGIApp,
+    *,
+    service: str,
+    host: str,
+    port: int,
+    log_level: str,
+    on_exit: Callable[[], None] | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then call ``on_exit`` and finish what is in flight."""
     logs.configure(service, log_level)
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
+        http=BoundedHttpProtocol,
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
@@ -114,6 +138,5 @@ def serve(app: ASGIApp, *, service: str, host: str, port: int, log_level: str) -
         backlog=SLOW_CLIENT_BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
-        h11_max_incomplete_event_size=64 * 1024,
     )
-    uvicorn.Server(config).run()
+    _Server(config, on_exit).run()

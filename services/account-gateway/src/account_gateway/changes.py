@@ -1,0 +1,119 @@
+"""Which users' entitlements just changed: one subscription of the process, shared by all of its open streams.
+
+A change is only a hint to look again over HTTP: the entitlements service holds the truth, the broker may lose a hint
+(core NATS delivers at most once) and may be away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from nats.aio.msg import Msg
+from pydantic import ValidationError
+
+from atlas_contracts.entitlements import EntitlementEvent
+from atlas_contracts.streams import ENTITLEMENTS
+from atlas_kit.errors import Unavailable
+from atlas_kit.logs import get_logger
+from atlas_kit.messaging import Broker
+
+log = get_logger()
+
+LOOK_SECONDS = 1.0
+"""How often to look whether the broker is still there."""
+
+
+class Watch:
+    """Set when there may be news. Any number of changes before a look are one: nothing piles up."""
+
+    def __init__(self) -> None:
+        self._news = asyncio.Event()
+
+    def wake(self) -> None:
+        self._news.set()
+
+    async def wait(self, seconds: float) -> bool:
+        """Whether there was news within ``seconds``."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), seconds)
+        news = self._news.is_set()
+        self._news.clear()
+        return news
+
+
+class EntitlementChanges:
+    """Wakes the watches of a user whose entitlement changed, and all of them when the broker comes or goes."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._watches: defaultdict[str, set[Watch]] = defaultdict(set)
+        self.live = False
+        """Whether changes arrive; while they don't, streams have to ask by themselves."""
+        self.ending = False
+        """Set when the process is about to end: streams end too, and browsers reconnect to another replica."""
+
+    @contextmanager
+    def watching(self, user_id: str) -> Iterator[Watch]:
+        """A watch for one stream, for the length of the block."""
+        watch = Watch()
+        self._watches[user_id].add(watch)
+        try:
+            yield watch
+        finally:
+            self._watches[user_id].discard(watch)
+            if not self._watches[user_id]:
+                del self._watches[user_id]
+
+    def changed(self, user_id: str) -> None:
+        for watch in self._watches.get(user_id, ()):
+            watch.wake()
+
+    def wake_all(self) -> None:
+        for watches in self._watches.values():
+            for watch in watches:
+                watch.wake()
+
+    def end_streams(self) -> None:
+        """Let every open stream end now."""
+        self.ending = True
+        self.wake_all()
+
+    async def follow(self) -> None:
+        """Subscribe, and keep ``live`` true to life. Never returns while the subscription stands."""
+        await self._broker.connected.wait()
+        try:
+            subscriptions = [await self._broker.client.subscribe(s, cb=self._on_message) for s in ENTITLEMENTS.subjects]
+        except Unavailable:
+            return  # gone again: the caller starts this anew
+        try:
+            while True:
+                self._note(live=self._broker_answers())
+                await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            self._note(live=False)
+            for subscription in subscriptions:
+                with contextlib.suppress(Exception):
+                    await subscription.unsubscribe()
+
+    def _note(self, *, live: bool) -> None:
+        if live != self.live:
+            self.live = live
+            log.info("entitlement.changes", live=live)
+            self.wake_all()  # what happened meanwhile was not heard
+
+    def _broker_answers(self) -> bool:
+        try:
+            return self._broker.client.is_connected
+        except Unavailable:
+            return False
+
+    async def _on_message(self, message: Msg) -> None:
+        try:
+            self.changed(EntitlementEvent.model_validate_json(message.data).data.user_id)
+        except ValidationError:
+            log.warning("entitlement.change_unreadable", subject=message.subject)
+            self.wake_all()

@@ -1,0 +1,74 @@
+"""``POST /api/billing/stripe/confirm``: the return from Checkout, so that a buyer is Pro even without a webhook."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from account_gateway import api_errors
+from account_gateway.guards import json_body, require_same_origin
+from account_gateway.lean_route import LeanRoute, api_route
+from account_gateway.rate_limits import UserLimiter
+from account_gateway.session.caller import Sessions, require_user
+from account_gateway.upstream import AsksService, unavailable_as
+from atlas_contracts.public_api import ConfirmRequest, ConfirmResult, Success
+from atlas_kit.answers import ok
+from atlas_kit.errors import InvalidRequest
+
+CONFIRM_PATH = "/api/billing/stripe/confirm"
+CONFIRM_SECONDS = 25.0
+_EXAMPLE = {
+    "outcome": "active",
+    "entitlement": {
+        "isPro": True,
+        "status": "active",
+        "source": "stripe",
+        "updatedAt": "2026-11-23T10:00:01.250Z",
+    },
+}
+
+
+def confirm_routes(sessions: Sessions, checkout: AsksService, limiter: UserLimiter, origin: str) -> list[LeanRoute]:
+    async def confirm(request: Request) -> Response:
+        """Re-reads one Checkout session of the caller's own at Stripe and applies what it finds. Safe to repeat."""
+        require_same_origin(request.headers, origin)
+        user_id = await require_user(request, sessions)
+        headers = await limiter.hit(user_id)
+        wanted = await _confirm_request(request)
+        with unavailable_as(api_errors.CHECKOUT_UNAVAILABLE):
+            result = await checkout.post("/internal/confirm", user_id, ConfirmResult, wanted, seconds=CONFIRM_SECONDS)
+        answer = ok(result)
+        answer.headers.update(headers)
+        return answer
+
+    return [
+        api_route(
+            "POST",
+            CONFIRM_PATH,
+            confirm,
+            summary="Confirm the return from Checkout",
+            answer=Success[ConfirmResult],
+            example={"ok": True, "data": _EXAMPLE},
+            body=ConfirmRequest,
+            body_example={"checkoutSessionId": "cs_test_a1"},
+            errors=(
+                api_errors.invalid(api_errors.INVALID_CONFIRM),
+                api_errors.UNAUTHENTICATED,
+                api_errors.FORBIDDEN,
+                api_errors.NO_SESSION,
+                api_errors.TOO_MANY,
+                api_errors.BODY_TOO_LARGE,
+                api_errors.unavailable(api_errors.CHECKOUT_UNAVAILABLE),
+            ),
+        )
+    ]
+
+
+async def _confirm_request(request: Request) -> ConfirmRequest:
+    refusal = InvalidRequest(api_errors.INVALID_CONFIRM)
+    body = await json_body(request, refusal)
+    try:
+        return ConfirmRequest.model_validate_json(body)
+    except ValidationError:
+        raise refusal from None

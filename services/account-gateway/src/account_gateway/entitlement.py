@@ -1,0 +1,45 @@
+"""``GET /api/pro/entitlement``: the canonical read, and the hot path of the whole system."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from account_gateway.api_errors import READ_UNAVAILABLE, UNAUTHENTICATED
+from account_gateway.lean_route import LeanRoute, api_route
+from account_gateway.session.caller import Sessions, require_user
+from account_gateway.upstream import AsksService
+from atlas_contracts.internal_api import EntitlementView
+from atlas_contracts.public_api import Entitlement, Success
+from atlas_kit.answers import ok
+
+ENTITLEMENT_EXAMPLE = {
+    "isPro": True,
+    "status": "active",
+    "source": "stripe",
+    "restoredAt": "2026-11-23T10:00:00Z",
+    "updatedAt": "2026-11-23T10:00:01.250Z",
+}
+
+
+async def read_entitlement(user_id: str, entitlements: AsksService) -> Entitlement:
+    """What the entitlements service says now. Raises Unavailable when it doesn't answer."""
+    return (await entitlements.get("/internal/entitlement", user_id, EntitlementView)).public()
+
+
+def entitlement_routes(sessions: Sessions, entitlements: AsksService) -> list[LeanRoute]:
+    async def read(request: Request) -> Response:
+        """Whether the caller is Pro, since when, and by which source. Exactly these five keys."""
+        return ok(await read_entitlement(await require_user(request, sessions), entitlements))
+
+    return [
+        api_route(
+            "GET",
+            "/api/pro/entitlement",
+            read,
+            summary="Read the caller's entitlement",
+            answer=Success[Entitlement],
+            example={"ok": True, "data": ENTITLEMENT_EXAMPLE},
+            errors=(UNAUTHENTICATED, READ_UNAVAILABLE),
+        )
+    ]

@@ -1,0 +1,38 @@
+"""Who may cause an effect: no prefetch, no other site, no form posted from elsewhere."""
+
+from __future__ import annotations
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+
+from atlas_kit.errors import AtlasError, Forbidden, InvalidRequest
+
+
+def refuse_prefetch_and_cross_site(headers: Headers) -> None:
+    """For GET routes that make something at Stripe. Raises Forbidden for a prefetch or another site's request."""
+    purposes = (headers.get(name, "") for name in ("sec-purpose", "purpose", "x-purpose", "x-moz"))
+    if any("prefetch" in purpose.lower() for purpose in purposes) or "next-router-prefetch" in headers:
+        raise Forbidden
+    _refuse_cross_site(headers)
+
+
+def require_same_origin(headers: Headers, origin: str) -> None:
+    """For every POST. Raises Forbidden when the browser says that another origin asks."""
+    origins = headers.getlist("origin")
+    if any(sent != origin for sent in origins):
+        raise Forbidden
+    _refuse_cross_site(headers)
+
+
+async def json_body(request: Request, refusal: AtlasError | None = None) -> bytes:
+    """The body, empty when there is none. Raises ``refusal`` (InvalidRequest) when it isn't declared as JSON."""
+    body = await request.body()
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if body and media_type != "application/json":
+        raise refusal or InvalidRequest()
+    return body
+
+
+def _refuse_cross_site(headers: Headers) -> None:
+    if any(site.strip().lower() == "cross-site" for site in headers.getlist("sec-fetch-site")):
+        raise Forbidden

@@ -1,0 +1,1 @@
+"""The pages /pro, /account and /dev/sign-in: templates, styles, scripts."""

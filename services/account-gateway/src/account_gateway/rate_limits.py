@@ -1,0 +1,50 @@
+"""Limits per user: a fixed window that begins with the user's first request, in memory, per replica.
+
+With N replicas a user may do up to N times as much: these limits blunt a held-down button, the checkout service's own
+constraints (one open session per user and price) are what money relies on.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+from limits import RateLimitItemPerSecond
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import FixedWindowRateLimiter
+
+from atlas_kit.errors import RateLimited
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most ``count`` requests in ``seconds``."""
+
+    count: int
+    seconds: int
+
+
+class UserLimiter:
+    """Counts one kind of request per user. Every request counts, the refused ones too."""
+
+    def __init__(self, name: str, limit: Limit | None) -> None:
+        self._name = name
+        self._item = RateLimitItemPerSecond(limit.count, limit.seconds) if limit else None
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+
+    async def hit(self, user_id: str) -> dict[str, str]:
+        """Count a request; gives the headers of its answer. Raises RateLimited when there were too many."""
+        if self._item is None:
+            return {}
+        allowed = await self._limiter.hit(self._item, self._name, user_id)
+        reset, remaining = await self._limiter.get_window_stats(self._item, self._name, user_id)
+        headers = {
+            "x-ratelimit-limit": str(self._item.amount),
+            "x-ratelimit-remaining": str(remaining),
+            "x-ratelimit-reset": str(math.ceil(reset)),
+        }
+        if not allowed:
+            wait = max(1, math.ceil(reset - time.time()))
+            raise RateLimited(headers=headers | {"retry-after": str(wait)})
+        return headers

@@ -1,0 +1,81 @@
+"""``POST /api/pro/restore``: the server re-reads what was bought; nothing is taken from the client."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from account_gateway import api_errors
+from account_gateway.guards import json_body, require_same_origin
+from account_gateway.lean_route import LeanRoute, api_route
+from account_gateway.rate_limits import UserLimiter
+from account_gateway.session.caller import Sessions, require_user
+from account_gateway.upstream import AsksService, unavailable_as
+from atlas_contracts.public_api import RestoreRequest, RestoreResult, Success
+from atlas_kit.answers import JSON
+from atlas_kit.errors import InvalidRequest
+
+RESTORE_PATH = "/api/pro/restore"
+RESTORE_SECONDS = 45.0
+"""Restore reads everything a customer ever bought, page by page, and waits for the projection."""
+_EXAMPLE = {
+    "outcome": "restored",
+    "entitlement": {
+        "isPro": True,
+        "status": "active",
+        "source": "stripe",
+        "updatedAt": "2026-11-23T10:00:01.250Z",
+    },
+}
+
+
+def restore_routes(sessions: Sessions, checkout: AsksService, limiter: UserLimiter, origin: str) -> list[LeanRoute]:
+    async def restore(request: Request) -> Response:
+        """Looks for completed purchases of the caller at Stripe and applies what it finds. Safe to repeat.
+
+        ``reason`` is there only when the outcome is not_eligible.
+        """
+        require_same_origin(request.headers, origin)
+        user_id = await require_user(request, sessions)
+        headers = await limiter.hit(user_id)
+        wanted = await _restore_request(request)
+        with unavailable_as(api_errors.RESTORE_UNAVAILABLE):
+            result = await checkout.post("/internal/restore", user_id, RestoreResult, wanted, seconds=RESTORE_SECONDS)
+        return Response(_success(result), media_type=JSON, headers=headers)
+
+    return [
+        api_route(
+            "POST",
+            RESTORE_PATH,
+            restore,
+            summary="Restore a purchase",
+            answer=Success[RestoreResult],
+            example={"ok": True, "data": _EXAMPLE},
+            body=RestoreRequest,
+            body_example={"trigger": "account"},
+            errors=(
+                api_errors.invalid(api_errors.INVALID_RESTORE),
+                api_errors.UNAUTHENTICATED,
+                api_errors.FORBIDDEN,
+                api_errors.TOO_MANY,
+                api_errors.BODY_TOO_LARGE,
+                api_errors.unavailable(api_errors.RESTORE_UNAVAILABLE),
+            ),
+        )
+    ]
+
+
+async def _restore_request(request: Request) -> RestoreRequest:
+    refusal = InvalidRequest(api_errors.INVALID_RESTORE)
+    body = await json_body(request, refusal)
+    try:
+        return RestoreRequest.model_validate_json(body)
+    except ValidationError:
+        raise refusal from None
+
+
+def _success(result: RestoreResult) -> str:
+    """The key ``reason`` exists only with not_eligible; ``source`` and ``updatedAt`` may well be null."""
+    absent = None if result.outcome == "not_eligible" else {"reason"}
+    return f'{{"ok":true,"data":{result.model_dump_json(by_alias=True, exclude=absent)}}}'

@@ -1,0 +1,1 @@
+"""Who is calling: the session of the existing Atlas web app, by cookie or bearer token."""

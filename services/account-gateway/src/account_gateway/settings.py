@@ -1,0 +1,78 @@
+"""What account-gateway reads from its environment, and the bounds each value has to keep."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
+
+from account_gateway.rate_limits import Limit
+from atlas_kit.settings import HttpOrigin, HttpUrl, PostgresUrl, ServiceSettings, secret_list
+
+MAX_SECRETS = 10
+"""Each request with an unknown token may try every key: a rotation needs two or three."""
+_LIMIT = re.compile(r"(\d{1,6})/(\d{1,6})")
+
+
+def _parse_limit(value: object) -> object:
+    if isinstance(value, Limit) or value is None or value == "0":
+        return None if value == "0" else value
+    match = _LIMIT.fullmatch(str(value))
+    if not match or not int(match[1]) or not int(match[2]):
+        raise ValueError("must be count/seconds such as 10/60, or 0 for no limit")
+    return Limit(count=int(match[1]), seconds=int(match[2]))
+
+
+def _check_secrets(value: SecretStr) -> SecretStr:
+    if len(secret_list(value)) > MAX_SECRETS:
+        raise ValueError(f"must be at most {MAX_SECRETS} values")
+    return value
+
+
+RateLimit = Annotated[Limit | None, BeforeValidator(_parse_limit)]
+
+
+class GatewaySettings(ServiceSettings):
+    """Environment of account-gateway; see docs/configuration.md."""
+
+    nextauth_url: HttpOrigin
+    nextauth_secret: Annotated[SecretStr, AfterValidator(_check_secrets)]
+    nextauth_session_strategy: Literal["jwt", "database"] = "jwt"
+    atlas_database_url: PostgresUrl | None = Field(default=None, validate_default=True)
+    atlas_dev_sign_in: bool = False
+    checkout_url: HttpUrl = "http://127.0.0.1:8002"
+    entitlements_url: HttpUrl = "http://127.0.0.1:8003"
+    rate_limit_checkout: RateLimit = Limit(count=10, seconds=60)
+    rate_limit_portal: RateLimit = Limit(count=10, seconds=60)
+    rate_limit_restore: RateLimit = Limit(count=5, seconds=60)
+    rate_limit_confirm: RateLimit = Limit(count=20, seconds=60)
+
+    @field_validator("atlas_database_url")
+    @classmethod
+    def _needed_for_database_sessions(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is None and info.data.get("nextauth_session_strategy") == "database":
+            raise ValueError("is required when NEXTAUTH_SESSION_STRATEGY is database")
+        return value
+
+    @field_validator("atlas_dev_sign_in")
+    @classmethod
+    def _local_only(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and str(info.data.get("nextauth_url", "")).startswith("https://"):
+            raise ValueError("must be off when NEXTAUTH_URL is https: it signs anybody in as anybody")
+        return value
+
+    @property
+    def secure(self) -> bool:
+        """Whether the browser sees us as https."""
+        return self.nextauth_url.startswith("https://")
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The session secrets, newest first."""
+        return tuple(secret.get_secret_value() for secret in secret_list(self.nextauth_secret))
+
+    @property
+    def dev_sign_in(self) -> bool:
+        """Whether /dev/sign-in exists: it makes encrypted cookies, which database sessions are not."""
+        return self.atlas_dev_sign_in and self.nextauth_session_strategy == "jwt"

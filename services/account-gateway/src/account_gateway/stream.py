@@ -1,0 +1,117 @@
+"""``GET /api/pro/entitlement/stream``: Server-Sent Events, the entitlement at once and on each change."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from account_gateway.api_errors import READ_UNAVAILABLE, UNAUTHENTICATED
+from account_gateway.changes import EntitlementChanges
+from account_gateway.entitlement import read_entitlement
+from account_gateway.lean_route import LeanRoute, api_route
+from account_gateway.session.caller import Sessions, require_user
+from account_gateway.upstream import AsksService
+from atlas_contracts.public_api import Entitlement
+from atlas_kit.errors import AtlasError
+
+STREAM_PATH = "/api/pro/entitlement/stream"
+HEARTBEAT = b": heartbeat\n\n"
+_EXAMPLE = (
+    'event: entitlement\ndata: {"isPro":true,"status":"active","source":"stripe",'
+    '"restoredAt":"2026-11-23T10:00:00Z","updatedAt":"2026-11-23T10:00:01.250Z"}\n\n'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamTimes:
+    """All in seconds."""
+
+    life: float = 600
+    """The server ends a stream after this; the browser reconnects, with a fresh look at its session."""
+    heartbeat: float = 15
+    poll_without_broker: float = 5
+    poll_with_broker: float = 60
+    """A hint may be lost even while the broker is there."""
+
+
+async def entitlement_events(
+    first: Entitlement,
+    read: Callable[[], Awaitable[Entitlement]],
+    changes: EntitlementChanges,
+    wait: Callable[[float], Awaitable[bool]],
+    times: StreamTimes,
+    clock: Callable[[], float] = time.monotonic,
+) -> AsyncIterator[bytes]:
+    """The stream's bytes. ``wait`` tells whether there was news within so many seconds."""
+    last, started = first, clock()
+    next_beat, next_look = started + times.heartbeat, started + _pause(changes, times)
+    yield b"retry: 2000\n" + _event(first)
+    while not changes.ending and (now := clock()) < started + times.life:
+        news = await wait(max(0.0, min(next_beat, next_look, started + times.life) - now))
+        if changes.ending:
+            return
+        if news or clock() >= next_look:
+            current = await _read_or(last, read)
+            next_look = clock() + _pause(changes, times)
+            if current != last:
+                last = current
+                yield _event(current)
+        if clock() >= next_beat:
+            next_beat += times.heartbeat
+            yield HEARTBEAT
+
+
+def stream_routes(
+    sessions: Sessions, entitlements: AsksService, changes: EntitlementChanges, times: StreamTimes | None = None
+) -> list[LeanRoute]:
+    async def stream(request: Request) -> Response:
+        """The entitlement as ``event: entitlement``, at once and on each change; a comment every 15 s keeps it open.
+
+        The server ends a stream after 10 minutes; EventSource reconnects by itself.
+        """
+        user_id = await require_user(request, sessions)
+
+        async def read() -> Entitlement:
+            return await read_entitlement(user_id, entitlements)
+
+        async def body(first: Entitlement) -> AsyncIterator[bytes]:
+            with changes.watching(user_id) as watch:
+                watch.wake()  # a change between the first look and the watch
+                async for chunk in entitlement_events(first, read, changes, watch.wait, times or StreamTimes()):
+                    yield chunk
+
+        # Read before answering, so that an entitlements service that is away is a 503 and no empty stream.
+        return StreamingResponse(
+            body(await read()), media_type="text/event-stream", headers={"x-accel-buffering": "no"}
+        )
+
+    return [
+        api_route(
+            "GET",
+            STREAM_PATH,
+            stream,
+            summary="Follow the caller's entitlement",
+            responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}}}},
+            errors=(UNAUTHENTICATED, READ_UNAVAILABLE),
+        )
+    ]
+
+
+def _pause(changes: EntitlementChanges, times: StreamTimes) -> float:
+    return times.poll_with_broker if changes.live else times.poll_without_broker
+
+
+async def _read_or(last: Entitlement, read: Callable[[], Awaitable[Entitlement]]) -> Entitlement:
+    """What is true now, or what was last known while nobody answers."""
+    try:
+        return await read()
+    except AtlasError:
+        return last
+
+
+def _event(entitlement: Entitlement) -> bytes:
+    return b"event: entitlement\ndata: " + entitlement.model_dump_json(by_alias=True).encode() + b"\n\n"

@@ -1,0 +1,32 @@
+"""The two services behind the gateway, and how a route words that one of them doesn't answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
+
+from pydantic import BaseModel
+
+from atlas_kit.errors import Unavailable
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+class AsksService(Protocol):
+    """Asks another service in a user's name (atlas_kit.http_client.ServiceClient)."""
+
+    async def get(self, path: str, subject: str, answer: type[ModelT], *, seconds: float = ...) -> ModelT: ...
+
+    async def post(
+        self, path: str, subject: str, answer: type[ModelT], body: BaseModel | None = None, *, seconds: float = ...
+    ) -> ModelT: ...
+
+
+@contextmanager
+def unavailable_as(message: str) -> Iterator[None]:
+    """Whatever is unavailable inside the block, the caller reads the route's own message."""
+    try:
+        yield
+    except Unavailable as error:
+        raise Unavailable(message, headers=error.headers) from error
