@@ -25,7 +25,7 @@ class CloudEvent(BaseModel, Generic[DataT]):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     specversion: Literal["1.0"] = "1.0"
-    id: str = Field(min_length=1, max_length=255)
+    id: str = Field(min_length=1, max_length=512)
     source: str
     type: str
     subject: str | None = None

@@ -22,7 +22,7 @@ _CURRENCY = re.compile(r"^[a-z]{3}$")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
-class Unmappable(Exception):  # noqa: N818 - it names a state of the event; nothing went wrong here
+class Unmappable(Exception):
     """The object makes no sense for its type. ``reason`` is a stable word, ``detail`` one sentence without payload."""
 
     def __init__(self, reason: str, detail: str) -> None:

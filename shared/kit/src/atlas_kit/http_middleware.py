@@ -1,15 +1,18 @@
 """What every HTTP answer of ours has in common, as pure ASGI middleware (cheap on the hot paths).
 
-Request id and trace context, security headers, a bound on the body, one canonical log line, and the envelope around
-whatever goes wrong.
+Request id and trace context, security headers, a bound on the body in bytes and in time, one canonical log line, and
+the envelope around whatever goes wrong.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
 
-from starlette.datastructures import Headers
+from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from atlas_contracts.public_api import Recovery
@@ -30,7 +33,13 @@ SECURITY_HEADERS = {
 }
 HSTS = "max-age=63072000; includeSubDomains"
 MAX_BODY_BYTES = 64 * 1024
+BODY_SECONDS = 15.0
+"""How long a client may take to send a request's body; Stripe's comes in one packet or two."""
 QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics", "/api/health"})
+LOGGED = "canonical_line_written"
+"""A use case that writes its request's one log line itself says so: ``scope["state"][LOGGED] = True``."""
+
+_DEFAULT_HEADERS = {b"content-security-policy": DEFAULT_CSP.encode(), b"cache-control": b"no-store"}
 
 
 class BodyTooLarge(AtlasError):
@@ -44,6 +53,17 @@ class BodyTooLarge(AtlasError):
         super().__init__(recovery=Recovery.NONE)
 
 
+class BodyTooSlow(AtlasError):
+    """The body didn't arrive in time; the connection is closed."""
+
+    status = 408
+    code = InvalidRequest.code
+    default_message = "Request body took too long."
+
+    def __init__(self) -> None:
+        super().__init__(recovery=Recovery.RETRY, headers={"connection": "close"})
+
+
 class EdgeMiddleware:
     """The outermost layer of every service."""
 
@@ -54,6 +74,7 @@ class EdgeMiddleware:
         hsts: bool = False,
         max_body_bytes: int = MAX_BODY_BYTES,
         body_limits: Iterable[tuple[str, int]] = (),
+        body_seconds: float = BODY_SECONDS,
     ) -> None:
         self._app = app
         self._headers = [(k.encode(), v.encode()) for k, v in SECURITY_HEADERS.items()]
@@ -61,17 +82,19 @@ class EdgeMiddleware:
             self._headers.append((b"strict-transport-security", HSTS.encode()))
         self._max_body = max_body_bytes
         self._body_limits = dict(body_limits)
+        self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        request_id = context.accept_request_id(headers.get("x-request-id"), headers.get("x-correlation-id"))
-        context.enter(request_id, headers.get("traceparent"))
+        told = _told(scope)
+        request_id = context.accept_request_id(told.get(b"x-request-id"), told.get(b"x-correlation-id"))
+        context.enter(request_id, told.get(b"traceparent"))
         scope.setdefault("state", {})["request_id"] = request_id
         exchange = _Exchange(scope, send, [*self._headers, (b"x-request-id", request_id.encode())])
-        limited = _limited_receive(receive, headers, self._body_limits.get(scope["path"], self._max_body))
+        limit = self._body_limits.get(scope["path"], self._max_body)
+        limited = _limited_receive(receive, told.get(b"content-length", ""), limit, self._body_seconds)
         try:
             await self._app(scope, limited, exchange.send)
         except AtlasError as error:
@@ -81,6 +104,18 @@ class EdgeMiddleware:
             await exchange.fail(scope, receive, AtlasError())
         finally:
             exchange.finish()
+
+
+_READ_HEADERS = frozenset({b"x-request-id", b"x-correlation-id", b"traceparent", b"content-length"})
+
+
+def _told(scope: Scope) -> dict[bytes, str]:
+    """The request headers that the edge reads; of several of one name, the first."""
+    told: dict[bytes, str] = {}
+    for name, value in scope["headers"]:
+        if name in _READ_HEADERS:
+            told.setdefault(name, value.decode("latin-1"))
+    return told
 
 
 class _Exchange:
@@ -94,12 +129,10 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            present = {name for name, _ in message["headers"]}
-            message["headers"] = [*message["headers"], *(h for h in self._headers if h[0] not in present)]
-            if b"content-security-policy" not in present:
-                message["headers"].append((b"content-security-policy", DEFAULT_CSP.encode()))
-            if b"cache-control" not in present:
-                message["headers"].append((b"cache-control", b"no-store"))
+            own = message["headers"]
+            present = {name for name, _ in own}
+            added = (h for h in (*self._headers, *_DEFAULT_HEADERS.items()) if h[0] not in present)
+            message["headers"] = [*own, *added]
         await self._send(message)
 
     async def fail(self, scope: Scope, receive: Receive, error: AtlasError) -> None:
@@ -109,34 +142,62 @@ class _Exchange:
 
     def finish(self) -> None:
         seconds = time.perf_counter() - self._started
-        route = getattr(self._scope.get("route"), "path", None) or "unmatched"
-        HTTP_REQUESTS.labels(self._scope["method"], route, str(self._status)).inc()
-        HTTP_SECONDS.labels(route).observe(seconds)
-        if self._scope["path"] not in QUIET_PATHS:
-            log.info(
-                "http.request",
-                method=self._scope["method"],
-                route=route,
-                status=self._status,
-                ms=round(seconds * 1000, 2),
-            )
+        scope = self._scope
+        method, route = scope["method"], getattr(scope.get("route"), "path", None) or "unmatched"
+        requests, durations = _metrics(method if method in _METHODS else "other", route, self._status)
+        requests.inc()
+        durations.observe(seconds)
+        if scope["path"] not in QUIET_PATHS and LOGGED not in scope["state"]:
+            log.info("http.request", method=method, route=route, status=self._status, ms=round(seconds * 1000, 2))
 
 
-def _limited_receive(receive: Receive, headers: Headers, limit: int) -> Receive:
-    """``receive`` that raises BodyTooLarge past ``limit`` bytes, whatever the declared length says."""
-    declared = headers.get("content-length", "")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+@lru_cache(maxsize=1024)
+def _metrics(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    """Looking the labels up costs more than counting."""
+    return HTTP_REQUESTS.labels(method, route, str(status)), HTTP_SECONDS.labels(route)
+
+
+def _limited_receive(receive: Receive, declared: str, limit: int, seconds: float) -> Receive:
+    """``receive`` that raises BodyTooLarge past ``limit`` bytes, whatever the declared length says, and BodyTooSlow
+    when the body isn't there after ``seconds``. Once it is there, waiting for the client's end may take for ever.
+    """
     too_large = declared.isdigit() and int(declared[:20]) > limit
     seen = 0
+    complete = False
+    deadline: float | None = None
+
+    async def in_time() -> Message:
+        nonlocal deadline
+        now = time.monotonic()
+        if deadline is None:
+            deadline = now + seconds
+        try:
+            return await asyncio.wait_for(receive(), deadline - now)  # type: ignore[arg-type]
+        except TimeoutError:
+            raise BodyTooSlow from None
 
     async def limited() -> Message:
-        nonlocal seen
+        nonlocal seen, complete
+        if complete:
+            return await receive()
         if too_large:
             raise BodyTooLarge
-        message = await receive()
+        message: dict[str, Any] = await in_time()  # type: ignore[assignment]
         if message["type"] == "http.request":
             seen += len(message.get("body", b""))
             if seen > limit:
                 raise BodyTooLarge
+            complete = not message.get("more_body", False)
         return message
 
     return limited
+
+
+def _route_of(scope: Scope) -> str:
+    """The route's template: a label must not grow with what callers make up."""
+    if template := getattr(scope.get("route"), "path", None):
+        return str(template)
+    return str(scope["path"]) if "endpoint" in scope and not scope.get("path_params") else "unmatched"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -44,6 +45,21 @@ class Stored:
 
     sequence: int
     duplicate: bool
+
+
+def message_headers(message_id: str, stream: StreamSpec) -> dict[str, str]:
+    """What travels beside an event: the key of dedupe, where it must land, and whose request it belongs to."""
+    return {
+        "Nats-Msg-Id": message_id,
+        "Nats-Expected-Stream": stream.name,
+        "Content-Type": CONTENT_TYPE,
+        "traceparent": context.current_traceparent(),
+        "x-request-id": context.current_request_id(),
+    }
+
+
+def count_published(subject: str, stored: Stored) -> None:
+    EVENTS_PUBLISHED.labels(subject, "true" if stored.duplicate else "false").inc()
 
 
 class Broker:
@@ -95,19 +111,21 @@ class Broker:
         self, subject: str, payload: bytes, message_id: str, *, stream: StreamSpec, seconds: float = PUBLISH_SECONDS
     ) -> Stored:
         """Store an event durably. Raises BrokerUnavailable when the broker doesn't say so in time."""
-        headers = {
-            "Nats-Msg-Id": message_id,
-            "Content-Type": CONTENT_TYPE,
-            "traceparent": context.current_traceparent(),
-            "x-request-id": context.current_request_id(),
-        }
+        stored = await self.store(subject, payload, message_headers(message_id, stream), seconds=seconds)
+        count_published(subject, stored)
+        return stored
+
+    async def store(self, subject: str, payload: bytes, headers: dict[str, str], *, seconds: float) -> Stored:
+        """One JetStream publish and the broker's word for it. Raises BrokerUnavailable."""
         try:
-            ack = await self.jetstream.publish(subject, payload, timeout=seconds, stream=stream.name, headers=headers)
-        except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
+            answer = await self.client.request(subject, payload, timeout=seconds, headers=headers)
+            ack = json.loads(answer.data)
+        except (nats.errors.Error, TimeoutError, OSError, ValueError) as error:
             raise BrokerUnavailable from error
-        duplicate = bool(ack.duplicate)
-        EVENTS_PUBLISHED.labels(subject, str(duplicate).lower()).inc()
-        return Stored(ack.seq, duplicate)
+        if "seq" not in ack or "error" in ack:
+            log.warning("broker.refused", subject=subject, error=ack.get("error"))
+            raise BrokerUnavailable
+        return Stored(ack["seq"], bool(ack.get("duplicate")))
 
     async def check(self) -> None:
         """Readiness: connected, and every stream of ours answers."""
@@ -168,6 +186,7 @@ def stream_config(stream: StreamSpec, replicas: int) -> StreamConfig:
         deny_delete=True,
         deny_purge=True,
         allow_direct=True,
+        allow_atomic=True,  # group commit (atlas_kit.group_commit)
     )
 
 

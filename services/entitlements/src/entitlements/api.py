@@ -1,0 +1,59 @@
+"""What other services may ask. The user is the token's subject; no route takes one from the request."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from atlas_contracts.internal_api import AppliedRequest, AppliedResult
+from atlas_kit.answers import JSON
+from atlas_kit.database import Database
+from atlas_kit.errors import InvalidRequest
+from atlas_kit.identity import Caller, TokenVerifier
+from entitlements.applied import wait_until_applied
+from entitlements.domain.policy import Policy
+from entitlements.reads import EntitlementReader, overview, view
+
+
+@dataclass(frozen=True, slots=True)
+class InternalApi:
+    """The internal routes with what they need."""
+
+    database: Database
+    reader: EntitlementReader
+    verifier: TokenVerifier
+    policy: Policy
+    folded: asyncio.Condition
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/internal/entitlement", self.entitlement, methods=["GET"]),
+            Route("/internal/overview", self.overview, methods=["GET"]),
+            Route("/internal/applied", self.applied, methods=["POST"]),
+        ]
+
+    async def entitlement(self, request: Request) -> Response:
+        found = await self.reader.read(self._caller(request).subject)
+        return Response(view(found).model_dump_json(by_alias=True), media_type=JSON)
+
+    async def overview(self, request: Request) -> Response:
+        user_id = self._caller(request).subject
+        async with self.database.transaction() as connection:
+            answer = await overview(connection, user_id, self.policy)
+        return Response(answer.model_dump_json(by_alias=True), media_type=JSON)
+
+    async def applied(self, request: Request) -> Response:
+        self._caller(request)
+        try:
+            asked = AppliedRequest.model_validate_json(await request.body())
+        except ValueError as error:
+            raise InvalidRequest from error
+        done = await wait_until_applied(self.database, asked.event_ids, asked.timeout_ms, self.folded)
+        return Response(AppliedResult(applied=done).model_dump_json(by_alias=True), media_type=JSON)
+
+    def _caller(self, request: Request) -> Caller:
+        return self.verifier.verify(request.headers.get("authorization"))

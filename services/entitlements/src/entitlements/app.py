@@ -1,0 +1,65 @@
+"""Composition root of the entitlements service: settings, database, broker, consumer, routes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from atlas_contracts.internal_api import ENTITLEMENTS_SERVICE
+from atlas_contracts.streams import BILLING, ENTITLEMENTS, PARKED
+from atlas_kit.database import Database
+from atlas_kit.events import now
+from atlas_kit.http_app import create_app, with_edge
+from atlas_kit.identity import TokenVerifier
+from atlas_kit.messaging import Broker
+from atlas_kit.outbox import OutboxRelay
+from atlas_kit.tasks import running
+from entitlements.api import InternalApi
+from entitlements.consumer import Projector
+from entitlements.reads import EntitlementReader
+from entitlements.settings import Settings
+
+
+def build(settings: Settings) -> ASGIApp:
+    """The service, ready to be served."""
+    policy = settings.policy()
+    database = Database(
+        settings.database_url,
+        "entitlements",
+        migration_url=settings.database_migration_url,
+        pool_size=settings.database_pool_size,
+    )
+    broker = Broker(
+        settings.nats_url,
+        ENTITLEMENTS_SERVICE,
+        inbox_prefix=settings.nats_inbox_prefix,
+        streams=(BILLING, ENTITLEMENTS, PARKED),
+        replicas=settings.nats_stream_replicas,
+    )
+    verifier = TokenVerifier(settings.internal_auth_secret, ENTITLEMENTS_SERVICE)
+    folded = asyncio.Condition()
+    projector = Projector(database, broker, policy, now, folded)
+    relay = OutboxRelay(database, broker, ENTITLEMENTS)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            await database.start()
+            stack.push_async_callback(database.close)
+            await broker.start()
+            stack.push_async_callback(broker.close)
+            await stack.enter_async_context(running(projector=projector.run, outbox=relay.run))
+            yield
+
+    app = create_app(
+        ENTITLEMENTS_SERVICE,
+        lifespan,
+        lambda: {"database": database.check, "broker": broker.check, "consumer": projector.check},
+    )
+    internal = InternalApi(database, EntitlementReader(database), verifier, policy, folded)
+    app.router.routes.extend(internal.routes())
+    return with_edge(app)

@@ -1,0 +1,165 @@
+"""From the broker to the ledger: decode, fold in one transaction, commit, acknowledge.
+
+What can never work is parked with its reason; what may work later is tried again with growing delays. One function,
+:func:`disposition`, decides which.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from time import perf_counter
+
+import nats.errors
+import nats.js.errors
+import psycopg
+from nats.aio.msg import Msg
+from prometheus_client import Counter, Histogram
+from pydantic import ValidationError
+
+from atlas_contracts.streams import BILLING, PROJECTOR_DURABLE
+from atlas_kit import context
+from atlas_kit.database import Database
+from atlas_kit.errors import Unavailable
+from atlas_kit.logs import get_logger
+from atlas_kit.messaging import Broker
+from entitlements.domain.policy import Policy
+from entitlements.fold import Folded, fold
+from entitlements.ledger_entry import LedgerEntry, ledger_entry
+from entitlements.parking import park
+from entitlements.pull_consumer import batches, declare_consumer
+
+log = get_logger()
+
+FACTS_FOLDED = Counter("atlas_facts_folded_total", "Facts appended to the ledger.", ["type"])
+FOLD_SECONDS = Histogram("atlas_fold_seconds", "One batch: ledger, projection, outbox, commit.")
+RETRY_DELAYS_SECONDS = (1, 2, 5, 15, 30, 60)
+"""Pauses before another try, by how often a message was delivered; the last one repeats."""
+TRIES_BEFORE_PARKING = 10
+"""An error of a kind nobody foresaw is tried so often (about six minutes), then parked."""
+RECONNECT_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Try again after a pause."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """Out of the stream's way, kept with its reason."""
+
+    reason: str
+    detail: str
+
+
+def disposition(error: Exception, deliveries: int) -> Retry | Park:
+    """What becomes of a message whose handling raised ``error`` on its ``deliveries``-th delivery."""
+    match error:
+        case ValidationError() | ValueError() | KeyError() | TypeError() | RecursionError():
+            return Park("malformed_event", "It is no billing event that this service can read.")
+        case psycopg.DataError():
+            return Park("unstorable_event", "The database can't hold one of its values.")
+    if isinstance(error, Unavailable | psycopg.OperationalError) or deliveries < TRIES_BEFORE_PARKING:
+        return Retry(RETRY_DELAYS_SECONDS[min(deliveries, len(RETRY_DELAYS_SECONDS)) - 1])
+    return Park("failed_repeatedly", f"Handling it raised {type(error).__name__} {deliveries} times.")
+
+
+class Projector:
+    """The service's consumer. Any number of replicas share the durable."""
+
+    def __init__(
+        self,
+        database: Database,
+        broker: Broker,
+        policy: Policy,
+        clock: Callable[[], datetime],
+        folded: asyncio.Condition,
+    ) -> None:
+        self._database, self._broker, self._policy, self._clock = database, broker, policy, clock
+        self._folded = folded
+
+    async def run(self) -> None:
+        """Consume until cancelled; a lost broker or durable is waited for and declared again."""
+        await self._database.migrated.wait()
+        await self._broker.connected.wait()
+        while True:
+            try:
+                await declare_consumer(self._broker.client, BILLING, PROJECTOR_DURABLE)
+                async for batch in batches(self._broker.client, BILLING, PROJECTOR_DURABLE):
+                    await self.handle(batch)
+            except (nats.errors.Error, nats.js.errors.Error, Unavailable, TimeoutError) as error:
+                log.warning("consumer.waiting", error=type(error).__name__)
+            await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def check(self) -> None:
+        """Readiness: the durable answers."""
+        await self._broker.jetstream.consumer_info(BILLING.name, PROJECTOR_DURABLE)
+
+    async def handle(self, batch: list[Msg]) -> None:
+        """Fold a batch in one transaction; where that fails, each message in its own: one bad can't stop the rest."""
+        readable: list[tuple[Msg, LedgerEntry]] = []
+        for message in batch:
+            try:
+                readable.append((message, ledger_entry(message.data)))
+            except Exception as error:  # noqa: BLE001 - disposition() decides about every kind
+                await self._dispose(message, error)
+        if not readable:
+            return
+        try:
+            await self._fold_and_ack(readable)
+        except Exception as error:  # noqa: BLE001 - disposition() decides about every kind
+            if len(readable) == 1 or isinstance(error, Unavailable):
+                for message, _ in readable:
+                    await self._dispose(message, error)
+                return
+            log.warning("consumer.batch_failed", error=type(error).__name__, size=len(readable))
+            for single in readable:
+                await self._handle_alone(single)
+
+    async def _handle_alone(self, single: tuple[Msg, LedgerEntry]) -> None:
+        try:
+            await self._fold_and_ack([single])
+        except Exception as error:  # noqa: BLE001 - disposition() decides about every kind
+            await self._dispose(single[0], error)
+
+    async def _fold_and_ack(self, readable: list[tuple[Msg, LedgerEntry]]) -> None:
+        started = perf_counter()
+        first = readable[0][0].headers or {}
+        with context.bound(context.accept_request_id(first.get("x-request-id")), first.get("traceparent")):
+            async with self._database.transaction() as connection:
+                folded = await fold(connection, [entry for _, entry in readable], self._policy, self._clock())
+            for message, _ in readable:
+                await message.ack()
+            self._report(folded, len(readable), perf_counter() - started)
+        async with self._folded:
+            self._folded.notify_all()
+
+    def _report(self, folded: Folded, messages: int, seconds: float) -> None:
+        FOLD_SECONDS.observe(seconds)
+        for fact in folded.facts:
+            FACTS_FOLDED.labels(fact.type).inc()
+        for change in folded.changes:
+            after = change.after
+            log.info(
+                "billing.projection.applied",
+                eventId=after.caused_by,
+                userId=after.user_id,
+                status=after.verdict.status,
+                version=after.version,
+            )
+        log.debug("consumer.batch", messages=messages, facts=len(folded.facts), ms=round(seconds * 1000, 2))
+
+    async def _dispose(self, message: Msg, error: Exception) -> None:
+        deliveries = message.metadata.num_delivered or 1
+        match disposition(error, deliveries):
+            case Retry(seconds):
+                log.warning("consumer.retry", error=type(error).__name__, seconds=seconds, deliveries=deliveries)
+                await message.nak(delay=seconds)
+            case Park(reason, detail):
+                await park(self._broker, message, reason, detail, self._clock())
+                await message.ack()

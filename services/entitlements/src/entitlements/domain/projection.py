@@ -1,0 +1,153 @@
+"""Applying facts one by one: which payment each belongs to, and what it changes for whom.
+
+The same code runs over one batch in the live service (with what the batch touches loaded from the database) and over
+the whole ledger in a rebuild (starting from nothing), so the two cannot differ.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from entitlements.domain.facts import Adjustment, Fact, Snapshot, Span, merge
+from entitlements.domain.payment import PaymentVerdict, judge
+from entitlements.domain.policy import Policy
+from entitlements.domain.verdict import NOTHING_KNOWN, Grant, Verdict, decide, manual_grant
+
+
+@dataclass(slots=True)
+class Payment:
+    """Everything known under one set of ids that belong together."""
+
+    id: int
+    """The ledger sequence of the first fact that spoke of it."""
+    provider: str
+    refs: set[str]
+    knowledge: dict[Snapshot, Span]
+    user_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entitlement:
+    """A user's row: the verdict and how it came about."""
+
+    user_id: str
+    verdict: Verdict = NOTHING_KNOWN
+    version: int = 0
+    reason: str = "nothing_known"
+    caused_by: str | None = None
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of one user's entitlement, to be announced."""
+
+    before: Entitlement
+    after: Entitlement
+
+
+@dataclass(slots=True)
+class Projection:
+    """Payments, who they belong to, and what everyone is entitled to."""
+
+    policy: Policy
+    payments: dict[int, Payment] = field(default_factory=dict)
+    payment_of_ref: dict[str, int] = field(default_factory=dict)
+    payment_of_fact: dict[int, int] = field(default_factory=dict)
+    payments_of_user: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    entitlements: dict[str, Entitlement] = field(default_factory=dict)
+    absorbed: dict[int, int] = field(default_factory=dict)
+    """Payments that turned out to be the same as another: old id → the one that remains."""
+
+    def add_payment(self, payment: Payment) -> None:
+        """Start from a payment that is known already."""
+        self.payments[payment.id] = payment
+        self.payment_of_ref.update(dict.fromkeys(payment.refs, payment.id))
+        if payment.user_id:
+            self.payments_of_user[payment.user_id].add(payment.id)
+
+    def apply(self, fact: Fact) -> list[Change]:
+        """Add one fact; the changes it makes, at most one per user. A fact about no payment changes nothing."""
+        if not fact.refs:
+            return []
+        same = [
+            self.payments[i] for i in sorted({self.payment_of_ref[r] for r in fact.refs if r in self.payment_of_ref})
+        ]
+        owners = {payment.user_id for payment in same}
+        payment = self._united(same) if same else Payment(fact.seq, fact.provider, set(), {})
+        payment.refs.update(fact.refs)
+        payment.knowledge = merge((payment.knowledge, fact.knowledge()))
+        payment.user_id = _owner(payment, self.policy)
+        self.add_payment(payment)
+        self.payment_of_fact[fact.seq] = payment.id
+        changes = [self._reconsider(user_id, fact) for user_id in sorted(filter(None, owners | {payment.user_id}))]
+        return [change for change in changes if change]
+
+    def surviving(self, payment_id: int) -> int:
+        """The payment that ``payment_id`` is part of by now."""
+        while payment_id in self.absorbed:
+            payment_id = self.absorbed[payment_id]
+        return payment_id
+
+    def judge(self, payment: Payment) -> PaymentVerdict:
+        return judge(payment.knowledge, payment.provider, self.policy)
+
+    def _united(self, same: list[Payment]) -> Payment:
+        """The one payment that several known ones turn out to be; the oldest absorbs the others."""
+        for payment in same:
+            if payment.user_id:
+                self.payments_of_user[payment.user_id].discard(payment.id)
+        oldest, *others = same
+        for other in others:
+            oldest.refs |= other.refs
+            oldest.knowledge = merge((oldest.knowledge, other.knowledge))
+            self.absorbed[other.id] = oldest.id
+            del self.payments[other.id]
+        return oldest
+
+    def _reconsider(self, user_id: str, fact: Fact) -> Change | None:
+        before = self.entitlements.get(user_id) or Entitlement(user_id)
+        verdict, reason = self._decide(user_id)
+        if verdict == before.verdict:
+            return None
+        after = replace(
+            before,
+            verdict=verdict,
+            version=before.version + 1,
+            reason=reason,
+            caused_by=fact.event_id,
+            updated_at=fact.recorded_at,
+        )
+        self.entitlements[user_id] = after
+        return Change(before, after)
+
+    def _decide(self, user_id: str) -> tuple[Verdict, str]:
+        grants, reasons = [], []
+        for payment_id in sorted(self.payments_of_user[user_id]):
+            payment = self.payments[payment_id]
+            if payment.provider == "manual":
+                grants.append(manual_grant(payment.knowledge))
+                continue
+            judged = self.judge(payment)
+            grants.append(Grant(payment.provider, judged.intervals))
+            if judged.intervals:
+                reasons.append((judged.intervals[-1].end, judged.because))
+        verdict = decide(grants)
+        return verdict, _reason(verdict, reasons)
+
+
+def _owner(payment: Payment, policy: Policy) -> str | None:
+    """Whose payment it is; an operator's adjustments name their user themselves."""
+    adjusted = next((s.user_id for s in payment.knowledge if isinstance(s, Adjustment)), None)
+    return adjusted or judge(payment.knowledge, payment.provider, policy).user_id
+
+
+def _reason(verdict: Verdict, reasons: list[tuple[datetime | None, str]]) -> str:
+    """One stable word: what made the user Pro, or what ended it."""
+    if verdict.is_pro:
+        return "operator" if verdict.source == "manual" else "purchase"
+    if verdict.status == "none":
+        return "nothing_known"
+    return next((because for end, because in reasons if end == verdict.active_until), "revoked_by_operator")

@@ -1,0 +1,102 @@
+"""One user's entitlement: Pro while anything grants.
+
+Every payment and the operator's adjustments are grants with times of their own. The user is Pro while any of them
+grants; the start is that of the unbroken time of being Pro, the source that of the earliest grant still valid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from entitlements.domain.facts import Adjustment, Knowledge
+from entitlements.domain.payment import Interval
+
+SOURCES = ("stripe", "ios_iap", "android_iap", "manual")
+"""The order that decides a tie between grants that began at the same moment."""
+
+Status = Literal["none", "active", "revoked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One source's times of granting."""
+
+    source: str
+    intervals: tuple[Interval, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a user is Pro, since when and through what."""
+
+    is_pro: bool = False
+    status: Status = "none"
+    source: str | None = None
+    active_from: datetime | None = None
+    active_until: datetime | None = None
+
+
+NOTHING_KNOWN = Verdict()
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
+_LATEST = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class _Time:
+    interval: Interval
+    source: str
+
+
+def decide(grants: Iterable[Grant]) -> Verdict:
+    """The verdict on a user, from all their grants; whoever was ever Pro and isn't now is revoked, never none."""
+    times = [_Time(interval, grant.source) for grant in grants for interval in grant.intervals]
+    if not times:
+        return NOTHING_KNOWN
+    lasting = [time for time in times if time.interval.end != time.interval.start]
+    last = _last_unbroken(lasting or times)
+    ends = [time.interval.end for time in last]
+    end = None if None in ends else max(filter(None, ends))
+    holding = [time for time in last if time.interval.end == end]
+    first = min(holding, key=lambda time: (time.interval.start, SOURCES.index(time.source)))
+    return Verdict(
+        is_pro=end is None,
+        status="active" if end is None else "revoked",
+        source=first.source,
+        active_from=min(time.interval.start for time in last),
+        active_until=end,
+    )
+
+
+def manual_grant(knowledge: Knowledge) -> Grant:
+    """The operator's grants and revokes as times of granting; a revoke ends what the operator granted, nothing else."""
+    told = sorted(
+        (span.first.at, snapshot.id, snapshot.action)
+        for snapshot, span in knowledge.items()
+        if isinstance(snapshot, Adjustment)
+    )
+    intervals: list[Interval] = []
+    start: datetime | None = None
+    for at, _, action in told:
+        if action == "grant":
+            start = start or at
+        elif start is not None:
+            intervals.append(Interval(start, at, "revoked_by_operator"))
+            start = None
+    if start is not None:
+        intervals.append(Interval(start))
+    return Grant("manual", tuple(intervals))
+
+
+def _last_unbroken(times: Sequence[_Time]) -> list[_Time]:
+    """The times that make up the last stretch without a gap; touching ends are no gap."""
+    stretch: list[_Time] = []
+    reach = _EARLIEST
+    for time in sorted(times, key=lambda t: t.interval.start):
+        if time.interval.start > reach:
+            stretch = []
+        stretch.append(time)
+        reach = max(reach, time.interval.end or _LATEST)
+    return stretch

@@ -1,0 +1,74 @@
+"""The use case: append a batch of events to the ledger, fold them, announce what changed. One transaction.
+
+Exactly-once effect: the ledger's unique key decides what is new, and ledger, projection and outbox commit together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from atlas_contracts.entitlements import EntitlementData, EntitlementType
+from atlas_contracts.streams import entitlement_subject
+from atlas_kit.database import Connection
+from atlas_kit.events import encode, entitlement_event
+from atlas_kit.outbox import OutboxMessage, enqueue
+from entitlements import ledger, projection_store
+from entitlements.domain.facts import Fact
+from entitlements.domain.policy import Policy
+from entitlements.domain.projection import Change
+from entitlements.ledger_entry import LedgerEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """What a batch did."""
+
+    facts: list[Fact]
+    changes: list[Change]
+
+
+async def fold(connection: Connection, entries: Sequence[LedgerEntry], policy: Policy, now: datetime) -> Folded:
+    """Append and fold ``entries`` in the caller's transaction; known events change nothing."""
+    await ledger.lock_fold(connection)
+    facts = await ledger.append(connection, entries, now)
+    about_payments = [fact for fact in facts if fact.refs]
+    if not about_payments:
+        return Folded(facts, [])
+    projection = await projection_store.load(connection, about_payments, policy)
+    changes = [change for fact in about_payments for change in projection.apply(fact)]
+    await projection_store.save(connection, projection, changes)
+    if changes:
+        await enqueue(connection, [announcement(change) for change in changes])
+    return Folded(facts, changes)
+
+
+def announcement(change: Change) -> OutboxMessage:
+    """The entitlement event of one change; its message id is the user and the version, so each is announced once."""
+    after = change.after
+    assert after.caused_by
+    assert after.updated_at
+    event_type = _event_type(change)
+    data = EntitlementData(
+        user_id=after.user_id,
+        is_pro=after.verdict.is_pro,
+        status=after.verdict.status,
+        source=after.verdict.source,
+        active_from=after.verdict.active_from,
+        active_until=after.verdict.active_until,
+        version=after.version,
+        reason=after.reason,
+        caused_by=after.caused_by,
+    )
+    event = entitlement_event(data, event_type, after.updated_at)
+    return OutboxMessage(event.id, entitlement_subject(event_type), encode(event).decode())
+
+
+def _event_type(change: Change) -> EntitlementType:
+    was, is_now = change.before.verdict.is_pro, change.after.verdict.is_pro
+    if is_now and not was:
+        return EntitlementType.GRANTED
+    if not is_now and (was or change.before.verdict.status == "none"):
+        return EntitlementType.REVOKED
+    return EntitlementType.UPDATED

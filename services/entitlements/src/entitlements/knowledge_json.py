@@ -1,0 +1,64 @@
+"""Knowledge about a payment as JSON: ``[kind, fields, first at, first id, last at, last id]`` per snapshot."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from entitlements.domain.facts import (
+    Adjustment,
+    Charge,
+    CheckoutSession,
+    Dispute,
+    Knowledge,
+    RecordedSession,
+    Refund,
+    Snapshot,
+    Span,
+    Stamp,
+)
+
+_KINDS: dict[str, type[Any]] = {
+    "checkoutSession": CheckoutSession,
+    "recordedSession": RecordedSession,
+    "charge": Charge,
+    "refund": Refund,
+    "dispute": Dispute,
+    "adjustment": Adjustment,
+}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+_FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _KINDS.values()}
+_MOMENTS = frozenset({"completed_at", "paid_at", "failed_at"})
+
+
+def encode_knowledge(knowledge: Knowledge) -> str:
+    """The same knowledge always gives the same text."""
+    rows = [_encode(snapshot, span) for snapshot, span in knowledge.items()]
+    return json.dumps(sorted(rows, key=lambda row: (row[2], row[3], row[0])), separators=(",", ":"), sort_keys=True)
+
+
+def decode_knowledge(rows: list[list[Any]]) -> dict[Snapshot, Span]:
+    return dict(_decode(row) for row in rows)
+
+
+def _encode(snapshot: Snapshot, span: Span) -> list[Any]:
+    values = {name: getattr(snapshot, name) for name in _FIELDS[type(snapshot)]}
+    told = {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in values.items()
+        if value is not None
+    }
+    first, last = span.first, span.last
+    kind = _NAMES[type(snapshot)]
+    return [kind, told, first.at.isoformat(), first.event_id, last.at.isoformat(), last.event_id]
+
+
+def _decode(row: list[Any]) -> tuple[Snapshot, Span]:
+    kind, told, first_at, first_id, last_at, last_id = row
+    values = dict.fromkeys(_FIELDS[_KINDS[kind]])
+    values.update({name: datetime.fromisoformat(v) if name in _MOMENTS else v for name, v in told.items()})
+    snapshot: Snapshot = _KINDS[kind](**values)
+    first = Stamp(datetime.fromisoformat(first_at), first_id)
+    return snapshot, Span(first, Stamp(datetime.fromisoformat(last_at), last_id))

@@ -1,0 +1,97 @@
+"""The ledger: append what is new, read what is there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from atlas_kit.database import Connection
+from entitlements.domain.facts import Fact
+from entitlements.ledger_entry import TIES, LedgerEntry, make_fact
+
+FOLD_LOCK = 5_210_717
+"""Advisory lock of whoever appends and folds: one transaction at a time, so that the ledger's order is the fold's."""
+
+READ_CHUNK = 2_000
+
+_COLUMNS = {
+    "provider": "text", "provider_event_id": "text", "event_id": "text", "type": "text", "user_id": "text",
+    "product_key": "text", "plan_type": "text", "occurred_at": "timestamptz", "received_at": "timestamptz",
+    "recorded_at": "timestamptz", "via": "text", "payload_hash": "text", "signature_verified": "boolean",
+    "schema_version": "bigint", "checkout_session_id": "text", "payment_intent_id": "text", "charge_id": "text",
+    "customer_id": "text", "refund_id": "text", "dispute_id": "text", "facts": "jsonb",
+}  # fmt: skip
+_APPEND = (
+    f"INSERT INTO ledger ({', '.join(_COLUMNS)})"  # noqa: S608 - names of our own columns
+    f" SELECT * FROM unnest({', '.join(f'%s::{kind}[]' for kind in _COLUMNS.values())})"
+    " ON CONFLICT (provider, provider_event_id) DO NOTHING RETURNING provider, provider_event_id, seq"
+).encode()
+_FACT_COLUMNS = f"seq, event_id, type, provider, user_id, occurred_at, recorded_at, {', '.join(TIES)}, facts"
+
+
+async def lock_fold(connection: Connection) -> None:
+    """Wait for our turn to append and fold; held until the transaction ends."""
+    await connection.execute("SELECT pg_advisory_xact_lock(%s)", (FOLD_LOCK,))
+
+
+async def append(connection: Connection, entries: Sequence[LedgerEntry], recorded_at: datetime) -> list[Fact]:
+    """Append the entries that are new, in order; a known ``(provider, providerEventId)`` is left out."""
+    distinct = list({entry.key: entry for entry in reversed(entries)}.values())[::-1]
+    rows = [_row(entry, recorded_at) for entry in distinct]
+    cursor = await connection.execute(_APPEND, [list(column) for column in zip(*rows, strict=True)])
+    seqs = {(provider, provider_event_id): seq async for provider, provider_event_id, seq in cursor}
+    facts = [entry.fact(seqs[entry.key], recorded_at) for entry in distinct if entry.key in seqs]
+    return sorted(facts, key=lambda fact: fact.seq)
+
+
+async def read_facts(connection: Connection, *, after_seq: int = 0) -> AsyncIterator[Fact]:
+    """Every fact after ``after_seq``, oldest first, streamed from the server."""
+    async with connection.cursor("ledger_facts", row_factory=dict_row) as cursor:
+        cursor.itersize = READ_CHUNK
+        await cursor.execute(
+            f"SELECT {_FACT_COLUMNS} FROM ledger WHERE seq > %s ORDER BY seq".encode(),  # noqa: S608 - own columns
+            (after_seq,),
+        )
+        async for row in cursor:
+            yield fact_from_row(row)
+
+
+def fact_from_row(row: dict[str, Any]) -> Fact:
+    """The domain's fact, from the ledger's row."""
+    return make_fact(
+        seq=row["seq"],
+        event_id=row["event_id"],
+        event_type=row["type"],
+        provider=row["provider"],
+        user_id=row["user_id"],
+        occurred_at=row["occurred_at"],
+        recorded_at=row["recorded_at"],
+        ties={name: row[name] for name in TIES},
+        facts=row["facts"],
+    )
+
+
+async def all_known(connection: Connection, keys: Sequence[tuple[str, str]]) -> bool:
+    """Whether every ``(provider, providerEventId)`` is in the ledger, and so folded."""
+    cursor = await connection.execute(
+        "SELECT count(*) FROM ledger JOIN unnest(%s::text[], %s::text[]) AS k (p, e)"
+        " ON provider = k.p AND provider_event_id = k.e",
+        ([key[0] for key in keys], [key[1] for key in keys]),
+    )
+    row = await cursor.fetchone()
+    return bool(row and row[0] == len(set(keys)))
+
+
+def _row(entry: LedgerEntry, recorded_at: datetime) -> tuple[Any, ...]:
+    data, refs = entry.data, entry.data.refs
+    return (
+        data.provider.value, data.provider_event_id, data.event_id, entry.type, data.user_id,
+        data.product_key, data.plan_type, data.occurred_at, data.received_at,
+        recorded_at, data.via.value, data.payload_hash, data.signature_verified,
+        data.schema_version, refs.checkout_session_id, refs.payment_intent_id, refs.charge_id,
+        refs.customer_id, refs.refund_id, refs.dispute_id, Jsonb(dict(entry.facts)),
+    )  # fmt: skip

@@ -1,0 +1,146 @@
+"""From a canonical event to the ledger's row, and from the row to the fact that the domain folds.
+
+The row's ``facts`` keep the event's data as it came, less what has a column of its own and less the user's identity,
+which stands in ``user_id`` alone so that a user can be forgotten. A newer event's unknown fields are kept too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from atlas_contracts.billing import BillingData, BillingEvent
+from entitlements.domain.facts import (
+    Adjustment,
+    Charge,
+    CheckoutSession,
+    Dispute,
+    Fact,
+    RecordedSession,
+    Refund,
+    Snapshot,
+)
+
+TIES = ("checkout_session_id", "payment_intent_id", "charge_id", "refund_id", "dispute_id")
+"""References that make two facts the same payment's. A customer has many payments, so it ties nothing."""
+
+_IN_COLUMNS = frozenset(
+    {
+        "eventId", "provider", "providerEventId", "userId", "productKey", "planType", "occurredAt", "receivedAt", "via",
+        "payloadHash", "signatureVerified", "schemaVersion", "refs",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One event, ready for the ledger."""
+
+    data: BillingData
+    type: str
+    facts: Mapping[str, Any]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What makes it unique: ``(provider, providerEventId)``."""
+        return self.data.provider.value, self.data.provider_event_id
+
+    def fact(self, seq: int, recorded_at: datetime) -> Fact:
+        """The fact as the domain sees it, once the ledger has given it its place."""
+        data = self.data
+        return make_fact(
+            seq=seq,
+            event_id=data.event_id,
+            event_type=self.type,
+            provider=data.provider.value,
+            user_id=data.user_id,
+            occurred_at=data.occurred_at,
+            recorded_at=recorded_at,
+            ties={name: getattr(data.refs, name) for name in TIES},
+            facts=self.facts,
+        )
+
+
+def ledger_entry(payload: bytes) -> LedgerEntry:
+    """A billing CloudEvent off the wire as an entry. Raises pydantic.ValidationError when it is none."""
+    event = BillingEvent.model_validate_json(payload, strict=True)
+    told = json.loads(payload)["data"]
+    facts = {name: value for name, value in told.items() if name not in _IN_COLUMNS and value is not None}
+    return LedgerEntry(event.data, event.type.rsplit(".", 1)[-1], facts)
+
+
+def make_fact(
+    *,
+    seq: int,
+    event_id: str,
+    event_type: str,
+    provider: str,
+    user_id: str | None,
+    occurred_at: datetime,
+    recorded_at: datetime,
+    ties: Mapping[str, str | None],
+    facts: Mapping[str, Any],
+) -> Fact:
+    """The domain's fact, from the ledger's columns."""
+    snapshots = tuple(_snapshots(facts, user_id, event_id))
+    return Fact(
+        seq=seq,
+        event_id=event_id,
+        type=event_type,
+        provider=provider,
+        user_id=user_id,
+        occurred_at=occurred_at,
+        recorded_at=recorded_at,
+        refs=tuple(_refs(provider, user_id, ties)) if snapshots else (),
+        snapshots=snapshots,
+    )
+
+
+def _refs(provider: str, user_id: str | None, ties: Mapping[str, str | None]) -> Iterator[str]:
+    if provider == "manual":
+        yield f"manual:user:{user_id}"
+        return
+    for name, value in ties.items():
+        if value:
+            yield f"{provider}:{name.removesuffix('_id')}:{value}"
+
+
+def _snapshots(facts: Mapping[str, Any], user_id: str | None, event_id: str) -> Iterator[Snapshot]:
+    if session := facts.get("checkoutSession"):
+        yield _session(session, user_id)
+    if (recorded := facts.get("recordedSession")) and user_id:
+        yield RecordedSession(recorded["id"], user_id, recorded["amount"], recorded["currency"])
+    if charge := facts.get("charge"):
+        yield Charge(charge["id"], charge["amount"], charge["amountRefunded"])
+    if refund := facts.get("refund"):
+        yield Refund(refund["id"], refund["amount"], refund["status"])
+    if dispute := facts.get("dispute"):
+        yield Dispute(dispute["id"], dispute["status"])
+    if (adjustment := facts.get("adjustment")) and user_id:
+        yield Adjustment(event_id, adjustment["action"], user_id)
+
+
+def _session(session: Mapping[str, Any], user_id: str | None) -> CheckoutSession:
+    return CheckoutSession(
+        id=session["id"],
+        payment_status=session["paymentStatus"],
+        mode=session["mode"],
+        amount_total=session.get("amountTotal"),
+        currency=session.get("currency"),
+        livemode=session["livemode"],
+        payment_link=session["paymentLink"],
+        product_key=session.get("productKey"),
+        user_id=user_id,
+        status=session.get("status"),
+        completed_at=_moment(session.get("completedAt")),
+        paid_at=_moment(session.get("paidAt")),
+        failed_at=_moment(session.get("failedAt")),
+        paid_at_inferred=bool(session.get("paidAtInferred")),
+    )
+
+
+def _moment(value: str | None) -> datetime | None:
+    return datetime.fromisoformat(value) if value else None

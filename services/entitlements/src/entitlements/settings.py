@@ -1,0 +1,33 @@
+"""What the entitlements service reads from its environment."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from atlas_kit.settings import HttpUrl, PostgresUrl, ServiceSettings
+from entitlements.domain.policy import Policy
+
+DEFAULT_PORT = 8003
+
+
+class Settings(ServiceSettings):
+    """See docs/configuration.md for every variable."""
+
+    database_url: PostgresUrl
+    database_migration_url: PostgresUrl | None = None
+    database_pool_size: int = Field(default=10, ge=2, le=100)
+    checkout_url: HttpUrl = "http://127.0.0.1:8002"
+    billing_grant_free_checkouts: bool = False
+    billing_suspend_on_dispute: bool = False
+    billing_require_known_session: bool = False
+    billing_currency: Annotated[str, StringConstraints(to_lower=True, pattern="^[A-Za-z]{3}$")] = "usd"
+
+    def policy(self) -> Policy:
+        return Policy(
+            grant_free_checkouts=self.billing_grant_free_checkouts,
+            suspend_on_dispute=self.billing_suspend_on_dispute,
+            require_known_session=self.billing_require_known_session,
+            currency=self.billing_currency,
+        )
