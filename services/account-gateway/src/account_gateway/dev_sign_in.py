@@ -6,9 +6,9 @@ from urllib.parse import parse_qs
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from account_gateway.guards import require_same_origin
+from account_gateway.lean_route import LeanRoute, unlisted_route
 from account_gateway.navigation import see_other
 from account_gateway.pages.sign_in import SignInForm, sign_in_page
 from account_gateway.return_paths import safe_return_path
@@ -25,7 +25,7 @@ MAX_FIELDS = 10
 UNREADABLE = "Enter a user name: up to 255 printable characters."
 
 
-def dev_sign_in_routes(sessions: Sessions, secret: str, origin: str) -> list[Route]:
+def dev_sign_in_routes(sessions: Sessions, secret: str, origin: str) -> list[LeanRoute]:
     """``secret`` is the newest NEXTAUTH_SECRET: the cookie made here is one that the web app would make."""
 
     async def form(request: Request) -> Response:
@@ -48,8 +48,8 @@ def dev_sign_in_routes(sessions: Sessions, secret: str, origin: str) -> list[Rou
         return answer
 
     return [
-        Route(DEV_SIGN_IN_PATH, form, methods=["GET"]),
-        Route(DEV_SIGN_IN_PATH, sign_in, methods=["POST"]),
+        unlisted_route("GET", DEV_SIGN_IN_PATH, form),
+        unlisted_route("POST", DEV_SIGN_IN_PATH, sign_in),
     ]
 
 

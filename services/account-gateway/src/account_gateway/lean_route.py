@@ -7,18 +7,20 @@ each route's own message.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import request_response
 
 from account_gateway.api_errors import ErrorExample, error_responses
 
 Handler = Callable[[Request], Awaitable[Response]]
+SEE_OTHER = 303
 
 
 class LeanRoute(APIRoute):
@@ -44,9 +46,12 @@ def api_route(
     responses: dict[int | str, dict[str, Any]] | None = None,
     status: int = 200,
     security: bool = True,
+    response_class: type[Response] = JSONResponse,
 ) -> LeanRoute:
     """A public route with what /openapi.json says about it: every answer, every error, examples."""
     described: dict[int | str, dict[str, Any]] = dict(error_responses(errors))
+    if status == SEE_OTHER:
+        described[status] = {"description": "See other.", "headers": {"Location": {"schema": {"type": "string"}}}}
     if example is not None:
         described[status] = {"content": {"application/json": {"example": example}}}
     extra: dict[str, Any] = {"parameters": list(parameters)} if parameters else {}
@@ -59,14 +64,20 @@ def api_route(
         handler,
         methods=[method],
         summary=summary,
-        description=handler.__doc__,
+        description=inspect.cleandoc(handler.__doc__ or ""),
         response_model=answer,
         status_code=status,
         responses=described | (responses or {}),
+        response_class=RedirectResponse if status == SEE_OTHER else response_class,
         openapi_extra=extra,
         operation_id=f"{method.lower()}{_camel(path)}",
         name=f"{method} {path}",
     )
+
+
+def unlisted_route(method: str, path: str, handler: Handler) -> LeanRoute:
+    """A route for people (pages, forms): measured like the others, absent from /openapi.json."""
+    return LeanRoute(path, handler, methods=[method], response_class=Response, include_in_schema=False)
 
 
 def _request_body(body: type[BaseModel], example: dict[str, Any] | None) -> dict[str, Any]:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from account_gateway.guards import refuse_prefetch_and_cross_site
+from account_gateway.lean_route import SEE_OTHER, Handler
 from atlas_kit.answers import error_response
 from atlas_kit.errors import AtlasError
 from atlas_kit.logs import get_logger
 
 log = get_logger()
-
-SEE_OTHER = 303
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 def see_other(location: str, headers: dict[str, str] | None = None) -> Response:

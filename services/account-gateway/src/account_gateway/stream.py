@@ -38,6 +38,10 @@ class StreamTimes:
     """A hint may be lost even while the broker is there."""
 
 
+class EventStream(StreamingResponse):
+    media_type = "text/event-stream"
+
+
 async def entitlement_events(
     first: Entitlement,
     read: Callable[[], Awaitable[Entitlement]],
@@ -85,9 +89,7 @@ def stream_routes(
                     yield chunk
 
         # Read before answering, so that an entitlements service that is away is a 503 and no empty stream.
-        return StreamingResponse(
-            body(await read()), media_type="text/event-stream", headers={"x-accel-buffering": "no"}
-        )
+        return EventStream(body(await read()), headers={"x-accel-buffering": "no"})
 
     return [
         api_route(
@@ -95,6 +97,7 @@ def stream_routes(
             STREAM_PATH,
             stream,
             summary="Follow the caller's entitlement",
+            response_class=EventStream,
             responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}}}},
             errors=(UNAUTHENTICATED, READ_UNAVAILABLE),
         )

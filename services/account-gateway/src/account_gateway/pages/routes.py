@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from account_gateway.checkout import log_checkout_return
+from account_gateway.lean_route import unlisted_route
 from account_gateway.page_context import PAGE_CSP, PageContext
 
 
@@ -18,7 +19,7 @@ def page_routes(context: PageContext) -> list[BaseRoute]:
         log_checkout_return(request, await context.sessions.user_of(request.headers))
         return _page("Atlas Pro")
 
-    return [Route("/pro", pro, methods=["GET"]), Route("/account", account, methods=["GET"])]
+    return [unlisted_route("GET", "/pro", pro), unlisted_route("GET", "/account", account)]
 
 
 def _page(title: str) -> Response:
