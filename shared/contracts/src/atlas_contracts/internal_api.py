@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from atlas_contracts.entitlements import Source, Status
@@ -80,7 +82,7 @@ class AdjustmentRequest(WireModel):
     """``POST /operator/adjustments`` at webhook-ingest."""
 
     user_id: str = Field(min_length=1, max_length=255)
-    action: str = Field(pattern="^(grant|revoke)$")
+    action: Literal["grant", "revoke"]
     reason: str = Field(min_length=1, max_length=500)
     operator: str | None = Field(default=None, max_length=255)
     idempotency_key: str = Field(min_length=1, max_length=255)
@@ -91,3 +93,47 @@ class PullRequest(WireModel):
 
     since_seconds: int | None = Field(default=None, ge=1, le=30 * 86_400)
     dry_run: bool = False
+
+
+class ChargeResolution(WireModel):
+    """``POST /internal/charges/{id}/resolve`` at checkout: the charge was read and published as ``charge_observed``."""
+
+    event_id: str
+    payment_intent_id: str | None
+
+
+class SweepRequest(WireModel):
+    """``POST /operator/sweep`` at checkout: read these payments again and publish what Stripe says of them."""
+
+    payment_intent_ids: list[str] = Field(default_factory=list, max_length=500)
+    checkout_session_ids: list[str] = Field(default_factory=list, max_length=500)
+
+
+class SweepResult(WireModel):
+    payments: int = Field(description="payments read")
+    facts: int = Field(description="facts published about them")
+    missing: list[str] = Field(description="ids that Stripe has no session for")
+    skipped: list[str] = Field(description="sessions that make no sense")
+
+
+class ProviderPayment(WireModel):
+    """One line of ``GET /operator/provider-state`` at checkout: a payment's final state as Stripe has it."""
+
+    user_id: str
+    checkout_session_id: str
+    payment_intent_id: str | None
+    paid: bool = Field(description="money came at some time")
+    amount: int | None = Field(description="minor units")
+    amount_refunded: int
+    currency: str | None
+    dispute_status: str | None = Field(description="lost, if any was lost; else that of the newest dispute")
+    completed_at: Instant | None
+    should_grant: bool = Field(description="whether the policy makes its buyer Pro, for this payment alone")
+    because: str = Field(description="a stable word: paid, refunded, chargeback_lost, payment_pending …")
+
+
+class ProviderStateEnd(WireModel):
+    """The last line: without it the answer was cut off."""
+
+    done: bool = True
+    payments: int

@@ -1,0 +1,42 @@
+"""What this service asks the entitlements service: who is Pro, and whether facts have taken effect."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from atlas_contracts.internal_api import AppliedRequest, AppliedResult, EntitlementView
+from atlas_kit.errors import AtlasError, Unavailable
+from atlas_kit.http_client import ServiceClient
+
+APPLIED_SECONDS = 5.0
+"""How long facts may take to be folded before we say that we don't know."""
+MAX_EVENT_IDS = 1000
+
+
+class EntitlementsClient:
+    """Every failure is Unavailable: none of them is the user's."""
+
+    def __init__(self, client: ServiceClient) -> None:
+        self._client = client
+
+    async def entitlement(self, user_id: str) -> EntitlementView:
+        try:
+            return await self._client.get("/internal/entitlement", user_id, EntitlementView)
+        except AtlasError as error:
+            raise Unavailable from error
+
+    async def applied(self, user_id: str, event_ids: Sequence[str], seconds: float = APPLIED_SECONDS) -> bool:
+        """Wait until all of these are in the ledger and folded; False when the time was up before."""
+        waiting = iter(event_ids)
+        while batch := list(itertools.islice(waiting, MAX_EVENT_IDS)):
+            request = AppliedRequest(event_ids=batch, timeout_ms=round(seconds * 1000))
+            try:
+                answer = await self._client.post(
+                    "/internal/applied", user_id, AppliedResult, request, seconds=seconds + 1
+                )
+            except AtlasError as error:
+                raise Unavailable from error
+            if not answer.applied:
+                return False
+        return True

@@ -1,0 +1,62 @@
+"""The routes that the command line asks, with an operator's token."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response, StreamingResponse
+
+from atlas_contracts.internal_api import OPERATOR, ProviderPayment, ProviderStateEnd, SweepRequest
+from atlas_kit.answers import JSON
+from checkout.callers import require
+from checkout.failures import told_as
+from checkout.provider_state import provider_state
+from checkout.services import services_of
+from checkout.sweep import sweep
+
+router = APIRouter()
+
+NDJSON = "application/x-ndjson"
+STRIPE_DOWN = "Stripe is temporarily unavailable. Please try again later."
+FIRST_LINE_SECONDS = 30
+SWEEP_SECONDS = 300
+DEFAULT_DAYS = 365
+MAX_DAYS = 3650
+
+
+@router.get("/operator/provider-state")
+async def read_provider_state(
+    request: Request,
+    days: Annotated[int, Query(ge=1, le=MAX_DAYS)] = DEFAULT_DAYS,
+    user: Annotated[str | None, Query(min_length=1, max_length=255)] = None,
+) -> Response:
+    """NDJSON: one ProviderPayment per line, and a ProviderStateEnd (without which the answer was cut off)."""
+    services = services_of(request)
+    require(request, services.verifier, OPERATOR)
+    payments = provider_state(services.database, services.stripe, services.policy, days=days, user_id=user)
+    # Ask for the first before the answer begins, so that Stripe being away is a 503 and no half answer.
+    async with told_as(STRIPE_DOWN, seconds=FIRST_LINE_SECONDS):
+        first = await anext(payments, None)
+    return StreamingResponse(_lines(first, payments), media_type=NDJSON)
+
+
+@router.post("/operator/sweep")
+async def sweep_payments(request: Request, body: SweepRequest) -> Response:
+    services = services_of(request)
+    require(request, services.verifier, OPERATOR)
+    async with told_as(STRIPE_DOWN, seconds=SWEEP_SECONDS):
+        result = await sweep(services.stripe, services.broker, body)
+    return Response(result.model_dump_json(by_alias=True), media_type=JSON)
+
+
+async def _lines(first: ProviderPayment | None, rest: AsyncIterator[ProviderPayment]) -> AsyncIterator[str]:
+    count = 0
+    if first:
+        count += 1
+        yield first.model_dump_json(by_alias=True) + "\n"
+    async for payment in rest:
+        count += 1
+        yield payment.model_dump_json(by_alias=True) + "\n"
+    yield ProviderStateEnd(payments=count).model_dump_json(by_alias=True) + "\n"

@@ -1,0 +1,64 @@
+"""Facts that this service itself is the source of: what it asked Stripe for, and what a user asked of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+
+from atlas_contracts.billing import (
+    BillingData,
+    BillingType,
+    Provider,
+    RecordedSession,
+    Refs,
+    RestoreFacts,
+    Via,
+)
+from atlas_contracts.model import WireModel
+
+
+def purchase_initiated(
+    user_id: str, customer_id: str, recorded: RecordedSession, occurred_at: datetime, received_at: datetime
+) -> BillingData:
+    """A session was made for ``user_id``; a payment must later match what was recorded."""
+    provider_event_id = f"initiated:{recorded.id}"
+    return BillingData(
+        event_id=f"{Provider.STRIPE}:{provider_event_id}:{BillingType.PURCHASE_INITIATED}",
+        provider=Provider.STRIPE,
+        provider_event_id=provider_event_id,
+        user_id=user_id,
+        occurred_at=occurred_at,
+        received_at=received_at,
+        via=Via.CHECKOUT,
+        payload_hash=_hash_of(recorded, user_id),
+        signature_verified=False,
+        refs=Refs(checkout_session_id=recorded.id, customer_id=customer_id),
+        recorded_session=recorded,
+    )
+
+
+def restore_fact(
+    event_type: BillingType, restore_id: str, user_id: str, restore: RestoreFacts, at: datetime
+) -> BillingData:
+    """``restore_requested``, ``_succeeded`` or ``_failed``; ``restore_id`` tells one click from the next."""
+    stage = "requested" if event_type is BillingType.RESTORE_REQUESTED else "finished"
+    provider_event_id = f"restore:{restore_id}:{stage}"
+    return BillingData(
+        event_id=f"{Provider.STRIPE}:{provider_event_id}:{event_type}",
+        provider=Provider.STRIPE,
+        provider_event_id=provider_event_id,
+        idempotency_key=f"restore:{restore_id}:{stage}",
+        user_id=user_id,
+        occurred_at=at,
+        received_at=at,
+        via=Via.RESTORE,
+        payload_hash=_hash_of(restore, user_id),
+        signature_verified=False,
+        restore=restore,
+    )
+
+
+def _hash_of(said: WireModel, user_id: str) -> str:
+    canonical = json.dumps([said.model_dump(mode="json", by_alias=True), user_id], sort_keys=True)
+    return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"

@@ -1,0 +1,43 @@
+"""What the routes work with, put together once in ``app``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from starlette.requests import Request
+
+from atlas_contracts.internal_api import CheckoutSessionResult
+from atlas_contracts.public_api import RestoreResult
+from atlas_kit.database import Database
+from atlas_kit.identity import TokenVerifier
+from atlas_kit.messaging import Broker
+from checkout.confirm import Confirm
+from checkout.open_checkout import Checkout
+from checkout.open_portal import Portal
+from checkout.provider_state import ProviderPolicy
+from checkout.restore import Restore
+from checkout.single_flight import SingleFlight
+from checkout.stripe_gateway import StripeGateway
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Adapters, and the use cases' dependencies made of them."""
+
+    verifier: TokenVerifier
+    database: Database
+    broker: Broker
+    stripe: StripeGateway
+    policy: ProviderPolicy
+    checkout: Checkout
+    portal: Portal
+    restore: Restore
+    confirm: Confirm
+    opening: SingleFlight[CheckoutSessionResult] = field(default_factory=SingleFlight)
+    restoring: SingleFlight[RestoreResult] = field(default_factory=SingleFlight)
+
+
+def services_of(request: Request) -> Services:
+    services = request.app.state.services
+    assert isinstance(services, Services)
+    return services

@@ -1,0 +1,33 @@
+"""Concurrent requests for the same thing share one answer, so that a user who clicks fast costs one of everything."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, TypeVar
+
+AnswerT = TypeVar("AnswerT")
+
+
+class SingleFlight(Generic[AnswerT]):
+    """One running task per key in this process. Across replicas the database and Stripe's idempotency decide."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, asyncio.Task[AnswerT]] = {}
+
+    async def run(self, key: str, work: Callable[[], Coroutine[Any, Any, AnswerT]]) -> AnswerT:
+        """The answer, or the error, of the work that is under way for ``key``; starts it when none is.
+
+        A caller that goes away doesn't cancel it for the others.
+        """
+        task = self._running.get(key)
+        if task is None:
+            task = asyncio.create_task(work())
+            self._running[key] = task
+            task.add_done_callback(lambda done: self._forget(key, done))
+        return await asyncio.shield(task)
+
+    def _forget(self, key: str, task: asyncio.Task[AnswerT]) -> None:
+        del self._running[key]
+        if not task.cancelled():
+            task.exception()  # somebody heard it, or nobody is left to

@@ -1,0 +1,74 @@
+"""How a payment stands at Stripe, read off its objects as they are now. Pure.
+
+This is the provider's final state, not the entitlement: who is Pro is decided elsewhere, from facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from atlas_contracts.stripe_mapping import FAILED_REFUND_STATUSES, PAYMENT_INTENT_FAILED
+from atlas_contracts.stripe_objects import StripeObject
+
+OPEN_DISPUTES = frozenset({"needs_response", "under_review", "appeal_needs_response", "appeal_under_review"})
+
+
+class Standing(StrEnum):
+    """One word for where the money is."""
+
+    NOT_COMPLETED = "not_completed"
+    PENDING = "payment_pending"
+    FAILED = "payment_failed"
+    FREE = "free_checkout"
+    PAID = "paid"
+    DISPUTED = "disputed"
+    REFUNDED = "refunded"
+    LOST = "chargeback_lost"
+
+
+HOLDS_MONEY = frozenset({Standing.PAID, Standing.DISPUTED})
+"""Selling again would sell twice."""
+
+
+def standing_of(
+    session: StripeObject, refunds: Sequence[StripeObject] = (), disputes: Sequence[StripeObject] = ()
+) -> Standing:
+    """How the payment of ``session`` stands; ``session`` has its payment and charge expanded."""
+    if session.get("status") != "complete":
+        return Standing.NOT_COMPLETED
+    match session.get("payment_status"):
+        case "paid":
+            return _standing_of_paid(session, refunds, disputes)
+        case "no_payment_required":
+            return Standing.FREE
+        case _:
+            intent = session.get("payment_intent") or {}
+            return Standing.FAILED if intent.get("status") in PAYMENT_INTENT_FAILED else Standing.PENDING
+
+
+def _standing_of_paid(
+    session: StripeObject, refunds: Sequence[StripeObject], disputes: Sequence[StripeObject]
+) -> Standing:
+    charge = charge_of(session)
+    if any(dispute.get("status") == "lost" for dispute in disputes):
+        return Standing.LOST
+    if charge and amount_refunded(charge, refunds) >= charge.get("amount", 0):
+        return Standing.REFUNDED
+    if any(dispute.get("status") in OPEN_DISPUTES for dispute in disputes):
+        return Standing.DISPUTED
+    return Standing.PAID
+
+
+def charge_of(session: StripeObject) -> StripeObject | None:
+    """The charge that paid the session, when there is one and it is expanded."""
+    intent = session.get("payment_intent")
+    charge = intent.get("latest_charge") if isinstance(intent, dict) else None
+    return charge if isinstance(charge, dict) else None
+
+
+def amount_refunded(charge: StripeObject, refunds: Sequence[StripeObject]) -> int:
+    """Minor units that went back: what succeeded, or what the charge says without the refunds that came back."""
+    succeeded = sum(refund["amount"] for refund in refunds if refund.get("status") == "succeeded")
+    bounced = sum(refund["amount"] for refund in refunds if refund.get("status") in FAILED_REFUND_STATUSES)
+    return int(max(succeeded, charge.get("amount_refunded", 0) - bounced))

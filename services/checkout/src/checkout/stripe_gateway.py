@@ -1,0 +1,183 @@
+"""Stripe, through its official async client. Reads answer plain JSON with the moment Stripe says it was read.
+
+Nothing here decides anything; every failure becomes a :class:`StripeFailure`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+
+import aiohttp
+import stripe
+from pydantic import SecretStr
+
+from atlas_contracts.stripe_objects import StripeObject
+from checkout.stripe_failure import StripeFailure
+
+TIMEOUT_SECONDS = 10
+CONNECT_SECONDS = 3
+NETWORK_RETRIES = 1
+"""By the SDK, under the same idempotency key; a request of ours is bounded as a whole besides."""
+PAGE_SIZE = 100
+SESSION_EXPANSION = "payment_intent.latest_charge.balance_transaction"
+"""Four levels with ``data.`` in front: as deep as Stripe expands."""
+
+AnswerT = TypeVar("AnswerT")
+Lister = Callable[..., Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """An object as Stripe told it, and when, by Stripe's own clock."""
+
+    body: StripeObject
+    observed_at: datetime
+
+    @property
+    def id(self) -> str:
+        return str(self.body["id"])
+
+
+class StripeGateway:
+    """The calls this service makes."""
+
+    def __init__(self, secret_key: SecretStr, api_base: str | None = None) -> None:
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS, sock_connect=CONNECT_SECONDS)
+        self._http = stripe.AIOHTTPClient(timeout=timeout)
+        self._client = stripe.StripeClient(
+            secret_key.get_secret_value(),
+            http_client=self._http,
+            base_addresses={"api": api_base} if api_base else {},
+            max_network_retries=NETWORK_RETRIES,
+        )
+
+    async def close(self) -> None:
+        await self._http.close_async()  # type: ignore[no-untyped-call]
+
+    async def create_customer(self, user_id: str, idempotency_key: str) -> str:
+        customer = await _asked(
+            self._client.v1.customers.create_async(
+                {"metadata": {"userId": user_id}}, {"idempotency_key": idempotency_key}
+            )
+        )
+        return customer.id
+
+    async def search_customers(self, user_id: str) -> list[str]:
+        """Customers with our metadata, oldest first. Stripe's index lags behind by up to a minute."""
+        escaped = user_id.replace("\\", "\\\\").replace("'", "\\'")
+        found = await _asked(
+            self._client.v1.customers.search_async({"query": f"metadata['userId']:'{escaped}'", "limit": PAGE_SIZE})
+        )
+        ours = [read.body for read in _rows(found) if _metadata(read.body).get("userId") == user_id]
+        return [str(customer["id"]) for customer in sorted(ours, key=lambda customer: customer["created"])]
+
+    async def create_session(self, parameters: Mapping[str, Any], idempotency_key: str) -> Read:
+        sessions: Any = self._client.v1.checkout.sessions
+        return _read(await _asked(sessions.create_async(dict(parameters), {"idempotency_key": idempotency_key})))
+
+    async def read_session(self, session_id: str) -> Read:
+        """The session with its payment, charge and balance transaction."""
+        return _read(
+            await _asked(self._client.v1.checkout.sessions.retrieve_async(session_id, {"expand": [SESSION_EXPANSION]}))
+        )
+
+    async def expire_session(self, session_id: str) -> Read:
+        return _read(await _asked(self._client.v1.checkout.sessions.expire_async(session_id)))
+
+    def sessions(self, **filters: Any) -> AsyncIterator[Read]:
+        """Sessions by customer, payment_intent, status or created; newest first, each with its payment."""
+        return _pages(self._client.v1.checkout.sessions.list_async, filters, (f"data.{SESSION_EXPANSION}",))
+
+    async def read_charge(self, charge_id: str) -> Read:
+        return _read(await _asked(self._client.v1.charges.retrieve_async(charge_id)))
+
+    def refunds(self, charge_id: str) -> AsyncIterator[Read]:
+        return _pages(self._client.v1.refunds.list_async, {"charge": charge_id})
+
+    def disputes(self, charge_id: str) -> AsyncIterator[Read]:
+        """By charge: a dispute's payment intent may be null, its charge never is."""
+        return _pages(self._client.v1.disputes.list_async, {"charge": charge_id})
+
+    async def create_portal_session(self, customer_id: str, configuration_id: str, return_url: str) -> str:
+        """The URL of the customer's portal: a bearer credential."""
+        session = await _asked(
+            self._client.v1.billing_portal.sessions.create_async(
+                {"customer": customer_id, "configuration": configuration_id, "return_url": return_url}
+            )
+        )
+        return session.url
+
+    async def create_portal_configuration(self, idempotency_key: str) -> str:
+        """Invoices can be seen, nothing can be subscribed to or canceled: Pro is bought once."""
+        configuration = await _asked(
+            self._client.v1.billing_portal.configurations.create_async(
+                {
+                    "features": {
+                        "invoice_history": {"enabled": True},
+                        "customer_update": {"enabled": True, "allowed_updates": ["address", "name", "tax_id"]},
+                        "payment_method_update": {"enabled": False},
+                        "subscription_cancel": {"enabled": False},
+                        "subscription_update": {"enabled": False},
+                    },
+                    "metadata": {"madeBy": "atlas-checkout"},
+                },
+                {"idempotency_key": idempotency_key},
+            )
+        )
+        return configuration.id
+
+
+async def _asked(answer: Awaitable[AnswerT]) -> AnswerT:
+    try:
+        return await answer
+    except stripe.StripeError as error:
+        raise StripeFailure(
+            status=error.http_status,
+            code=error.code,
+            param=getattr(error, "param", None),
+            request_id=error.request_id,
+            retry_after=_header(error.headers, "retry-after"),
+        ) from None  # the SDK's exception carries the whole body
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:  # while the SDK was reading the body
+        raise StripeFailure from error
+
+
+async def _pages(ask: Lister, filters: Mapping[str, Any], expand: tuple[str, ...] = ()) -> AsyncIterator[Read]:
+    parameters = {**filters, "limit": PAGE_SIZE, **({"expand": list(expand)} if expand else {})}
+    while True:
+        page = await _asked(ask(parameters))
+        rows = list(_rows(page))
+        for row in rows:
+            yield row
+        if not rows or not page.has_more:
+            return
+        parameters["starting_after"] = rows[-1].id
+
+
+def _read(answer: Any) -> Read:
+    return Read(answer.last_response.data, _observed_at(answer))
+
+
+def _rows(page: Any) -> list[Read]:
+    observed_at = _observed_at(page)
+    return [Read(row, observed_at) for row in page.last_response.data["data"]]
+
+
+def _observed_at(answer: Any) -> datetime:
+    """Stripe's ``Date``: a clock of ours that goes wrong must not make an old state look newer than an event."""
+    try:
+        return parsedate_to_datetime(answer.last_response.headers["Date"]).astimezone(UTC)
+    except (KeyError, ValueError):
+        return datetime.now(UTC)
+
+
+def _metadata(body: StripeObject) -> Mapping[str, Any]:
+    return body.get("metadata") or {}
+
+
+def _header(headers: Mapping[str, str] | None, name: str) -> str | None:
+    return next((value for key, value in (headers or {}).items() if key.lower() == name), None)
