@@ -1,25 +1,55 @@
-"""``python -m entitlements [--host H] [--port P]`` serves; ``python -m entitlements migrate`` only migrates."""
+"""``python -m entitlements [--host H] [--port P]`` serves; ``migrate`` and ``rebuild [--verify]`` do only that."""
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import sys
 
 from atlas_kit import migrations
 from atlas_kit.http_app import parse_arguments, serve
 from atlas_kit.settings import load_or_exit
+from entitlements import rebuild
 from entitlements.app import build
 from entitlements.settings import DEFAULT_PORT, Settings
+
+SHOWN = 100
+"""How many differing users and payments the result names."""
 
 
 def main() -> None:
     settings = load_or_exit(Settings, dict(os.environ))
-    if sys.argv[1:] == ["migrate"]:
-        owner = settings.database_migration_url or settings.database_url
-        migrations.upgrade(owner.get_secret_value(), "entitlements")
-        return
-    host, port = parse_arguments("entitlements", DEFAULT_PORT, settings)
-    serve(build(settings), service="entitlements", host=host, port=port, log_level=settings.log_level)
+    match sys.argv[1:]:
+        case ["migrate"]:
+            owner = settings.database_migration_url or settings.database_url
+            migrations.upgrade(owner.get_secret_value(), "entitlements")
+        case ["rebuild", *options]:
+            asyncio.run(_rebuild(settings, verify_only="--verify" in options))
+        case _:
+            host, port = parse_arguments("entitlements", DEFAULT_PORT, settings)
+            serve(build(settings), service="entitlements", host=host, port=port, log_level=settings.log_level)
+
+
+async def _rebuild(settings: Settings, *, verify_only: bool) -> None:
+    """Fold the ledger again; progress and result as NDJSON on stdout."""
+
+    def progress(done: int, total: int) -> None:
+        print(json.dumps({"done": done, "total": total}), flush=True)
+
+    dsn, policy = settings.database_url.get_secret_value(), settings.policy()
+    if verify_only:
+        _, found, _ = await rebuild.verify(dsn, policy, progress)
+    else:
+        found = await rebuild.rebuild(dsn, policy, progress)
+    result = {
+        "facts": found.facts,
+        "differences": found.count,
+        "users": found.users[:SHOWN],
+        "payments": found.payments[:SHOWN],
+        "repaired": not verify_only and found.count > 0,
+    }
+    print(json.dumps({"result": result}), flush=True)
 
 
 if __name__ == "__main__":

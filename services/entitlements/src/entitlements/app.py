@@ -9,19 +9,22 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from atlas_contracts.internal_api import ENTITLEMENTS_SERVICE
+from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE
 from atlas_contracts.streams import BILLING, ENTITLEMENTS, PARKED
 from atlas_kit.database import Database
 from atlas_kit.events import now
 from atlas_kit.http_app import create_app, with_edge
-from atlas_kit.identity import TokenVerifier
+from atlas_kit.http_client import ServiceClient
+from atlas_kit.identity import TokenMint, TokenVerifier
 from atlas_kit.messaging import Broker
 from atlas_kit.outbox import OutboxRelay
 from atlas_kit.tasks import running
 from entitlements.api import InternalApi
 from entitlements.consumer import Projector
+from entitlements.operator import OperatorApi
 from entitlements.reads import EntitlementReader
 from entitlements.settings import Settings
+from entitlements.unresolved import ChargeResolver
 
 
 def build(settings: Settings) -> ASGIApp:
@@ -45,6 +48,11 @@ def build(settings: Settings) -> ASGIApp:
     projector = Projector(database, broker, policy, now, folded)
     relay = OutboxRelay(database, broker, ENTITLEMENTS)
 
+    checkout = ServiceClient(
+        settings.checkout_url, CHECKOUT_SERVICE, TokenMint(settings.internal_auth_secret, ENTITLEMENTS_SERVICE)
+    )
+    resolver = ChargeResolver(database, checkout, folded)
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
@@ -52,7 +60,10 @@ def build(settings: Settings) -> ASGIApp:
             stack.push_async_callback(database.close)
             await broker.start()
             stack.push_async_callback(broker.close)
-            await stack.enter_async_context(running(projector=projector.run, outbox=relay.run))
+            await stack.enter_async_context(checkout)
+            await stack.enter_async_context(
+                running(projector=projector.run, outbox=relay.run, charge_resolver=resolver.run)
+            )
             yield
 
     app = create_app(
@@ -61,5 +72,5 @@ def build(settings: Settings) -> ASGIApp:
         lambda: {"database": database.check, "broker": broker.check, "consumer": projector.check},
     )
     internal = InternalApi(database, EntitlementReader(database), verifier, policy, folded)
-    app.router.routes.extend(internal.routes())
+    app.router.routes.extend([*internal.routes(), *OperatorApi(database, verifier, policy).routes()])
     return with_edge(app)

@@ -30,7 +30,7 @@ _APPEND = (
     f" SELECT * FROM unnest({', '.join(f'%s::{kind}[]' for kind in _COLUMNS.values())})"
     " ON CONFLICT (provider, provider_event_id) DO NOTHING RETURNING provider, provider_event_id, seq"
 ).encode()
-_FACT_COLUMNS = f"seq, event_id, type, provider, user_id, occurred_at, recorded_at, {', '.join(TIES)}, facts"
+FACT_COLUMNS = f"seq, event_id, type, provider, user_id, occurred_at, recorded_at, {', '.join(TIES)}, facts"
 
 
 async def lock_fold(connection: Connection) -> None:
@@ -53,7 +53,7 @@ async def read_facts(connection: Connection, *, after_seq: int = 0) -> AsyncIter
     async with connection.cursor("ledger_facts", row_factory=dict_row) as cursor:
         cursor.itersize = READ_CHUNK
         await cursor.execute(
-            f"SELECT {_FACT_COLUMNS} FROM ledger WHERE seq > %s ORDER BY seq".encode(),  # noqa: S608 - own columns
+            f"SELECT {FACT_COLUMNS} FROM ledger WHERE seq > %s ORDER BY seq".encode(),  # noqa: S608 - own columns
             (after_seq,),
         )
         async for row in cursor:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from entitlements.domain.facts import Adjustment, Fact, Snapshot, Span, merge
+from entitlements.domain.facts import Adjustment, Fact, Knowledge, Snapshot, Span, merge
 from entitlements.domain.payment import PaymentVerdict, judge
 from entitlements.domain.policy import Policy
 from entitlements.domain.verdict import NOTHING_KNOWN, Grant, Verdict, decide, manual_grant
@@ -26,6 +26,8 @@ class Payment:
     refs: set[str]
     knowledge: dict[Snapshot, Span]
     user_id: str | None = None
+    verdict: PaymentVerdict | None = None
+    """What the knowledge means, once somebody asked; dropped whenever it grows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,10 @@ class Projection:
     absorbed: dict[int, int] = field(default_factory=dict)
     """Payments that turned out to be the same as another: old id → the one that remains."""
 
+    def payments_for(self, user_id: str) -> list[Payment]:
+        """The user's payments (and adjustments), oldest first."""
+        return [self.payments[payment_id] for payment_id in sorted(self.payments_of_user.get(user_id, ()))]
+
     def add_payment(self, payment: Payment) -> None:
         """Start from a payment that is known already."""
         self.payments[payment.id] = payment
@@ -78,8 +84,8 @@ class Projection:
         owners = {payment.user_id for payment in same}
         payment = self._united(same) if same else Payment(fact.seq, fact.provider, set(), {})
         payment.refs.update(fact.refs)
-        payment.knowledge = merge((payment.knowledge, fact.knowledge()))
-        payment.user_id = _owner(payment, self.policy)
+        self._learn(payment, fact.knowledge())
+        payment.user_id = _adjusted_user(payment) or self.judge(payment).user_id
         self.add_payment(payment)
         self.payment_of_fact[fact.seq] = payment.id
         changes = [self._reconsider(user_id, fact) for user_id in sorted(filter(None, owners | {payment.user_id}))]
@@ -92,7 +98,15 @@ class Projection:
         return payment_id
 
     def judge(self, payment: Payment) -> PaymentVerdict:
-        return judge(payment.knowledge, payment.provider, self.policy)
+        """What the payment means; asked often, worked out once."""
+        if payment.verdict is None:
+            payment.verdict = judge(payment.knowledge, payment.provider, self.policy)
+        return payment.verdict
+
+    @staticmethod
+    def _learn(payment: Payment, knowledge: Knowledge) -> None:
+        payment.knowledge = merge((payment.knowledge, knowledge))
+        payment.verdict = None
 
     def _united(self, same: list[Payment]) -> Payment:
         """The one payment that several known ones turn out to be; the oldest absorbs the others."""
@@ -102,7 +116,7 @@ class Projection:
         oldest, *others = same
         for other in others:
             oldest.refs |= other.refs
-            oldest.knowledge = merge((oldest.knowledge, other.knowledge))
+            self._learn(oldest, other.knowledge)
             self.absorbed[other.id] = oldest.id
             del self.payments[other.id]
         return oldest
@@ -125,8 +139,7 @@ class Projection:
 
     def _decide(self, user_id: str) -> tuple[Verdict, str]:
         grants, reasons = [], []
-        for payment_id in sorted(self.payments_of_user[user_id]):
-            payment = self.payments[payment_id]
+        for payment in self.payments_for(user_id):
             if payment.provider == "manual":
                 grants.append(manual_grant(payment.knowledge))
                 continue
@@ -138,10 +151,9 @@ class Projection:
         return verdict, _reason(verdict, reasons)
 
 
-def _owner(payment: Payment, policy: Policy) -> str | None:
-    """Whose payment it is; an operator's adjustments name their user themselves."""
-    adjusted = next((s.user_id for s in payment.knowledge if isinstance(s, Adjustment)), None)
-    return adjusted or judge(payment.knowledge, payment.provider, policy).user_id
+def _adjusted_user(payment: Payment) -> str | None:
+    """Whom an operator's adjustments are about; None for a payment."""
+    return next((s.user_id for s in payment.knowledge if isinstance(s, Adjustment)), None)
 
 
 def _reason(verdict: Verdict, reasons: list[tuple[datetime | None, str]]) -> str:

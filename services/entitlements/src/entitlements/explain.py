@@ -1,0 +1,180 @@
+"""Why a user is or isn't Pro: every fact, where it came from, what it did, and what would change the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from psycopg.rows import dict_row
+
+from atlas_contracts.model import iso_utc
+from atlas_kit.database import Connection
+from entitlements.domain.facts import Dispute, Fact, Refund, merge
+from entitlements.domain.naming import payment_name
+from entitlements.domain.payment import PaymentVerdict, judge
+from entitlements.domain.policy import OPEN_DISPUTE, Policy, is_known_status
+from entitlements.domain.projection import Entitlement
+from entitlements.ledger import FACT_COLUMNS, fact_from_row
+from entitlements.projection_store import load_entitlements
+
+_FACTS_OF_USER = f"""
+WITH mine AS (SELECT id AS payment_id FROM payments WHERE user_id = %(user)s
+              UNION SELECT payment_id FROM payment_facts JOIN ledger USING (seq) WHERE user_id = %(user)s)
+SELECT {FACT_COLUMNS}, received_at, via, f.payment_id
+FROM payment_facts f JOIN mine USING (payment_id) JOIN ledger USING (seq)
+UNION ALL
+SELECT {FACT_COLUMNS}, received_at, via, NULL
+FROM ledger l WHERE user_id = %(user)s AND NOT EXISTS (SELECT 1 FROM payment_facts f WHERE f.seq = l.seq)
+ORDER BY seq
+"""  # noqa: S608 - names of our own columns
+
+Row = dict[str, Any]
+
+
+async def explain(connection: Connection, user_id: str, policy: Policy) -> dict[str, Any]:
+    """The explanation in the shape of CONTRACT 10 (``explain --json``)."""
+    found = await load_entitlements(connection, [user_id])
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_FACTS_OF_USER.encode(), {"user": user_id})
+        rows = await cursor.fetchall()
+    payments = [_Payment(group, policy) for group in _by_payment(rows)]
+    adjusting = [row for payment in payments if payment.provider == "manual" for row in payment.rows]
+    paying = [payment for payment in payments if payment.provider != "manual"]
+    others = [row for row in rows if row["payment_id"] is None]
+    entitlement = found[0] if found else Entitlement(user_id)
+    return {
+        "userId": user_id,
+        "verdict": _verdict(entitlement),
+        "payments": [payment.described() for payment in paying if payment.verdict.user_id == user_id],
+        "adjustments": [_described(row, row["facts"]["adjustment"]["action"]) for row in adjusting],
+        "rejected": [item for payment in paying for item in payment.rejected(user_id)],
+        "pending": [item for payment in paying for item in payment.pending()],
+        "wouldChange": list(_would_change(entitlement, paying)),
+        "requests": [_described(row, "recorded") for row in others],
+    }
+
+
+class _Payment:
+    """One payment's rows of the ledger, and what they mean together."""
+
+    def __init__(self, rows: Sequence[Row], policy: Policy) -> None:
+        self.rows, self._policy = rows, policy
+        self.facts = [fact_from_row(row) for row in rows]
+        self.provider = self.facts[0].provider
+        self.name = payment_name({ref for fact in self.facts for ref in fact.refs})
+        self.knowledge = merge(fact.knowledge() for fact in self.facts)
+        self.verdict = self._judged(self.facts)
+
+    def _judged(self, facts: Sequence[Fact]) -> PaymentVerdict:
+        return judge(merge(fact.knowledge() for fact in facts), self.provider, self._policy)
+
+    def described(self) -> dict[str, Any]:
+        return {
+            "id": self.name,
+            "grants": self.verdict.grants,
+            "because": self.verdict.because,
+            "facts": [_described(row, effect) for row, effect in zip(self.rows, self._effects(), strict=True)],
+        }
+
+    def _effects(self) -> Iterator[str]:
+        """What each fact did when it came, in the ledger's order."""
+        before = self._judged(())
+        for count, fact in enumerate(self.facts, start=1):
+            after = self._judged(self.facts[:count])
+            yield _effect(before, after, fact)
+            before = after
+
+    def rejected(self, user_id: str) -> Iterator[dict[str, Any]]:
+        for row, fact in zip(self.rows, self.facts, strict=True):
+            if not all(is_known_status(snapshot) for snapshot in fact.snapshots):
+                yield {"fact": _described(row, "recorded, changes nothing"), "because": "unknown_status"}
+            elif self.verdict.rejected and row["user_id"] == user_id:
+                yield {"fact": _described(row, "recorded, changes nothing"), "because": self.verdict.rejected}
+
+    def pending(self) -> Iterator[dict[str, Any]]:
+        if self.verdict.unfinished:
+            yield {
+                "payment": self.name,
+                "what": f"payment_{self.verdict.unfinished.state}",
+                "since": iso_utc(self.verdict.unfinished.since),
+            }
+        for dispute in self.latest(Dispute):
+            if dispute.status in OPEN_DISPUTE:
+                yield {"payment": self.name, "what": f"dispute_{dispute.status}", "id": dispute.id}
+        for refund in self.latest(Refund):
+            if refund.status in ("pending", "requires_action"):
+                yield {"payment": self.name, "what": f"refund_{refund.status}", "id": refund.id}
+
+    def latest(self, kind: type[Any]) -> list[Any]:
+        """The newest snapshot of each refund or dispute."""
+        told = [(span.last, s) for s, span in self.knowledge.items() if isinstance(s, kind) and is_known_status(s)]
+        return list({snapshot.id: snapshot for _, snapshot in sorted(told, key=lambda item: item[0])}.values())
+
+
+def _effect(before: PaymentVerdict, after: PaymentVerdict, fact: Fact) -> str:
+    """What a fact did, in a few words; the first that applies."""
+    stopped, started = before.grants and not after.grants, after.grants and not before.grants
+    effects = (
+        (before == after, "recorded, changes nothing"),
+        (started, "grants again" if before.intervals else "grants"),
+        (stopped, f"revokes ({after.because})"),
+        (after.rejected is not None, f"rejected ({after.rejected})"),
+        (bool(after.intervals) and not before.intervals, f"paid, but {after.because}"),
+        (bool(after.intervals), "changes when it began or ended"),
+        (after.unfinished is not None, f"payment {after.unfinished.state if after.unfinished else ''}"),
+        (fact.type == "purchase_initiated", "session recorded"),
+    )
+    return next((effect for applies, effect in effects if applies), "recorded")
+
+
+def _would_change(entitlement: Entitlement, payments: Sequence[_Payment]) -> Iterator[str]:
+    """What would turn the verdict, in sentences for a support person."""
+    granting = [payment for payment in payments if payment.verdict.grants]
+    if entitlement.verdict.is_pro:
+        names = ", ".join(payment.name for payment in granting)
+        if names:
+            yield f"A full refund or a lost dispute of every granting payment ({names}) would end Pro."
+        if entitlement.verdict.source == "manual":
+            yield "`atlas revoke` would end the operator's grant."
+        return
+    for payment in payments:
+        if payment.verdict.because == "refunded":
+            yield f"If the refund of {payment.name} failed or was canceled, Pro would be back."
+        elif payment.verdict.because == "chargeback_lost":
+            yield f"If the dispute of {payment.name} was won after all, Pro would be back."
+        elif payment.verdict.because == "payment_pending":
+            yield f"When the money of {payment.name} arrives, Pro begins."
+        elif payment.verdict.rejected:
+            yield f"{payment.name} can't grant: {payment.verdict.rejected}."
+    yield "A completed purchase or `atlas grant` would make the user Pro."
+
+
+def _by_payment(rows: Sequence[Row]) -> list[list[Row]]:
+    groups: dict[int, list[Row]] = {}
+    for row in rows:
+        if row["payment_id"] is not None:
+            groups.setdefault(row["payment_id"], []).append(row)
+    return [groups[payment_id] for payment_id in sorted(groups)]
+
+
+def _described(row: Row, effect: str) -> dict[str, Any]:
+    return {
+        "eventId": row["event_id"],
+        "type": row["type"],
+        "occurredAt": iso_utc(row["occurred_at"]),
+        "receivedAt": iso_utc(row["received_at"]),
+        "via": row["via"],
+        "effect": effect,
+    }
+
+
+def _verdict(entitlement: Entitlement) -> dict[str, Any]:
+    verdict = entitlement.verdict
+    return {
+        "isPro": verdict.is_pro,
+        "status": verdict.status,
+        "source": verdict.source,
+        "activeFrom": iso_utc(verdict.active_from) if verdict.active_from else None,
+        "activeUntil": iso_utc(verdict.active_until) if verdict.active_until else None,
+        "version": entitlement.version,
+    }

@@ -1,0 +1,48 @@
+"""Forgetting a user: their identity leaves ledger and projection, the financial facts stay."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+
+from atlas_kit.database import Connection
+from entitlements import ledger
+from entitlements.domain.facts import Adjustment, CheckoutSession, Knowledge, RecordedSession, Snapshot, Span
+from entitlements.knowledge_json import decode_knowledge, encode_knowledge
+
+
+async def forget(connection: Connection, user_id: str) -> int:
+    """Replace the user's id by one that means nothing, everywhere; how many facts were about them."""
+    await ledger.lock_fold(connection)
+    alias = f"forgotten:{secrets.token_hex(12)}"
+    cursor = await connection.execute("SELECT forget_user(%s, %s)", (user_id, alias))
+    row = await cursor.fetchone()
+    await connection.execute("UPDATE entitlements SET user_id = %s WHERE user_id = %s", (alias, user_id))
+    await connection.execute(
+        "UPDATE payment_refs SET ref = %s WHERE ref = %s", (f"manual:user:{alias}", f"manual:user:{user_id}")
+    )
+    cursor = await connection.execute(
+        "SELECT id, knowledge FROM payments WHERE user_id = %(user)s"
+        " UNION SELECT p.id, p.knowledge FROM payments p JOIN payment_facts f ON f.payment_id = p.id"
+        " JOIN ledger l USING (seq) WHERE l.user_id = %(alias)s",
+        {"user": user_id, "alias": alias},
+    )
+    for payment_id, knowledge in await cursor.fetchall():
+        renamed = encode_knowledge(_renamed(decode_knowledge(knowledge), user_id, alias))
+        await connection.execute(
+            "UPDATE payments SET knowledge = %s::jsonb, user_id = CASE user_id WHEN %s THEN %s ELSE user_id END"
+            " WHERE id = %s",
+            (renamed, user_id, alias, payment_id),
+        )
+    await connection.execute("DELETE FROM outbox WHERE payload::jsonb ->> 'subject' = %s", (user_id,))
+    return int(row[0]) if row else 0
+
+
+def _renamed(knowledge: Knowledge, user_id: str, alias: str) -> dict[Snapshot, Span]:
+    return {_with_alias(snapshot, user_id, alias): span for snapshot, span in knowledge.items()}
+
+
+def _with_alias(snapshot: Snapshot, user_id: str, alias: str) -> Snapshot:
+    if isinstance(snapshot, CheckoutSession | RecordedSession | Adjustment) and snapshot.user_id == user_id:
+        return replace(snapshot, user_id=alias)
+    return snapshot
