@@ -13,7 +13,7 @@ from entitlements.domain.policy import Policy
 from entitlements.knowledge_json import decode_knowledge
 
 CHANGEABLE_DAYS = 180
-"""A payment can be disputed for about 120 days and refunded for as long as the method allows; older ones rarely move."""
+"""A payment can be disputed for some 120 days and refunded for as long as its method allows."""
 
 _HOLDERS = """
 SELECT e.user_id, e.is_pro, e.status, e.source,
@@ -40,11 +40,11 @@ async def holders(connection: Connection, user_id: str | None, policy: Policy) -
                 "isPro": is_pro,
                 "status": status,
                 "source": source,
-                "payments": [_payment(*payment, policy) for payment in payments],
+                "payments": [_payment(*payment, policy=policy) for payment in payments],
             }
 
 
-def _payment(provider: str, knowledge: list[Any], refs: list[str], policy: Policy) -> dict[str, Any]:
+def _payment(provider: str, knowledge: list[Any], refs: list[str], *, policy: Policy) -> dict[str, Any]:
     if provider == "manual":
         return {"id": "manual", "provider": provider, "grants": None, "because": "operator", "since": None}
     verdict = judge(decode_knowledge(knowledge), provider, policy)
@@ -60,7 +60,7 @@ def _payment(provider: str, knowledge: list[Any], refs: list[str], policy: Polic
 
 
 async def changeable_payments(connection: Connection, after: int, limit: int) -> dict[str, Any]:
-    """A page of recent payments by their provider's ids; ``next`` is where the following page starts, None at the end."""
+    """A page of recent payments by their provider's ids; ``next`` is where the following page starts, or None."""
     cursor = await connection.execute(_CHANGEABLE, (after, CHANGEABLE_DAYS, limit))
     rows = [(payment_id, refs or []) async for payment_id, refs in cursor]
     sessions = [named(refs, "checkout_session") for _, refs in rows]

@@ -1,4 +1,4 @@
-"""What operators may ask (the ``atlas`` command line): explain, rebuild, forget, audit. Tokens of issuer operator only."""
+"""What operators may ask (the ``atlas`` command line): explain, rebuild, forget, audit; with an operator's token."""
 
 from __future__ import annotations
 
