@@ -8,7 +8,7 @@ messages in flight at once. Either way each caller hears about its own event, an
   group then goes by itself and gets its own answer;
 - the same message id twice in the waiting room is one message: the second caller hears ``duplicate`` once the first is
   durable, exactly as the broker would say;
-- no word in time means BrokerUnavailable for all of the group: stored or not, publishing again with the same id is right.
+- no word in time means BrokerUnavailable for all of the group: stored or not, publishing again with the same id heals.
 
 Figures: docs/decisions/0004-group-commit.md.
 """
@@ -65,7 +65,7 @@ class _Waiting:
                 future.set_exception(BrokerUnavailable())
 
 
-class _Refused(Exception):  # noqa: N818 - the broker's answer, not an error of ours
+class _Refused(Exception):
     """The broker stored nothing of the batch."""
 
 

@@ -10,7 +10,6 @@ import asyncio
 import time
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
 
 from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -175,7 +174,7 @@ def _limited_receive(receive: Receive, declared: str, limit: int, seconds: float
         if deadline is None:
             deadline = now + seconds
         try:
-            return await asyncio.wait_for(receive(), deadline - now)  # type: ignore[arg-type]
+            return await asyncio.wait_for(receive(), deadline - now)
         except TimeoutError:
             raise BodyTooSlow from None
 
@@ -185,7 +184,7 @@ def _limited_receive(receive: Receive, declared: str, limit: int, seconds: float
             return await receive()
         if too_large:
             raise BodyTooLarge
-        message: dict[str, Any] = await in_time()  # type: ignore[assignment]
+        message = await in_time()
         if message["type"] == "http.request":
             seen += len(message.get("body", b""))
             if seen > limit:

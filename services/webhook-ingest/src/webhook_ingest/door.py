@@ -1,0 +1,100 @@
+"""What happens to a Stripe event once it is known to be Stripe's, whichever way it came: filter, normalize, publish."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from atlas_contracts.billing import BillingEvent
+from atlas_contracts.internal_api import INGEST_SERVICE
+from atlas_contracts.streams import billing_subject
+from atlas_contracts.stripe_mapping import SUPPORTED_EVENT_TYPES, Arrival, from_event
+from atlas_contracts.stripe_objects import Unmappable
+from atlas_kit.events import billing_event, encode, event_type_of
+from atlas_kit.messaging import Stored
+from webhook_ingest.park import parked_stripe_event, parking_subject
+
+SUPPORTED = frozenset(SUPPORTED_EVENT_TYPES)
+MAX_EVENT_ID = 200
+"""The canonical event id adds a prefix and a type, and has 255 characters."""
+
+
+_UNPRINTABLE = Unmappable("unprintable_text", "The event contains U+0000, which no text of Stripe's does.")
+
+
+class Verdict(StrEnum):
+    """What became of an event."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """``reason`` says why an event was ignored or parked; ``event_id`` is the id it was published under."""
+
+    verdict: Verdict
+    event_id: str | None = None
+    reason: str | None = None
+    parked: bool = False
+
+
+class Publisher(Protocol):
+    """Stores an event durably. Raises BrokerUnavailable when the broker doesn't say so in time."""
+
+    async def publish(self, subject: str, payload: bytes, message_id: str) -> Stored: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where events go, and which are ours."""
+
+    livemode: bool
+    billing: Publisher
+    parking: Publisher
+
+    async def admit(self, event: Mapping[str, Any], arrival: Arrival, *, suspicious: bool = False) -> Outcome:
+        """Publish the event's canonical fact, or park what makes no sense; done only when the broker has it.
+
+        ``event`` has the outline of a Stripe event. ``suspicious`` parks it whatever it says. Raises BrokerUnavailable.
+        """
+        ignored = self.reason_to_ignore(event)
+        if ignored:
+            return Outcome(Verdict.IGNORED, reason=ignored)
+        if suspicious:
+            return await self._park(event, _UNPRINTABLE, arrival)
+        try:
+            normalized = normalize(event, arrival)
+        except Unmappable as reason:
+            return await self._park(event, reason, arrival)
+        subject = billing_subject(event_type_of(normalized.id))
+        stored = await self.billing.publish(subject, encode(normalized), normalized.id)
+        return Outcome(Verdict.DUPLICATE if stored.duplicate else Verdict.ACCEPTED, normalized.id)
+
+    def reason_to_ignore(self, event: Mapping[str, Any]) -> str | None:
+        """Why an event is none of our business, or None. Where it doesn't say a mode, the signing secret did."""
+        if event["type"] not in SUPPORTED:
+            return "unsupported_type"
+        if event.get("livemode") is (not self.livemode):
+            return "other_mode"
+        if event.get("account") is not None:
+            return "connected_account"
+        return None
+
+    async def _park(self, event: Mapping[str, Any], reason: Unmappable, arrival: Arrival) -> Outcome:
+        parked = parked_stripe_event(event, reason, arrival.received_at)
+        stored = await self.parking.publish(parking_subject(reason), parked.model_dump_json().encode(), parked.id)
+        verdict = Verdict.DUPLICATE if stored.duplicate else Verdict.ACCEPTED
+        return Outcome(verdict, parked.data.event_id, reason.reason, parked=True)
+
+
+def normalize(event: Mapping[str, Any], arrival: Arrival) -> BillingEvent:
+    """The canonical event. Raises Unmappable when the Stripe event makes no sense for its type."""
+    if len(event["id"]) > MAX_EVENT_ID or not event["id"].isascii() or " " in event["id"]:
+        raise Unmappable("malformed_object", f"id must be at most {MAX_EVENT_ID} ASCII characters without spaces.")
+    if not isinstance(event.get("livemode", False), bool):
+        raise Unmappable("malformed_object", "livemode must be true or false.")
+    return billing_event(from_event(event, arrival), INGEST_SERVICE)

@@ -1,0 +1,15 @@
+"""The door's own metrics."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge
+
+WEBHOOKS = Counter("atlas_webhooks_total", "Webhook deliveries by what became of them.", ["outcome"])
+REJECTED = Counter("atlas_webhooks_rejected_total", "Refused deliveries by reason.", ["reason"])
+PARKED = Counter("atlas_events_parked_total", "Events that made no sense for their type, by reason.", ["reason"])
+REDRIVEN = Counter("atlas_events_redriven_total", "Parked events given another try.")
+PULLED = Counter("atlas_pulled_events_total", "Events read from events.list by what became of them.", ["outcome"])
+PULL_FAILURES = Counter("atlas_pull_failures_total", "Pulls that did not come to their end.")
+PULL_DRIFT = Gauge(
+    "atlas_pull_drift_seconds", "Now minus the newest instant up to which every Stripe event is known to be published."
+)

@@ -1,0 +1,179 @@
+"""The second door: Stripe's own list of events, so that webhooks which never arrived still take effect.
+
+Time is read in windows, oldest first, and inside a window events are published oldest first, so that memory stays
+bounded and the cursor can follow. The cursor moves only after the broker confirmed every event before it; a pull that
+dies is repeated from there. Windows overlap what is known already: events that Stripe showed late are seen, and the
+rest are duplicates.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from atlas_contracts.billing import Via
+from atlas_contracts.stripe_mapping import Arrival
+from atlas_contracts.stripe_objects import Unmappable
+from atlas_kit.errors import AtlasError
+from atlas_kit.logs import get_logger
+from atlas_kit.messaging import BrokerUnavailable
+from webhook_ingest.door import Door, Outcome, Verdict, normalize
+from webhook_ingest.envelope import is_event
+from webhook_ingest.metrics import PARKED, PULL_FAILURES, PULLED
+from webhook_ingest.pull_state import PullState
+
+log = get_logger()
+
+OVERLAP_SECONDS = 600
+"""Stripe lists an event some seconds after it was created; clocks may differ, too."""
+WINDOW_SECONDS = 6 * 3600
+MOST_PER_WINDOW = 2_000
+"""A fuller window is halved: what is in memory at once stays under some 10 MB."""
+RETENTION_SECONDS = 30 * 86_400
+"""How long Stripe lists an event."""
+AT_ONCE = 64
+"""Events published at once; they share the broker's syncs."""
+
+Progress = dict[str, Any]
+
+
+class PullBusy(AtlasError):
+    """Another replica is pulling."""
+
+    status = 503
+    default_message = "Another pull is running. Please try again later."
+
+
+class Events(Protocol):
+    def between(self, since: int, until: int) -> AsyncIterator[dict[str, Any]]: ...
+
+
+class Sweep(Protocol):
+    """Re-reads the payments whose state can still change; how many. For what happened before Stripe's list begins."""
+
+    async def __call__(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """Reads what is missing. One replica at a time; the lease is in the broker."""
+
+    events: Events
+    door: Door
+    state: PullState
+    sweep: Sweep | None = None
+
+    async def run(self, *, since_seconds: int | None = None, dry_run: bool = False) -> AsyncIterator[Progress]:
+        """Pull from the cursor (or ``since_seconds`` ago) until now, and tell how it goes.
+
+        The last item's ``stage`` is ``done``. Raises PullBusy, StripeUnavailable or BrokerUnavailable.
+        """
+        now = int(time.time())
+        cursor = await self.state.cursor()
+        oldest = now - RETENTION_SECONDS
+        since = now - since_seconds if since_seconds else (oldest if cursor is None else cursor - OVERLAP_SECONDS)
+        since = max(since, oldest)
+        connects = since_seconds is None or (cursor is not None and since <= cursor)
+        totals: Counter[str] = Counter()
+        yield {"stage": "started", "since": _iso(since), "until": _iso(now), "dryRun": dry_run}
+        if cursor is not None and cursor < oldest and self.sweep and not dry_run:
+            yield {"stage": "swept", "payments": await self.sweep()}
+        try:
+            async for window in self._windows(since, now + 1, dry_run=dry_run):
+                totals.update(window["counts"])
+                end = window.pop("end")
+                if connects and not dry_run:
+                    await self.state.advance(min(end, now))
+                yield {"stage": "window", **window}
+        except BaseException:
+            PULL_FAILURES.inc()
+            raise
+        finally:
+            if not dry_run:
+                with contextlib.suppress(BrokerUnavailable):  # it expires by itself
+                    await self.state.release_lease()
+        yield {"stage": "done", "counts": dict(totals), "cursor": _iso(await self.state.cursor())}
+
+    async def _windows(self, since: int, until: int, *, dry_run: bool) -> AsyncIterator[Progress]:
+        start, width = since, WINDOW_SECONDS
+        while start < until:
+            if not dry_run and not await self.state.take_lease():
+                raise PullBusy
+            end = min(start + width, until)
+            events = await self._read(start, end)
+            if events is None:
+                width = max(1, (end - start) // 2)
+                continue
+            counts = await self._admit(events, dry_run=dry_run)
+            yield {"from": _iso(start), "to": _iso(end), "counts": dict(counts), "end": end}
+            start, width = end, min(width * 2, WINDOW_SECONDS)
+
+    async def _read(self, start: int, end: int) -> list[dict[str, Any]] | None:
+        """All events of a window, oldest first; None when there are too many to hold and the window can be halved."""
+        found: list[dict[str, Any]] = []
+        async for event in self.events.between(start, end):
+            if is_event(event):
+                found.append(event)
+            if len(found) > MOST_PER_WINDOW and end - start > 1:
+                return None
+        return sorted(found, key=lambda event: (event["created"], event["id"]))
+
+    async def _admit(self, events: list[dict[str, Any]], *, dry_run: bool) -> Counter[str]:
+        counts: Counter[str] = Counter()
+        for first in range(0, len(events), AT_ONCE):
+            some = events[first : first + AT_ONCE]
+            if dry_run:
+                counts.update(_would_become(self.door, event) for event in some)
+            else:
+                outcomes = await asyncio.gather(*(self.door.admit(event, _arrival(event)) for event in some))
+                counts.update(_count(outcomes))
+        return counts
+
+
+def _count(outcomes: Iterable[Outcome]) -> list[str]:
+    names = []
+    for outcome in outcomes:
+        new = outcome.verdict is Verdict.ACCEPTED
+        name = "parked" if outcome.parked and new else outcome.verdict.value
+        if name == "parked":
+            PARKED.labels(outcome.reason).inc()
+            log.warning("billing.event.parked", eventId=outcome.event_id, reason=outcome.reason)
+        elif new:
+            log.info("billing.pull.published", eventId=outcome.event_id)
+        PULLED.labels(name).inc()
+        names.append(name)
+    return names
+
+
+def _would_become(door: Door, event: dict[str, Any]) -> str:
+    """What a dry run can tell; whether it is known already only the broker could say."""
+    if door.reason_to_ignore(event):
+        return Verdict.IGNORED
+    try:
+        normalize(event, _arrival(event))
+    except Unmappable:
+        return "parked"
+    return "found"
+
+
+def _arrival(event: dict[str, Any]) -> Arrival:
+    """Nobody signed this; Stripe's API said it over TLS, to our key."""
+    said = json.dumps(event, sort_keys=True, separators=(",", ":")).encode()
+    return Arrival(
+        via=Via.PULL,
+        received_at=datetime.now(UTC),
+        payload_hash=f"sha256:{hashlib.sha256(said).hexdigest()}",
+        signature_verified=False,
+    )
+
+
+def _iso(seconds: int | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,65 @@
+"""The webhook use case: verify, read, admit. Nothing is parsed before the signature holds."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from atlas_contracts.billing import Via
+from atlas_contracts.stripe_mapping import Arrival
+from atlas_kit.logs import get_logger
+from atlas_kit.messaging import BrokerUnavailable
+from webhook_ingest.door import Door, Outcome, Verdict
+from webhook_ingest.envelope import InvalidPayload, holds_nul, read_event
+from webhook_ingest.metrics import PARKED, REJECTED, WEBHOOKS
+from webhook_ingest.signature import InvalidSignature, SignatureVerifier
+
+log = get_logger()
+
+_COUNTED = {verdict: WEBHOOKS.labels(verdict.value) for verdict in Verdict}
+_NAMES = {verdict: f"billing.webhook.{verdict.value}" for verdict in Verdict}
+_UNAVAILABLE = WEBHOOKS.labels("unavailable")
+_REJECTED = WEBHOOKS.labels("rejected")
+
+
+async def receive(body: bytes, signatures: Sequence[bytes], verifier: SignatureVerifier, door: Door) -> Outcome:
+    """What Stripe delivered, durably stored; raises InvalidSignature, InvalidPayload or BrokerUnavailable."""
+    now = time.time()
+    try:
+        verifier.verify(signatures, body, now)
+        event = read_event(body)
+    except InvalidSignature as error:
+        _refused(error.reason)
+        raise
+    except InvalidPayload:
+        _refused("invalid_payload")
+        raise
+    arrival = Arrival(
+        via=Via.WEBHOOK,
+        received_at=datetime.fromtimestamp(now, UTC),
+        payload_hash=f"sha256:{hashlib.sha256(body).hexdigest()}",
+        signature_verified=True,
+    )
+    try:
+        outcome = await door.admit(event, arrival, suspicious=holds_nul(body))
+    except BrokerUnavailable:
+        _UNAVAILABLE.inc()
+        raise
+    _COUNTED[outcome.verdict].inc()
+    _tell(outcome, event["type"] if outcome.reason != "unsupported_type" else None)
+    return outcome
+
+
+def _refused(reason: str) -> None:
+    _REJECTED.inc()
+    REJECTED.labels(reason).inc()
+    log.warning("billing.webhook.rejected", reason=reason)
+
+
+def _tell(outcome: Outcome, event_type: str | None) -> None:
+    if outcome.parked and outcome.verdict is Verdict.ACCEPTED:
+        PARKED.labels(outcome.reason).inc()
+        log.warning("billing.event.parked", eventId=outcome.event_id, reason=outcome.reason)
+    log.info(_NAMES[outcome.verdict], eventId=outcome.event_id, stripeType=event_type, reason=outcome.reason)

@@ -1,0 +1,97 @@
+"""Another try for a parked event, under a message id that the broker has not seen: its dedupe can't swallow it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from atlas_contracts.billing import BillingEvent, Via
+from atlas_contracts.internal_api import INGEST_SERVICE
+from atlas_contracts.parked import ParkedData, RedrivenData, RedrivenEvent
+from atlas_contracts.public_api import Recovery
+from atlas_contracts.streams import billing_subject, cloudevent_type
+from atlas_contracts.stripe_mapping import Arrival
+from atlas_contracts.stripe_objects import Unmappable
+from atlas_kit import context
+from atlas_kit.errors import InvalidRequest
+from atlas_kit.events import encode, event_type_of
+from atlas_kit.logs import get_logger
+from webhook_ingest.door import Door, Publisher, normalize
+from webhook_ingest.envelope import is_event
+from webhook_ingest.metrics import REDRIVEN
+from webhook_ingest.parked import REDRIVEN_SUBJECT, Parked
+
+log = get_logger()
+
+
+class StillParked(InvalidRequest):
+    """The event makes no more sense than before; it stays parked."""
+
+    status = 409
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"This event still can't be processed: {detail}", recovery=Recovery.NONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Redriven:
+    """What was published, and under which message id."""
+
+    parked_id: str
+    event_id: str
+    message_id: str
+
+
+async def redrive(parked: Parked, door: Door) -> Redriven:
+    """Publish a parked event again and mark it. Raises StillParked or BrokerUnavailable; then nothing has changed."""
+    event = _event_of(parked.data)
+    # Milliseconds: growing, and no two tries of one operator are as close.
+    message_id = f"redrive:{time.time_ns() // 1_000_000}:{event.data.event_id}"
+    again = event.model_copy(update={"id": message_id, "requestid": context.current_request_id()})
+    await door.billing.publish(billing_subject(event_type_of(event.data.event_id)), encode(again), message_id)
+    await _mark(parked.data.id, message_id, door.parking)
+    REDRIVEN.inc()
+    log.info("billing.event.redriven", parkedId=parked.data.id, eventId=event.data.event_id)
+    return Redriven(parked.data.id, event.data.event_id, message_id)
+
+
+def _event_of(data: ParkedData) -> BillingEvent:
+    payload = json.loads(data.payload) if isinstance(data.payload, str) else data.payload
+    try:
+        if data.kind == "billing_event":
+            return BillingEvent.model_validate(payload)
+        return _normalized(payload, data)
+    except Unmappable as reason:
+        raise StillParked(reason.detail) from reason
+    except ValidationError as error:
+        raise StillParked("it is no billing event.") from error
+
+
+def _normalized(payload: Mapping[str, Any], data: ParkedData) -> BillingEvent:
+    if not is_event(payload):
+        raise StillParked("it is no Stripe event.")
+    said = json.dumps(payload, sort_keys=True).encode()
+    arrival = Arrival(Via.OPERATOR, data.at, f"sha256:{hashlib.sha256(said).hexdigest()}", signature_verified=False)
+    return normalize(payload, arrival)
+
+
+async def _mark(parked_id: str, message_id: str, parking: Publisher) -> None:
+    now = datetime.now(UTC)
+    marker = RedrivenEvent(
+        id=f"redriven:{message_id}"[:255],
+        source=f"/atlas/{INGEST_SERVICE}",
+        type=cloudevent_type(REDRIVEN_SUBJECT),
+        subject=parked_id,
+        time=now,
+        dataschema="parked/v1",
+        requestid=context.current_request_id(),
+        data=RedrivenData(id=parked_id, message_id=message_id, at=now),
+    )
+    await parking.publish(REDRIVEN_SUBJECT, marker.model_dump_json().encode(), marker.id)
