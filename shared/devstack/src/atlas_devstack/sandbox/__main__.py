@@ -22,7 +22,12 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--host", default=os.environ.get("HOST", "127.0.0.1"))
     parser.add_argument("--port", type=int, default=int(os.environ.get("PORT", "8004")))
-    parser.add_argument("--state-dir", type=Path, default=None, help="keep the state in this directory over restarts")
+    parser.add_argument(
+        "--state-dir",
+        type=Path,
+        default=os.environ.get("SANDBOX_DATA_DIR") or None,
+        help="keep the state in this directory over restarts (also SANDBOX_DATA_DIR)",
+    )
     options = parser.parse_args(arguments)
     try:
         settings = load(os.environ, options.host, options.port)

@@ -11,16 +11,21 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from atlas_devstack.sandbox.api import StripeApi
 from atlas_devstack.sandbox.behavior import ApiBehavior, RequestLog
 from atlas_devstack.sandbox.control import Control
 from atlas_devstack.sandbox.delivery import Delivery
+from atlas_devstack.sandbox.entitlement import entitlements
+from atlas_devstack.sandbox.hosted import HostedCheckout
 from atlas_devstack.sandbox.idempotency import IdempotencyKeys
 from atlas_devstack.sandbox.operation import World
+from atlas_devstack.sandbox.pages import STATIC
+from atlas_devstack.sandbox.portal_pages import PortalPages
 from atlas_devstack.sandbox.resources import catalog, endpoints
 from atlas_devstack.sandbox.resources.checkout import close
+from atlas_devstack.sandbox.room import ControlRoom
 from atlas_devstack.sandbox.settings import Settings
 from atlas_devstack.sandbox.store import Store
 
@@ -38,6 +43,8 @@ def create_app(
     behavior, log = ApiBehavior(), RequestLog()
     api = StripeApi(world, behavior, log, IdempotencyKeys(store))
     control = Control(world, behavior, log, delivery)
+    product = entitlements(settings)
+    room = ControlRoom(world, behavior, delivery, product)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -54,6 +61,7 @@ def create_app(
             with contextlib.suppress(asyncio.CancelledError):
                 await expiry
             await delivery.stop()
+            await product.close()
             store.close()
 
     async def answer_api(request: Request) -> Response:
@@ -66,6 +74,10 @@ def create_app(
         Route("/healthz", health),
         Route("/readyz", health),
         *control.routes(),
+        *room.routes(),
+        *HostedCheckout(world, delivery).routes(),
+        *PortalPages(world).routes(),
+        Mount("/static", STATIC),
         Route("/v1/{path:path}", answer_api, methods=METHODS),
     ]
     return Starlette(routes=routes, lifespan=lifespan)

@@ -16,7 +16,7 @@ from atlas_devstack.sandbox.delivery import MODES, Delivery, DeliverySettings
 from atlas_devstack.sandbox.errors import StripeError, invalid, missing, unknown
 from atlas_devstack.sandbox.ids import new_id
 from atlas_devstack.sandbox.operation import Operation, World, thawed
-from atlas_devstack.sandbox.resources import buying, disputes, endpoints, links, refunds
+from atlas_devstack.sandbox.resources import buying, checkout, disputes, endpoints, links, refunds
 from atlas_devstack.sandbox.resources.payments import Buyer
 from atlas_devstack.sandbox.store import Json
 
@@ -39,6 +39,7 @@ class Control:
         return [
             self.action("/checkout/{id}/pay", pay),
             self.action("/checkout/{id}/settle", settle),
+            self.action("/checkout/{id}/expire", lambda op, _body, identifier: checkout.expire(op, {}, identifier)),
             self.action("/payment_links/pay", pay_link),
             self.action("/refunds", open_refund),
             self.action("/refunds/{id}/fail", fail_refund),

@@ -144,7 +144,8 @@ def empty(param: str) -> StripeError:
     """An empty value for something that can't be unset."""
     return invalid(
         f"You passed an empty string for '{param}'. We assume empty values are an attempt to unset a "
-        f"parameter; however '{param}' cannot be unset. You should remove '{param}' from your request or supply a non-empty value.",
+        f"parameter; however '{param}' cannot be unset. You should remove '{param}' from your request or "
+        "supply a non-empty value.",
         param,
         "parameter_invalid_empty",
     )
