@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from atlas_contracts.billing import BillingData, BillingEvent
@@ -92,7 +92,7 @@ def make_fact(
         type=event_type,
         provider=provider,
         user_id=user_id,
-        occurred_at=occurred_at,
+        occurred_at=occurred_at.astimezone(UTC),
         recorded_at=recorded_at,
         refs=tuple(_refs(provider, user_id, ties)) if snapshots else (),
         snapshots=snapshots,
@@ -143,4 +143,5 @@ def _session(session: Mapping[str, Any], user_id: str | None) -> CheckoutSession
 
 
 def _moment(value: str | None) -> datetime | None:
-    return datetime.fromisoformat(value) if value else None
+    """In UTC, so that the same moment is always written the same."""
+    return datetime.fromisoformat(value).astimezone(UTC) if value else None

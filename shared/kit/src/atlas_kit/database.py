@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import chain, repeat
 from typing import Any
 
 import psycopg
@@ -24,7 +25,8 @@ from atlas_kit.logs import get_logger
 log = get_logger()
 
 ACQUIRE_SECONDS = 5.0
-RETRY_SECONDS = 1.0
+RETRY_SECONDS = (0.2, 0.5, 1.0, 1.0, 2.0)
+"""Pauses before the next try to reach and migrate the database; the last one repeats."""
 SESSION_OPTIONS = (
     "-c statement_timeout=15s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s -c timezone=UTC"
 )
@@ -89,17 +91,17 @@ class Database:
             await connection.execute("SELECT 1")
 
     async def _migrate_until_done(self) -> None:
-        while True:
+        for pause in chain(RETRY_SECONDS, repeat(RETRY_SECONDS[-1])):
             try:
                 await asyncio.to_thread(migrations.upgrade, self._migration_url, self._package)
             except psycopg.OperationalError as error:
-                log.warning("database.not_available", error=type(error).__name__)
+                log.warning("database.not_available", error=type(error).__name__, again_in=pause)
             except Exception:
-                log.exception("database.migration_failed")
+                log.exception("database.migration_failed", again_in=pause)
             else:
                 self.migrated.set()
                 return
-            await asyncio.sleep(RETRY_SECONDS)
+            await asyncio.sleep(pause)
 
 
 async def fetch_one(connection: Connection, query: str, *parameters: Any) -> TupleRow | None:

@@ -73,7 +73,7 @@ class PaymentVerdict:
 
 def judge(knowledge: Knowledge, provider: str, policy: Policy) -> PaymentVerdict:
     """The verdict on one payment, from everything known about it."""
-    recorded = {r.id: r for r in sorted(_of(knowledge, RecordedSession), key=lambda r: (r.id, r.user_id), reverse=True)}
+    recorded = _recorded(knowledge)
     sessions = [s for s in _of(knowledge, CheckoutSession) if is_known_status(s)]
     refusals = {s: why_not_ours(s, recorded.get(s.id), provider, policy) for s in sessions}
     ours = [s for s in sessions if refusals[s] is None]
@@ -86,9 +86,15 @@ def judge(knowledge: Knowledge, provider: str, policy: Policy) -> PaymentVerdict
     owner = owners.pop()
     paying = [s for s in ours if pays(s, policy)]
     if not paying:
-        return PaymentVerdict(owner, unfinished=_unfinished(ours))
+        return PaymentVerdict(owner, unfinished=_unfinished([s for s in ours if s.payment_status == "unpaid"]))
     amount = max(s.amount_total or 0 for s in paying)
     return PaymentVerdict(owner, tuple(_intervals(knowledge, _paid_at(paying), amount, policy)))
+
+
+def _recorded(knowledge: Knowledge) -> dict[str, RecordedSession]:
+    """What was asked for, by session. Recorded twice (it never should be), the same one holds whichever came first."""
+    told = sorted(_of(knowledge, RecordedSession), key=lambda r: (r.id, r.user_id, r.amount, r.currency), reverse=True)
+    return {recorded.id: recorded for recorded in told}
 
 
 def _of(knowledge: Knowledge, kind: type[S]) -> list[S]:

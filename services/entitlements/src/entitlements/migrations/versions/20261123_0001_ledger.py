@@ -77,12 +77,14 @@ CREATE TRIGGER ledger_no_update BEFORE UPDATE OR DELETE ON ledger FOR EACH ROW E
 CREATE TRIGGER ledger_no_truncate BEFORE TRUNCATE ON ledger FOR EACH STATEMENT EXECUTE FUNCTION ledger_append_only();
 
 CREATE FUNCTION forget_user(forgotten text, alias text) RETURNS bigint LANGUAGE plpgsql
-SECURITY DEFINER SET search_path = public SET atlas.forgetting = 'on' AS $$
+SECURITY DEFINER SET search_path = public AS $$
 DECLARE touched bigint;
 BEGIN
     IF alias NOT LIKE 'forgotten:%' THEN RAISE EXCEPTION 'an alias starts with forgotten:'; END IF;
+    PERFORM set_config('atlas.forgetting', 'on', true);
     UPDATE ledger SET user_id = alias WHERE user_id = forgotten;
     GET DIAGNOSTICS touched = ROW_COUNT;
+    PERFORM set_config('atlas.forgetting', 'off', true);
     RETURN touched;
 END $$;
 """
