@@ -77,13 +77,14 @@ def fact_from_row(row: dict[str, Any]) -> Fact:
 
 async def all_known(connection: Connection, keys: Sequence[tuple[str, str]]) -> bool:
     """Whether every ``(provider, providerEventId)`` is in the ledger, and so folded."""
+    distinct = sorted(set(keys))
     cursor = await connection.execute(
         "SELECT count(*) FROM ledger JOIN unnest(%s::text[], %s::text[]) AS k (p, e)"
         " ON provider = k.p AND provider_event_id = k.e",
-        ([key[0] for key in keys], [key[1] for key in keys]),
+        ([key[0] for key in distinct], [key[1] for key in distinct]),
     )
     row = await cursor.fetchone()
-    return bool(row and row[0] == len(set(keys)))
+    return bool(row and row[0] == len(distinct))
 
 
 def _row(entry: LedgerEntry, recorded_at: datetime) -> tuple[Any, ...]:

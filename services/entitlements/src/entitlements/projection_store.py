@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from atlas_kit.database import Connection
-from entitlements.domain.facts import Fact
+from entitlements.domain.facts import Fact, claimed_by
 from entitlements.domain.policy import Policy
 from entitlements.domain.projection import Change, Entitlement, Payment, Projection
 from entitlements.domain.verdict import Verdict
@@ -56,15 +56,25 @@ async def load(connection: Connection, facts: Sequence[Fact], policy: Policy) ->
     projection = Projection(policy)
     refs = sorted({ref for fact in facts for ref in fact.refs})
     users = {fact.user_id for fact in facts if fact.user_id and fact.refs}
-    cursor = await connection.execute(_LOAD_PAYMENTS.encode(), {"refs": refs, "users": sorted(users)})
+    await _load_payments(connection, projection, refs, users)
+    # Whom a payment could turn out to belong to: under another policy than the one it was last judged by, say.
+    claimants = {user for payment in projection.payments.values() for user in claimed_by(payment.knowledge)} - users
+    if claimants:
+        await _load_payments(connection, projection, [], claimants)
+        users |= claimants
+    for entitlement in await load_entitlements(connection, users):
+        projection.entitlements[entitlement.user_id] = entitlement
+    return projection
+
+
+async def _load_payments(connection: Connection, projection: Projection, refs: Sequence[str], users: set[str]) -> None:
+    """Add the payments that ``refs`` name and all payments of ``users``, to whom the owners found are added."""
+    cursor = await connection.execute(_LOAD_PAYMENTS.encode(), {"refs": list(refs), "users": sorted(users)})
     async for payment_id, provider, user_id, knowledge, payment_refs in cursor:
         projection.add_payment(
             Payment(payment_id, provider, set(payment_refs or ()), decode_knowledge(knowledge), user_id)
         )
         users.update((user_id,) if user_id else ())
-    for entitlement in await load_entitlements(connection, users):
-        projection.entitlements[entitlement.user_id] = entitlement
-    return projection
 
 
 async def load_entitlements(connection: Connection, users: Collection[str]) -> list[Entitlement]:
@@ -81,7 +91,8 @@ async def save(connection: Connection, projection: Projection, changes: Iterable
         projection.payments[i] for i in sorted(set(projection.payment_of_fact.values()) - set(projection.absorbed))
     ]
     facts = {seq: projection.surviving(payment_id) for seq, payment_id in projection.payment_of_fact.items()}
-    entitlements = list({change.after.user_id: change.after for change in changes}.values())
+    written = {change.after.user_id for change in changes} | projection.reworded
+    entitlements = [projection.entitlements[user_id] for user_id in sorted(written)]
     async with connection.pipeline():
         if projection.absorbed:
             await _forget_absorbed(connection, projection)

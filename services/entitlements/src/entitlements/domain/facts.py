@@ -128,3 +128,9 @@ def merge(pieces: Iterable[Knowledge]) -> dict[Snapshot, Span]:
             known = merged.get(snapshot)
             merged[snapshot] = span if known is None else known.merged(span)
     return merged
+
+
+def claimed_by(knowledge: Knowledge) -> set[str]:
+    """Every user that some fact names as the buyer, whether the claim holds or not."""
+    told = (s.user_id for s in knowledge if isinstance(s, CheckoutSession | RecordedSession | Adjustment))
+    return {user_id for user_id in told if user_id}

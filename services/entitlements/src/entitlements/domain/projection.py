@@ -7,6 +7,7 @@ the whole ledger in a rebuild (starting from nothing), so the two cannot differ.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -14,6 +15,9 @@ from entitlements.domain.facts import Adjustment, Fact, Knowledge, Snapshot, Spa
 from entitlements.domain.payment import PaymentVerdict, judge
 from entitlements.domain.policy import Policy
 from entitlements.domain.verdict import NOTHING_KNOWN, Grant, Verdict, decide, manual_grant
+
+ENDINGS = ("refunded", "chargeback_lost", "suspended_by_dispute", "revoked_by_operator")
+"""Why a time of granting ended; the first one is named where several ended in the same second."""
 
 
 @dataclass(slots=True)
@@ -62,6 +66,8 @@ class Projection:
     entitlements: dict[str, Entitlement] = field(default_factory=dict)
     absorbed: dict[int, int] = field(default_factory=dict)
     """Payments that turned out to be the same as another: old id → the one that remains."""
+    reworded: set[str] = field(default_factory=set)
+    """Users whose verdict stayed while its reason became another: their rows change, nothing is announced."""
 
     def payments_for(self, user_id: str) -> list[Payment]:
         """The user's payments (and adjustments), oldest first."""
@@ -125,6 +131,9 @@ class Projection:
         before = self.entitlements.get(user_id) or Entitlement(user_id)
         verdict, reason = self._decide(user_id)
         if verdict == before.verdict:
+            if reason != before.reason and before.version:
+                self.entitlements[user_id] = replace(before, reason=reason)
+                self.reworded.add(user_id)
             return None
         after = replace(
             before,
@@ -138,17 +147,14 @@ class Projection:
         return Change(before, after)
 
     def _decide(self, user_id: str) -> tuple[Verdict, str]:
-        grants, reasons = [], []
-        for payment in self.payments_for(user_id):
-            if payment.provider == "manual":
-                grants.append(manual_grant(payment.knowledge))
-                continue
-            judged = self.judge(payment)
-            grants.append(Grant(payment.provider, judged.intervals))
-            if judged.intervals:
-                reasons.append((judged.intervals[-1].end, judged.because))
+        grants = [
+            manual_grant(payment.knowledge)
+            if payment.provider == "manual"
+            else Grant(payment.provider, self.judge(payment).intervals)
+            for payment in self.payments_for(user_id)
+        ]
         verdict = decide(grants)
-        return verdict, _reason(verdict, reasons)
+        return verdict, _reason(verdict, grants)
 
 
 def _adjusted_user(payment: Payment) -> str | None:
@@ -156,10 +162,14 @@ def _adjusted_user(payment: Payment) -> str | None:
     return next((s.user_id for s in payment.knowledge if isinstance(s, Adjustment)), None)
 
 
-def _reason(verdict: Verdict, reasons: list[tuple[datetime | None, str]]) -> str:
-    """One stable word: what made the user Pro, or what ended it."""
+def _reason(verdict: Verdict, grants: Sequence[Grant]) -> str:
+    """One stable word: what made the user Pro, or what ended it; never a matter of which was told first."""
     if verdict.is_pro:
         return "operator" if verdict.source == "manual" else "purchase"
-    if verdict.status == "none":
-        return "nothing_known"
-    return next((because for end, because in reasons if end == verdict.active_until), "revoked_by_operator")
+    endings = {
+        interval.because
+        for grant in grants
+        for interval in grant.intervals
+        if interval.end is not None and interval.end == verdict.active_until
+    }
+    return next((because for because in ENDINGS if because in endings), "nothing_known")
