@@ -6,6 +6,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from atlas_contracts.public_api import Recovery, Success, WebhookReceipt
 from atlas_kit.errors import InvalidRequest
+from atlas_kit.http_middleware import LOGGED
 from atlas_kit.messaging import BrokerUnavailable
 from webhook_ingest.door import Door, Verdict
 from webhook_ingest.receive import receive as receive_webhook
@@ -52,6 +53,7 @@ class WebhookEndpoint:
             outcome = await receive_webhook(body, signatures, self._verifier, self._door)
         except BrokerUnavailable as error:
             raise BrokerUnavailable(headers={"retry-after": str(RETRY_AFTER_SECONDS)}) from error
+        scope["state"][LOGGED] = True
         answer = ANSWERS[outcome.verdict]
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})

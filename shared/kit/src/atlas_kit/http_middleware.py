@@ -170,11 +170,11 @@ def _limited_receive(receive: Receive, declared: str, limit: int, seconds: float
 
     async def in_time() -> Message:
         nonlocal deadline
-        now = time.monotonic()
         if deadline is None:
-            deadline = now + seconds
+            deadline = asyncio.get_running_loop().time() + seconds
         try:
-            return await asyncio.wait_for(receive(), deadline - now)
+            async with asyncio.timeout_at(deadline):
+                return await receive()
         except TimeoutError:
             raise BodyTooSlow from None
 
