@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 
 import typer
+from rich.text import Text
 
+from atlas_devstack.operator.client import CallFailed
+from atlas_devstack.operator.target import NoTarget
 from atlas_devstack.servers.errors import ServerError
 from atlas_devstack.stack.configuration import ConfigurationError
 
-from . import down, logs, status, test, up
+from . import adjust, audit, doctor, down, explain, forget, logs, parked, pull, rebuild, status, test, up
 from .console import errors
 
 app = typer.Typer(
@@ -28,14 +31,23 @@ app.command("logs", rich_help_panel=STACK)(logs.logs)
 app.command("test", rich_help_panel=STACK, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
     test.test
 )
+app.command("explain", rich_help_panel=LOOK_AFTER)(explain.explain)
+app.command("audit", rich_help_panel=LOOK_AFTER)(audit.audit)
+app.command("pull", rich_help_panel=LOOK_AFTER)(pull.pull)
+app.command("rebuild", rich_help_panel=LOOK_AFTER)(rebuild.rebuild)
+app.command("doctor", rich_help_panel=LOOK_AFTER)(doctor.doctor)
+app.add_typer(parked.app, name="parked", rich_help_panel=LOOK_AFTER)
+app.command("grant", rich_help_panel=LOOK_AFTER)(adjust.grant)
+app.command("revoke", rich_help_panel=LOOK_AFTER)(adjust.revoke)
+app.command("forget", rich_help_panel=LOOK_AFTER)(forget.forget)
 
 
 def main() -> None:
     """Run a command; what a person can mend is said in a sentence, not in a traceback."""
     try:
         app(prog_name="./atlas")
-    except (ServerError, ConfigurationError) as error:
-        errors.print(f"[bold red]✗[/] {error}", highlight=False)
+    except (ServerError, ConfigurationError, NoTarget, CallFailed) as error:
+        errors.print(Text.assemble(("✗ ", "bold red"), str(error)))
         sys.exit(1)
     except BrokenPipeError:  # `./atlas logs … | head`
         sys.stderr.close()

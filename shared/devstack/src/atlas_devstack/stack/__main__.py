@@ -17,6 +17,7 @@ from atlas_devstack.servers.errors import ServerError
 from atlas_devstack.servers.ports import is_free, listener
 
 from . import configuration, leftovers, permissions, roles, state
+from .files import write_json
 from .generated import ports_of, secrets_of
 from .home import Home, take
 from .plan import OFFSETS, SANDBOX, Plan
@@ -77,7 +78,9 @@ def _prepare(home: Home, port_base: int, fresh: bool, given: Mapping[str, str]) 
     secrets = secrets_of(home, roles.ROLES, tuple(permissions.GRANTS))
     stripe = configuration.stripe(given, secrets.stripe_key, secrets.stripe_webhook)
     _check_ports(port_base, stripe.sandbox)
-    return Plan(home, port_base, ports_of(home), secrets, stripe, given)
+    plan = Plan(home, port_base, ports_of(home), secrets, stripe, given)
+    write_json(home.operator_file, {"internal_auth_secret": plan.internal_secret})
+    return plan
 
 
 def _check_ports(port_base: int, sandbox: bool) -> None:

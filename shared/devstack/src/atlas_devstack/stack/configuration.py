@@ -11,7 +11,9 @@ from dotenv import dotenv_values
 
 # Variables a user may set for each service. What the stack itself decides (addresses, databases, broker) is not among
 # them: a DATABASE_URL that happens to be in the shell must never be migrated by a local stack.
-SHARED = ("INTERNAL_AUTH_SECRET", "LOG_LEVEL", "BILLING_CURRENCY")
+SHARED = ("INTERNAL_AUTH_SECRET", "LOG_LEVEL")
+# The policy's switches and other settings that are no secrets: harmless where they are not read.
+SHARED_PREFIXES = ("BILLING_",)
 OWN: Mapping[str, tuple[str, ...]] = {
     "account-gateway": (
         "NEXTAUTH_SECRET",
@@ -20,7 +22,7 @@ OWN: Mapping[str, tuple[str, ...]] = {
         "ATLAS_DATABASE_URL",
         "ATLAS_DEV_SIGN_IN",
     ),
-    "webhook-ingest": ("STRIPE_SECRET_KEY", "STRIPE_API_BASE", "STRIPE_WEBHOOK_SECRET", "STRIPE_LIVEMODE"),
+    "webhook-ingest": ("STRIPE_SECRET_KEY", "STRIPE_API_BASE", "STRIPE_WEBHOOK_SECRET"),
     "checkout": (
         "STRIPE_SECRET_KEY",
         "STRIPE_API_BASE",
@@ -29,20 +31,9 @@ OWN: Mapping[str, tuple[str, ...]] = {
         "NEXTAUTH_URL",
         "DATABASE_POOL_SIZE",
     ),
-    "entitlements": (
-        "BILLING_GRANT_FREE_CHECKOUTS",
-        "BILLING_SUSPEND_ON_DISPUTE",
-        "BILLING_REQUIRE_KNOWN_SESSION",
-        "DATABASE_POOL_SIZE",
-    ),
+    "entitlements": ("DATABASE_POOL_SIZE",),
 }
-# Families whose members are many: settings of one service begin with these.
-PREFIXES: Mapping[str, tuple[str, ...]] = {
-    "account-gateway": ("RATE_LIMIT_", "GATEWAY_"),
-    "webhook-ingest": ("BILLING_WEBHOOK_", "BILLING_PULL_", "INGEST_"),
-    "checkout": ("CHECKOUT_", "BILLING_SWEEP_"),
-    "entitlements": ("ENTITLEMENTS_",),
-}
+PREFIXES: Mapping[str, tuple[str, ...]] = {"account-gateway": ("RATE_LIMIT_",)}
 # What any process needs of the machine; nothing else of the user's shell reaches a service.
 MACHINE = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "VIRTUAL_ENV")
 MACHINE_PREFIXES = ("OTEL_", "PYTHON", "COVERAGE_", "ATLAS_FAILPOINT")
@@ -99,7 +90,7 @@ def of_machine(given: Mapping[str, str]) -> dict[str, str]:
 
 def of_user(service: str, given: Mapping[str, str]) -> dict[str, str]:
     """What the user set for this service."""
-    names, prefixes = {*SHARED, *OWN[service]}, PREFIXES[service]
+    names, prefixes = {*SHARED, *OWN[service]}, (*SHARED_PREFIXES, *PREFIXES.get(service, ()))
     return {
         name: value
         for name, value in given.items()

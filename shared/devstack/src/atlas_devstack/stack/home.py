@@ -52,6 +52,11 @@ class Home:
         return self.path / "ports.json"
 
     @property
+    def operator_file(self) -> Path:
+        """What the command line needs to speak to the running services as the operator."""
+        return self.path / "run" / "operator.json"
+
+    @property
     def lock_file(self) -> Path:
         """Held by the running supervisor."""
         return self.path / "run" / "lock"

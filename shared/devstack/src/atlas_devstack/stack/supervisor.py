@@ -27,7 +27,7 @@ PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 5.0, 5.0, 5.0, 5.0, 5.0)
 # A part that was healthy for so long has recovered: its next death counts as the first.
 RECOVERED_SECONDS = 5.0
 # While the stack is still starting, a part may fall over this often.
-START_ATTEMPTS = 3
+START_ATTEMPTS = 2
 EXIT_CONFIGURATION = 2
 SERVERS = ("nats", "postgres")
 FAILURE_LOG_LINES = 20

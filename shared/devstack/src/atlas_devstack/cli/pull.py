@@ -1,0 +1,77 @@
+"""`./atlas pull`: fetch Stripe events whose webhooks never came."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from atlas_contracts.internal_api import INGEST_SERVICE
+from atlas_devstack.operator.client import CallFailed, Operator
+from atlas_devstack.operator.target import find
+
+from .console import fail, out
+from .progress import bar
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+# Stripe keeps events for so long.
+LONGEST = 30 * 86_400
+# The service's words for what became of an event, and ours.
+WORDS = {
+    "accepted": "new",
+    "duplicate": "known already",
+    "ignored": "not for us",
+    "parked": "parked (./atlas parked list)",
+    "found": "supported",
+}
+
+
+def pull(
+    *,
+    since: Annotated[str, typer.Option(help="How far back, such as 90m, 72h or 7d; else from where it stopped.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only read and count.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The result for programs.")] = False,
+) -> None:
+    """Read Stripe's events since the last pull, so that webhooks which never arrived take effect."""
+    body: dict[str, Any] = {"dryRun": dry_run, **({"sinceSeconds": seconds(since)} if since else {})}
+    done = _run(Operator(find()), body)
+    if as_json:
+        print(json.dumps(done, indent=2))
+        return
+    counts = ", ".join(f"{count} {WORDS.get(name, name)}" for name, count in done.get("counts", {}).items())
+    out.print(f"{'Nothing was changed. ' if dry_run else ''}Events: {counts or 'none'}.")
+    if done.get("cursor"):
+        out.print(f"Everything until {done['cursor']} has been read.", style="dim")
+
+
+def _run(operator: Operator, body: dict[str, Any]) -> dict[str, Any]:
+    start = end = 0
+    with bar("Reading Stripe's events (seconds of history)") as step:
+        for line in operator.lines(INGEST_SERVICE, "/operator/pull", body):
+            match line.get("stage"):
+                case "started":
+                    start, end = _epoch(line["since"]), _epoch(line["until"])
+                    step(0, end - start)
+                case "window":
+                    step(_epoch(line["to"]) - start, end - start)
+                case "done":
+                    return {name: value for name, value in line.items() if name != "stage"}
+    raise CallFailed("The answer was cut off; is webhook-ingest still running? ./atlas logs webhook-ingest")
+
+
+def _epoch(instant: str) -> int:
+    return int(datetime.fromisoformat(instant).timestamp())
+
+
+def seconds(duration: str) -> int:
+    """A duration such as 72h in seconds."""
+    match = re.fullmatch(r"(\d+)\s*([smhd])", duration.strip())
+    if not match:
+        fail(f"--since {duration} is no duration.", "Write it as 90m, 72h or 7d.", code=2)
+    length = int(match[1]) * UNITS[match[2]]
+    if not 0 < length <= LONGEST:
+        fail(f"--since {duration} is out of range.", "Stripe keeps events for 30 days: at most 30d.", code=2)
+    return length

@@ -1,0 +1,46 @@
+"""What the doctor says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Level = Literal["ok", "warning", "error"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at. A `warning` wants attention, an `error` loses or delays money."""
+
+    area: str
+    level: Level
+    what: str
+    remedy: str = ""
+
+
+@dataclass
+class Report:
+    """The findings of one area, in the order in which they were made."""
+
+    area: str
+    findings: list[Finding] = field(default_factory=list)
+
+    def ok(self, what: str) -> None:
+        """Something is as it should be."""
+        self.findings.append(Finding(self.area, "ok", what))
+
+    def warning(self, what: str, remedy: str) -> None:
+        """Something wants attention."""
+        self.findings.append(Finding(self.area, "warning", what, remedy))
+
+    def error(self, what: str, remedy: str) -> None:
+        """Something is wrong."""
+        self.findings.append(Finding(self.area, "error", what, remedy))
+
+    def check(self, holds: bool, what: str, otherwise: str, remedy: str) -> bool:
+        """Either `what` is right, or `otherwise` is an error."""
+        if holds:
+            self.ok(what)
+        else:
+            self.error(otherwise, remedy)
+        return holds
