@@ -39,7 +39,8 @@ def overview_routes(sessions: Sessions, entitlements: AsksService, checkout: Ask
         """The caller's entitlement, a payment that is processing or failed, and whether a billing portal exists."""
         return ok(await read_overview(await require_user(request, sessions), entitlements, checkout))
 
-    data = {"entitlement": ENTITLEMENT_EXAMPLE, "payment": None, "canManageBilling": True}
+    payment = {"state": "processing", "since": "2026-11-23T09:58:00Z"}
+    data = {"entitlement": ENTITLEMENT_EXAMPLE, "payment": payment, "canManageBilling": True}
     return [
         api_route(
             "GET",

@@ -97,7 +97,7 @@ def stream_routes(
             STREAM_PATH,
             stream,
             summary="Follow the caller's entitlement",
-            response_class=EventStream,
+            response_class=Response,  # no media type of its own: the one below
             responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}}}},
             errors=(UNAUTHENTICATED, READ_UNAVAILABLE),
         )

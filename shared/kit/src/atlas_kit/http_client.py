@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -81,7 +82,7 @@ class ServiceClient:
 
 def _read(status: int, payload: bytes, answer: type[ModelT], retry_after: str | None) -> ModelT:
     try:
-        if status < 400:  # noqa: PLR2004 - HTTP's own number
+        if status < HTTPStatus.BAD_REQUEST:
             return answer.model_validate_json(payload)
         raise _as_error(status, ErrorEnvelope.model_validate_json(payload), retry_after)
     except ValidationError as error:
@@ -91,7 +92,7 @@ def _read(status: int, payload: bytes, answer: type[ModelT], retry_after: str | 
 def _as_error(status: int, envelope: ErrorEnvelope, retry_after: str | None) -> AtlasError:
     """What our own service said is already fit for the public: pass it on as it is."""
     headers: dict[str, Any] = {"retry-after": retry_after} if retry_after else {}
-    error = BY_CODE[envelope.error.code](
-        envelope.error.message, recovery=envelope.error.recovery, headers=headers, status=status
-    )
-    return Unavailable(headers=headers) if status == 401 else error  # noqa: PLR2004 - our own token: not the user's fault
+    if status == HTTPStatus.UNAUTHORIZED:  # our own token: not the user's fault
+        return Unavailable(headers=headers)
+    kind = Unavailable if status == HTTPStatus.SERVICE_UNAVAILABLE else BY_CODE[envelope.error.code]
+    return kind(envelope.error.message, recovery=envelope.error.recovery, headers=headers, status=status)

@@ -1,28 +1,76 @@
-"""``/pro`` and ``/account``. Placeholder until the real pages are here."""
+"""``/pro``, ``/account``, ``/legal`` and what they are drawn with."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
-from starlette.routing import BaseRoute
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
 
 from account_gateway.checkout import log_checkout_return
-from account_gateway.lean_route import unlisted_route
-from account_gateway.page_context import PAGE_CSP, PageContext
+from account_gateway.page_context import PageContext
+from account_gateway.pages.arrival import arrival_toasts
+from account_gateway.pages.rendering import ASSETS, render
+from account_gateway.pages.standing import SOURCES, Standing, standing_of, waiting_for
+from account_gateway.pages.visitor import is_pro, overview_of, visitor_of
+
+KEPT_THROUGH_SIGN_IN = ("checkout", "source", "checkout_session_id")
 
 
 def page_routes(context: PageContext) -> list[BaseRoute]:
-    async def pro(_request: Request) -> Response:
-        return _page("Upgrade only when deeper insight will help.")
+    """The pages' routes; ``context`` is all that they know of the gateway."""
+
+    async def pro(request: Request) -> Response:
+        visitor = await visitor_of(request, context)
+        return render(
+            request,
+            "pro.html",
+            user_id=visitor.user_id,
+            is_pro=bool(visitor.user_id) and await is_pro(visitor.user_id or "", context),
+            sign_in=context.sign_in("/pro"),
+        )
 
     async def account(request: Request) -> Response:
-        log_checkout_return(request, await context.sessions.user_of(request.headers))
-        return _page("Atlas Pro")
+        visitor = await visitor_of(request, context)
+        log_checkout_return(request, visitor.user_id)
+        overview = await overview_of(visitor.user_id, context) if visitor.user_id else None
+        query = request.query_params
+        if overview:
+            standing = standing_of(overview, waiting_for(query.get("checkout"), query.get("view")))
+        elif visitor.user_id or not visitor.sessions_answer:
+            standing = Standing.UNAVAILABLE
+        else:
+            standing = Standing.SIGNED_OUT
+        return render(
+            request,
+            "account.html",
+            user_id=visitor.user_id,
+            overview=overview,
+            standing=standing,
+            sources=SOURCES,
+            sign_in=context.sign_in(_return_path(query)),
+            toasts=arrival_toasts(query, standing, request.headers.get("referer", "")),
+        )
 
-    return [unlisted_route("GET", "/pro", pro), unlisted_route("GET", "/account", account)]
+    async def legal(request: Request) -> Response:
+        visitor = await visitor_of(request, context)
+        return render(request, "legal.html", user_id=visitor.user_id, sign_in=context.sign_in("/account"))
+
+    async def home(_request: Request) -> Response:
+        return RedirectResponse("/pro", 303)
+
+    return [
+        Route("/pro", pro, methods=["GET"]),
+        Route("/account", account, methods=["GET"]),
+        Route("/legal", legal, methods=["GET"]),
+        Route("/", home, methods=["GET"]),
+        *ASSETS.routes(),
+    ]
 
 
-def _page(title: str) -> Response:
-    return HTMLResponse(
-        f"<!doctype html><title>{title}</title><h1>{title}</h1>", headers={"content-security-policy": PAGE_CSP}
-    )
+def _return_path(query: Mapping[str, str]) -> str:
+    """Signing in again in the middle of a purchase leads back into it."""
+    kept = {name: query[name] for name in KEPT_THROUGH_SIGN_IN if name in query}
+    return f"/account?{urlencode(kept)}" if kept else "/account"

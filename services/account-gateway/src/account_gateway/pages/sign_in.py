@@ -1,14 +1,15 @@
-"""The form of /dev/sign-in. Placeholder until the real page is here; field names ``user`` and ``callbackUrl``."""
+"""The page of /dev/sign-in; its form sends ``user`` and ``callbackUrl``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from account_gateway.page_context import SIGN_IN_CSP
+from account_gateway.pages.arrival import Toast
+from account_gateway.pages.rendering import render
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +21,15 @@ class SignInForm:
     error: str | None = None
 
 
-def sign_in_page(_request: Request, form: SignInForm, status: int = 200) -> Response:
-    body = (
-        "<!doctype html><title>Development sign-in</title><h1>Development sign-in</h1>"
-        f"<p>{escape(form.error or '')}</p>"
-        '<form method="post" action="/dev/sign-in"><label>User name <input name="user" required></label>'
-        f'<input type="hidden" name="callbackUrl" value="{escape(form.callback_url)}"><button>Sign in</button></form>'
+def sign_in_page(request: Request, form: SignInForm, status: int = 200) -> Response:
+    toasts = [Toast(form.error, "error")] if form.error else []
+    return render(
+        request,
+        "sign_in.html",
+        status=status,
+        csp=SIGN_IN_CSP,
+        user_id=form.signed_in_as,
+        sign_in=request.url.path,
+        form=form,
+        toasts=toasts,
     )
-    return HTMLResponse(body, status_code=status, headers={"content-security-policy": SIGN_IN_CSP})

@@ -1,0 +1,55 @@
+"""Toasts that a page arrives with: why the browser was sent here, read from the query. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+from account_gateway.pages import copy
+from account_gateway.pages.standing import Standing
+from atlas_contracts.public_api import ErrorCode
+
+
+@dataclass(frozen=True, slots=True)
+class Toast:
+    text: str
+    tone: Literal["success", "info", "error"] = "info"
+    hint: str = ""
+    key: str = ""
+    """A later toast with the same key takes this one's place."""
+
+
+UNAVAILABLE_FROM = {
+    "/pro": copy.CHECKOUT_UNAVAILABLE,
+    "/dev/sign-in": copy.CHECKOUT_UNAVAILABLE,
+    "/account": copy.PORTAL_UNAVAILABLE,
+}
+"""The page whose link failed tells which service it was: /pro leads to Checkout alone, /account to the portal alone."""
+
+
+def arrival_toasts(query: Mapping[str, str], standing: Standing, referer: str) -> list[Toast]:
+    toasts = []
+    if query.get("checkout") == "success":
+        toasts.append(_success(standing))
+    elif query.get("checkout") == "cancel":
+        toasts.append(Toast(copy.CHECKOUT_CANCELED))
+    if code := query.get("billing_error"):
+        toasts.append(_billing_error(code, referer))
+    return toasts
+
+
+def _success(standing: Standing) -> Toast:
+    if standing is Standing.PRO:
+        return Toast(copy.CHECKOUT_ACTIVE, "success", key="checkout")
+    if standing is Standing.SIGNED_OUT:
+        return Toast(copy.CHECKOUT_SIGNED_OUT, key="checkout")
+    return Toast(copy.CHECKOUT_CONFIRMING, key="checkout")
+
+
+def _billing_error(code: str, referer: str) -> Toast:
+    text, recovery = copy.BILLING_ERRORS.get(code, copy.BILLING_ERRORS[ErrorCode.INTERNAL_ERROR])
+    if text == copy.BILLING_UNAVAILABLE:
+        text = UNAVAILABLE_FROM.get(urlsplit(referer).path, text)
+    return Toast(text, "error", copy.HINTS[recovery])

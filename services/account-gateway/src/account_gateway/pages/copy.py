@@ -1,0 +1,69 @@
+"""The sentences of the pages, in one place: templates, toasts and the script (through ``data-copy``) all take them here.
+
+Those of docs/pages.md that are marked as given must not change by a byte.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from atlas_contracts.public_api import ErrorCode, Recovery
+
+CHECKOUT_CONFIRMING: Final = (
+    "Checkout completed. We are confirming your payment now. Pro access should appear shortly."
+)
+CHECKOUT_ACTIVE: Final = "Checkout completed and Pro is now active on your account."
+CHECKOUT_CANCELED: Final = "Checkout canceled. No charge was made."
+CHECKOUT_SIGNED_OUT: Final = "Your session ended while you were away. Sign in to see your purchase."
+RESTORE_FAILED: Final = "Unable to restore your purchase right now."
+
+HINTS: Final = {
+    Recovery.NONE: "",
+    Recovery.RETRY: "Try again.",
+    Recovery.RETRY_LATER: "Try again shortly.",
+    Recovery.REAUTH: "Please sign in again.",
+    Recovery.UPDATE_INPUT: "Check the details and try again.",
+}
+
+FOR_SCRIPT: Final = {
+    "checkout": {
+        "confirming": CHECKOUT_CONFIRMING,
+        "active": CHECKOUT_ACTIVE,
+        "slow": "Confirming your payment takes longer than usual. This page keeps looking.",
+        "not_paid": "This checkout was not paid. Nothing was charged.",
+        "failed": "Your payment could not be confirmed.",
+    },
+    "restore": {
+        "restored": "Purchase restored. Pro access is now active.",
+        "already_active": "Pro is already active on this account.",
+        "not_found": "No completed web purchase was found for this account.",
+        "refunded": "Your purchase was refunded, so it can't be restored.",
+        "chargeback_lost": "Your bank took this payment back, so the purchase can't be restored.",
+        "payment_pending": "Your payment is still processing. Pro starts by itself when it settles.",
+        "not_eligible": "Your purchase can't be restored.",
+        "failed": RESTORE_FAILED,
+    },
+    "live": {
+        "active": "Pro is now active on your account.",
+        "ended": "Pro is no longer active on your account.",
+        "signed_out": "Not authenticated.",
+    },
+    "busy": {"restore": "Restoring purchase...", "check": "Checking..."},
+    "theme": {"dark": "Switch to dark theme", "light": "Switch to light theme"},
+    "hints": {recovery.value: hint for recovery, hint in HINTS.items()},
+}
+
+CHECKOUT_UNAVAILABLE: Final = "Checkout is temporarily unavailable. Please try again later."
+PORTAL_UNAVAILABLE: Final = "Billing portal is temporarily unavailable. Please try again later."
+BILLING_UNAVAILABLE: Final = "Billing is temporarily unavailable. Please try again later."
+"""Where it isn't known which of the two it was."""
+
+BILLING_ERRORS: Final[dict[str, tuple[str, Recovery]]] = {
+    ErrorCode.INVALID_REQUEST: ("Pro is already active.", Recovery.NONE),
+    ErrorCode.NOT_FOUND: ("No Stripe billing history was found for this account yet.", Recovery.NONE),
+    ErrorCode.UNAUTHORIZED: ("Not authenticated.", Recovery.REAUTH),
+    ErrorCode.FORBIDDEN: ("This is not allowed for your account.", Recovery.NONE),
+    ErrorCode.RATE_LIMITED: ("Too many requests. Please try again later.", Recovery.RETRY_LATER),
+    ErrorCode.INTERNAL_ERROR: (BILLING_UNAVAILABLE, Recovery.RETRY_LATER),
+}
+"""What ``/account?billing_error=<code>`` says: only the checkout and portal links send it, so each code has one cause."""

@@ -1,0 +1,53 @@
+"""Where a visitor stands with Pro: what the account page says, decided here and nowhere else. Pure."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from atlas_contracts.entitlements import Source
+from atlas_contracts.public_api import BillingOverview
+
+
+class Standing(StrEnum):
+    SIGNED_OUT = "signed-out"
+    UNAVAILABLE = "unavailable"
+    """The services behind the gateway don't answer: nothing is known, and nothing is claimed."""
+    PRO = "pro"
+    PROCESSING = "processing"
+    CONFIRMING = "confirming"
+    """Back from Checkout; the payment isn't known here yet."""
+    SLOW = "slow"
+    """Confirming, and it takes longer than it should."""
+    FAILED = "failed"
+    REVOKED = "revoked"
+    FREE = "free"
+
+
+WAITING = (Standing.CONFIRMING, Standing.SLOW)
+SOURCES = {
+    Source.STRIPE: "Bought on the web",
+    Source.IOS_IAP: "Bought in the App Store",
+    Source.ANDROID_IAP: "Bought on Google Play",
+    Source.MANUAL: "Granted by Atlas support",
+}
+
+
+def standing_of(overview: BillingOverview, waiting: Standing | None) -> Standing:
+    """``waiting``: what the browser says that it waits for; facts go first."""
+    payment = overview.payment.state if overview.payment else None
+    if overview.entitlement.is_pro:
+        return Standing.PRO
+    if payment == "processing":
+        return Standing.PROCESSING
+    if waiting is not None:
+        return waiting
+    if payment == "failed":
+        return Standing.FAILED
+    return Standing.REVOKED if overview.entitlement.status == "revoked" else Standing.FREE
+
+
+def waiting_for(checkout: str | None, view: str | None) -> Standing | None:
+    """From the query: ``checkout=success`` by Stripe, ``view`` by our script while it waits."""
+    if view in WAITING:
+        return Standing(view)
+    return Standing.CONFIRMING if checkout == "success" else None

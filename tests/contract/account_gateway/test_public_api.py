@@ -1,0 +1,535 @@
+"""Every answer of the public API, to the letter (CONTRACT 1, 2, 10)."""
+
+from __future__ import annotations
+
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from atlas_kit.identity import TokenVerifier
+from support.gateway import INTERNAL_SECRET, PRO, cookie_of, entitlement_view, new_user
+
+CHECKOUT, PORTAL = "/api/billing/stripe/checkout", "/api/billing/stripe/portal"
+CONFIRM, RESTORE = "/api/billing/stripe/confirm", "/api/pro/restore"
+ENTITLEMENT, STREAM, OVERVIEW = "/api/pro/entitlement", "/api/pro/entitlement/stream", "/api/billing/overview"
+HOSTED = "https://checkout.stripe.example/c/pay/cs_test_1#secret"
+PORTAL_PAGE = "https://billing.stripe.example/p/session/1"
+JSON_TYPE = {"content-type": "application/json"}
+SUMMARY = {"isPro": True, "status": "active", "source": "stripe", "updatedAt": "2026-11-23T10:00:01.250Z"}
+NOT_FOUND = {"outcome": "not_found", "entitlement": {"isPro": False, "status": "none", "source": None, "updatedAt": None}}
+UNAUTHORIZED = ("unauthorized", "Not authenticated.", "reauth")
+TOO_MANY = ("rate_limited", "Too many requests. Please try again later.", "retry_later")
+
+
+def assert_error(response: httpx.Response, status: int, code: str, message: str, recovery: str) -> None:
+    assert response.status_code == status, response.text
+    assert response.json() == {"ok": False, "error": {"code": code, "message": message, "recovery": recovery}}
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["cache-control"] == "no-store"
+
+
+def post(world: Any, path: str, body: Any = None, user: str | None = None, **headers: str) -> httpx.Response:
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    if user:
+        sent |= cookie_of(user)
+    if body is None:
+        return world.client.post(path, headers=sent)
+    return world.client.post(path, json=body, headers=sent)
+
+
+def get(world: Any, path: str, user: str | None = None, **headers: str) -> httpx.Response:
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    return world.client.get(path, headers=sent | (cookie_of(user) if user else {}))
+
+
+def sells(world: Any) -> None:
+    world.checkout.answer(
+        "POST /internal/checkout-sessions", {"url": HOSTED, "checkoutSessionId": "cs_test_1", "reused": False}
+    )
+    world.checkout.answer("POST /internal/portal-sessions", {"url": PORTAL_PAGE})
+
+
+class TestEntitlement:
+    def test_a_pro_user_reads_exactly_five_keys(self, world: Any) -> None:
+        user = new_user()
+        world.entitlements.answer("GET /internal/entitlement", entitlement_view(user, **PRO))
+        response = get(world, ENTITLEMENT, user)
+        assert response.status_code == 200
+        assert response.text == (
+            '{"ok":true,"data":{"isPro":true,"status":"active","source":"stripe",'
+            '"restoredAt":"2026-11-23T10:00:00Z","updatedAt":"2026-11-23T10:00:01.250Z"}}'
+        )
+        assert response.headers["content-type"] == "application/json"
+        assert response.headers["cache-control"] == "no-store"
+
+    def test_a_user_of_whom_nothing_is_known_reads_none(self, world: Any) -> None:
+        user = new_user()
+        world.entitlements.answer("GET /internal/entitlement", entitlement_view(user))
+        assert get(world, ENTITLEMENT, user).json() == {
+            "ok": True,
+            "data": {"isPro": False, "status": "none", "source": None, "restoredAt": None, "updatedAt": None},
+        }
+
+    def test_a_revoked_user_keeps_source_and_start(self, world: Any) -> None:
+        user = new_user()
+        revoked = PRO | {"isPro": False, "status": "revoked", "activeUntil": "2026-11-24T00:00:00Z", "source": "ios_iap"}
+        world.entitlements.answer("GET /internal/entitlement", entitlement_view(user, **revoked))
+        assert get(world, ENTITLEMENT, user).json()["data"] == {
+            "isPro": False,
+            "status": "revoked",
+            "source": "ios_iap",
+            "restoredAt": "2026-11-23T10:00:00Z",
+            "updatedAt": "2026-11-23T10:00:01.250Z",
+        }
+
+    def test_the_service_behind_is_asked_with_a_token_that_names_the_user(self, world: Any) -> None:
+        user = new_user()
+        world.entitlements.answer("GET /internal/entitlement", entitlement_view(user))
+        get(world, ENTITLEMENT, user, x_request_id="trace.me:1")
+        asked = world.entitlements.asked[-1]
+        verifier = TokenVerifier(SecretStr(INTERNAL_SECRET), "entitlements")
+        caller = verifier.verify(asked.headers["authorization"])
+        assert (caller.issuer, caller.subject) == ("account-gateway", user)
+        assert asked.headers["x-request-id"] == "trace.me:1"
+        assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-01", asked.headers["traceparent"])
+        assert "cookie" not in asked.headers
+
+    def test_identity_headers_from_outside_are_ignored(self, world: Any) -> None:
+        spoofed = dict.fromkeys(["x_user_id", "x_forwarded_user", "x_authenticated_user", "x_atlas_user"], "victim")
+        assert_error(get(world, ENTITLEMENT, **spoofed), 401, *UNAUTHORIZED)
+        user = new_user()
+        world.entitlements.answer("GET /internal/entitlement", entitlement_view(user))
+        get(world, f"{ENTITLEMENT}?userId=victim&sub=victim", user, **spoofed)
+        asked = world.entitlements.asked[-1]
+        caller = TokenVerifier(SecretStr(INTERNAL_SECRET), "entitlements").verify(asked.headers["authorization"])
+        assert caller.subject == user
+        assert "victim" not in str(asked)
+
+    def test_the_services_being_away_is_503(self, world: Any) -> None:
+        world.entitlements.answer("GET /internal/entitlement", {"unexpected": True})
+        message = "Service is temporarily unavailable. Please try again later."
+        assert_error(get(world, ENTITLEMENT, new_user()), 503, "internal_error", message, "retry_later")
+
+    def test_a_failure_inside_shows_nothing_of_itself(self, world: Any) -> None:
+        world.entitlements.error("GET /internal/entitlement", 500, "internal_error", "Internal server error.", "retry")
+        assert_error(get(world, ENTITLEMENT, new_user()), 500, "internal_error", "Internal server error.", "retry")
+
+    def test_a_refused_internal_token_is_not_the_users_fault(self, world: Any) -> None:
+        world.entitlements.error("GET /internal/entitlement", 401, *UNAUTHORIZED)
+        assert get(world, ENTITLEMENT, new_user()).status_code == 503
+
+
+SIGNED_IN_ROUTES = [
+    ("GET", ENTITLEMENT),
+    ("GET", STREAM),
+    ("GET", OVERVIEW),
+    ("GET", CHECKOUT),
+    ("POST", CHECKOUT),
+    ("GET", PORTAL),
+    ("POST", PORTAL),
+    ("POST", CONFIRM),
+    ("POST", RESTORE),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), SIGNED_IN_ROUTES)
+@pytest.mark.parametrize("headers", [{}, {"cookie": "next-auth.session-token=x"}, {"authorization": "Bearer x"}], ids=str)
+def test_nobody_is_401_everywhere(world: Any, method: str, path: str, headers: dict[str, str]) -> None:
+    response = world.client.request(method, path, headers=headers)
+    assert_error(response, 401, *UNAUTHORIZED)
+    assert not world.checkout.asked and not world.entitlements.asked
+
+
+@pytest.mark.parametrize(("method", "path"), [route for route in SIGNED_IN_ROUTES if route[0] == "POST"])
+@pytest.mark.parametrize(
+    "headers",
+    [{"origin": "https://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}],
+    ids=str,
+)
+def test_a_post_from_another_origin_is_403_and_has_no_effect(world: Any, method: str, path: str, headers: dict) -> None:
+    response = world.client.request(method, path, headers=headers | cookie_of(new_user()), json={"trigger": "account"})
+    assert_error(response, 403, "forbidden", "Forbidden.", "none")
+    assert not world.checkout.asked
+
+
+@pytest.mark.parametrize("path", [CHECKOUT, PORTAL])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec-purpose": "prefetch"},
+        {"sec-purpose": "prefetch;prerender"},
+        {"purpose": "prefetch"},
+        {"next-router-prefetch": "1"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "cross-site", "accept": "text/html"},
+    ],
+    ids=str,
+)
+def test_a_prefetch_or_cross_site_link_is_403_and_has_no_effect(world: Any, path: str, headers: dict[str, str]) -> None:
+    sells(world)
+    response = world.client.get(path, headers=headers | cookie_of(new_user()))
+    assert_error(response, 403, "forbidden", "Forbidden.", "none")
+    assert not world.checkout.asked
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("POST", ENTITLEMENT, "GET"),
+        ("DELETE", STREAM, "GET"),
+        ("GET", RESTORE, "POST"),
+        ("PUT", CHECKOUT, "GET, POST"),
+        ("HEAD", CHECKOUT, "GET, POST"),
+        ("OPTIONS", PORTAL, "GET, POST"),
+        ("GET", CONFIRM, "POST"),
+        ("POST", OVERVIEW, "GET"),
+        ("POST", "/pro/upgrade", "GET"),
+        ("POST", "/api/health", "GET"),
+    ],
+)
+def test_a_wrong_method_is_405(world: Any, method: str, path: str, allow: str) -> None:
+    response = world.client.request(method, path, headers=cookie_of(new_user()))
+    assert response.status_code == 405
+    assert response.headers["allow"] == allow
+    if method != "HEAD":
+        assert_error(response, 405, "invalid_request", "Method not allowed.", "none")
+    assert not world.checkout.asked
+
+
+@pytest.mark.parametrize("path", ["/nope", "/api", "/api/pro/entitlement/", "/internal/entitlement", "/operator/state", "//"])
+def test_an_unknown_path_is_404(world: Any, path: str) -> None:
+    assert_error(world.client.get(str(world.client.base_url).rstrip("/") + path), 404, "not_found", "Not found.", "none")
+
+
+class TestCheckout:
+    @pytest.mark.parametrize(
+        ("query", "source"),
+        [
+            ("", "direct"),
+            ("?source=hero", "hero"),
+            ("?source=COMPARISON", "comparison"),
+            ("?source=Faq", "faq"),
+            ("?source=direct", "direct"),
+            ("?source=evil", "direct"),
+            ("?source=", "direct"),
+            ("?source=%0d%0a", "direct"),
+        ],
+    )
+    def test_a_link_leads_to_the_hosted_page(self, world: Any, query: str, source: str) -> None:
+        sells(world)
+        response = get(world, CHECKOUT + query, new_user(), accept="text/html")
+        assert response.status_code == 303
+        assert response.headers["location"] == HOSTED
+        assert response.headers["cache-control"] == "no-store"
+        assert world.checkout.asked[-1].body == {"source": source}
+
+    def test_a_script_gets_the_url(self, world: Any) -> None:
+        sells(world)
+        response = post(world, CHECKOUT, {"source": "Hero"}, new_user(), origin=world.origin)
+        assert response.status_code == 200
+        assert response.json() == {"ok": True, "data": {"url": HOSTED}}
+        assert world.checkout.asked[-1].body == {"source": "hero"}
+
+    @pytest.mark.parametrize("body", [None, {}, {"source": None}, {"source": "else"}])
+    def test_the_source_is_optional(self, world: Any, body: Any) -> None:
+        sells(world)
+        assert post(world, CHECKOUT, body, new_user()).status_code == 200
+        assert world.checkout.asked[-1].body == {"source": "direct"}
+
+    @pytest.mark.parametrize("content", [b"[]", b"{", b'"hero"', b'{"source":7}', b"\xff", b"[" * 60_000])
+    def test_an_unreadable_body_is_400(self, world: Any, content: bytes) -> None:
+        response = world.client.post(CHECKOUT, content=content, headers=JSON_TYPE | cookie_of(new_user()))
+        assert_error(response, 400, "invalid_request", "Invalid request.", "update_input")
+        assert not world.checkout.asked
+
+    def test_a_form_is_400(self, world: Any) -> None:
+        response = world.client.post(CHECKOUT, data={"source": "hero"}, headers=cookie_of(new_user()))
+        assert_error(response, 400, "invalid_request", "Invalid request.", "update_input")
+
+    def test_who_is_pro_already_reads_so(self, world: Any) -> None:
+        error = (400, "invalid_request", "Pro is already active.", "none")
+        world.checkout.error("POST /internal/checkout-sessions", *error)
+        assert_error(get(world, CHECKOUT, new_user()), *error)
+        assert_error(post(world, CHECKOUT, {}, new_user()), *error)
+
+    def test_an_unavailable_service_is_503_in_the_routes_own_words(self, world: Any) -> None:
+        message = "Checkout is temporarily unavailable. Please try again later."
+        world.checkout.error(
+            "POST /internal/checkout-sessions", 503, "internal_error", "Something else.", "retry_later", **{"retry-after": "7"}
+        )
+        for response in (get(world, CHECKOUT, new_user()), post(world, CHECKOUT, {}, new_user())):
+            assert_error(response, 503, "internal_error", message, "retry_later")
+            assert response.headers["retry-after"] == "7"
+
+    def test_of_50_clicks_at_once_10_get_the_url_and_40_get_429(self, world: Any) -> None:
+        sells(world)
+        cookie = cookie_of(new_user())
+        with ThreadPoolExecutor(16) as clicks:
+            responses = list(clicks.map(lambda _: world.client.post(CHECKOUT, headers=cookie), range(50)))
+        allowed = [response for response in responses if response.status_code == 200]
+        refused = [response for response in responses if response.status_code == 429]
+        assert (len(allowed), len(refused)) == (10, 40)
+        for response in refused:
+            assert_error(response, 429, *TOO_MANY)
+
+    def test_links_and_scripts_share_one_limit(self, world: Any) -> None:
+        sells(world)
+        cookie = cookie_of(new_user())
+        for number in range(10):
+            method = "GET" if number % 2 else "POST"
+            assert world.client.request(method, CHECKOUT, headers=cookie).status_code in (200, 303)
+        assert_error(world.client.get(CHECKOUT, headers=cookie), 429, *TOO_MANY)
+
+
+@pytest.mark.parametrize(("path", "count", "body"), [
+    (CHECKOUT, 10, {}),
+    (PORTAL, 10, {}),
+    (RESTORE, 5, {"trigger": "account"}),
+    (CONFIRM, 20, {"checkoutSessionId": "cs_test_1"}),
+])  # fmt: skip
+def test_each_route_has_its_limit_and_says_so(world: Any, path: str, count: int, body: Any) -> None:
+    sells(world)
+    world.checkout.answer("POST /internal/restore", NOT_FOUND)
+    world.checkout.answer("POST /internal/confirm", {"outcome": "active", "entitlement": SUMMARY})
+    user = new_user()
+    for number in range(count):
+        response = post(world, path, body, user)
+        assert response.status_code == 200
+        assert response.headers["x-ratelimit-limit"] == str(count)
+        assert response.headers["x-ratelimit-remaining"] == str(count - 1 - number)
+    response = post(world, path, body, user)
+    assert_error(response, 429, *TOO_MANY)
+    assert 1 <= int(response.headers["retry-after"]) <= 60
+    assert response.headers["x-ratelimit-remaining"] == "0"
+    assert 0 < int(response.headers["x-ratelimit-reset"]) - time.time() <= 61
+    assert post(world, path, body, new_user()).status_code == 200
+
+
+class TestPortal:
+    def test_a_link_leads_to_the_portal(self, world: Any) -> None:
+        sells(world)
+        response = get(world, PORTAL, new_user())
+        assert (response.status_code, response.headers["location"]) == (303, PORTAL_PAGE)
+
+    def test_a_script_gets_the_url(self, world: Any) -> None:
+        sells(world)
+        assert post(world, PORTAL, user=new_user()).json() == {"ok": True, "data": {"url": PORTAL_PAGE}}
+
+    def test_without_history_there_is_no_portal(self, world: Any) -> None:
+        error = (404, "not_found", "No Stripe billing history was found for this account yet.", "none")
+        world.checkout.error("POST /internal/portal-sessions", *error)
+        assert_error(get(world, PORTAL, new_user()), *error)
+        assert_error(post(world, PORTAL, user=new_user()), *error)
+
+    def test_an_unavailable_service_is_503_in_the_routes_own_words(self, world: Any) -> None:
+        message = "Billing portal is temporarily unavailable. Please try again later."
+        world.checkout.answer("POST /internal/portal-sessions", {"no": "url"})
+        assert_error(get(world, PORTAL, new_user()), 503, "internal_error", message, "retry_later")
+
+
+class TestNavigation:
+    """A browser that meets an error on checkout or portal is sent back; it never sees JSON."""
+
+    @pytest.mark.parametrize("path", [CHECKOUT, PORTAL])
+    def test_signed_out(self, world: Any, path: str) -> None:
+        response = get(world, path, accept="text/html,application/xhtml+xml,*/*;q=0.8")
+        assert (response.status_code, response.headers["location"]) == (303, "/account?billing_error=unauthorized")
+
+    @pytest.mark.parametrize(
+        ("status", "code"),
+        [(400, "invalid_request"), (404, "not_found"), (503, "internal_error"), (500, "internal_error")],
+    )
+    @pytest.mark.parametrize(("path", "upstream"), [(CHECKOUT, "checkout"), (PORTAL, "portal")])
+    def test_errors(self, world: Any, status: int, code: str, path: str, upstream: str) -> None:
+        world.checkout.error(f"POST /internal/{upstream}-sessions", status, code, "Whatever.", "none")
+        response = get(world, path, new_user(), accept="text/html")
+        assert (response.status_code, response.headers["location"]) == (303, f"/account?billing_error={code}")
+
+    def test_too_many(self, world: Any) -> None:
+        sells(world)
+        user = new_user()
+        for _ in range(10):
+            get(world, CHECKOUT, user, accept="text/html")
+        response = get(world, CHECKOUT, user, accept="text/html")
+        assert (response.status_code, response.headers["location"]) == (303, "/account?billing_error=rate_limited")
+
+    @pytest.mark.parametrize("path", [ENTITLEMENT, OVERVIEW, STREAM])
+    def test_other_reads_answer_json_whatever_is_accepted(self, world: Any, path: str) -> None:
+        assert_error(get(world, path, accept="text/html"), 401, *UNAUTHORIZED)
+
+
+class TestRestore:
+    @pytest.mark.parametrize("outcome", ["restored", "already_active"])
+    def test_outcomes_that_are_pro(self, world: Any, outcome: str) -> None:
+        world.checkout.answer("POST /internal/restore", {"outcome": outcome, "reason": None, "entitlement": SUMMARY})
+        response = post(world, RESTORE, {"trigger": "account"}, new_user())
+        assert response.json() == {"ok": True, "data": {"outcome": outcome, "entitlement": SUMMARY}}
+        assert world.checkout.asked[-1].body == {"trigger": "account"}
+
+    def test_nothing_found_keeps_nulls_and_has_no_reason(self, world: Any) -> None:
+        world.checkout.answer("POST /internal/restore", NOT_FOUND)
+        response = post(world, RESTORE, {"trigger": "account"}, new_user())
+        assert response.json() == {"ok": True, "data": NOT_FOUND}
+
+    @pytest.mark.parametrize("reason", ["refunded", "chargeback_lost", "payment_pending"])
+    def test_not_eligible_says_why(self, world: Any, reason: str) -> None:
+        data = NOT_FOUND | {"outcome": "not_eligible", "reason": reason}
+        world.checkout.answer("POST /internal/restore", data)
+        assert post(world, RESTORE, {"trigger": "account"}, new_user()).json() == {"ok": True, "data": data}
+
+    @pytest.mark.parametrize(
+        "content",
+        [b"", b"{}", b"[]", b"null", b"{", b'{"trigger":"admin"}', b'{"trigger":null}', b'{"trigger":"account","userId":"victim"}',
+         b'{"trigger":"ACCOUNT"}', b'{"trigger":"account","isPro":true}', b"\xff\xfe", b"[" * 60_000],
+    )  # fmt: skip
+    def test_anything_but_the_one_trigger_is_400(self, world: Any, content: bytes) -> None:
+        response = world.client.post(RESTORE, content=content, headers=JSON_TYPE | cookie_of(new_user()))
+        assert_error(response, 400, "invalid_request", "Invalid restore request.", "update_input")
+        assert not world.checkout.asked
+
+    @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "", "application/jsonp"])
+    def test_another_content_type_is_400(self, world: Any, kind: str) -> None:
+        headers = {"content-type": kind} | cookie_of(new_user())
+        response = world.client.post(RESTORE, content=b'{"trigger":"account"}', headers=headers)
+        assert_error(response, 400, "invalid_request", "Invalid restore request.", "update_input")
+
+    def test_a_charset_is_no_other_content_type(self, world: Any) -> None:
+        world.checkout.answer("POST /internal/restore", NOT_FOUND)
+        headers = {"content-type": "application/json; charset=utf-8"} | cookie_of(new_user())
+        assert world.client.post(RESTORE, content=b'{"trigger":"account"}', headers=headers).status_code == 200
+
+    def test_an_unavailable_service_is_503_in_the_routes_own_words(self, world: Any) -> None:
+        message = "Restore is temporarily unavailable. Please try again later."
+        world.checkout.error("POST /internal/restore", 503, "internal_error", "Else.", "retry_later", **{"retry-after": "2"})
+        response = post(world, RESTORE, {"trigger": "account"}, new_user())
+        assert_error(response, 503, "internal_error", message, "retry_later")
+        assert response.headers["retry-after"] == "2"
+
+
+class TestConfirm:
+    @pytest.mark.parametrize("outcome", ["active", "processing", "not_paid"])
+    def test_outcomes(self, world: Any, outcome: str) -> None:
+        world.checkout.answer("POST /internal/confirm", {"outcome": outcome, "entitlement": SUMMARY})
+        response = post(world, CONFIRM, {"checkoutSessionId": "cs_test_a1B2"}, new_user())
+        assert response.json() == {"ok": True, "data": {"outcome": outcome, "entitlement": SUMMARY}}
+        assert world.checkout.asked[-1].body == {"checkoutSessionId": "cs_test_a1B2"}
+
+    @pytest.mark.parametrize(
+        "body", [{}, {"checkoutSessionId": None}, {"checkoutSessionId": ""}, {"checkoutSessionId": "pi_1"},
+                 {"checkoutSessionId": "cs_test/../x"}, {"checkoutSessionId": "cs_" + "a" * 300},
+                 {"checkoutSessionId": "cs_test_1", "userId": "victim"}, []]
+    )  # fmt: skip
+    def test_anything_else_is_400(self, world: Any, body: Any) -> None:
+        response = post(world, CONFIRM, body, new_user())
+        assert_error(response, 400, "invalid_request", "Invalid checkout confirmation.", "update_input")
+        assert not world.checkout.asked
+
+    def test_somebody_elses_session_is_not_found(self, world: Any) -> None:
+        error = (404, "not_found", "Checkout session not found.", "none")
+        world.checkout.error("POST /internal/confirm", *error)
+        assert_error(post(world, CONFIRM, {"checkoutSessionId": "cs_test_1"}, new_user()), *error)
+
+    def test_an_unavailable_service_is_503_in_the_routes_own_words(self, world: Any) -> None:
+        message = "Checkout is temporarily unavailable. Please try again later."
+        world.checkout.answer("POST /internal/confirm", {})
+        response = post(world, CONFIRM, {"checkoutSessionId": "cs_test_1"}, new_user())
+        assert_error(response, 503, "internal_error", message, "retry_later")
+
+
+class TestOverview:
+    def test_all_that_the_account_page_shows(self, world: Any) -> None:
+        user = new_user()
+        payment = {"state": "processing", "since": "2026-11-23T09:00:00Z"}
+        world.entitlements.answer("GET /internal/overview", {"entitlement": entitlement_view(user), "payment": payment})
+        world.checkout.answer("GET /internal/billing-profile", {"canManageBilling": True})
+        none = {"isPro": False, "status": "none", "source": None, "restoredAt": None, "updatedAt": None}
+        assert get(world, OVERVIEW, user).json() == {
+            "ok": True,
+            "data": {"entitlement": none, "payment": payment, "canManageBilling": True},
+        }
+
+    def test_without_the_checkout_service_there_is_no_portal_to_go_to(self, world: Any) -> None:
+        user = new_user()
+        world.entitlements.answer("GET /internal/overview", {"entitlement": entitlement_view(user, **PRO), "payment": None})
+        data = get(world, OVERVIEW, user).json()["data"]
+        assert data["entitlement"]["isPro"] is True
+        assert (data["payment"], data["canManageBilling"]) == (None, False)
+
+
+class TestUpgrade:
+    def test_signed_in_it_leads_to_checkout(self, world: Any) -> None:
+        response = get(world, "/pro/upgrade?source=HERO", new_user())
+        assert (response.status_code, response.headers["location"]) == (303, f"{CHECKOUT}?source=hero")
+        assert not world.checkout.asked
+
+    def test_signed_out_it_leads_to_the_sign_in_and_back(self, world: Any) -> None:
+        response = get(world, "/pro/upgrade?source=x")
+        expected = "/dev/sign-in?callbackUrl=%2Fpro%2Fupgrade%3Fsource%3Ddirect"
+        assert (response.status_code, response.headers["location"]) == (303, expected)
+
+
+class TestEveryAnswer:
+    @pytest.mark.parametrize("path", [ENTITLEMENT, "/api/health", "/nope", "/pro", "/account", "/openapi.json", "/pro/upgrade"])
+    def test_security_headers(self, world: Any, path: str) -> None:
+        headers = get(world, path).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["referrer-policy"] == "strict-origin-when-cross-origin"
+        assert "unsafe" not in headers["content-security-policy"]
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert headers["permissions-policy"]
+        assert "strict-transport-security" not in headers
+        assert "server" not in headers
+
+    @pytest.mark.parametrize("sent", ["a", "A-Z.0:9_x", "x" * 128])
+    def test_a_good_request_id_comes_back(self, world: Any, sent: str) -> None:
+        assert get(world, "/api/health", x_request_id=sent).headers["x-request-id"] == sent
+        assert get(world, "/api/health", x_correlation_id=sent).headers["x-request-id"] == sent
+
+    @pytest.mark.parametrize("sent", ["", "x" * 129, "a b", "a\tb", "a;b", "<script>", 'a"b', "a,b", "%0d%0aSet-Cookie:x=1"])
+    def test_a_bad_request_id_is_replaced(self, world: Any, sent: str) -> None:
+        answered = get(world, "/api/health", x_request_id=sent).headers["x-request-id"]
+        assert answered != sent
+        assert re.fullmatch(r"[A-Za-z0-9._:-]{1,128}", answered)
+
+    def test_the_request_id_goes_before_the_correlation_id(self, world: Any) -> None:
+        assert get(world, "/api/health", x_request_id="one", x_correlation_id="two").headers["x-request-id"] == "one"
+        assert get(world, "/api/health", x_request_id="n o", x_correlation_id="two").headers["x-request-id"] == "two"
+
+    def test_a_body_over_the_limit_is_413(self, world: Any) -> None:
+        response = world.client.post(RESTORE, content=b"a" * 100_000, headers=JSON_TYPE | cookie_of(new_user()))
+        assert_error(response, 413, "invalid_request", "Request body is too large.", "none")
+
+    def test_no_redirect_follows_the_host_header(self, world: Any) -> None:
+        sells(world)
+        evil = {"host": "evil.example", "x-forwarded-host": "evil.example", "x-forwarded-proto": "https"}
+        for path in ("/pro/upgrade", CHECKOUT, "/api/pro/entitlement/"):
+            response = world.client.get(path, headers=evil | cookie_of(new_user()) | {"accept": "text/html"})
+            assert "evil" not in str(response.headers) + response.text
+
+
+def test_health_is_bare(world: Any) -> None:
+    body = get(world, "/api/health").json()
+    assert set(body) == {"status", "timestamp", "uptimeSeconds"}
+    assert body["status"] == "ok"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z", body["timestamp"])
+    assert body["uptimeSeconds"] >= 0
+
+
+def test_ready_means_that_entitlements_answers(world: Any) -> None:
+    assert get(world, "/readyz").json() == {"status": "ok", "failing": []}
+    world.entitlements.answers.clear()
+    response = get(world, "/readyz")
+    assert (response.status_code, response.json()["failing"]) == (503, ["entitlements"])
+    assert get(world, "/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/internal/entitlement", "/internal/checkout-sessions", "/operator/rebuild"])
+def test_nothing_internal_is_reachable_through_the_gateway(world: Any, path: str) -> None:
+    assert world.client.post(path, headers=cookie_of(new_user())).status_code == 404
+    assert not world.checkout.asked and not world.entitlements.asked
