@@ -13,10 +13,10 @@ MAX_USER_ID = 255
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
-def require(request: Request, verifier: TokenVerifier, issuer: str) -> str:
-    """The subject of a token that ``issuer`` made for us. Raises Unauthorized, or Forbidden for another's token."""
+def require(request: Request, verifier: TokenVerifier, *issuers: str) -> str:
+    """The subject of a token that one of ``issuers`` made for us. Raises Unauthorized, or Forbidden for another's token."""
     caller = verifier.verify(request.headers.get("authorization"))
-    if caller.issuer != issuer:
+    if caller.issuer not in issuers:
         raise Forbidden
     if len(caller.subject) > MAX_USER_ID or _UNPRINTABLE.search(caller.subject):
         raise Unauthorized  # nothing that Postgres or Stripe could hold

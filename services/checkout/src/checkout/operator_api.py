@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response, StreamingResponse
 
-from atlas_contracts.internal_api import OPERATOR, ProviderPayment, ProviderStateEnd, SweepRequest
+from atlas_contracts.internal_api import INGEST_SERVICE, OPERATOR, ProviderPayment, ProviderStateEnd, SweepRequest
 from atlas_kit.answers import JSON
 from checkout.callers import require
 from checkout.failures import told_as
@@ -45,7 +45,7 @@ async def read_provider_state(
 @router.post("/operator/sweep")
 async def sweep_payments(request: Request, body: SweepRequest) -> Response:
     services = services_of(request)
-    require(request, services.verifier, OPERATOR)
+    require(request, services.verifier, OPERATOR, INGEST_SERVICE)
     async with told_as(STRIPE_DOWN, seconds=SWEEP_SECONDS):
         result = await sweep(services.stripe, services.broker, body)
     return Response(result.model_dump_json(by_alias=True), media_type=JSON)

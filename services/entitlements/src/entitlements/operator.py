@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from atlas_contracts.internal_api import OPERATOR
+from atlas_contracts.internal_api import INGEST_SERVICE, OPERATOR
 from atlas_kit.database import Database
 from atlas_kit.errors import Forbidden, InvalidRequest
 from atlas_kit.identity import TokenVerifier
@@ -74,7 +74,7 @@ class OperatorApi:
 
     async def payments(self, request: Request) -> Response:
         """A page of payments whose state can still change, for the sweep."""
-        self._authorize(request)
+        self._authorize(request, INGEST_SERVICE)
         after = request.query_params.get("after", "0")
         if not after.isdigit():
             raise InvalidRequest("after must be a whole number.")
@@ -124,8 +124,8 @@ class OperatorApi:
         async with self.database.transaction() as connection:
             return JSONResponse({"facts": await forget(connection, asked.user_id)})
 
-    def _authorize(self, request: Request) -> None:
-        if self.verifier.verify(request.headers.get("authorization")).issuer != OPERATOR:
+    def _authorize(self, request: Request, *others: str) -> None:
+        if self.verifier.verify(request.headers.get("authorization")).issuer not in (OPERATOR, *others):
             raise Forbidden
 
 

@@ -8,11 +8,12 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from atlas_contracts.internal_api import INGEST_SERVICE
+from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE
 from atlas_contracts.streams import BILLING, PARKED
 from atlas_kit.group_commit import GroupCommit
 from atlas_kit.http_app import create_app, with_edge
-from atlas_kit.identity import TokenVerifier
+from atlas_kit.http_client import ServiceClient
+from atlas_kit.identity import TokenMint, TokenVerifier
 from atlas_kit.messaging import Broker
 from atlas_kit.tasks import running
 from webhook_ingest.api import WEBHOOK_PATH, WebhookEndpoint
@@ -20,16 +21,17 @@ from webhook_ingest.door import Door
 from webhook_ingest.envelope import MAX_BODY_BYTES
 from webhook_ingest.operator_api import operator_routes
 from webhook_ingest.parked import ParkedReader
-from webhook_ingest.pull import Pull, Sweep
+from webhook_ingest.pull import Pull
 from webhook_ingest.pull_schedule import PullSchedule
 from webhook_ingest.pull_state import PullState
 from webhook_ingest.settings import IngestSettings
 from webhook_ingest.signature import SignatureVerifier
 from webhook_ingest.stripe_events import StripeEvents
+from webhook_ingest.sweep import PaymentSweep
 
 
-def build(settings: IngestSettings, *, sweep: Sweep | None = None) -> ASGIApp:
-    """The service as one ASGI application. ``sweep`` re-reads open payments when events are older than Stripe keeps."""
+def build(settings: IngestSettings) -> ASGIApp:
+    """The service as one ASGI application."""
     broker = Broker(
         settings.nats_url,
         INGEST_SERVICE,
@@ -39,13 +41,17 @@ def build(settings: IngestSettings, *, sweep: Sweep | None = None) -> ASGIApp:
     )
     door = Door(settings.livemode, GroupCommit(broker, BILLING), GroupCommit(broker, PARKED))
     state = PullState(broker, settings.nats_stream_replicas)
+    mint = TokenMint(settings.internal_auth_secret, INGEST_SERVICE)
+    entitlements = ServiceClient(settings.entitlements_url, ENTITLEMENTS_SERVICE, mint)
+    checkout = ServiceClient(settings.checkout_url, CHECKOUT_SERVICE, mint)
+    sweep = PaymentSweep(entitlements, checkout, INGEST_SERVICE)
     pull = Pull(StripeEvents(settings.stripe_secret_key, settings.stripe_api_base), door, state, sweep)
     schedule = PullSchedule(pull, state, settings.billing_pull_interval_seconds)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await broker.start()
-        async with running(pull=schedule.run):
+        async with entitlements, checkout, running(pull=schedule.run):
             yield
         await broker.close()
 

@@ -17,6 +17,8 @@ class IngestSettings(ServiceSettings):
     stripe_api_base: HttpUrl | None = Field(default=None, description="another Stripe, the sandbox say; test keys only")
     stripe_webhook_secret: SecretStr = Field(description="one or more whsec_ values, comma-separated, newest first")
     billing_webhook_tolerance_seconds: int = Field(default=300, ge=1, le=MAX_TOLERANCE_SECONDS)
+    checkout_url: HttpUrl = "http://127.0.0.1:8002"
+    entitlements_url: HttpUrl = "http://127.0.0.1:8003"
     billing_pull_interval_seconds: int = Field(default=300, ge=0, le=86_400, description="0: no scheduled pull")
 
     @field_validator("stripe_api_base")

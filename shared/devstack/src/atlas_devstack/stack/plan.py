@@ -124,7 +124,7 @@ def _wiring(plan: Plan, part: str) -> dict[str, str]:
     checkout, entitlements = {"CHECKOUT_URL": plan.url("checkout")}, {"ENTITLEMENTS_URL": plan.url("entitlements")}
     return {
         "account-gateway": {**checkout, **entitlements},
-        "webhook-ingest": stripe,
+        "webhook-ingest": {**stripe, **checkout, **entitlements},
         "checkout": {**stripe, **entitlements, **_database(plan, "checkout")},
         "entitlements": {**checkout, **_database(plan, "entitlements")},
     }[part]
