@@ -1,7 +1,7 @@
 """A durable pull consumer read in batches: whatever has arrived is handled together, and nothing waits for more.
 
 FastStream's and nats-py's batch fetches wait for a batch to fill or for a time-out once the first message is there;
-see docs/decisions/0004.
+see docs/decisions/0005.
 """
 
 from __future__ import annotations
