@@ -13,8 +13,11 @@ from atlas_contracts.streams import billing_subject
 from atlas_contracts.stripe_mapping import SUPPORTED_EVENT_TYPES, Arrival, from_event
 from atlas_contracts.stripe_objects import Unmappable
 from atlas_kit.events import billing_event, encode, event_type_of
+from atlas_kit.logs import get_logger
 from atlas_kit.messaging import Stored
 from webhook_ingest.park import parked_stripe_event, parking_subject
+
+log = get_logger()
 
 SUPPORTED = frozenset(SUPPORTED_EVENT_TYPES)
 MAX_EVENT_ID = 200
@@ -97,4 +100,9 @@ def normalize(event: Mapping[str, Any], arrival: Arrival) -> BillingEvent:
         raise Unmappable("malformed_object", f"id must be at most {MAX_EVENT_ID} ASCII characters without spaces.")
     if not isinstance(event.get("livemode", False), bool):
         raise Unmappable("malformed_object", "livemode must be true or false.")
-    return billing_event(from_event(event, arrival), INGEST_SERVICE)
+    try:
+        return billing_event(from_event(event, arrival), INGEST_SERVICE)
+    except (TypeError, ValueError, LookupError, ArithmeticError) as error:
+        # The mapping should have foreseen it; until it does, the event waits where it is seen, and Stripe gets its 200.
+        log.warning("billing.event.unforeseen", error=type(error).__name__)
+        raise Unmappable("unforeseen", "Reading the event failed in a way that the mapping doesn't know.") from error

@@ -94,9 +94,9 @@ def session_read(session: StripeObject, observed_at: datetime, arrival: Arrival)
     intent = expanded(session, "payment_intent")
     charge = expanded(intent, "latest_charge") if intent else None
     complete = session.get("status") == "complete"
-    settled = complete and session.get("payment_status") in SETTLED_PAYMENT_STATUSES
+    settled = complete and text(session, "payment_status") in SETTLED_PAYMENT_STATUSES
     completed_at = (moment(charge, "created") if charge else moment(session, "created")) if complete else None
-    failed = complete and not settled and intent is not None and intent.get("status") in PAYMENT_INTENT_FAILED
+    failed = complete and not settled and intent is not None and optional_text(intent, "status") in PAYMENT_INTENT_FAILED
     snapshot = _session_snapshot(
         session,
         completed_at=completed_at,
@@ -125,7 +125,7 @@ def dispute_read(dispute: StripeObject, observed_at: datetime, arrival: Arrival)
 
 
 def _map_completed(session: StripeObject, _type: str, at: datetime) -> Snapshot:
-    settled = session.get("payment_status") in SETTLED_PAYMENT_STATUSES
+    settled = text(session, "payment_status") in SETTLED_PAYMENT_STATUSES
     return _session_snapshot(session, completed_at=at, paid_at=at if settled else None)
 
 

@@ -51,18 +51,6 @@ class _Waiting:
     done: asyncio.Future[Stored]
     followers: list[asyncio.Future[Stored]] = field(default_factory=list)
 
-    def stored(self, stored: Stored) -> None:
-        count_published(self.subject, stored)
-        if not self.done.done():
-            self.done.set_result(stored)
-        for follower in self.followers:
-            if not follower.done():
-                follower.set_result(Stored(stored.sequence, duplicate=True))
-
-    def failed(self) -> None:
-        for future in (self.done, *self.followers):
-            if not future.done():
-                future.set_exception(BrokerUnavailable())
 
 
 class _Refused(Exception):
@@ -105,8 +93,23 @@ class GroupCommit:
                 await self._store(group)
             finally:
                 for waiting in group:
-                    self._known.pop(waiting.message_id, None)
-                    waiting.failed()  # whoever has no answer by now
+                    self._settle(waiting, None)  # whoever has no answer by now
+
+    def _settle(self, waiting: _Waiting, stored: Stored | None) -> None:
+        """Tell the caller and its followers, once; from now on the same id is a new message for the broker to judge."""
+        if self._known.get(waiting.message_id) is not waiting:
+            return
+        del self._known[waiting.message_id]
+        if stored:
+            count_published(waiting.subject, stored)
+        for future in (waiting.done, *waiting.followers):
+            if future.done():  # its caller has gone
+                continue
+            if stored is None:
+                future.set_exception(BrokerUnavailable())
+            else:
+                future.set_result(stored)
+                stored = Stored(stored.sequence, duplicate=True)
 
     async def _store(self, group: Sequence[_Waiting]) -> None:
         try:
@@ -150,7 +153,7 @@ class GroupCommit:
         assert isinstance(sequence, int)
         first = sequence - len(group) + 1
         for number, waiting in enumerate(group):
-            waiting.stored(Stored(first + number, duplicate=False))
+            self._settle(waiting, Stored(first + number, duplicate=False))
 
     async def _store_one(self, waiting: _Waiting) -> bool:
         """Whether it was there already."""
@@ -158,7 +161,7 @@ class GroupCommit:
         try:
             stored = await self._broker.store(waiting.subject, waiting.payload, waiting.headers, seconds=seconds)
         except BrokerUnavailable:
-            waiting.failed()
+            self._settle(waiting, None)
             return False
-        waiting.stored(stored)
+        self._settle(waiting, stored)
         return stored.duplicate
