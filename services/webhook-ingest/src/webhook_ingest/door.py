@@ -89,7 +89,7 @@ class Door:
 
     async def _park(self, event: Mapping[str, Any], reason: Unmappable, arrival: Arrival) -> Outcome:
         parked = parked_stripe_event(event, reason, arrival.received_at)
-        stored = await self.parking.publish(parking_subject(reason), parked.model_dump_json().encode(), parked.id)
+        stored = await self.parking.publish(parking_subject(reason), encode(parked), parked.id)
         verdict = Verdict.DUPLICATE if stored.duplicate else Verdict.ACCEPTED
         return Outcome(verdict, parked.data.event_id, reason.reason, parked=True)
 

@@ -94,4 +94,4 @@ async def _mark(parked_id: str, message_id: str, parking: Publisher) -> None:
         requestid=context.current_request_id(),
         data=RedrivenData(id=parked_id, message_id=message_id, at=now),
     )
-    await parking.publish(REDRIVEN_SUBJECT, marker.model_dump_json().encode(), marker.id)
+    await parking.publish(REDRIVEN_SUBJECT, encode(marker), marker.id)

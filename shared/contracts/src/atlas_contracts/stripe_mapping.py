@@ -96,7 +96,8 @@ def session_read(session: StripeObject, observed_at: datetime, arrival: Arrival)
     complete = session.get("status") == "complete"
     settled = complete and text(session, "payment_status") in SETTLED_PAYMENT_STATUSES
     completed_at = (moment(charge, "created") if charge else moment(session, "created")) if complete else None
-    failed = complete and not settled and intent is not None and optional_text(intent, "status") in PAYMENT_INTENT_FAILED
+    intent_status = optional_text(intent, "status") if intent else None
+    failed = complete and not settled and intent_status in PAYMENT_INTENT_FAILED
     snapshot = _session_snapshot(
         session,
         completed_at=completed_at,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from atlas_contracts.billing import BillingData, BillingEvent
+from atlas_contracts.cloudevents import CloudEvent
 from atlas_contracts.entitlements import EntitlementData, EntitlementEvent
 from atlas_contracts.streams import billing_subject, cloudevent_type, entitlement_subject
 from atlas_kit import context
@@ -51,6 +53,6 @@ def entitlement_event(data: EntitlementData, event_type: str, at: datetime) -> E
     )
 
 
-def encode(event: BillingEvent | EntitlementEvent) -> bytes:
+def encode(event: CloudEvent[Any]) -> bytes:
     """The event as it travels: CloudEvents JSON."""
     return event.model_dump_json(by_alias=True, exclude_none=False).encode()
