@@ -1,0 +1,367 @@
+"""Facts as a test tells them: Stripe's objects and events, through the real mapping and the real wire, to the fold.
+
+    buy = Purchase("ada")
+    state = told(buy.paid(at=0), buy.charge_refunded(at=60, amount=999))
+    assert state.status("ada") == "revoked"
+
+Times are seconds after :data:`T0`. :func:`told` folds the facts in every order (up to six facts; beyond, in random
+ones) and fails when two orders differ, so every policy test is a test of order-proofness as well.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from atlas_contracts import stripe_mapping
+from atlas_contracts.billing import Adjustment, BillingData, BillingType, Provider, RecordedSession, Refs, Via
+from atlas_contracts.stripe_mapping import Arrival
+from atlas_kit.events import billing_event, encode
+from entitlements.domain.facts import Fact
+from entitlements.domain.payment import PaymentVerdict, judge
+from entitlements.domain.policy import Policy
+from entitlements.domain.projection import Change, Projection
+from entitlements.domain.verdict import NOTHING_KNOWN, Verdict
+from entitlements.knowledge_json import encode_knowledge
+from entitlements.ledger_entry import LedgerEntry, ledger_entry
+
+T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
+PRICE = 999
+EXHAUSTIVE = 6
+"""Up to so many facts every permutation is tried (720); beyond, SAMPLED random ones."""
+SAMPLED = 200
+
+_numbers = itertools.count(1)
+
+
+def when(seconds: int) -> datetime:
+    return T0 + timedelta(seconds=seconds)
+
+
+def unix(seconds: int) -> int:
+    return int(when(seconds).timestamp())
+
+
+def arrival(via: Via) -> Arrival:
+    return Arrival(via=via, received_at=when(10**6), payload_hash="sha256:test", signature_verified=via == Via.WEBHOOK)
+
+
+@dataclass(frozen=True)
+class Told:
+    """A canonical event as it lies on the broker."""
+
+    data: BillingData
+
+    @property
+    def entry(self) -> LedgerEntry:
+        return ledger_entry(self.wire)
+
+    @property
+    def wire(self) -> bytes:
+        return encode(billing_event(self.data, "test"))
+
+    def through(self, via: Via) -> Told:
+        """The same event through another door."""
+        return Told(self.data.model_copy(update={"via": via}))
+
+    def changed(self, **update: Any) -> Told:
+        return Told(self.data.model_copy(update=update))
+
+    def __repr__(self) -> str:
+        facts = self.data.refund or self.data.dispute or self.data.charge or self.data.checkout_session
+        return f"<{self.data.event_id} @{(self.data.occurred_at - T0).total_seconds():g} {facts!r}>"
+
+
+def stripe_event(event_type: str, obj: dict[str, Any], at: int, event_id: str | None = None) -> dict[str, Any]:
+    """A Stripe event around an object."""
+    return {
+        "id": event_id or f"evt_{next(_numbers):06d}",
+        "object": "event",
+        "type": event_type,
+        "created": unix(at),
+        "livemode": obj.get("livemode", False),
+        "data": {"object": obj},
+    }
+
+
+def from_stripe(
+    event_type: str, obj: dict[str, Any], at: int, event_id: str | None = None, via: Via = Via.WEBHOOK
+) -> Told:
+    return Told(stripe_mapping.from_event(stripe_event(event_type, obj, at, event_id), arrival(via)))
+
+
+@dataclass
+class Refund:
+    """One refund of a purchase and what Stripe tells of it."""
+
+    purchase: Purchase
+    amount: int
+    id: str = field(default_factory=lambda: f"re_{next(_numbers)}")
+    payment_intent: bool = True
+    charge: bool = True
+
+    def object(self, status: str) -> dict[str, Any]:
+        return {
+            "id": self.id, "object": "refund", "amount": self.amount, "status": status, "currency": "usd",
+            "payment_intent": self.purchase.intent if self.payment_intent else None,
+            "charge": self.purchase.charge if self.charge else None,
+        }  # fmt: skip
+
+    def told(self, status: str, at: int, event_type: str | None = None, event_id: str | None = None) -> Told:
+        event_type = event_type or ("refund.failed" if status == "failed" else "refund.updated")
+        return from_stripe(event_type, self.object(status), at, event_id)
+
+    def read(self, status: str, at: int) -> Told:
+        return Told(stripe_mapping.refund_read(self.object(status), when(at), arrival(Via.RESTORE)))
+
+
+@dataclass
+class Dispute:
+    """One dispute of a purchase and what Stripe tells of it."""
+
+    purchase: Purchase
+    id: str = field(default_factory=lambda: f"dp_{next(_numbers)}")
+    payment_intent: bool = True
+
+    def object(self, status: str) -> dict[str, Any]:
+        return {
+            "id": self.id, "object": "dispute", "amount": self.purchase.amount, "currency": "usd", "status": status,
+            "reason": "fraudulent", "charge": self.purchase.charge,
+            "payment_intent": self.purchase.intent if self.payment_intent else None,
+        }  # fmt: skip
+
+    def told(self, status: str, at: int, event_type: str | None = None, event_id: str | None = None) -> Told:
+        return from_stripe(event_type or "charge.dispute.updated", self.object(status), at, event_id)
+
+    def read(self, status: str, at: int) -> Told:
+        return Told(stripe_mapping.dispute_read(self.object(status), when(at), arrival(Via.RESTORE)))
+
+
+@dataclass
+class Purchase:
+    """One checkout session and what Stripe tells of it. ``session`` overrides fields of the session object."""
+
+    user: str | None = "ada"
+    amount: int = PRICE
+    session: dict[str, Any] = field(default_factory=dict)
+    number: int = field(default_factory=lambda: next(_numbers))
+
+    @property
+    def session_id(self) -> str:
+        return f"cs_{self.number}"
+
+    @property
+    def intent(self) -> str:
+        return f"pi_{self.number}"
+
+    @property
+    def charge(self) -> str:
+        return f"ch_{self.number}"
+
+    def object(self, payment_status: str, **fields: Any) -> dict[str, Any]:
+        metadata = {"productKey": "pro_lifetime_v1"} | ({"userId": self.user} if self.user else {})
+        return {
+            "id": self.session_id, "object": "checkout.session", "status": "complete", "mode": "payment",
+            "payment_status": payment_status, "amount_total": self.amount, "currency": "usd", "livemode": False,
+            "payment_link": None, "metadata": metadata, "client_reference_id": self.user, "created": unix(-60),
+            "payment_intent": self.intent if self.amount else None, "customer": f"cus_{self.user}",
+        } | self.session | fields  # fmt: skip
+
+    def completed(self, payment_status: str, at: int, event_id: str | None = None, **fields: Any) -> Told:
+        return from_stripe("checkout.session.completed", self.object(payment_status, **fields), at, event_id)
+
+    def paid(self, at: int = 0, event_id: str | None = None, **fields: Any) -> Told:
+        return self.completed("paid", at, event_id, **fields)
+
+    def pending(self, at: int = 0, event_id: str | None = None) -> Told:
+        return self.completed("unpaid", at, event_id)
+
+    def free(self, at: int = 0, event_id: str | None = None) -> Told:
+        return self.completed("no_payment_required", at, event_id, amount_total=0, payment_intent=None)
+
+    def settled(self, at: int, event_id: str | None = None) -> Told:
+        return from_stripe("checkout.session.async_payment_succeeded", self.object("paid"), at, event_id)
+
+    def bounced(self, at: int, event_id: str | None = None) -> Told:
+        return from_stripe("checkout.session.async_payment_failed", self.object("unpaid"), at, event_id)
+
+    def expired(self, at: int) -> Told:
+        return from_stripe("checkout.session.expired", self.object("unpaid", status="expired"), at)
+
+    def charge_object(self, refunded: int) -> dict[str, Any]:
+        return {
+            "id": self.charge, "object": "charge", "amount": self.amount, "amount_refunded": refunded, "paid": True,
+            "refunded": refunded == self.amount, "currency": "usd", "payment_intent": self.intent, "customer": None,
+            "created": unix(0), "balance_transaction": {"id": f"txn_{self.number}", "created": unix(1)},
+        }  # fmt: skip
+
+    def charge_refunded(self, at: int, amount: int | None = None, event_id: str | None = None) -> Told:
+        """``charge.refunded`` with the cumulative amount."""
+        obj = self.charge_object(self.amount if amount is None else amount)
+        return from_stripe("charge.refunded", obj, at, event_id)
+
+    def charge_read(self, at: int, refunded: int = 0) -> Told:
+        return Told(stripe_mapping.charge_read(self.charge_object(refunded), when(at), arrival(Via.PULL)))
+
+    def read(self, at: int, payment_status: str = "paid", via: Via = Via.CONFIRM, intent_status: str = "succeeded") -> Told:
+        """The session as confirm and restore read it, payment and charge expanded."""
+        intent = {"id": self.intent, "status": intent_status, "latest_charge": self.charge_object(0)}
+        obj = self.object(payment_status, payment_intent=intent)
+        return Told(stripe_mapping.session_read(obj, when(at), arrival(via)))
+
+    def refund(self, amount: int | None = None, **options: Any) -> Refund:
+        return Refund(self, self.amount if amount is None else amount, **options)
+
+    def dispute(self, **options: Any) -> Dispute:
+        return Dispute(self, **options)
+
+    def recorded(self, at: int = -60, user: str | None = None, **fields: Any) -> Told:
+        """``purchase_initiated``: what our checkout service asked Stripe for."""
+        record = {"id": self.session_id, "amount": self.amount, "currency": "usd", "price_id": "price_1", "source": "hero"}
+        pe_id = f"initiated:{self.session_id}"
+        return Told(
+            BillingData(
+                event_id=f"stripe:{pe_id}:{BillingType.PURCHASE_INITIATED}",
+                provider=Provider.STRIPE,
+                provider_event_id=pe_id,
+                user_id=user or self.user,
+                occurred_at=when(at),
+                received_at=when(at),
+                via=Via.CHECKOUT,
+                payload_hash="sha256:test",
+                signature_verified=False,
+                refs=Refs(checkout_session_id=self.session_id),
+                recorded_session=RecordedSession(**(record | fields)),
+            )
+        )
+
+    def at_store(self, provider: Provider, *told: Told) -> list[Told]:
+        """The same facts as another source would tell them (reserved: ios_iap, android_iap)."""
+        return [
+            one.changed(provider=provider, event_id=one.data.event_id.replace("stripe:", f"{provider}:", 1))
+            for one in told
+        ]
+
+
+def adjustment(user: str, action: str, at: int, key: str | None = None) -> Told:
+    """``./atlas grant`` and ``./atlas revoke``."""
+    canonical = {"grant": BillingType.ENTITLEMENT_GRANTED, "revoke": BillingType.ENTITLEMENT_REVOKED}[action]
+    key = key or f"adjust-{next(_numbers):06d}"
+    return Told(
+        BillingData(
+            event_id=f"manual:{key}:{canonical}",
+            provider=Provider.MANUAL,
+            provider_event_id=key,
+            idempotency_key=key,
+            user_id=user,
+            occurred_at=when(at),
+            received_at=when(at),
+            via=Via.OPERATOR,
+            payload_hash="sha256:test",
+            signature_verified=False,
+            adjustment=Adjustment(action=action, reason="test", operator="support"),  # type: ignore[arg-type]
+        )
+    )
+
+
+def grant(user: str, at: int, key: str | None = None) -> Told:
+    return adjustment(user, "grant", at, key)
+
+
+def revoke(user: str, at: int, key: str | None = None) -> Told:
+    return adjustment(user, "revoke", at, key)
+
+
+class Fold:
+    """The service without its database: the ledger's unique key, then the real projection, fact by fact."""
+
+    def __init__(self, policy: Policy | None = None) -> None:
+        self.projection = Projection(policy or Policy())
+        self.known: set[tuple[str, str]] = set()
+        self.seq = 0
+        self.changes: list[Change] = []
+
+    def hear(self, *told: Told | LedgerEntry) -> list[Change]:
+        """Append what is new and fold it; the changes it made."""
+        changes: list[Change] = []
+        for one in told:
+            entry = one.entry if isinstance(one, Told) else one
+            if entry.key in self.known:
+                continue
+            self.known.add(entry.key)
+            self.seq += 1
+            changes += self.projection.apply(entry.fact(self.seq, when(10**6 + self.seq)))
+        self.changes += changes
+        return changes
+
+    def verdict(self, user: str = "ada") -> Verdict:
+        found = self.projection.entitlements.get(user)
+        return found.verdict if found else NOTHING_KNOWN
+
+    def status(self, user: str = "ada") -> str:
+        return self.verdict(user).status
+
+    def reason(self, user: str = "ada") -> str:
+        found = self.projection.entitlements.get(user)
+        return found.reason if found else "nothing_known"
+
+    def is_pro(self, user: str = "ada") -> bool:
+        return self.verdict(user).is_pro
+
+    def version(self, user: str = "ada") -> int:
+        found = self.projection.entitlements.get(user)
+        return found.version if found else 0
+
+    def judged(self, purchase: Purchase) -> PaymentVerdict:
+        """What the purchase's payment means."""
+        ids = (f"stripe:payment_intent:{purchase.intent}", f"stripe:checkout_session:{purchase.session_id}")
+        found = next(self.projection.payment_of_ref[ref] for ref in ids if ref in self.projection.payment_of_ref)
+        payment = self.projection.payments[found]
+        return judge(payment.knowledge, payment.provider, self.projection.policy)
+
+    def state(self) -> str:
+        """Verdicts and knowledge, byte for byte, without what may depend on arrival (version, updatedAt, ids)."""
+        entitlements = {
+            user: {**dataclasses.asdict(row.verdict), "reason": row.reason}
+            for user, row in sorted(self.projection.entitlements.items())
+            if row.verdict != NOTHING_KNOWN
+        }
+        payments = sorted(
+            [sorted(p.refs), p.provider, p.user_id, encode_knowledge(p.knowledge)]
+            for p in self.projection.payments.values()
+        )
+        return json.dumps([entitlements, payments], default=str, sort_keys=True)
+
+
+def orders(entries: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Every order of a few, random orders of many (always the same ones)."""
+    if len(entries) <= EXHAUSTIVE:
+        yield from itertools.permutations(entries)
+        return
+    chance = random.Random(len(entries))
+    yield entries
+    for _ in range(SAMPLED):
+        yield chance.sample(entries, len(entries))
+
+
+def told(*facts: Told, policy: Policy | None = None, make: Callable[[Policy | None], Fold] = Fold) -> Fold:
+    """The state after these facts; the same in every order, or this fails."""
+    entries = [one.entry for one in facts]
+    first: Fold | None = None
+    for order in orders(entries):
+        fold = make(policy)
+        fold.hear(*order)
+        first = first or fold
+        assert fold.state() == first.state(), f"another order, another verdict: {[e.data.event_id for e in order]}"
+    assert first
+    return first
+
+
+def facts_of(told_: Iterable[Told]) -> list[Fact]:
+    return [one.entry.fact(seq, when(10**6)) for seq, one in enumerate(told_, start=1)]
