@@ -15,7 +15,7 @@ from atlas_devstack.sandbox.behavior import ApiBehavior, RequestLog
 from atlas_devstack.sandbox.delivery import MODES, Delivery, DeliverySettings
 from atlas_devstack.sandbox.errors import StripeError, invalid, missing, unknown
 from atlas_devstack.sandbox.ids import new_id
-from atlas_devstack.sandbox.operation import Operation, World, thawed
+from atlas_devstack.sandbox.operation import Operation, World
 from atlas_devstack.sandbox.resources import buying, checkout, disputes, endpoints, links, refunds
 from atlas_devstack.sandbox.resources.payments import Buyer
 from atlas_devstack.sandbox.store import Json
@@ -120,7 +120,7 @@ class Control:
         """Send an event once more."""
         event = op.get("event", identifier)
         self.delivery.resend(event)
-        return thawed(event)
+        return endpoints.shown_event(op.store, event)
 
 
 def pay(op: Operation, body: Json, identifier: str) -> Json:

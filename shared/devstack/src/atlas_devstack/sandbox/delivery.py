@@ -11,8 +11,8 @@ from typing import Any
 import aiohttp
 
 from atlas_devstack.sandbox.ids import random_text
-from atlas_devstack.sandbox.operation import World, thawed
-from atlas_devstack.sandbox.resources.endpoints import wants
+from atlas_devstack.sandbox.operation import World
+from atlas_devstack.sandbox.resources.endpoints import shown_event, wants
 from atlas_devstack.sandbox.signing import signature_header
 from atlas_devstack.sandbox.store import Json
 
@@ -24,6 +24,7 @@ TIMEOUT_SECONDS = 10
 SHUFFLE_SECONDS = 0.5  # the span over which ``shuffle`` spreads what comes at once
 UNDELIVERED = ("held", "pending")
 JITTER = 0.2
+GONE = "endpoint is gone"
 
 
 @dataclass(slots=True)
@@ -78,9 +79,7 @@ class Delivery:
         ]
         if not endpoints:
             return
-        event["pending_webhooks"] = len(endpoints)
         deliveries = [self._new(event, endpoint["id"]) for endpoint in endpoints]
-        self.world.store.put("event", event["id"], event)
         self.world.store.put("deliveries_of", event["id"], {"ids": [delivery["id"] for delivery in deliveries]})
         self.world.store.commit()
         for delivery in deliveries:
@@ -183,10 +182,8 @@ class Delivery:
         delivery["next_attempt"] = None
         if any(result["ok"] for result in results):
             delivery["state"] = "succeeded"
-            self._count_down(delivery["event"])
-        elif len(delivery["attempts"]) // copies > len(PAUSES):
+        elif results[0]["error"] == GONE or len(delivery["attempts"]) // copies > len(PAUSES):
             delivery["state"] = "failed"
-            self._count_down(delivery["event"])
         else:
             pause = PAUSES[min(len(delivery["attempts"]) // copies, len(PAUSES)) - 1]
             self._schedule(delivery, pause * (1 + random.random() * JITTER))  # noqa: S311
@@ -201,8 +198,8 @@ class Delivery:
         event = self.world.store.get("event", delivery["event"])
         endpoint = self.world.store.get("webhook_endpoint", delivery["endpoint"])
         if event is None or endpoint is None or self._client is None:
-            return {"at": self.world.clock(), "status": None, "ok": False, "error": "endpoint is gone", "ms": 0}
-        body = json.dumps(thawed(event), indent=2, ensure_ascii=False).encode()
+            return {"at": self.world.clock(), "status": None, "ok": False, "error": GONE, "ms": 0}
+        body = json.dumps(shown_event(self.world.store, event), indent=2, ensure_ascii=False).encode()
         secrets = (self.world.store.get("private", endpoint["id"]) or {})["secrets"]
         async with self._slots:
             started = self.world.clock()
@@ -224,12 +221,6 @@ class Delivery:
                 result["error"] = type(error).__name__
             result["ms"] = round((self.world.clock() - started) * 1000, 1)
             return result
-
-    def _count_down(self, event_id: str) -> None:
-        event = self.world.store.get("event", event_id)
-        if event is not None and event["pending_webhooks"]:
-            event["pending_webhooks"] -= 1
-            self.world.store.put("event", event_id, event)
 
     def _save(self, delivery: Json) -> None:
         self.world.store.put("delivery", delivery["id"], delivery)

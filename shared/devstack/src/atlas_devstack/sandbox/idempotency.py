@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from atlas_devstack.sandbox.errors import StripeError, invalid
 from atlas_devstack.sandbox.store import Json, Store
@@ -29,10 +30,8 @@ class IdempotencyKeys:
         """Claim the key; the remembered answer when there is one. Call ``finish`` or ``release`` afterwards."""
         if len(key) > MAX_KEY:
             raise invalid(f"Idempotency keys can be at most {MAX_KEY} characters long.")
+        self.forget_old(now)
         known = self.store.get("idempotency", key)
-        if known is not None and known["at"] + LIFETIME <= now:
-            self.store.remove("idempotency", key)
-            known = None
         if known is not None and known["path"] != path:
             raise mismatch(f"for the same endpoint they were first used for ('{known['path']}' vs '{path}')", key)
         if known is not None and known["params"] != digest(params):
@@ -63,6 +62,12 @@ class IdempotencyKeys:
         self.store.put("idempotency", key, record)
         self.store.commit()
         self.release(key)
+
+    def forget_old(self, now: float) -> None:
+        """Drop the answers that are a day old."""
+        oldest_first = self.store.of("idempotency").items.items()
+        for key in [key for key, known in takewhile(lambda item: item[1]["at"] + LIFETIME <= now, oldest_first)]:
+            self.store.remove("idempotency", key)
 
     def release(self, key: str) -> None:
         """Give the key up without an answer."""

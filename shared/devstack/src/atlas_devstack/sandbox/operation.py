@@ -68,7 +68,7 @@ class Operation:
     def emit(self, event_type: str, item: Json, previous: Json | None = None) -> Json:
         """Record that something happened to an object, as it stands now.
 
-        The store keeps an event's ``data`` as text: a snapshot that costs little; ``thawed`` gives the event as shown.
+        The store keeps an event's ``data`` as text: a snapshot that costs little (see ``endpoints.shown_event``).
         """
         data: Json = {"object": item}
         if previous is not None:
@@ -80,7 +80,6 @@ class Operation:
             "created": self.now,
             "data": json.dumps(data, separators=(",", ":"), ensure_ascii=False),
             "livemode": False,
-            "pending_webhooks": 0,
             "request": {"id": self.request_id, "idempotency_key": self.idempotency_key},
             "type": event_type,
         }
@@ -109,8 +108,3 @@ def merge_metadata(current: Json, update: Any) -> Json:
     if update == "":
         return {}
     return {key: value for key, value in {**current, **update}.items() if value != ""}
-
-
-def thawed(event: Json) -> Json:
-    """A stored event as the API shows it."""
-    return {**event, "data": json.loads(event["data"])}

@@ -13,6 +13,7 @@ from atlas_devstack.sandbox.hosted import form_of
 from atlas_devstack.sandbox.operation import World
 from atlas_devstack.sandbox.pages import message_page, page
 from atlas_devstack.sandbox.resources import customers
+from atlas_devstack.sandbox.resources.invoices import payments_of
 from atlas_devstack.sandbox.store import Json
 
 EDITABLE = ("name", "email", "phone")
@@ -116,10 +117,9 @@ def allowed_fields(configuration: Json) -> list[str]:
 
 def charge_of(world: World, invoice: Json) -> Json | None:
     """The charge that paid an invoice."""
-    for payment in world.store.of("invoice_payment").newest_first():
-        if payment["invoice"] == invoice["id"]:
-            intent = world.store.get("payment_intent", payment["payment"]["payment_intent"])
-            return world.store.get("charge", (intent or {}).get("latest_charge") or "")
+    for payment in payments_of(world.store, invoice["id"]):
+        intent = world.store.get("payment_intent", payment["payment"]["payment_intent"])
+        return world.store.get("charge", (intent or {}).get("latest_charge") or "")
     return None
 
 

@@ -12,6 +12,7 @@ from atlas_devstack.sandbox.errors import StripeError, invalid, missing, unknown
 SCHEMA_FILE = Path(__file__).with_name("schema.json")
 MAX_STRING = 5_000
 MAX_DIGITS = 15
+MAX_LISTED = 20  # values of an enum that a message spells out
 # Stripe's documented limits of metadata
 MAX_METADATA_KEYS, MAX_METADATA_KEY, MAX_METADATA_VALUE = 50, 40, 500
 
@@ -123,6 +124,8 @@ def check_enum(values: list[str], value: Any, param: str) -> str:
     if value == "":
         raise empty(param)
     known = [word for word in values if word]
+    if len(known) > MAX_LISTED:
+        raise invalid(f"Invalid {param}: {str(value)[:100]} is not one of its {len(known)} values", param)
     listed = f"{', '.join(known[:-1])}, or {known[-1]}" if len(known) > 1 else "".join(known)
     raise invalid(f"Invalid {param}: must be one of {listed}" if listed else f"Invalid {param}", param)
 

@@ -49,7 +49,7 @@ def check_parties(op: Operation, params: Json) -> None:
                 "You may only specify one of these parameters: customer, customer_creation.", "customer_creation"
             )
         living(op, params["customer"], "customer")
-    check_email(params.get("customer_email"))
+    check_email(params.get("customer_email"), "customer_email")
     if len(params.get("client_reference_id", "")) > MAX_REFERENCE:
         raise invalid(
             f"Invalid string: client_reference_id must be at most {MAX_REFERENCE} characters", "client_reference_id"

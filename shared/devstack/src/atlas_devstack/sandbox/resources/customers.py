@@ -116,10 +116,10 @@ def living(op: Operation, identifier: str, param: str | None = None) -> Json:
     return customer
 
 
-def check_email(email: str | None) -> None:
+def check_email(email: str | None, param: str = "email") -> None:
     """Refuse what Stripe refuses: an address without @ and a dot after it."""
     if email and ("@" not in email.strip("@") or any(letter.isspace() for letter in email)):
-        raise invalid(f"Invalid email address: {email}", "email", "email_invalid")
+        raise invalid(f"Invalid email address: {email}", param, "email_invalid")
 
 
 def address_of(given: Json | str | None) -> Json | None:

@@ -93,6 +93,7 @@ def new_dispute(op: Operation, charge: Json, amount: int, status: str, params: J
             "submission_count": 0,
             "submission_method": "not_submitted",
         },
+        "intended_submission_method": None,
         "is_charge_refundable": status in INQUIRY,
         "livemode": False,
         "metadata": {},

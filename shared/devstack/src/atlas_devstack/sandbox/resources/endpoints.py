@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from fnmatch import fnmatchcase
 
 from atlas_devstack.sandbox.errors import invalid
 from atlas_devstack.sandbox.ids import new_id, random_text
 from atlas_devstack.sandbox.listing import list_objects
-from atlas_devstack.sandbox.operation import Operation, change, merge_metadata, thawed
+from atlas_devstack.sandbox.operation import Operation, change, merge_metadata
 from atlas_devstack.sandbox.settings import API_VERSION, is_http_url
 from atlas_devstack.sandbox.store import Json, Store
 
@@ -111,10 +112,7 @@ def check_url(url: str) -> None:
 
 def wants(endpoint: Json, event_type: str) -> bool:
     """Whether an endpoint gets events of this type."""
-    return endpoint["status"] == "enabled" and any(
-        event_type == pattern or (pattern.endswith("*") and fnmatchcase(event_type, pattern))
-        for pattern in endpoint["enabled_events"]
-    )
+    return endpoint["status"] == "enabled" and not {"*", event_type}.isdisjoint(endpoint["enabled_events"])
 
 
 def list_events(op: Operation, params: Json) -> Json:
@@ -135,7 +133,15 @@ def list_events(op: Operation, params: Json) -> Json:
         )
 
     page = list_objects(op.store, "event", "/v1/events", params, (), fits)
-    return {**page, "data": [thawed(event) for event in page["data"]]}
+    return {**page, "data": [shown_event(op.store, event) for event in page["data"]]}
+
+
+def shown_event(store: Store, event: Json) -> Json:
+    """A stored event as the API and the webhooks show it."""
+    deliveries = (store.get("deliveries_of", event["id"]) or {}).get("ids", [])
+    states = [(store.get("delivery", identifier) or {}).get("state") for identifier in deliveries]
+    pending = sum(state in {"held", "pending"} for state in states)
+    return {**event, "data": json.loads(event["data"]), "pending_webhooks": pending}
 
 
 def delivered(store: Store, event: Json) -> bool:
@@ -146,4 +152,4 @@ def delivered(store: Store, event: Json) -> bool:
 
 def retrieve_event(op: Operation, _params: Json, identifier: str) -> Json:
     """``GET /v1/events/{id}``."""
-    return thawed(op.get("event", identifier))
+    return shown_event(op.store, op.get("event", identifier))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from atlas_devstack.sandbox.ids import new_id
 from atlas_devstack.sandbox.operation import Operation, change
-from atlas_devstack.sandbox.store import Json
+from atlas_devstack.sandbox.store import Json, Store
 
 
 def new_invoice(op: Operation, session: Json, charge: Json | None) -> Json:
@@ -167,3 +167,10 @@ def tell_paid(op: Operation, invoice: Json | None) -> None:
     if invoice is not None:
         for event in ("invoice.created", "invoice.finalized", "invoice.paid", "invoice.payment_succeeded"):
             op.emit(event, invoice)
+        for payment in payments_of(op.store, invoice["id"]):
+            op.emit("invoice_payment.paid", payment)
+
+
+def payments_of(store: Store, invoice: str) -> list[Json]:
+    """How an invoice was paid."""
+    return [item for item in store.of("invoice_payment").newest_first() if item["invoice"] == invoice]
