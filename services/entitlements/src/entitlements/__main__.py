@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import sys
@@ -37,6 +38,7 @@ async def _rebuild(settings: Settings, *, verify_only: bool) -> None:
     def progress(done: int, total: int) -> None:
         print(json.dumps({"done": done, "total": total}), flush=True)
 
+    gc.disable()  # a heap that only grows: collecting it costs a tenth of the time and frees nothing
     dsn, policy = settings.database_url.get_secret_value(), settings.policy()
     if verify_only:
         _, found, _ = await rebuild.verify(dsn, policy, progress)

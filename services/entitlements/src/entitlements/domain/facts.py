@@ -124,10 +124,15 @@ def merge(pieces: Iterable[Knowledge]) -> dict[Snapshot, Span]:
     """The union of several pieces of knowledge."""
     merged: dict[Snapshot, Span] = {}
     for piece in pieces:
-        for snapshot, span in piece.items():
-            known = merged.get(snapshot)
-            merged[snapshot] = span if known is None else known.merged(span)
+        add_to(merged, piece)
     return merged
+
+
+def add_to(knowledge: dict[Snapshot, Span], more: Knowledge) -> None:
+    """Merge ``more`` into ``knowledge``."""
+    for snapshot, span in more.items():
+        known = knowledge.get(snapshot)
+        knowledge[snapshot] = span if known is None else known.merged(span)
 
 
 def claimed_by(knowledge: Knowledge) -> set[str]:

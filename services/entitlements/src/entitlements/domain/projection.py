@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from entitlements.domain.facts import Adjustment, Fact, Knowledge, Snapshot, Span, merge
+from entitlements.domain.facts import Adjustment, Fact, Knowledge, Snapshot, Span, add_to
 from entitlements.domain.payment import PaymentVerdict, judge
 from entitlements.domain.policy import Policy
 from entitlements.domain.verdict import NOTHING_KNOWN, Grant, Verdict, decide, manual_grant
@@ -32,6 +32,11 @@ class Payment:
     user_id: str | None = None
     verdict: PaymentVerdict | None = None
     """What the knowledge means, once somebody asked; dropped whenever it grows."""
+
+    def learn(self, knowledge: Knowledge) -> None:
+        """Add to what is known."""
+        add_to(self.knowledge, knowledge)
+        self.verdict = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +89,18 @@ class Projection:
         """Add one fact; the changes it makes, at most one per user. A fact about no payment changes nothing."""
         if not fact.refs:
             return []
-        same = [
-            self.payments[i] for i in sorted({self.payment_of_ref[r] for r in fact.refs if r in self.payment_of_ref})
-        ]
+        known = {self.payment_of_ref[ref] for ref in fact.refs if ref in self.payment_of_ref}
+        same = [self.payments[payment_id] for payment_id in sorted(known)]
         owners = {payment.user_id for payment in same}
+        judged = same[0].verdict if len(same) == 1 else None
         payment = self._united(same) if same else Payment(fact.seq, fact.provider, set(), {})
         payment.refs.update(fact.refs)
-        self._learn(payment, fact.knowledge())
+        payment.learn(fact.knowledge())
         payment.user_id = _adjusted_user(payment) or self.judge(payment).user_id
         self.add_payment(payment)
         self.payment_of_fact[fact.seq] = payment.id
+        if judged is not None and judged == payment.verdict:
+            return []  # nobody's verdict can change where the payment's didn't
         changes = [self._reconsider(user_id, fact) for user_id in sorted(filter(None, owners | {payment.user_id}))]
         return [change for change in changes if change]
 
@@ -109,11 +116,6 @@ class Projection:
             payment.verdict = judge(payment.knowledge, payment.provider, self.policy)
         return payment.verdict
 
-    @staticmethod
-    def _learn(payment: Payment, knowledge: Knowledge) -> None:
-        payment.knowledge = merge((payment.knowledge, knowledge))
-        payment.verdict = None
-
     def _united(self, same: list[Payment]) -> Payment:
         """The one payment that several known ones turn out to be; the oldest absorbs the others."""
         for payment in same:
@@ -122,7 +124,7 @@ class Projection:
         oldest, *others = same
         for other in others:
             oldest.refs |= other.refs
-            self._learn(oldest, other.knowledge)
+            oldest.learn(other.knowledge)
             self.absorbed[other.id] = oldest.id
             del self.payments[other.id]
         return oldest
