@@ -13,8 +13,8 @@ from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
+from account_gateway.lean_route import LeanRoute, unlisted_route
 from atlas_kit.errors import NotFound
 
 DIRECTORY = Path(__file__).parent / "static"
@@ -47,12 +47,12 @@ class Assets:
         self.digest = digest.hexdigest()[:12]
 
     def url(self, name: str) -> str:
-        """Where a file is. Raises KeyError for one that there is not, so that a template's typo fails its first test."""
+        """Where a file is. Raises KeyError for an unknown one, so that a typo fails its first test."""
         _ = self.files[name]
         return f"/static/{self.digest}/{name}"
 
-    def routes(self) -> list[Route]:
-        return [Route("/static/{digest}/{name}", self._serve, methods=["GET"])]
+    def routes(self) -> list[LeanRoute]:
+        return [unlisted_route("GET", "/static/{digest}/{name}", self._serve)]
 
     async def _serve(self, request: Request) -> Response:
         """A page of the former release may still ask: it gets today's file, and may not keep it."""

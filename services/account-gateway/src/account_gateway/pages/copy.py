@@ -1,4 +1,4 @@
-"""The sentences of the pages, in one place: templates, toasts and the script (through ``data-copy``) all take them here.
+"""What the pages say in passing, in one place: toasts of the server and of the script (which gets it as ``data-copy``).
 
 Those of docs/pages.md that are marked as given must not change by a byte.
 """
@@ -9,9 +9,7 @@ from typing import Final
 
 from atlas_contracts.public_api import ErrorCode, Recovery
 
-CHECKOUT_CONFIRMING: Final = (
-    "Checkout completed. We are confirming your payment now. Pro access should appear shortly."
-)
+CHECKOUT_CONFIRMING: Final = "Checkout completed. We are confirming your payment now. Pro access should appear shortly."
 CHECKOUT_ACTIVE: Final = "Checkout completed and Pro is now active on your account."
 CHECKOUT_CANCELED: Final = "Checkout canceled. No charge was made."
 CHECKOUT_SIGNED_OUT: Final = "Your session ended while you were away. Sign in to see your purchase."
@@ -66,4 +64,4 @@ BILLING_ERRORS: Final[dict[str, tuple[str, Recovery]]] = {
     ErrorCode.RATE_LIMITED: ("Too many requests. Please try again later.", Recovery.RETRY_LATER),
     ErrorCode.INTERNAL_ERROR: (BILLING_UNAVAILABLE, Recovery.RETRY_LATER),
 }
-"""What ``/account?billing_error=<code>`` says: only the checkout and portal links send it, so each code has one cause."""
+"""What ``/account?billing_error=<code>`` says: only the checkout and portal links send it, so a code has one cause."""

@@ -18,7 +18,7 @@ from account_gateway.pages.assets import Assets
 TEMPLATES = Path(__file__).parent / "templates"
 THEME_COOKIE = "atlas-theme"
 THEMES = ("light", "dark")
-SCRIPTS = ("theme.js", "toasts.js", "links.js", "api.js", "live.js", "parts.js", "checkout_return.js", "restore.js")
+SCRIPTS = ("theme.js", "toasts.js", "links.js", "api.js", "live.js", "parts.js", "account.js", "restore.js")
 """What main.js imports, named so that the browser fetches all of it at once."""
 
 

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.responses import Response
+from starlette.routing import BaseRoute
 
 from account_gateway.checkout import log_checkout_return
+from account_gateway.lean_route import unlisted_route
+from account_gateway.navigation import see_other
 from account_gateway.page_context import PageContext
 from account_gateway.pages.arrival import arrival_toasts
 from account_gateway.pages.rendering import ASSETS, render
@@ -59,13 +61,13 @@ def page_routes(context: PageContext) -> list[BaseRoute]:
         return render(request, "legal.html", user_id=visitor.user_id, sign_in=context.sign_in("/account"))
 
     async def home(_request: Request) -> Response:
-        return RedirectResponse("/pro", 303)
+        return see_other("/pro")
 
     return [
-        Route("/pro", pro, methods=["GET"]),
-        Route("/account", account, methods=["GET"]),
-        Route("/legal", legal, methods=["GET"]),
-        Route("/", home, methods=["GET"]),
+        unlisted_route("GET", "/pro", pro),
+        unlisted_route("GET", "/account", account),
+        unlisted_route("GET", "/legal", legal),
+        unlisted_route("GET", "/", home),
         *ASSETS.routes(),
     ]
 

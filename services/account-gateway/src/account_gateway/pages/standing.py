@@ -24,11 +24,11 @@ class Standing(StrEnum):
 
 
 WAITING = (Standing.CONFIRMING, Standing.SLOW)
-SOURCES = {
-    Source.STRIPE: "Bought on the web",
-    Source.IOS_IAP: "Bought in the App Store",
-    Source.ANDROID_IAP: "Bought on Google Play",
-    Source.MANUAL: "Granted by Atlas support",
+SOURCES: dict[Source, str] = {
+    "stripe": "Bought on the web",
+    "ios_iap": "Bought in the App Store",
+    "android_iap": "Bought on Google Play",
+    "manual": "Granted by Atlas support",
 }
 
 

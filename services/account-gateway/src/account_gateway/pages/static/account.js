@@ -1,0 +1,156 @@
+// The account page while it is open: it follows the entitlement, and carries a purchase from the return to Pro.
+import { ask, copy, pause, wording } from "./api.js";
+import { follow } from "./live.js";
+import { enable, refresh, shown, standing } from "./parts.js";
+import { toast } from "./toasts.js";
+
+const READ_ONCE = ["checkout", "source", "checkout_session_id", "billing_error", "view"];
+const PENDING = "atlas-checkout"; // in sessionStorage: a reload in the middle goes on waiting
+const PENDING_MS = 15 * 60_000;
+const SLOW_SECONDS = 10;
+const RETRY_SECONDS = [1, 2, 4, 8, 15, 30, 30, 60, 60];
+const PROCESSING_LOOK_MS = 5000;
+
+let waiting = null; // null, "confirming" or "slow"
+let expected = 0; // changes that somebody else announces
+let live = null;
+
+export const account = {
+  refresh: () => refresh(() => waiting),
+  expectChange: (now) => (expected += now ? 1 : -1),
+  signedOut,
+};
+
+export function startAccount() {
+  enable(document);
+  const query = new URLSearchParams(location.search);
+  const session = arrive(query);
+  if (standing() === "signed-out") return;
+  if (session !== null) startWaiting(session);
+  live = follow({ onEntitlement, onSignedOut: signedOut, urgent: () => waiting !== null });
+  setInterval(() => standing() === "processing" && !document.hidden && account.refresh(), PROCESSING_LOOK_MS);
+  addEventListener("pageshow", (event) => event.persisted && account.refresh());
+  document.addEventListener("click", (event) => event.target.closest("[data-action=check]") && checkNow(event.target));
+}
+
+// Reads why the browser is here and clears the address bar. The session to wait for ("" if Stripe named none), else null.
+function arrive(query) {
+  const returned = query.get("checkout") === "success" ? (query.get("checkout_session_id") ?? "") : null;
+  if (READ_ONCE.some((name) => query.has(name))) {
+    for (const name of READ_ONCE) query.delete(name);
+    const rest = query.toString();
+    history.replaceState(null, "", location.pathname + (rest ? `?${rest}` : "") + location.hash);
+  }
+  const settled = !["confirming", "free", "revoked", "failed", "unavailable"].includes(standing());
+  if (settled) remember(null);
+  else if (returned !== null) remember(returned);
+  return settled ? null : (returned ?? remembered());
+}
+
+function startWaiting(session) {
+  waiting = "confirming";
+  if (standing() !== "confirming") account.refresh();
+  setTimeout(beSlow, SLOW_SECONDS * 1000);
+  if (session) confirmUntilKnown(session);
+}
+
+async function beSlow() {
+  if (waiting !== "confirming") return;
+  waiting = "slow";
+  await account.refresh();
+  if (!settle()) toast(copy.checkout.slow, { tone: "warning", key: "checkout" });
+}
+
+// Asks the server to look at Stripe itself, so that Pro comes even when no webhook ever does.
+async function confirmUntilKnown(session) {
+  for (const seconds of [...RETRY_SECONDS, 0]) {
+    if (!waiting || (await confirm(session)) || !waiting) return;
+    await pause(seconds);
+  }
+}
+
+// Whether there is nothing more to ask.
+async function confirm(session) {
+  const answer = await ask("/api/billing/stripe/confirm", { checkoutSessionId: session });
+  if (!waiting) return true;
+  if (answer.ok) {
+    if (answer.data.outcome === "not_paid") return giveUp(copy.checkout.not_paid, "warning");
+    await account.refresh();
+    return settle();
+  }
+  switch (answer.error.code) {
+    case "unauthorized":
+      await signedOut();
+      return true;
+    case "not_found":
+    case "invalid_request":
+    case "forbidden":
+      return giveUp(...refusal(answer.error));
+    default:
+      return false;
+  }
+}
+
+function refusal(error) {
+  const [text, hint] = wording(error, copy.checkout.failed);
+  return [text, "error", hint];
+}
+
+async function giveUp(text, tone, hint = "") {
+  stopWaiting();
+  toast(text, { tone, hint, key: "checkout" });
+  await account.refresh();
+  return true;
+}
+
+// The page knows how the purchase stands: the waiting is over.
+function settle() {
+  if (!waiting) return true;
+  if (standing() === "pro") toast(copy.checkout.active, { tone: "success", key: "checkout" });
+  else if (!["processing", "signed-out"].includes(standing())) return false;
+  stopWaiting();
+  return true;
+}
+
+function stopWaiting() {
+  waiting = null;
+  remember(null);
+}
+
+async function onEntitlement(entitlement) {
+  const before = shown();
+  if (JSON.stringify(before) === JSON.stringify(entitlement)) return;
+  await account.refresh();
+  if (waiting) settle();
+  else if (before && !expected && before.isPro !== shown()?.isPro) {
+    toast(shown()?.isPro ? copy.live.active : copy.live.ended, { tone: shown()?.isPro ? "success" : "info", key: "live" });
+  }
+}
+
+async function signedOut() {
+  live?.end();
+  stopWaiting();
+  toast(copy.live.signed_out, { tone: "error", hint: copy.hints.reauth, key: "session" });
+  await account.refresh();
+}
+
+async function checkNow(button) {
+  if (button.ariaBusy === "true") return;
+  button.ariaBusy = "true";
+  const session = remembered();
+  if (!session || !(await confirm(session))) {
+    await account.refresh();
+    settle();
+  }
+  button.removeAttribute("aria-busy");
+}
+
+function remember(session) {
+  if (session === null) sessionStorage.removeItem(PENDING);
+  else sessionStorage.setItem(PENDING, JSON.stringify({ session, at: Date.now() }));
+}
+
+function remembered() {
+  const pending = JSON.parse(sessionStorage.getItem(PENDING) ?? "null");
+  return pending && Date.now() - pending.at < PENDING_MS ? pending.session : null;
+}
