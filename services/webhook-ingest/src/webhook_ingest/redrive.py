@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import ValidationError
-
 from atlas_contracts.billing import BillingEvent, Via
 from atlas_contracts.internal_api import INGEST_SERVICE
 from atlas_contracts.parked import ParkedData, RedrivenData, RedrivenEvent
@@ -63,14 +61,14 @@ async def redrive(parked: Parked, door: Door) -> Redriven:
 
 
 def _event_of(data: ParkedData) -> BillingEvent:
-    payload = json.loads(data.payload) if isinstance(data.payload, str) else data.payload
     try:
+        payload = json.loads(data.payload) if isinstance(data.payload, str) else data.payload
         if data.kind == "billing_event":
             return BillingEvent.model_validate(payload)
         return _normalized(payload, data)
     except Unmappable as reason:
         raise StillParked(reason.detail) from reason
-    except ValidationError as error:
+    except ValueError as error:  # no JSON, or not of an event's shape
         raise StillParked("it is no billing event.") from error
 
 

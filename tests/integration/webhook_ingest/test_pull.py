@@ -1,0 +1,245 @@
+"""The second door: what no webhook brought still arrives, once, oldest first, and the cursor tells the truth."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import nats
+import pytest
+from pydantic import SecretStr
+
+from atlas_contracts.streams import BILLING, PARKED
+from atlas_kit.group_commit import GroupCommit
+from atlas_kit.messaging import Broker, BrokerUnavailable, Stored
+from support.stripe_events import purchase, session
+from webhook_ingest.door import Door
+from webhook_ingest.pull import MOST_PER_WINDOW, OVERLAP_SECONDS, RETENTION_SECONDS, Pull, PullBusy
+from webhook_ingest.pull_schedule import PullSchedule
+from webhook_ingest.pull_state import PullState
+from webhook_ingest.stripe_events import StripeUnavailable
+
+pytestmark = pytest.mark.anyio
+NOW = int(time.time())
+
+
+class ListedEvents:
+    """Stripe's list of events, newest first; `fail_after` so many calls it stops answering."""
+
+    def __init__(self, *events: dict[str, Any], fail_after: int | None = None) -> None:
+        self.events = list(events)
+        self.calls: list[tuple[int, int]] = []
+        self.fail_after = fail_after
+
+    async def between(self, since: int, until: int) -> AsyncIterator[dict[str, Any]]:
+        self.calls.append((since, until))
+        if self.fail_after is not None and len(self.calls) > self.fail_after:
+            raise StripeUnavailable
+        for event in sorted(self.events, key=lambda event: -event["created"]):
+            if since <= event["created"] < until:
+                yield event
+
+
+class World:
+    def __init__(self, broker: Broker, url: str) -> None:
+        self.broker, self.url = broker, url
+        self.door = Door(False, GroupCommit(broker, BILLING), GroupCommit(broker, PARKED))
+        self.state = PullState(broker, 1)
+
+    async def pull(self, events: ListedEvents, sweep: Callable[[], Awaitable[int]] | None = None, **options: Any) -> list[dict]:
+        return [line async for line in Pull(events, self.door, self.state, sweep).run(**options)]
+
+    async def stored(self) -> list[dict]:
+        jetstream = self.broker.jetstream
+        last = (await jetstream.stream_info("BILLING")).state.last_seq
+        messages = [await jetstream.get_msg("BILLING", n) for n in range(1, last + 1)]
+        return [json.loads(message.data or b"") for message in messages]
+
+
+@pytest.fixture
+async def world(nats_url: str) -> AsyncIterator[World]:
+    broker = Broker(SecretStr(nats_url), "test", streams=(BILLING, PARKED))
+    await broker.start()
+    await asyncio.wait_for(broker.connected.wait(), 10)
+    yield World(broker, nats_url)
+    await broker.close()
+
+
+def ago(seconds: int, **changes: Any) -> dict[str, Any]:
+    return purchase(created=NOW - seconds, **changes)
+
+
+async def test_the_first_pull_reads_all_that_stripe_keeps_oldest_first(world: World) -> None:
+    events = [ago(seconds) for seconds in (10, 29 * 86_400, 3 * 86_400, 3600)]
+    listed = ListedEvents(*events)
+    lines = await world.pull(listed)
+    assert lines[-1]["counts"] == {"accepted": 4}
+    stored = await world.stored()
+    assert [event["data"]["providerEventId"] for event in stored] == [events[n]["id"] for n in (1, 2, 3, 0)]
+    assert {event["data"]["via"] for event in stored} == {"pull"}
+    assert listed.calls[0][0] >= NOW - RETENTION_SECONDS
+    assert abs((await world.state.cursor() or 0) - NOW) < 30
+
+
+async def test_the_same_message_id_as_the_webhooks_makes_a_known_event_a_duplicate(world: World) -> None:
+    event = ago(60)
+    from datetime import UTC, datetime
+
+    from atlas_contracts.billing import Via
+    from atlas_contracts.stripe_mapping import Arrival
+
+    await world.door.admit(event, Arrival(Via.WEBHOOK, datetime.now(UTC), "sha256:x", signature_verified=True))
+    lines = await world.pull(ListedEvents(event))
+    assert lines[-1]["counts"] == {"duplicate": 1}
+    assert len(await world.stored()) == 1
+
+
+async def test_the_next_pull_begins_a_little_before_the_cursor(world: World) -> None:
+    await world.state.advance(NOW - 5000)
+    listed = ListedEvents()
+    await world.pull(listed)
+    assert listed.calls[0][0] == NOW - 5000 - OVERLAP_SECONDS
+
+
+async def test_an_event_that_stripe_showed_late_is_found_by_the_overlap(world: World) -> None:
+    await world.pull(ListedEvents())
+    lines = await world.pull(ListedEvents(ago(OVERLAP_SECONDS - 60)))
+    assert lines[-1]["counts"] == {"accepted": 1}
+
+
+async def test_the_cursor_stops_where_stripe_stopped_answering(world: World) -> None:
+    await world.state.advance(NOW - 86_400)
+    with pytest.raises(StripeUnavailable):
+        await world.pull(ListedEvents(ago(80_000), ago(100), fail_after=2))
+    cursor = await world.state.cursor() or 0
+    assert NOW - 86_400 < cursor < NOW - 80_000 + 6 * 3600 * 2
+    assert len(await world.stored()) == 1
+    lines = await world.pull(ListedEvents(ago(80_000), ago(100)))
+    assert len(await world.stored()) == 2
+    assert lines[-1]["stage"] == "done"
+
+
+async def test_the_cursor_waits_for_the_brokers_word(world: World) -> None:
+    class Deaf:
+        async def publish(self, subject: str, payload: bytes, message_id: str) -> Stored:
+            raise BrokerUnavailable
+
+    await world.state.advance(NOW - 5000)
+    deaf = Door(False, Deaf(), Deaf())
+    with pytest.raises(BrokerUnavailable):
+        _ = [line async for line in Pull(ListedEvents(ago(100)), deaf, world.state).run()]
+    assert await world.state.cursor() == NOW - 5000
+
+
+async def test_a_dry_run_publishes_nothing_and_leaves_the_cursor(world: World) -> None:
+    lines = await world.pull(ListedEvents(ago(100), ago(50, livemode=True)), dry_run=True)
+    assert lines[-1]["counts"] == {"found": 1, "ignored": 1}
+    assert await world.stored() == []
+    assert await world.state.cursor() is None
+
+
+async def test_a_short_look_back_does_not_pretend_that_older_times_are_known(world: World) -> None:
+    await world.pull(ListedEvents(ago(100)), since_seconds=3600)
+    assert await world.state.cursor() is None
+    await world.state.advance(NOW - 7200)
+    await world.pull(ListedEvents(), since_seconds=3600)
+    assert await world.state.cursor() == NOW - 7200
+    await world.pull(ListedEvents(), since_seconds=10_000)
+    assert (await world.state.cursor() or 0) >= NOW
+
+
+async def test_the_cursor_never_goes_back(world: World) -> None:
+    await world.state.advance(NOW)
+    await world.state.advance(NOW - 100)
+    assert await world.state.cursor() == NOW
+
+
+async def test_a_window_with_too_many_events_is_read_in_parts(world: World) -> None:
+    await world.state.advance(NOW - 4000)
+    events = [ago(3000 - n // 2) for n in range(MOST_PER_WINDOW + 500)]
+    listed = ListedEvents(*events)
+    lines = await world.pull(listed)
+    assert lines[-1]["counts"] == {"accepted": len(events)}
+    assert len(listed.calls) > 2
+
+
+async def test_what_makes_no_sense_is_parked_and_the_pull_goes_on(world: World) -> None:
+    senseless = purchase(created=NOW - 50, data={"object": session(client_reference_id="somebody_else")})
+    lines = await world.pull(ListedEvents(senseless, ago(10), {"id": "evt_x", "created": NOW - 5}))
+    assert lines[-1]["counts"] == {"parked": 1, "accepted": 1}
+
+
+async def test_while_one_replica_pulls_another_waits(world: World) -> None:
+    other = PullState(world.broker, 1)
+    assert await other.take_lease()
+    with pytest.raises(PullBusy):
+        await world.pull(ListedEvents())
+    await other.release_lease()
+    assert (await world.pull(ListedEvents()))[-1]["stage"] == "done"
+
+
+async def test_of_many_replicas_exactly_one_takes_the_lease(world: World) -> None:
+    replicas = [PullState(world.broker, 1) for _ in range(8)]
+    taken = await asyncio.gather(*(replica.take_lease() for replica in replicas))
+    assert sum(taken) == 1
+
+
+async def test_a_dead_replicas_lease_expires(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    dead, living = PullState(world.broker, 1), PullState(world.broker, 1)
+    assert await dead.take_lease()
+    assert not await living.take_lease()
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 61)
+    assert await living.take_lease()
+    assert not await dead.take_lease()
+
+
+async def test_what_is_older_than_stripes_list_is_left_to_the_sweep(world: World) -> None:
+    swept = []
+
+    async def sweep() -> int:
+        swept.append(True)
+        return 7
+
+    await world.state.advance(NOW - 40 * 86_400)
+    lines = await world.pull(ListedEvents(ago(100)), sweep)
+    assert {"stage": "swept", "payments": 7} in lines
+    assert (await world.state.cursor() or 0) >= NOW
+    await world.pull(ListedEvents(), sweep)
+    assert swept == [True]
+
+
+async def test_the_schedule_pulls_when_the_cursor_is_old_and_tells_the_drift(world: World) -> None:
+    listed = ListedEvents(ago(30))
+    schedule = PullSchedule(Pull(listed, world.door, world.state), world.state, 300)
+    loop = asyncio.create_task(schedule.run())
+    deadline = time.monotonic() + 10
+    while (await world.state.cursor() or 0) < NOW - 5:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+    calls = len(listed.calls)
+    loop.cancel()
+    again = asyncio.create_task(schedule.run())
+    await asyncio.sleep(0.3)
+    again.cancel()
+    assert len(listed.calls) == calls, "the cursor is fresh: nothing is due"
+    from prometheus_client import REGISTRY
+
+    assert 0 <= (REGISTRY.get_sample_value("atlas_pull_drift_seconds") or -1) < 30
+
+
+async def test_without_a_broker_nothing_is_pulled_and_nothing_breaks() -> None:
+    broker = Broker(SecretStr("nats://127.0.0.1:9"), "test", streams=(BILLING, PARKED))
+    await broker.start()
+    listed = ListedEvents(ago(30))
+    state = PullState(broker, 1)
+    schedule = PullSchedule(Pull(listed, Door(False, GroupCommit(broker, BILLING), GroupCommit(broker, PARKED)), state), state, 300)
+    loop = asyncio.create_task(schedule.run())
+    await asyncio.sleep(0.2)
+    assert not loop.done()
+    assert listed.calls == []
+    loop.cancel()
+    await broker.close()
