@@ -1,0 +1,110 @@
+#!/bin/sh
+# Makes this deployment's credentials on its first start, and gives each part its own: a file that it alone can read, and
+# reads before it starts. What the user set (environment or .env) wins over what is made here.
+set -eu
+umask 077
+cd /run/credentials
+
+random() { od -An -N24 -tx1 /dev/urandom | tr -d ' \n'; }
+
+# keep NAME PREFIX: the value kept under NAME, made on the first start. The prefix says what it is, and begins it with a
+# letter: the broker would read 123e4 as a number.
+keep() {
+  touch kept
+  grep -q "^$1=." kept || printf '%s=%s%s\n' "$1" "$2" "$(random)" >>kept
+}
+
+# give FILE OWNER: what is on stdin, readable by its owner alone.
+give() {
+  cat >"$1.new"
+  chown "$2" "$1.new"
+  mv -f "$1.new" "$1"
+}
+
+for user in INGEST CHECKOUT ENTITLEMENTS GATEWAY OBSERVER ADMIN; do keep "NATS_PASSWORD_$user" nats_; done
+for role in ENTITLEMENTS_OWNER ENTITLEMENTS_SERVICE CHECKOUT_OWNER CHECKOUT_SERVICE; do keep "${role}_PASSWORD" pg_; done
+keep POSTGRES_PASSWORD pg_
+keep MADE_INTERNAL_AUTH_SECRET internal_
+keep MADE_NEXTAUTH_SECRET nextauth_
+keep MADE_STRIPE_SECRET_KEY sk_test_sandbox
+keep MADE_STRIPE_WEBHOOK_SECRET whsec_
+. ./kept
+
+internal="export INTERNAL_AUTH_SECRET=\"\${INTERNAL_AUTH_SECRET:-$MADE_INTERNAL_AUTH_SECRET}\""
+
+# The sandbox is in force as long as nobody gave a real key. On https there is no such default: whoever forgets the key of
+# a public deployment gets a service that refuses to start, not one that sells Pro for test cards.
+sandbox="
+case \"\$NEXTAUTH_URL\" in https:*) ;; *)
+  : \"\${STRIPE_SECRET_KEY:=$MADE_STRIPE_SECRET_KEY}\"
+  case \"\$STRIPE_SECRET_KEY\" in sk_test_sandbox*)
+    : \"\${STRIPE_WEBHOOK_SECRET:=$MADE_STRIPE_WEBHOOK_SECRET}\"
+    : \"\${STRIPE_PRICE_PRO_LIFETIME:=price_atlas_pro_lifetime}\"
+    : \"\${STRIPE_API_BASE:=http://sandbox:8004}\"
+  esac
+esac
+export STRIPE_SECRET_KEY STRIPE_WEBHOOK_SECRET STRIPE_PRICE_PRO_LIFETIME STRIPE_API_BASE"
+
+broker() { # broker USER PASSWORD
+  echo "export NATS_URL=nats://$1:$2@nats:4222 NATS_INBOX_PREFIX=_INBOX_$1"
+}
+
+database() { # database NAME OWNER_PASSWORD SERVICE_PASSWORD
+  echo "export DATABASE_URL=postgresql://$1_service:$3@postgres:5432/$1"
+  echo "export DATABASE_MIGRATION_URL=postgresql://$1_owner:$2@postgres:5432/$1"
+}
+
+give nats.env 10010 <<END
+$(grep '^NATS_PASSWORD_' kept | sed 's/^/export /')
+END
+
+# This script runs in the image of Postgres: the user's number is the one that the server has there.
+give postgres.env "$(id -u postgres)" <<END
+$(grep -E '^(POSTGRES|ENTITLEMENTS|CHECKOUT)_' kept | sed 's/^/export /')
+END
+
+give account-gateway.env 10001 <<END
+$internal
+$(broker gateway "$NATS_PASSWORD_GATEWAY")
+# Made up and signed in by ourselves only where nobody else's browser gets; a public deployment has the web app's secret.
+case "\$NEXTAUTH_URL" in https:*) ;; *)
+  : "\${NEXTAUTH_SECRET:=$MADE_NEXTAUTH_SECRET}" "\${ATLAS_DEV_SIGN_IN:=true}"
+esac
+export NEXTAUTH_SECRET ATLAS_DEV_SIGN_IN
+END
+
+give webhook-ingest.env 10002 <<END
+$internal
+$(broker ingest "$NATS_PASSWORD_INGEST")
+$sandbox
+END
+
+give checkout.env 10003 <<END
+$internal
+$(broker checkout "$NATS_PASSWORD_CHECKOUT")
+$(database checkout "$CHECKOUT_OWNER_PASSWORD" "$CHECKOUT_SERVICE_PASSWORD")
+$sandbox
+END
+
+give entitlements.env 10004 <<END
+$internal
+$(broker entitlements "$NATS_PASSWORD_ENTITLEMENTS")
+$(database entitlements "$ENTITLEMENTS_OWNER_PASSWORD" "$ENTITLEMENTS_SERVICE_PASSWORD")
+END
+
+# A real key never reaches the sandbox.
+give sandbox.env 10005 <<END
+$internal
+case "\${STRIPE_SECRET_KEY:-}" in sk_test_sandbox*) ;; *)
+  STRIPE_SECRET_KEY='' STRIPE_WEBHOOK_SECRET='' STRIPE_PRICE_PRO_LIFETIME=''
+esac
+export SANDBOX_SECRET_KEY="\${STRIPE_SECRET_KEY:-$MADE_STRIPE_SECRET_KEY}"
+export SANDBOX_WEBHOOK_SECRET="\${STRIPE_WEBHOOK_SECRET:-$MADE_STRIPE_WEBHOOK_SECRET}"
+export SANDBOX_PRICE_ID="\${STRIPE_PRICE_PRO_LIFETIME:-price_atlas_pro_lifetime}"
+unset STRIPE_SECRET_KEY STRIPE_WEBHOOK_SECRET
+END
+
+chmod 755 .
+# Volumes are root's when they are new; these two belong to servers that aren't.
+chown 10010 /data/nats
+chown 10005 /data/sandbox

@@ -1,0 +1,66 @@
+"""Writes what the containers are configured with out of the same rules that the local stack uses.
+
+`python deploy/generate.py` writes `nats.conf` and `postgres/10-roles.sql` beside this file; a test says when they are out of date. No
+password stands in them: the broker and psql read those from their environment.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from atlas_devstack.stack import permissions, roles
+
+HERE = Path(__file__).resolve().parent
+GENERATED = "Written by deploy/generate.py: change the rules there, or in shared/devstack/src/atlas_devstack/stack."
+
+
+def broker_password(user: str) -> str:
+    """The environment variable with a broker user's password."""
+    return f"NATS_PASSWORD_{user.upper()}"
+
+
+def role_password(role: str) -> str:
+    """The environment variable with a database role's password."""
+    return f"{role.upper()}_PASSWORD"
+
+
+def nats_conf() -> str:
+    """The broker's configuration: JetStream, every acknowledged message on the disk, a user per service."""
+    authorization = permissions.authorization({user: f"<{user}>" for user in permissions.GRANTS})
+    for user in permissions.GRANTS:
+        authorization = authorization.replace(f'"<{user}>"', f"${broker_password(user)}")
+    return f"""\
+# {GENERATED}
+server_name: atlas-nats
+listen: "0.0.0.0:4222"
+# For the health check alone: the port isn't published.
+http: "127.0.0.1:8222"
+max_payload: 1MB
+jetstream {{
+  store_dir: "/data"
+  # An acknowledged message is on the disk, not in a cache that a power cut takes away.
+  sync_interval: always
+  max_memory_store: 64MB
+}}
+{authorization}"""
+
+
+def roles_sql() -> str:
+    """The psql script that makes databases and roles in a new cluster."""
+    script = roles.provision({role: f"<{role}>" for role in roles.ROLES})
+    for role in roles.ROLES:
+        script = script.replace(f"'<{role}>'", f":'{role}'")
+    passwords = "".join(f"\\getenv {role} {role_password(role)}\n" for role in roles.ROLES)
+    return f"-- {GENERATED}\n{passwords}{script}"
+
+
+FILES = {HERE / "nats.conf": nats_conf, HERE / "postgres" / "10-roles.sql": roles_sql}
+
+
+def main() -> None:
+    for path, content in FILES.items():
+        path.write_text(content())
+
+
+if __name__ == "__main__":
+    main()
