@@ -14,7 +14,7 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def require(request: Request, verifier: TokenVerifier, *issuers: str) -> str:
-    """The subject of a token that one of ``issuers`` made for us. Raises Unauthorized, or Forbidden for another's token."""
+    """The subject of a token that one of ``issuers`` made for us. Raises Unauthorized, or Forbidden for another's."""
     caller = verifier.verify(request.headers.get("authorization"))
     if caller.issuer not in issuers:
         raise Forbidden

@@ -57,7 +57,7 @@ class Restore:
 
 
 async def restore(tools: Restore, user_id: str, trigger: str) -> RestoreResult:
-    """What the user's purchases come to now. Raises StripeFailure, Unavailable or TimeoutError when it can't be told."""
+    """What the user's purchases come to now. Raises StripeFailure, Unavailable, TimeoutError."""
     restore_id = uuid.uuid4().hex
     await _record(tools, restore_id, user_id, BillingType.RESTORE_REQUESTED, RestoreFacts(trigger=trigger))
     try:

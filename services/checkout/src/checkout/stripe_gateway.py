@@ -5,6 +5,7 @@ Nothing here decides anything; every failure becomes a :class:`StripeFailure`.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,12 +23,25 @@ TIMEOUT_SECONDS = 10
 CONNECT_SECONDS = 3
 NETWORK_RETRIES = 1
 """By the SDK, under the same idempotency key; a request of ours is bounded as a whole besides."""
+CONFLICT = 409
+CONFLICT_SECONDS = 0.25
 PAGE_SIZE = 100
 SESSION_EXPANSION = "payment_intent.latest_charge.balance_transaction"
 """Four levels with ``data.`` in front: as deep as Stripe expands."""
 
+PORTAL_CONFIGURATION = {
+    "features": {
+        "invoice_history": {"enabled": True},
+        "customer_update": {"enabled": True, "allowed_updates": ["address", "name", "tax_id"]},
+        "payment_method_update": {"enabled": False},
+        "subscription_cancel": {"enabled": False},
+        "subscription_update": {"enabled": False},
+    },
+    "metadata": {"madeBy": "atlas-checkout"},
+}
+
 AnswerT = TypeVar("AnswerT")
-Lister = Callable[..., Awaitable[Any]]
+Call = Callable[..., Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +73,10 @@ class StripeGateway:
         await self._http.close_async()  # type: ignore[no-untyped-call]
 
     async def create_customer(self, user_id: str, idempotency_key: str) -> str:
-        customer = await _asked(
-            self._client.v1.customers.create_async(
-                {"metadata": {"userId": user_id}}, {"idempotency_key": idempotency_key}
-            )
+        customer = await _made(
+            self._client.v1.customers.create_async, {"metadata": {"userId": user_id}}, idempotency_key
         )
-        return customer.id
+        return str(customer.id)
 
     async def search_customers(self, user_id: str) -> list[str]:
         """Customers with our metadata, oldest first. Stripe's index lags behind by up to a minute."""
@@ -76,8 +88,7 @@ class StripeGateway:
         return [str(customer["id"]) for customer in sorted(ours, key=lambda customer: customer["created"])]
 
     async def create_session(self, parameters: Mapping[str, Any], idempotency_key: str) -> Read:
-        sessions: Any = self._client.v1.checkout.sessions
-        return _read(await _asked(sessions.create_async(dict(parameters), {"idempotency_key": idempotency_key})))
+        return _read(await _made(self._client.v1.checkout.sessions.create_async, parameters, idempotency_key))
 
     async def read_session(self, session_id: str) -> Read:
         """The session with its payment, charge and balance transaction."""
@@ -113,22 +124,23 @@ class StripeGateway:
 
     async def create_portal_configuration(self, idempotency_key: str) -> str:
         """Invoices can be seen, nothing can be subscribed to or canceled: Pro is bought once."""
-        configuration = await _asked(
-            self._client.v1.billing_portal.configurations.create_async(
-                {
-                    "features": {
-                        "invoice_history": {"enabled": True},
-                        "customer_update": {"enabled": True, "allowed_updates": ["address", "name", "tax_id"]},
-                        "payment_method_update": {"enabled": False},
-                        "subscription_cancel": {"enabled": False},
-                        "subscription_update": {"enabled": False},
-                    },
-                    "metadata": {"madeBy": "atlas-checkout"},
-                },
-                {"idempotency_key": idempotency_key},
-            )
+        configuration = await _made(
+            self._client.v1.billing_portal.configurations.create_async, PORTAL_CONFIGURATION, idempotency_key
         )
-        return configuration.id
+        return str(configuration.id)
+
+
+async def _made(create: Call, parameters: Mapping[str, Any], idempotency_key: str) -> Any:
+    """Create under a key. While another process of ours asks under the same one, Stripe answers 409: its answer is
+    ours too, so wait for it (a request of ours is bounded as a whole).
+    """
+    while True:
+        try:
+            return await _asked(create(dict(parameters), {"idempotency_key": idempotency_key}))
+        except StripeFailure as failure:
+            if failure.status != CONFLICT:
+                raise
+        await asyncio.sleep(CONFLICT_SECONDS)
 
 
 async def _asked(answer: Awaitable[AnswerT]) -> AnswerT:
@@ -146,7 +158,7 @@ async def _asked(answer: Awaitable[AnswerT]) -> AnswerT:
         raise StripeFailure from error
 
 
-async def _pages(ask: Lister, filters: Mapping[str, Any], expand: tuple[str, ...] = ()) -> AsyncIterator[Read]:
+async def _pages(ask: Call, filters: Mapping[str, Any], expand: tuple[str, ...] = ()) -> AsyncIterator[Read]:
     parameters = {**filters, "limit": PAGE_SIZE, **({"expand": list(expand)} if expand else {})}
     while True:
         page = await _asked(ask(parameters))

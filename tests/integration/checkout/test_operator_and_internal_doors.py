@@ -1,0 +1,192 @@
+"""Operator's views, the sweep, resolving a charge; and who may come in at all."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from atlas_kit.identity import TokenMint
+from joserfc import jwt
+from joserfc.jwk import OctKey
+from pydantic import SecretStr
+
+pytestmark = pytest.mark.anyio
+
+SECRET = "an-internal-secret-of-at-least-32-characters"
+OPERATOR = {"issuer": "operator"}
+
+
+async def provider_state(world, query="") -> list[dict]:
+    answer = await world.ask("GET", f"/operator/provider-state{query}", **OPERATOR)
+    assert answer.status == 200, answer
+    lines = [json.loads(line) for line in answer.body["raw"].splitlines()]
+    assert lines.pop() == {"done": True, "payments": len(lines)}
+    return lines
+
+
+async def bought(world, user, outcome="paid") -> dict:
+    session = await world.opened(user)
+    await world.pay(session, outcome)
+    return await world.session(session)
+
+
+async def applied(world, event_ids) -> bool:
+    answer = await world.ask(
+        "POST", "/internal/applied", body={"eventIds": event_ids, "timeoutMs": 5000},
+        at=world.entitlements, audience="entitlements",
+    )  # fmt: skip
+    return answer.body["applied"]
+
+
+async def eventually_pro(world, user) -> bool:
+    deadline = time.monotonic() + 5
+    while not (pro := (await world.entitlement(user))["isPro"]) and time.monotonic() < deadline:
+        pass
+    return pro
+
+
+async def test_the_providers_final_state_of_every_kind(world, user):
+    paid = await bought(world, f"{user}-paid")
+    refunded = await bought(world, f"{user}-refunded")
+    await world.stripe("post", "/v1/refunds", payment_intent=refunded["payment_intent"])
+    partly = await bought(world, f"{user}-partly")
+    await world.stripe("post", "/v1/refunds", payment_intent=partly["payment_intent"], amount=100)
+    lost = await bought(world, f"{user}-lost")
+    dispute = await world.control("POST", "/disputes", {"payment_intent": lost["payment_intent"]})
+    await world.control("POST", f"/disputes/{dispute['id']}", {"status": "lost"})
+    await bought(world, f"{user}-pending", "processing")
+    await world.opened(f"{user}-open")
+    lines = {line["userId"].removeprefix(f"{user}-"): line for line in await provider_state(world, "?days=1") if user in line["userId"]}
+    told = {name: (line["paid"], line["shouldGrant"], line["because"], line["disputeStatus"]) for name, line in lines.items()}
+    assert told == {
+        "paid": (True, True, "paid", None),
+        "refunded": (True, False, "refunded", None),
+        "partly": (True, True, "paid", None),
+        "lost": (True, False, "chargeback_lost", "lost"),
+        "pending": (False, False, "payment_pending", None),
+    }
+    assert lines["partly"]["amountRefunded"] == 100
+    assert lines["paid"]["paymentIntentId"] == paid["payment_intent"]
+    assert lines["paid"]["checkoutSessionId"] == paid["id"]
+    assert lines["paid"]["amount"] == paid["amount_total"]
+    alone = await provider_state(world, f"?user={user}-lost")
+    assert [line["because"] for line in alone] == ["chargeback_lost"]
+
+
+async def test_when_stripe_is_away_there_is_no_half_answer(world):
+    await world.control("PUT", "/api", {"fail_next": 1000, "status": 500})
+    assert (await world.ask("GET", "/operator/provider-state", **OPERATOR)).status == 503
+
+
+async def test_a_sweep_tells_the_ledger_what_stripe_says_now(world, user):
+    by_session, by_intent = await bought(world, f"{user}-1"), await bought(world, f"{user}-2")
+    answer = await world.ask(
+        "POST",
+        "/operator/sweep",
+        body={"checkoutSessionIds": [by_session["id"], "cs_test_gone"], "paymentIntentIds": [by_intent["payment_intent"], "pi_gone"]},
+        **OPERATOR,
+    )
+    assert answer.status == 200
+    assert answer.body["payments"] == 2 and answer.body["facts"] == 4
+    assert set(answer.body["missing"]) == {"cs_test_gone", "pi_gone"}
+    for buyer in (f"{user}-1", f"{user}-2"):
+        assert await eventually_pro(world, buyer)
+
+
+async def test_a_charge_is_resolved_to_its_payment(world, user):
+    session = await bought(world, user)
+    charge = (await world.stripe("get", f"/v1/payment_intents/{session['payment_intent']}"))["latest_charge"]
+    answer = await world.ask("POST", f"/internal/charges/{charge}/resolve", issuer="entitlements")
+    assert answer.status == 200
+    assert answer.body["paymentIntentId"] == session["payment_intent"]
+    assert await applied(world, [answer.body["eventId"]])
+    missing = await world.ask("POST", "/internal/charges/ch_nothing/resolve", issuer="entitlements")
+    assert missing.status == 404
+
+
+USER_ROUTES = [
+    ("POST", "/internal/checkout-sessions", {"source": "hero"}),
+    ("POST", "/internal/portal-sessions", None),
+    ("GET", "/internal/billing-profile", None),
+    ("POST", "/internal/restore", {"trigger": "account"}),
+    ("POST", "/internal/confirm", {"checkoutSessionId": "cs_test_1"}),
+]
+OTHER_ROUTES = [
+    ("POST", "/internal/charges/ch_1/resolve", None),
+    ("GET", "/operator/provider-state", None),
+    ("POST", "/operator/sweep", {}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), USER_ROUTES + OTHER_ROUTES)
+async def test_no_door_opens_to_a_forged_token(world, method, path, body):
+    for token in forged_tokens():
+        answer = await world.ask(method, path, body=body, token=token)
+        assert (answer.status, answer.error) == (401, ("unauthorized", "Not authenticated.", "reauth"))
+    assert (await world.control("GET", "/requests"))["data"] == []
+
+
+@pytest.mark.parametrize(("method", "path", "body"), USER_ROUTES + OTHER_ROUTES)
+async def test_no_door_opens_to_another_services_token(world, method, path, body):
+    answer = await world.ask(method, path, body=body, issuer="another-service")
+    assert answer.status == 403
+
+
+@pytest.mark.parametrize(("method", "path", "body"), USER_ROUTES)
+async def test_an_operator_is_no_user(world, method, path, body):
+    assert (await world.ask(method, path, body=body, **OPERATOR)).status == 403
+
+
+@pytest.mark.parametrize(("method", "path", "body"), OTHER_ROUTES)
+async def test_the_gateway_is_no_operator(world, method, path, body):
+    assert (await world.ask(method, path, body=body)).status == 403
+
+
+async def test_a_user_id_that_nothing_could_hold_is_nobody(world):
+    for odd in ("a\x00b", "line\nbreak", "a" * 256):
+        assert (await world.open(odd)).status == 401
+
+
+async def test_an_unforeseen_error_tells_nothing(world, user):
+    world.change("ALTER TABLE customers RENAME TO customers_away")
+    try:
+        answer = await world.ask("GET", "/internal/billing-profile", user)
+    finally:
+        world.change("ALTER TABLE customers_away RENAME TO customers")
+    assert (answer.status, answer.error) == (500, ("internal_error", "Internal server error.", "retry"))
+
+
+async def test_hosted_pages_and_keys_are_never_logged(world, user):
+    session = await world.opened(user)
+    url = (await world.session(session))["url"]
+    await world.pay(session)
+    await world.confirm(user, session)
+    await world.ask("POST", "/internal/portal-sessions", user)
+    await world.control("PUT", "/api", {"fail_next": 1000, "status": 400})
+    await world.restore(user)
+    logs = "".join(path.read_text() for path in world.logs.glob("*.log") if path.name != "sandbox.log")
+    assert "billing.checkout.initiated" in logs and "stripe.request_refused" in logs
+    for secret in (url, "/c/pay/", "/p/session/", "sk_test_", SECRET):
+        assert secret not in logs, secret
+
+
+def forged_tokens() -> list[str]:
+    now = int(time.time())
+
+    def signed(secret: str = SECRET, **claims) -> str:
+        whole = {"iss": "account-gateway", "aud": "checkout", "sub": "u", "iat": now, "exp": now + 60, **claims}
+        return jwt.encode({"alg": "HS256"}, {k: v for k, v in whole.items() if v is not None}, OctKey.import_key(secret))
+
+    good = TokenMint(SecretStr(SECRET), "account-gateway").token("checkout", "u")
+    return [
+        "nonsense",
+        signed("another-secret-of-at-least-32-characters"),
+        signed(aud="entitlements"),
+        signed(aud=None),
+        signed(exp=now - 60),
+        signed(sub=""),
+        signed(sub=None),
+        good[:-4] + "AAAA",
+        "eyJhbGciOiJub25lIn0." + good.split(".")[1] + ".",
+    ]
