@@ -52,6 +52,7 @@ def create_app(
     app.add_exception_handler(AtlasError, _on_atlas_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(Exception, _on_unforeseen_error)
     return app
 
 
@@ -74,6 +75,11 @@ async def _on_atlas_error(_request: Request, error: Exception) -> Response:
 async def _on_http_exception(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return error_response(from_http_exception(error))
+
+
+async def _on_unforeseen_error(_request: Request, _error: Exception) -> Response:
+    """Else Starlette answers "Internal Server Error" as text, before the edge (which logs it) sees the error."""
+    return error_response(AtlasError())
 
 
 async def _on_validation_error(_request: Request, _error: Exception) -> Response:

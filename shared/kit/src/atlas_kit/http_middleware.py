@@ -123,6 +123,7 @@ class _Exchange:
     def __init__(self, scope: Scope, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
         self._scope, self._send, self._headers = scope, send, headers
         self._status = 0
+        self._complete = False
         self._started = time.perf_counter()
 
     async def send(self, message: Message) -> None:
@@ -132,9 +133,13 @@ class _Exchange:
             present = {name for name, _ in own}
             added = (h for h in (*self._headers, *_DEFAULT_HEADERS.items()) if h[0] not in present)
             message["headers"] = [*own, *added]
+        elif message["type"] == "http.response.body":
+            self._complete = not message.get("more_body", False)
         await self._send(message)
 
     async def fail(self, scope: Scope, receive: Receive, error: AtlasError) -> None:
+        if self._complete:
+            return
         if self._status:
             raise error  # the answer has begun: all that is left is to cut the connection
         await error_response(error)(scope, receive, self.send)
