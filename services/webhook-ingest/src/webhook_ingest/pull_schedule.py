@@ -26,7 +26,6 @@ class PullSchedule:
 
     def __init__(self, pull: Pull, state: PullState, interval_seconds: int) -> None:
         self._pull, self._state, self._interval = pull, state, interval_seconds
-        self._cursor: int | None = None
         PULL_DRIFT.set_function(self._drift)
 
     async def run(self) -> None:
@@ -39,10 +38,10 @@ class PullSchedule:
 
     async def _due(self) -> bool:
         try:
-            self._cursor = await self._state.cursor()
+            cursor = await self._state.cursor()
         except BrokerUnavailable:
             return False
-        late = self._cursor is None or time.time() - self._cursor >= self._interval
+        late = cursor is None or time.time() - cursor >= self._interval
         return self._interval > 0 and late
 
     async def _pulled(self) -> bool:
@@ -60,4 +59,5 @@ class PullSchedule:
 
     def _drift(self) -> float:
         """Seconds; NaN while no pull has ever come to its end."""
-        return float("nan") if self._cursor is None else max(0.0, time.time() - self._cursor)
+        known = self._state.known
+        return float("nan") if known is None else max(0.0, time.time() - known)

@@ -30,17 +30,21 @@ class PullState:
         self._broker, self._replicas = broker, replicas
         self._bucket: KeyValue | None = None
         self._owner = secrets.token_hex(8)
+        self.known: int | None = None
+        """The cursor when this replica last looked."""
 
     async def cursor(self) -> int | None:
         """The instant (seconds since 1970) up to which every event is known to be published; None before any pull."""
         entry = await self._get(CURSOR_KEY)
-        return int(entry[0]["until"]) if entry else None
+        self.known = int(entry[0]["until"]) if entry else None
+        return self.known
 
     async def advance(self, until: int) -> None:
         """Move the cursor forward; it never goes back."""
         entry = await self._get(CURSOR_KEY)
         if entry is None or int(entry[0]["until"]) < until:
-            await self._put(CURSOR_KEY, {"until": until}, entry[1] if entry else None)
+            if await self._put(CURSOR_KEY, {"until": until}, entry[1] if entry else None):
+                self.known = until
 
     async def take_lease(self) -> bool:
         """Whether this replica may pull for the next LEASE_SECONDS; call it again to keep it."""
