@@ -9,7 +9,7 @@ import typer
 
 from atlas_devstack.stack.home import WORKSPACE
 
-FAST = ("tests/unit", "tests/contract", "tests/property")
+FAST = ("tests/unit", "tests/contract", "tests/property", "tests/policy")
 SCOPES = ("fast", "all")
 
 

@@ -1,0 +1,131 @@
+"""A broker user per service, each with the least it needs: tried against a real server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import nats
+import nats.errors
+import nats.js.errors
+import pytest
+from nats.aio.client import Client
+from nats.js.api import ConsumerConfig
+
+from atlas_contracts.streams import BILLING, PROJECTOR_DURABLE, STREAMS
+from atlas_devstack.stack import permissions
+from atlas_kit.messaging import declare_stream
+from support.embedded import embedded_nats
+
+pytestmark = pytest.mark.anyio
+PASSWORDS = {user: f"password-of-{user}" for user in permissions.GRANTS}
+REFUSED = (nats.errors.Error, nats.js.errors.Error, TimeoutError)
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with embedded_nats(permissions.authorization(PASSWORDS)) as url:
+        asyncio.run(declare(url))
+        yield url
+
+
+async def declare(url: str) -> None:
+    async with connected(url, "checkout") as client:
+        for stream in STREAMS:
+            await declare_stream(client.jetstream(), stream, 1)
+    async with connected(url, "entitlements") as client:
+        await client.jetstream().add_consumer(BILLING.name, ConsumerConfig(durable_name=PROJECTOR_DURABLE))
+
+
+@asynccontextmanager
+async def connected(url: str, user: str, inbox: str | None = None) -> AsyncIterator[Client]:
+    async def quiet(_: Exception) -> None: ...
+
+    client = await nats.connect(
+        url, user=user, password=PASSWORDS[user], inbox_prefix=(inbox or permissions.inbox(user)).encode(), error_cb=quiet
+    )
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def published(url: str, user: str, subject: str) -> bool:
+    async with connected(url, user) as client:
+        try:
+            await client.jetstream().publish(subject, b"{}", timeout=0.5)
+        except REFUSED:
+            return False
+        return True
+
+
+MAY_PUBLISH = {
+    ("ingest", "billing.v1.x"), ("ingest", "parked.v1.x"),
+    ("checkout", "billing.v1.x"),
+    ("entitlements", "entitlements.v1.x"), ("entitlements", "parked.v1.x"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("subject", ["billing.v1.x", "entitlements.v1.x", "parked.v1.x"])
+@pytest.mark.parametrize("user", ["ingest", "checkout", "entitlements", "gateway", "observer"])
+async def test_each_user_publishes_what_is_its_own_and_nothing_else(url: str, user: str, subject: str) -> None:
+    assert await published(url, user, subject) == ((user, subject) in MAY_PUBLISH)
+
+
+@pytest.mark.parametrize("verb", ["DELETE", "PURGE", "UPDATE", "MSG.DELETE"])
+@pytest.mark.parametrize("user", list(permissions.GRANTS))
+async def test_nobody_can_change_empty_or_delete_a_stream(url: str, user: str, verb: str) -> None:
+    async with connected(url, user) as client:
+        with pytest.raises(REFUSED):
+            await client.request(f"$JS.API.STREAM.{verb}.BILLING", b'{"seq": 1}', timeout=0.3)
+        assert client.is_connected
+    async with connected(url, "admin") as client:
+        assert (await client.jetstream().stream_info("BILLING")).config.name == "BILLING"
+
+
+@pytest.mark.parametrize("user", ["ingest", "checkout", "gateway"])
+async def test_who_has_no_business_reading_billing_events_cannot(url: str, user: str) -> None:
+    async with connected(url, user) as client:
+        with pytest.raises(REFUSED):
+            await client.jetstream(timeout=0.3).get_last_msg("BILLING", "billing.v1.x")
+        with pytest.raises(REFUSED):
+            await client.jetstream(timeout=0.3).add_consumer("BILLING", ConsumerConfig(durable_name="mine"))
+
+
+async def test_the_observer_reads_both_streams_with_a_durable_of_its_own(url: str) -> None:
+    await published(url, "checkout", "billing.v1.x")
+    async with connected(url, "observer", inbox="_INBOX") as client:  # as any client without a prefix of its own
+        subscription = await client.jetstream().pull_subscribe("billing.v1.>", durable="another-service", stream="BILLING")
+        [message] = await subscription.fetch(1, timeout=5)
+        await message.ack_sync()
+        await client.jetstream().delete_consumer("BILLING", "another-service")
+
+
+async def test_the_observer_cannot_touch_the_projectors_durable(url: str) -> None:
+    async with connected(url, "observer") as client:
+        with pytest.raises(REFUSED):
+            await client.jetstream(timeout=0.3).delete_consumer("BILLING", PROJECTOR_DURABLE)
+        for subject in (
+            f"$JS.API.CONSUMER.MSG.NEXT.BILLING.{PROJECTOR_DURABLE}",
+            f"$JS.API.CONSUMER.DURABLE.CREATE.BILLING.{PROJECTOR_DURABLE}",
+            f"$JS.API.CONSUMER.CREATE.BILLING.{PROJECTOR_DURABLE}.billing.v1.y",
+        ):
+            with pytest.raises(REFUSED):
+                await client.request(subject, b"{}", timeout=0.3)
+    async with connected(url, "entitlements") as client:
+        assert (await client.jetstream().consumer_info("BILLING", PROJECTOR_DURABLE)).name == PROJECTOR_DURABLE
+
+
+async def test_nobody_overhears_another_services_answers(url: str) -> None:
+    async with connected(url, "checkout") as eavesdropper, connected(url, "entitlements") as victim:
+        heard = []
+
+        async def listen(message: object) -> None:
+            heard.append(message)
+
+        for subject in ("_INBOX_entitlements.>", "_INBOX.>", ">"):
+            await eavesdropper.subscribe(subject, cb=listen)
+        await victim.jetstream().stream_info("BILLING")
+        await eavesdropper.flush()
+        assert heard == []

@@ -1,0 +1,191 @@
+"""The operator's commands against a whole running system."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import nats
+import pytest
+
+from support.buyer import Buyer, new_user
+from support.stack import Stack, eventually, new_stack, running_stack
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    # No scheduled pull: what a webhook did not bring stays missing until somebody pulls.
+    with running_stack({"BILLING_PULL_INTERVAL_SECONDS": "0"}) as running:
+        yield running
+
+
+@pytest.fixture
+def buyer(stack: Stack) -> Iterator[Buyer]:
+    someone = Buyer(stack)
+    yield someone
+    someone.browser.close()
+
+
+@pytest.fixture
+def deaf(buyer: Buyer) -> Iterator[Buyer]:
+    """A buyer whose webhooks are lost."""
+    buyer.sandbox("PUT", "/_sandbox/delivery", {"mode": "drop"})
+    yield buyer
+    buyer.sandbox("PUT", "/_sandbox/delivery", {"mode": "normal"})
+
+
+def test_explain_tells_every_fact_to_people_and_to_programs(stack: Stack, buyer: Buyer) -> None:
+    session = buyer.buy()
+    told = json.loads(stack.atlas("explain", buyer.user, "--json").stdout)
+    assert told["userId"] == buyer.user
+    assert told["verdict"]["isPro"] is True
+    assert {"isPro", "status", "source", "activeFrom", "activeUntil", "version"} == set(told["verdict"])
+    [payment] = told["payments"]
+    assert payment["grants"] is True
+    assert {"eventId", "type", "occurredAt", "receivedAt", "via", "effect"} <= set(payment["facts"][0])
+    shown = stack.atlas("explain", buyer.user).stdout
+    assert f"{buyer.user} is Pro" in shown
+    assert "purchase_succeeded" in shown
+    buyer.refund(session)
+    eventually(lambda: not buyer.is_pro(), what="the refund took effect")
+    assert f"{buyer.user} is not Pro: revoked" in stack.atlas("explain", buyer.user).stdout
+
+
+def test_audit_names_a_buyer_whose_webhook_was_lost_and_pull_mends_it(stack: Stack, deaf: Buyer) -> None:
+    session = deaf.open_checkout()
+    deaf.pay(session)
+    audited = stack.atlas("audit", "--user", deaf.user, "--json")
+    assert audited.returncode == 1
+    found = json.loads(audited.stdout)
+    assert set(found) == {"paidNotPro", "proNotPaid", "secondPayments"}
+    assert [row["userId"] for row in found["paidNotPro"]] == [deaf.user]
+    assert deaf.user in stack.atlas("audit").stdout
+
+    dry = stack.atlas("pull", "--since", "1h", "--dry-run")
+    assert dry.returncode == 0, dry.stderr
+    assert not deaf.is_pro(), "a dry run changes nothing"
+    pulled = stack.atlas("pull", "--since", "1h")
+    assert pulled.returncode == 0, pulled.stderr
+    eventually(deaf.is_pro, what="pulled")
+    eventually(lambda: stack.atlas("audit").returncode == 0, what="the audit is clean")
+
+
+def test_an_operators_grant_and_revoke_are_in_the_ledger_with_their_reason(stack: Stack, buyer: Buyer) -> None:
+    granted = stack.atlas("grant", buyer.user, "--reason", "a gift")
+    assert granted.returncode == 0, granted.stderr
+    eventually(buyer.is_pro, what="granted")
+    assert buyer.entitlement()["source"] == "manual"
+    assert stack.atlas("revoke", buyer.user, "--reason", "given in error").returncode == 0
+    eventually(lambda: not buyer.is_pro(), what="revoked")
+    told = json.loads(stack.atlas("explain", buyer.user, "--json").stdout)
+    assert len(told["adjustments"]) == 2
+
+
+def test_the_same_idempotency_key_grants_once(stack: Stack, buyer: Buyer) -> None:
+    for _ in range(2):
+        assert stack.atlas("grant", buyer.user, "--reason", "twice", "--idempotency-key", f"k-{buyer.user}").returncode == 0
+    eventually(buyer.is_pro, what="granted")
+    assert len(json.loads(stack.atlas("explain", buyer.user, "--json").stdout)["adjustments"]) == 1
+
+
+def test_rebuild_finds_no_difference_on_a_clean_system(stack: Stack, buyer: Buyer) -> None:
+    buyer.buy()
+    verified = stack.atlas("rebuild", "--verify")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert " 0 differences" in verified.stdout
+    assert stack.atlas("rebuild").returncode == 0
+
+
+def test_a_second_payment_is_reported_for_refund(stack: Stack, buyer: Buyer) -> None:
+    buyer.buy()
+    other = Buyer(stack, user=buyer.user)
+    session = other.stripe.v1.checkout.sessions.create(
+        {
+            "mode": "payment",
+            "line_items": [{"price": stack.json["sandbox"]["price_id"], "quantity": 1}],
+            "success_url": "http://127.0.0.1/success",
+            "client_reference_id": buyer.user,
+            "metadata": {"userId": buyer.user, "productKey": "pro_lifetime_v1"},
+            "payment_intent_data": {"metadata": {"userId": buyer.user, "productKey": "pro_lifetime_v1"}},
+        }
+    )
+    other.pay(session.id)
+
+    def second() -> list[dict]:
+        return json.loads(stack.atlas("audit", "--user", buyer.user, "--json").stdout)["secondPayments"]
+
+    [row] = eventually(second, what="reported")
+    assert row["checkoutSessionId"] == session.id
+    buyer.refund(session.id)
+    eventually(lambda: not second(), what="settled by the refund")
+    assert buyer.is_pro()
+
+
+def test_what_is_parked_is_listed_shown_and_redriven(stack: Stack) -> None:
+    async def poison() -> None:
+        client = await nats.connect(stack.json["nats"]["url"], inbox_prefix=b"_INBOX_admin")
+        await client.jetstream().publish("billing.v1.nonsense", b'{"not": "an event"}')
+        await client.close()
+
+    import asyncio
+
+    asyncio.run(poison())
+
+    def parked() -> list[dict]:
+        return json.loads(stack.atlas("parked", "list", "--json").stdout)
+
+    row = eventually(parked, what="parked")[0]
+    assert {"id", "reason", "subject", "eventId", "at"} <= set(row)
+    assert row["reason"] in stack.atlas("parked", "list").stdout
+    assert json.loads(stack.atlas("parked", "show", row["id"]).stdout)["id"] == row["id"]
+    done = stack.atlas("parked", "redrive", row["id"])
+    assert done.returncode == 0, done.stderr
+    assert stack.atlas("parked", "show", "no-such-id").returncode == 1
+
+
+def test_a_forgotten_user_is_unknown_afterwards(stack: Stack, buyer: Buyer) -> None:
+    buyer.buy()
+    refused = stack.atlas("forget", buyer.user)
+    assert refused.returncode == 2
+    assert "--yes" in refused.stderr
+    forgotten = stack.atlas("forget", buyer.user, "--yes")
+    assert forgotten.returncode == 0, forgotten.stderr
+    assert json.loads(stack.atlas("explain", buyer.user, "--json").stdout)["payments"] == []
+
+
+def test_doctor_finds_a_healthy_system_healthy(stack: Stack) -> None:
+    examined = stack.atlas("doctor", "--json")
+    findings = json.loads(examined.stdout)
+    assert [finding for finding in findings if finding["level"] == "error"] == []
+    assert examined.returncode == 0
+    assert {finding["area"] for finding in findings} == {"services", "operator", "broker", "databases", "stripe"}
+
+
+def test_doctor_names_a_disabled_webhook_endpoint_with_its_remedy(stack: Stack, buyer: Buyer) -> None:
+    [endpoint] = buyer.stripe.v1.webhook_endpoints.list().data
+    buyer.stripe.v1.webhook_endpoints.update(endpoint.id, {"disabled": True})
+    try:
+        examined = stack.atlas("doctor", "--json")
+    finally:
+        buyer.stripe.v1.webhook_endpoints.update(endpoint.id, {"disabled": False})
+    assert examined.returncode == 1
+    [finding] = [finding for finding in json.loads(examined.stdout) if finding["level"] == "error"]
+    assert "is disabled" in finding["what"]
+    assert finding["remedy"]
+
+
+def test_a_wrong_internal_secret_is_said_without_a_traceback(stack: Stack) -> None:
+    other = Stack(stack.home, stack.port_base, {
+        "ENTITLEMENTS_URL": stack.url("entitlements"), "INTERNAL_AUTH_SECRET": "x" * 40,
+    })  # fmt: skip
+    done = other.atlas("explain", new_user())
+    assert done.returncode == 1
+    assert "INTERNAL_AUTH_SECRET" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_a_stack_the_commands_say_how_to_get_one() -> None:
+    with new_stack() as stack:
+        done = stack.atlas("explain", "somebody")
+        assert done.returncode == 1
+        assert "./atlas up" in done.stderr

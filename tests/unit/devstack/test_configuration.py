@@ -1,0 +1,112 @@
+"""What reaches which service of the local stack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from atlas_devstack.cli.test import command
+from atlas_devstack.stack import configuration, permissions, plan, roles
+from atlas_devstack.stack.generated import ServerPorts, secrets_of
+from atlas_devstack.stack.home import Home
+
+OWN_KEY, OWN_SECRET = "sk_test_sandboxabc", "whsec_own"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = Home(tmp_path)
+    home.create()
+    return home
+
+
+def planned(home: Home, **given: str) -> plan.Plan:
+    secrets = secrets_of(home, roles.ROLES, tuple(permissions.GRANTS))
+    stripe = configuration.stripe(given, secrets.stripe_key, secrets.stripe_webhook)
+    return plan.Plan(home, 8000, ServerPorts(4222, 8222, 5432), secrets, stripe, given)
+
+
+def test_the_environment_wins_over_the_dotenv_file_and_empty_means_missing(tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("NEXTAUTH_SECRET=from-file\nLOG_LEVEL=DEBUG\nEMPTY=\nPASSWORD=a$b\n")
+    read = configuration.read({"NEXTAUTH_SECRET": " from-shell ", "BLANK": " "}, dotenv)
+    assert read == {"NEXTAUTH_SECRET": "from-shell", "LOG_LEVEL": "DEBUG", "PASSWORD": "a$b"}
+
+
+def test_without_a_key_the_sandbox_is_stripe() -> None:
+    found = configuration.stripe({}, OWN_KEY, OWN_SECRET)
+    assert (found.sandbox, found.secret_key, found.webhook_secret) == (True, OWN_KEY, OWN_SECRET)
+
+
+def test_a_real_key_with_its_companions_replaces_the_sandbox() -> None:
+    given = {
+        "STRIPE_SECRET_KEY": "rk_test_real",
+        "STRIPE_WEBHOOK_SECRET": "whsec_a,whsec_b",
+        "STRIPE_PRICE_PRO_LIFETIME": "price_real",
+    }
+    found = configuration.stripe(given, OWN_KEY, OWN_SECRET)
+    assert (found.sandbox, found.price_id) == (False, "price_real")
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"STRIPE_SECRET_KEY": "hunter2"}, "STRIPE_SECRET_KEY"),
+        ({"STRIPE_SECRET_KEY": "sk_test_real"}, "STRIPE_WEBHOOK_SECRET, STRIPE_PRICE_PRO_LIFETIME"),
+        ({"STRIPE_SECRET_KEY": "sk_test_real", "STRIPE_WEBHOOK_SECRET": "whsec_a"}, "STRIPE_PRICE_PRO_LIFETIME"),
+    ],
+)
+def test_a_wrong_or_lonely_key_is_refused_by_name_and_never_by_value(given: dict[str, str], named: str) -> None:
+    with pytest.raises(configuration.ConfigurationError) as refused:
+        configuration.stripe(given, OWN_KEY, OWN_SECRET)
+    assert str(refused.value).startswith(named)
+    assert not [value for value in given.values() if value in str(refused.value)]
+
+
+def test_each_service_gets_what_it_needs_and_nobody_elses_secrets(home: Home) -> None:
+    made = planned(home, PATH="/bin", EDITOR="vi", AWS_SECRET_ACCESS_KEY="x", RATE_LIMIT_PORTAL="1/1")
+    environments = {service: plan.environment(made, service) for service in plan.SERVICES}
+    holders = {
+        "NEXTAUTH_SECRET": {"account-gateway"},
+        "RATE_LIMIT_PORTAL": {"account-gateway"},
+        "STRIPE_WEBHOOK_SECRET": {"webhook-ingest"},
+        "STRIPE_SECRET_KEY": {"webhook-ingest", "checkout"},
+        "DATABASE_URL": {"checkout", "entitlements"},
+        "INTERNAL_AUTH_SECRET": set(plan.SERVICES),
+        "NATS_URL": set(plan.SERVICES),
+        "PATH": set(plan.SERVICES),
+        "EDITOR": set(),
+        "AWS_SECRET_ACCESS_KEY": set(),
+    }
+    for variable, expected in holders.items():
+        assert {name for name, environment in environments.items() if variable in environment} == expected, variable
+    assert len({environment["NATS_URL"] for environment in environments.values()}) == 4
+
+
+def test_what_the_stack_decides_cannot_be_overridden(home: Home) -> None:
+    made = planned(home, DATABASE_URL="postgresql://mine", NATS_URL="nats://mine", PORT="1", CHECKOUT_URL="http://mine")
+    for service in plan.SERVICES:
+        assert "mine" not in " ".join(plan.environment(made, service).values())
+
+
+def test_https_turns_dev_sign_in_off_and_secures_the_cookie(home: Home) -> None:
+    made = planned(home, NEXTAUTH_URL="https://atlas.example/")
+    assert "ATLAS_DEV_SIGN_IN" not in plan.environment(made, "account-gateway")
+    described = plan.describe(made, {})
+    assert described["nextauth_url"] == "https://atlas.example"
+    assert described["auth"]["cookie"] == "__Secure-next-auth.session-token"
+
+
+def test_secrets_are_made_once_kept_and_private(home: Home) -> None:
+    first = planned(home).secrets
+    assert planned(home).secrets == first
+    assert home.secrets_file.stat().st_mode & 0o777 == 0o600
+    assert min(map(len, [first.internal_auth, first.nextauth, *first.postgres.values(), *first.nats.values()])) >= 32
+
+
+def test_the_long_run_is_asked_for_and_paths_of_the_caller_replace_ours() -> None:
+    assert command("all", ["-q"]) == ["-m", "not slow", "-q"]
+    assert command("all", ["-m", "slow"]) == ["-m", "slow"]
+    assert "tests/unit" in command("fast", [])
+    assert command("fast", ["tests/unit/kit"]) == ["-m", "not slow", "tests/unit/kit"]
