@@ -7,6 +7,7 @@ import base64
 import binascii
 import hmac
 import json
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -27,7 +28,7 @@ from atlas_devstack.sandbox.settings import API_VERSION
 from atlas_devstack.sandbox.store import Json
 
 SERVER_ERROR = 500
-LIVE_PREFIXES = ("sk_live_", "rk_live_")
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -56,13 +57,19 @@ class StripeApi:
     async def __call__(self, request: Request) -> Response:
         """The ASGI endpoint."""
         request_id = new_id("request")
+        entry = self.noted(request)
         headers = {"Request-Id": request_id, "Stripe-Version": request.headers.get("stripe-version", API_VERSION)}
-        entry: dict[str, Any] = {"method": request.method, "path": request.url.path, "params": {}}
         try:
             status, body = await self.answer(request, request_id, headers, entry)
         except StripeError as error:
             status, body = error.status, error.envelope(request_id)
-        self.record(request, entry, status)
+        except Exception:
+            LOG.exception("request %s failed", request_id)
+            status, body = (
+                SERVER_ERROR,
+                StripeError("An error occurred in the sandbox.", type="api_error").envelope(request_id),
+            )
+        entry["status"] = status
         return Response(json.dumps(body, ensure_ascii=False), status, headers, "application/json")
 
     async def answer(self, request: Request, request_id: str, headers: dict[str, str], entry: Json) -> tuple[int, Json]:
@@ -143,17 +150,20 @@ class StripeApi:
         if not hmac.compare_digest(given.encode(), self.world.settings.secret_key.encode()):
             raise StripeError(f"Invalid API Key provided: {redacted(given)}", status=401)
 
-    def record(self, request: Request, entry: Json, status: int) -> None:
-        """Remember the call for ``GET /_sandbox/requests``."""
-        entry.update(
-            idempotencyKey=request.headers.get("idempotency-key"),
-            stripeVersion=request.headers.get("stripe-version"),
-            status=status,
-            at=datetime.fromtimestamp(self.world.clock(), UTC)
-            .isoformat(timespec="milliseconds")
-            .replace("+00:00", "Z"),
-        )
+    def noted(self, request: Request) -> Json:
+        """A new entry of ``GET /_sandbox/requests``; parameters and status come later."""
+        at = datetime.fromtimestamp(self.world.clock(), UTC).isoformat(timespec="milliseconds")
+        entry: Json = {
+            "method": request.method,
+            "path": request.url.path,
+            "params": {},
+            "idempotencyKey": request.headers.get("idempotency-key"),
+            "stripeVersion": request.headers.get("stripe-version"),
+            "status": None,
+            "at": at.replace("+00:00", "Z"),
+        }
         self.log.entries.append(entry)
+        return entry
 
 
 class Refused(StripeError):

@@ -186,7 +186,7 @@ def roll_secret(op: Operation, _body: Json, identifier: str) -> Json:
 
 def buyer_of(body: Json) -> Buyer:
     """Who pays."""
-    return Buyer(email=text(body, "email", Buyer().email), name=text(body, "name", "") or None)
+    return Buyer(email=text(body, "email", "") or None, name=text(body, "name", "") or None)
 
 
 def text(body: Json, name: str, default: str) -> str:

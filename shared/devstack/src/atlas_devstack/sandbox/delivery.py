@@ -17,8 +17,9 @@ from atlas_devstack.sandbox.signing import signature_header
 from atlas_devstack.sandbox.store import Json
 
 MODES = ("normal", "hold", "drop")
-# Seconds between attempts, then given up: quick at first for a local stack, some two hours in all (Stripe: three days).
-PAUSES = (0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600)
+# Seconds between attempts, then given up. Quick for the first three minutes, so that a local stack heals while one
+# watches; some two hours in all (Stripe: slower, and three days).
+PAUSES = (0.5, 1, 2, 4, 8, *(10,) * 6, *(15,) * 6, *(30,) * 6, *(60,) * 20, *(300,) * 18)
 CONCURRENCY = 32
 TIMEOUT_SECONDS = 10
 SHUFFLE_SECONDS = 0.5  # the span over which ``shuffle`` spreads what comes at once
@@ -136,7 +137,9 @@ class Delivery:
         deliveries = (self.world.store.get("deliveries_of", event_id) or {"ids": []})["ids"]
         pending = [self._tried[identifier].wait() for identifier in deliveries if identifier in self._tried]
         if pending:
-            await asyncio.wait([asyncio.ensure_future(wait) for wait in pending], timeout=seconds)
+            _, late = await asyncio.wait([asyncio.ensure_future(wait) for wait in pending], timeout=seconds)
+            for task in late:
+                task.cancel()
 
     def shown(self) -> dict[str, Any]:
         """The setting now in force, and how much is under way."""

@@ -73,7 +73,7 @@ def charge_refunds(store: Store, charge: Json) -> Json:
 
 def invoice_payments(store: Store, invoice: Json) -> Json:
     """How an invoice was paid."""
-    paid = [item for item in store.of("invoice_payment").oldest_first() if item["invoice"] == invoice["id"]]
+    paid = store.of("invoice_payment").having("invoice", invoice["id"])
     return embedded_list(paid, f"/v1/invoice_payments?invoice={invoice['id']}")
 
 

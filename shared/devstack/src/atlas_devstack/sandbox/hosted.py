@@ -93,7 +93,7 @@ class HostedCheckout:
         card, problems = self.check(session, form)
         if card is None or problems:
             return self.form(session, form, problems, 422)
-        email = session["customer_email"] or form.get("email", "").strip()
+        email = form.get("email", "").strip()
         with self.world.operation() as op:
             session = buying.pay(op, session["id"], card.outcome, replace(card.buyer, email=email))
             completed = [event["id"] for event in op.events if event["type"] == "checkout.session.completed"]
@@ -137,7 +137,6 @@ class HostedCheckout:
                 if card.outcome != "processing" or "us_bank_account" in session["payment_method_types"]
             ],
             email=form.get("email") or session["customer_email"] or customer.get("email") or "",
-            email_locked=bool(session["customer_email"] or customer.get("email")),
             problems=problems or {},
         )
 

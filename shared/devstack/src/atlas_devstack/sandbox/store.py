@@ -16,7 +16,7 @@ from typing import Any, TextIO
 Json = dict[str, Any]
 JOURNAL = "state.jsonl"
 # Fields by which lists are commonly narrowed; looked up instead of scanned.
-INDEXED = ("customer", "payment_intent", "charge")
+INDEXED = ("customer", "payment_intent", "charge", "invoice")
 
 
 class Collection:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from atlas_devstack.sandbox.errors import StripeError, invalid
 from atlas_devstack.sandbox.ids import random_text
 from atlas_devstack.sandbox.operation import Operation, change
@@ -13,6 +15,7 @@ from atlas_devstack.sandbox.store import Json
 
 OUTCOMES = ("paid", "processing", "declined")
 SETTLEMENTS = ("succeeded", "failed")
+SOMEBODY = "buyer@example.com"
 DECLINES = {
     "generic_decline": "Your card was declined.",
     "insufficient_funds": "Your card has insufficient funds.",
@@ -34,6 +37,7 @@ def pay(op: Operation, identifier: str, outcome: str, buyer: Buyer) -> Json:
             f"This Checkout Session is not open any more: it is {session['status']}.",
             code=f"checkout_session_{session['status']}",
         )
+    buyer = known(op, session, buyer)
     if outcome == "declined" and session["amount_total"]:
         return decline(op, session, buyer)
     identify_buyer(op, session, buyer)
@@ -131,20 +135,25 @@ def intent_of(op: Operation, session: Json) -> Json:
     return intent
 
 
+def known(op: Operation, session: Json, buyer: Buyer) -> Buyer:
+    """The buyer, with what the session and its customer know where the buyer said nothing."""
+    customer = op.store.get("customer", session["customer"] or "") or {}
+    email = buyer.email or session["customer_email"] or customer.get("email") or SOMEBODY
+    return replace(buyer, email=email, name=buyer.name or customer.get("name"))
+
+
 def identify_buyer(op: Operation, session: Json, buyer: Buyer) -> None:
     """Fill ``customer_details``, and make a customer where the session asks for one."""
     customer = op.store.get("customer", session["customer"] or "")
-    email = (customer or {}).get("email") or session["customer_email"] or buyer.email
-    name = buyer.name or (customer or {}).get("name")
     wanted = session["customer_creation"] == "always" or session["mode"] == "subscription" or wants_invoice(session)
     if customer is None and wanted:
-        customer = new_customer(op, {"email": email, **({"name": name} if name else {})})
+        customer = new_customer(op, {"email": buyer.email, **({"name": buyer.name} if buyer.name else {})})
         change(session, customer=customer["id"])
         if session["payment_intent"]:
             intent = op.get("payment_intent", session["payment_intent"])
             change(intent, customer=customer["id"])
             op.put(intent)
-    change(session, customer_details=details(email, name))
+    change(session, customer_details=details(buyer.email, buyer.name))
 
 
 def wants_invoice(session: Json) -> bool:

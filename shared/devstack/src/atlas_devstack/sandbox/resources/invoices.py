@@ -173,4 +173,4 @@ def tell_paid(op: Operation, invoice: Json | None) -> None:
 
 def payments_of(store: Store, invoice: str) -> list[Json]:
     """How an invoice was paid."""
-    return [item for item in store.of("invoice_payment").newest_first() if item["invoice"] == invoice]
+    return store.of("invoice_payment").having("invoice", invoice)

@@ -15,9 +15,12 @@ SETTLEMENT_SECONDS = 2 * 24 * 60 * 60  # until a payment's money is available
 
 @dataclass(frozen=True, slots=True)
 class Buyer:
-    """Who pays, with what. ``method`` is ``card`` or ``us_bank_account``."""
+    """Who pays, with what.
 
-    email: str = "buyer@example.com"
+    ``email``: as typed, else what the session or its customer know. ``method``: ``card`` or ``us_bank_account``.
+    """
+
+    email: str | None = None
     name: str | None = None
     method: str = "card"
     brand: str = "visa"
