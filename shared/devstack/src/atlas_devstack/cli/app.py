@@ -2,50 +2,68 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 
 import typer
 from rich.text import Text
 
-from atlas_devstack.operator.client import CallFailed
-from atlas_devstack.operator.target import NoTarget
+from atlas_devstack.operator.errors import CallFailed, NoTarget
 from atlas_devstack.servers.errors import ServerError
 from atlas_devstack.stack.configuration import ConfigurationError
 
-from . import adjust, audit, doctor, down, explain, forget, logs, parked, pull, rebuild, status, test, up
 from .console import errors
 
-app = typer.Typer(
-    name="atlas",
-    help="Project Atlas, billing: the whole system on this machine, and the tools to look after it.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-)
 STACK, LOOK_AFTER = "The local stack", "Looking after the money"
-app.command("up", rich_help_panel=STACK)(up.up)
-app.command("down", rich_help_panel=STACK)(down.down)
-app.command("status", rich_help_panel=STACK)(status.status)
-app.command("logs", rich_help_panel=STACK)(logs.logs)
-app.command("test", rich_help_panel=STACK, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
-    test.test
-)
-app.command("explain", rich_help_panel=LOOK_AFTER)(explain.explain)
-app.command("audit", rich_help_panel=LOOK_AFTER)(audit.audit)
-app.command("pull", rich_help_panel=LOOK_AFTER)(pull.pull)
-app.command("rebuild", rich_help_panel=LOOK_AFTER)(rebuild.rebuild)
-app.command("doctor", rich_help_panel=LOOK_AFTER)(doctor.doctor)
-app.add_typer(parked.app, name="parked", rich_help_panel=LOOK_AFTER)
-app.command("grant", rich_help_panel=LOOK_AFTER)(adjust.grant)
-app.command("revoke", rich_help_panel=LOOK_AFTER)(adjust.revoke)
-app.command("forget", rich_help_panel=LOOK_AFTER)(forget.forget)
+# Command: the module it is in (a function of the command's name, or a group called `app`), and where the help lists it.
+COMMANDS = {
+    "up": ("up", STACK),
+    "down": ("down", STACK),
+    "status": ("status", STACK),
+    "logs": ("logs", STACK),
+    "test": ("test", STACK),
+    "explain": ("explain", LOOK_AFTER),
+    "audit": ("audit", LOOK_AFTER),
+    "pull": ("pull", LOOK_AFTER),
+    "rebuild": ("rebuild", LOOK_AFTER),
+    "parked": ("parked", LOOK_AFTER),
+    "grant": ("adjust", LOOK_AFTER),
+    "revoke": ("adjust", LOOK_AFTER),
+    "forget": ("forget", LOOK_AFTER),
+    "doctor": ("doctor", LOOK_AFTER),
+}
+# pytest's arguments go through `test` untouched.
+PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def build(arguments: list[str]) -> typer.Typer:
+    """The command line. Only the command that is called is loaded: each brings libraries that others do without."""
+    app = typer.Typer(
+        name="atlas",
+        help="Project Atlas, billing: the whole system on this machine, and the tools to look after it.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+    )
+    # A callback keeps `./atlas` a group of commands even where a single one is loaded.
+    app.callback()(lambda: None)
+    called = arguments[0] if arguments and arguments[0] in COMMANDS else None
+    for name in [called] if called else COMMANDS:
+        module_name, panel = COMMANDS[name]
+        module = importlib.import_module(f"{__package__}.{module_name}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name, rich_help_panel=panel)
+        else:
+            settings = PASS_ON if name == "test" else None
+            app.command(name, rich_help_panel=panel, context_settings=settings)(getattr(module, name))
+    return app
 
 
 def main() -> None:
     """Run a command; what a person can mend is said in a sentence, not in a traceback."""
     try:
-        app(prog_name="./atlas")
+        build(sys.argv[1:])(prog_name="./atlas")
     except (ServerError, ConfigurationError, NoTarget, CallFailed) as error:
         errors.print(Text.assemble(("✗ ", "bold red"), str(error)))
         sys.exit(1)

@@ -11,7 +11,8 @@ from rich.markup import escape
 
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, ProviderPayment
 from atlas_devstack.operator.audit import Found, compare, users_in
-from atlas_devstack.operator.client import CallFailed, Operator
+from atlas_devstack.operator.client import Operator
+from atlas_devstack.operator.errors import CallFailed
 from atlas_devstack.operator.target import find
 
 from .console import out

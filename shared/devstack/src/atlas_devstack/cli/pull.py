@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from atlas_contracts.internal_api import INGEST_SERVICE
-from atlas_devstack.operator.client import CallFailed, Operator
+from atlas_devstack.operator.client import Operator
+from atlas_devstack.operator.errors import CallFailed
 from atlas_devstack.operator.target import find
 
 from .console import fail, out

@@ -16,18 +16,11 @@ from pydantic import SecretStr
 from atlas_contracts.internal_api import OPERATOR
 from atlas_kit.identity import TokenMint
 
+from .errors import CallFailed
 from .target import Target
 
 # A rebuild or a pull is silent for no longer than this between two lines.
 TIMEOUT_SECONDS = 120.0
-
-
-class CallFailed(Exception):
-    """A service refused or did not answer; the message is for a person."""
-
-    def __init__(self, message: str, status: int | None = None) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 class Operator:

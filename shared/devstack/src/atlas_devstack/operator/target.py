@@ -12,6 +12,8 @@ from atlas_devstack.stack import home as homes
 from atlas_devstack.stack.files import read_json
 from atlas_devstack.stack.home import WORKSPACE
 
+from .errors import NoTarget
+
 # The variable that names each service's address in production.
 VARIABLES = {
     ENTITLEMENTS_SERVICE: "ENTITLEMENTS_URL",
@@ -19,10 +21,6 @@ VARIABLES = {
     INGEST_SERVICE: "WEBHOOK_INGEST_URL",
     GATEWAY_SERVICE: "ACCOUNT_GATEWAY_URL",
 }
-
-
-class NoTarget(Exception):
-    """There is nothing to ask; the message says what to do."""
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ import urllib.error
 import urllib.request
 
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE
-from atlas_devstack.operator.client import CallFailed, Operator
-from atlas_devstack.operator.target import NoTarget, Target
+from atlas_devstack.operator.client import Operator
+from atlas_devstack.operator.errors import CallFailed, NoTarget
+from atlas_devstack.operator.target import Target
 
 from .finding import Report
 
