@@ -116,6 +116,7 @@ OTHER_ROUTES = [
     ("POST", "/internal/charges/ch_1/resolve", None),
     ("GET", "/operator/provider-state", None),
     ("POST", "/operator/sweep", {}),
+    ("POST", "/operator/forget", {"userId": "u"}),
 ]
 
 
@@ -190,3 +191,27 @@ def forged_tokens() -> list[str]:
         good[:-4] + "AAAA",
         "eyJhbGciOiJub25lIn0." + good.split(".")[1] + ".",
     ]
+
+
+async def test_a_forgotten_user_is_found_nowhere_any_more(world, user):
+    session = await bought(world, user)
+    world.change("UPDATE checkout_attempts SET state = 'complete' WHERE user_id = %s", user)
+    still_open = await world.opened(user)
+    answer = await world.ask("POST", "/operator/forget", body={"userId": user}, **OPERATOR)
+    assert (answer.status, answer.body) == (200, {"sessions": 2})
+    intent = await world.stripe("get", f"/v1/payment_intents/{session['payment_intent']}")
+    told = [
+        await world.session(session["id"]),
+        await world.session(still_open),
+        intent,
+        await world.stripe("get", f"/v1/charges/{intent['latest_charge']}"),
+        await world.stripe("get", f"/v1/customers/{session['customer']}"),
+    ]
+    assert [user in str(one["metadata"]) for one in told] == [False] * 5
+    assert told[1]["status"] == "expired"
+    for table in ("customers", "checkout_attempts"):
+        assert world.rows(f"SELECT count(*) FROM {table} WHERE user_id = %s", user) == [(0,)]
+    assert await provider_state(world, f"?user={user}") == []
+    assert (await world.restore(user)).body["outcome"] == "not_found"
+    again = await world.ask("POST", "/operator/forget", body={"userId": user}, **OPERATOR)
+    assert (again.status, again.body) == (200, {"sessions": 0})

@@ -133,6 +133,23 @@ async def recorded_sessions(database: Database, user_id: str, limit: int) -> lis
         return [row[0] for row in await cursor.fetchall()]
 
 
+async def all_sessions(database: Database, user_id: str) -> list[str]:
+    """Every session ever recorded for the user."""
+    async with database.transaction() as connection:
+        cursor = await connection.execute(
+            "SELECT checkout_session_id FROM checkout_attempts WHERE user_id = %s AND checkout_session_id IS NOT NULL",
+            (user_id,),
+        )
+        return [row[0] for row in await cursor.fetchall()]
+
+
+async def erase(database: Database, user_id: str) -> None:
+    """Remove the user from this database."""
+    async with database.transaction() as connection:
+        await connection.execute("DELETE FROM checkout_attempts WHERE user_id = %s", (user_id,))
+        await connection.execute("DELETE FROM customers WHERE user_id = %s", (user_id,))
+
+
 def _attempt(row: Sequence[Any]) -> Attempt:
     return Attempt(
         id=row[0],

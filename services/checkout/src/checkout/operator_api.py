@@ -8,10 +8,19 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response, StreamingResponse
 
-from atlas_contracts.internal_api import INGEST_SERVICE, OPERATOR, ProviderPayment, ProviderStateEnd, SweepRequest
+from atlas_contracts.internal_api import (
+    INGEST_SERVICE,
+    OPERATOR,
+    ForgetRequest,
+    ForgetResult,
+    ProviderPayment,
+    ProviderStateEnd,
+    SweepRequest,
+)
 from atlas_kit.answers import JSON
 from checkout.callers import require
 from checkout.failures import told_as
+from checkout.forget_user import forget_user
 from checkout.provider_state import provider_state
 from checkout.services import services_of
 from checkout.sweep import sweep
@@ -22,6 +31,7 @@ NDJSON = "application/x-ndjson"
 STRIPE_DOWN = "Stripe is temporarily unavailable. Please try again later."
 FIRST_LINE_SECONDS = 30
 SWEEP_SECONDS = 300
+FORGET_SECONDS = 60
 DEFAULT_DAYS = 365
 MAX_DAYS = 3650
 
@@ -49,6 +59,16 @@ async def sweep_payments(request: Request, body: SweepRequest) -> Response:
     async with told_as(STRIPE_DOWN, seconds=SWEEP_SECONDS):
         result = await sweep(services.stripe, services.broker, body)
     return Response(result.model_dump_json(by_alias=True), media_type=JSON)
+
+
+@router.post("/operator/forget")
+async def forget(request: Request, body: ForgetRequest) -> Response:
+    """Take a user out of this database and out of what we wrote at Stripe."""
+    services = services_of(request)
+    require(request, services.verifier, OPERATOR)
+    async with told_as(STRIPE_DOWN, seconds=FORGET_SECONDS):
+        sessions = await forget_user(services.database, services.stripe, body.user_id)
+    return Response(ForgetResult(sessions=sessions).model_dump_json(by_alias=True), media_type=JSON)
 
 
 async def _lines(first: ProviderPayment | None, rest: AsyncIterator[ProviderPayment]) -> AsyncIterator[str]:

@@ -129,6 +129,20 @@ class StripeGateway:
         )
         return str(configuration.id)
 
+    async def erase_user(self, object_id: str) -> None:
+        """Take the user id out of the metadata of a session, payment, charge or customer, if that is still there."""
+        services: dict[str, Any] = {
+            "cs": self._client.v1.checkout.sessions,
+            "pi": self._client.v1.payment_intents,
+            "cus": self._client.v1.customers,
+        }
+        service = services.get(object_id.split("_", 1)[0], self._client.v1.charges)  # charges may be py_ too
+        try:
+            await _asked(service.update_async(object_id, {"metadata": {"userId": ""}}))
+        except StripeFailure as failure:
+            if not failure.is_missing:
+                raise
+
 
 async def _made(create: Call, parameters: Mapping[str, Any], idempotency_key: str) -> Any:
     """Create under a key. While another process of ours asks under the same one, Stripe answers 409: its answer is

@@ -137,3 +137,13 @@ class ProviderStateEnd(WireModel):
 
     done: bool = True
     payments: int
+
+
+class ForgetRequest(WireModel):
+    """``POST /operator/forget`` at checkout: take a user out of its database and of what we wrote at Stripe."""
+
+    user_id: str = Field(min_length=1, max_length=255)
+
+
+class ForgetResult(WireModel):
+    sessions: int = Field(description="checkout sessions that no longer say whose they were")
