@@ -42,9 +42,9 @@ class PullState:
     async def advance(self, until: int) -> None:
         """Move the cursor forward; it never goes back."""
         entry = await self._get(CURSOR_KEY)
-        if entry is None or int(entry[0]["until"]) < until:
-            if await self._put(CURSOR_KEY, {"until": until}, entry[1] if entry else None):
-                self.known = until
+        behind = entry is None or int(entry[0]["until"]) < until
+        if behind and await self._put(CURSOR_KEY, {"until": until}, entry[1] if entry else None):
+            self.known = until
 
     async def take_lease(self) -> bool:
         """Whether this replica may pull for the next LEASE_SECONDS; call it again to keep it."""

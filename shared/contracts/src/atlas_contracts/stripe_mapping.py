@@ -301,5 +301,5 @@ def _billing_data(
         payload_hash=arrival.payload_hash,
         signature_verified=arrival.signature_verified,
         refs=snapshot.refs,
-        **snapshot.facts,  # type: ignore[arg-type]  # keys name fact fields of BillingData
+        **snapshot.facts,  # keys name fact fields of BillingData
     )
