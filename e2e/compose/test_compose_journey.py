@@ -1,0 +1,68 @@
+"""The same journey in containers: from `docker compose up --build --wait` to a bought Pro, and through what may go wrong."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from support.buyer import Buyer
+from support.compose import ComposeStack
+from support.stack import eventually
+
+# The first test waits for the images.
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
+
+BUYERS = 20
+BUYERS_AT_A_TIME = 8
+
+
+def test_a_stranger_signs_in_buys_pro_and_gets_a_refund(compose: ComposeStack) -> None:
+    buyer = Buyer(compose)
+    assert buyer.entitlement()["status"] == "none"
+
+    session_id = buyer.open_checkout()
+    hosted = buyer.stripe.v1.checkout.sessions.retrieve(session_id).url
+    assert hosted.startswith(compose.url("sandbox")), "the buyer's browser has to reach the hosted page"
+    buyer.pay(session_id)
+    assert eventually(lambda: (e := buyer.entitlement())["isPro"] and e, what="Pro")["source"] == "stripe"
+
+    buyer.refund(session_id)
+    eventually(lambda: buyer.entitlement()["status"] == "revoked", what="revoked")
+
+
+def test_purchases_while_entitlements_is_killed_are_all_there_once_it_is_back(compose: ComposeStack) -> None:
+    buyers = [Buyer(compose) for _ in range(BUYERS)]
+    with ThreadPoolExecutor(BUYERS_AT_A_TIME) as pool:
+        sessions = list(pool.map(Buyer.open_checkout, buyers))
+        paying = [pool.submit(Buyer.pay, buyer, session) for buyer, session in zip(buyers, sessions, strict=True)]
+        paying[BUYERS // 4].result()
+        compose.do("kill", "entitlements")
+        for payment in paying:
+            payment.result()
+        compose.up("--no-recreate")
+
+        list(pool.map(lambda buyer: eventually(buyer.is_pro, 60, f"{buyer.user} is Pro"), buyers))
+    users = ", ".join(f"'{buyer.user}'" for buyer in buyers)
+    assert compose.sql("entitlements", f"SELECT sum(version) FROM entitlements WHERE user_id IN ({users})") == str(BUYERS)
+
+
+def test_the_internal_services_can_be_several(compose: ComposeStack) -> None:
+    compose.up("--no-recreate", "--scale", "entitlements=2", "--scale", "checkout=2")
+    try:
+        assert {"entitlements-2", "checkout-2"} <= set(compose.containers())
+        buyers = [Buyer(compose) for _ in range(BUYERS_AT_A_TIME)]
+        with ThreadPoolExecutor(BUYERS_AT_A_TIME) as pool:
+            list(pool.map(Buyer.buy, buyers))
+    finally:
+        compose.up("--no-recreate", "--scale", "entitlements=1", "--scale", "checkout=1")
+
+
+def test_down_and_up_again_keeps_what_was_bought(compose: ComposeStack) -> None:
+    buyer = Buyer(compose)
+    buyer.buy()
+
+    compose.do("down", "--timeout", "10")
+    compose.up()
+
+    assert buyer.is_pro(), "the same session cookie, the same entitlement"
+    Buyer(compose).buy()
