@@ -20,12 +20,12 @@ from support.facts import EXHAUSTIVE, Fold, Told
 from support.histories import check_against_oracle, check_history, random_history, random_policy
 
 LONG = bool(os.environ.get("ATLAS_LONG"))
-HISTORIES = 25_000 if LONG else 300
-SMALL_HISTORIES = 1_000 if LONG else 25
+HISTORIES = 25_000 if LONG else 150
+SMALL_HISTORIES = 1_000 if LONG else 10
 SEED = int(os.environ.get("ATLAS_SEED", "20261123"))
 
 
-@settings(max_examples=2_000 if LONG else 60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=2_000 if LONG else 30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.randoms(use_true_random=False))
 def test_any_order_repetition_prefix_door_and_company_gives_the_same_projection(chance):
     check_history(random_history(chance), random_policy(chance), chance)
@@ -64,7 +64,7 @@ def test_small_histories_are_tried_in_every_order_there_is():
             return
 
 
-@settings(max_examples=500 if LONG else 60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=500 if LONG else 30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.randoms(use_true_random=False))
 def test_knowledge_survives_being_written_and_read(chance):
     import json

@@ -22,10 +22,11 @@ log = get_logger()
 
 BATCH = 256
 REQUEST_SECONDS = 30
-HEARTBEAT_SECONDS = 5
+HEARTBEAT_SECONDS = 2
 SILENCE_SECONDS = 2.5 * HEARTBEAT_SECONDS
 """Without a message or a heartbeat for so long, the request is lost: ask again."""
-ACK_WAIT_SECONDS = 30
+ACK_WAIT_SECONDS = 10
+"""What a replica was killed over comes again after so long. A batch takes milliseconds; twice is harmless."""
 MAX_ACK_PENDING = 4 * BATCH
 _NANOSECONDS = 1_000_000_000
 
