@@ -198,3 +198,24 @@ def test_two_hundred_buyers_at_once_all_pay_once(sandbox, client, endpoint, rece
     users = {each.event["data"]["object"]["metadata"]["userId"] for each in receiver.of("checkout.session.completed")}
     assert users == {f"crowd-{number}" for number in range(200)}
     assert time.monotonic() - began < 30
+
+
+def test_a_payment_outside_of_checkout_is_possible_too(client):
+    paid = client.v1.payment_intents.create(
+        {"amount": 700, "currency": "eur", "payment_method": "pm_card_visa", "confirm": True}
+    )
+    assert (paid.status, paid.amount_received, paid.currency) == ("succeeded", 700, "eur")
+    with pytest.raises(stripe.CardError) as caught:
+        client.v1.payment_intents.create(
+            {"amount": 700, "currency": "usd", "payment_method": "pm_card_visa_chargeDeclined", "confirm": True}
+        )
+    assert (caught.value.http_status, caught.value.code) == (402, "card_declined")
+    waiting = client.v1.payment_intents.create({"amount": 700, "currency": "usd"})
+    assert (
+        client.v1.payment_intents.confirm(waiting.id, {"payment_method": "pm_usBankAccount_success"}).status
+        == "processing"
+    )
+    other = client.v1.payment_intents.create({"amount": 700, "currency": "usd"})
+    assert client.v1.payment_intents.cancel(other.id).status == "canceled"
+    with pytest.raises(stripe.InvalidRequestError):
+        client.v1.payment_intents.confirm(other.id, {"payment_method": "pm_card_visa"})

@@ -36,6 +36,7 @@ def test_a_killed_sandbox_keeps_everything(start_sandbox, state_directory, recei
     assert "checkout.session.completed" in [event.type for event in client.v1.events.list().data]
     assert len(client.v1.webhook_endpoints.list().data) == 1
     assert len(client.v1.prices.list().data) == 1
+    assert again.control("GET", "/delivery")["mode"] == "hold"
     again.control("POST", "/delivery/flush")
     eventually(lambda: receiver.of("refund.created"))
 

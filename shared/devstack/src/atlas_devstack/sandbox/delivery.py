@@ -57,6 +57,7 @@ class Delivery:
             timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
+        self.settings = DeliverySettings(**(self.world.store.get("setting", "delivery") or {}))
         for delivery in list(self.world.store.of("delivery").oldest_first()):
             if delivery["state"] == "pending":
                 self._schedule(delivery, PAUSES[0])
@@ -105,6 +106,8 @@ class Delivery:
     def change(self, settings: DeliverySettings) -> None:
         """Put new settings in force; ``normal`` lets go of what was held."""
         self.settings = settings
+        self.world.store.put("setting", "delivery", asdict(settings))
+        self.world.store.commit()
         if settings.mode == "normal":
             for delivery in list(self.world.store.of("delivery").oldest_first()):
                 if delivery["state"] == "held":

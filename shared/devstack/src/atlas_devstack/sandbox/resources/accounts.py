@@ -56,34 +56,17 @@ def retrieve_balance(op: Operation, _params: Json) -> Json:
     return {"object": "balance", "available": amounts(available), "livemode": False, "pending": amounts(pending)}
 
 
-def update_intent(op: Operation, params: Json, identifier: str) -> Json:
-    """``POST /v1/payment_intents/{id}``: description and metadata; the charge keeps what it copied."""
-    intent = op.get("payment_intent", identifier)
-    return update_described(op, intent, params)
-
-
 def update_charge(op: Operation, params: Json, identifier: str) -> Json:
     """``POST /v1/charges/{id}``: description and metadata."""
     charge = op.get("charge", identifier)
-    previous = described(charge, params)
+    changes: Json = {"description": params["description"]} if "description" in params else {}
+    if "metadata" in params:
+        changes["metadata"] = merge_metadata(charge["metadata"], params["metadata"])
+    previous = change(charge, **changes)
     op.put(charge)
     if previous:
         op.emit("charge.updated", charge, previous)
     return charge
-
-
-def update_described(op: Operation, item: Json, params: Json) -> Json:
-    """Set description and metadata; Stripe tells nobody about it."""
-    described(item, params)
-    return op.put(item)
-
-
-def described(item: Json, params: Json) -> Json:
-    """Apply the two fields; what they were."""
-    changes: Json = {"description": params["description"]} if "description" in params else {}
-    if "metadata" in params:
-        changes["metadata"] = merge_metadata(item["metadata"], params["metadata"])
-    return change(item, **changes)
 
 
 def list_customer_methods(op: Operation, params: Json, customer: str) -> Json:

@@ -10,7 +10,7 @@ from atlas_devstack.sandbox.operation import Operation, change
 from atlas_devstack.sandbox.resources.checkout import details, fresh
 from atlas_devstack.sandbox.resources.customers import new_customer
 from atlas_devstack.sandbox.resources.invoices import new_invoice, tell_paid
-from atlas_devstack.sandbox.resources.payments import Buyer, fail, new_charge, new_payment_intent, succeed
+from atlas_devstack.sandbox.resources.payments import Buyer, fail, intent_of_session, new_charge, succeed
 from atlas_devstack.sandbox.store import Json
 
 OUTCOMES = ("paid", "processing", "declined")
@@ -130,7 +130,7 @@ def intent_of(op: Operation, session: Json) -> Json:
     """The session's payment intent: none until the buyer's first attempt, the same one for each further attempt."""
     if session["payment_intent"] is not None:
         return op.get("payment_intent", session["payment_intent"])
-    intent = new_payment_intent(op, session)
+    intent = intent_of_session(op, session)
     change(session, payment_intent=intent["id"])
     return intent
 

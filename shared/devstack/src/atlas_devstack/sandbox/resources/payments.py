@@ -32,15 +32,29 @@ class Buyer:
         return replace(self, method="us_bank_account", last4="6789")
 
 
-def new_payment_intent(op: Operation, session: Json) -> Json:
+def intent_of_session(op: Operation, session: Json) -> Json:
     """The payment intent that a session's first attempt makes; metadata comes from ``payment_intent_data``."""
     data = op.private(session["id"]).get("payment_intent_data", {})
+    taken = (
+        "currency",
+        "customer",
+        "allowed_payment_method_types",
+        "excluded_payment_method_types",
+        "payment_method_types",
+    )
+    return new_payment_intent(
+        op, {**data, **{name: session[name] for name in taken}, "amount": session["amount_total"]}
+    )
+
+
+def new_payment_intent(op: Operation, data: Json) -> Json:
+    """A payment intent that waits for a payment method."""
     identifier = new_id("payment_intent")
     intent: Json = {
         "id": identifier,
         "object": "payment_intent",
-        "allowed_payment_method_types": session["allowed_payment_method_types"],
-        "amount": session["amount_total"],
+        "allowed_payment_method_types": data.get("allowed_payment_method_types"),
+        "amount": data["amount"],
         "amount_capturable": 0,
         "amount_details": {"tip": {}},
         "amount_received": 0,
@@ -53,22 +67,22 @@ def new_payment_intent(op: Operation, session: Json) -> Json:
         "client_secret": f"{identifier}_secret_{random_text(25)}",
         "confirmation_method": "automatic",
         "created": op.now,
-        "currency": session["currency"],
-        "customer": session["customer"],
+        "currency": data["currency"],
+        "customer": data.get("customer"),
         "customer_account": None,
         "description": data.get("description"),
-        "excluded_payment_method_types": session["excluded_payment_method_types"],
+        "excluded_payment_method_types": data.get("excluded_payment_method_types"),
         "last_payment_error": None,
         "latest_charge": None,
         "livemode": False,
-        "metadata": merge_metadata({}, data.get("metadata", {})),
+        "metadata": merge_metadata({}, data.get("metadata") or {}),
         "next_action": None,
         "on_behalf_of": None,
         "payment_details": None,
         "payment_method": None,
         "payment_method_configuration_details": None,
         "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
-        "payment_method_types": session["payment_method_types"],
+        "payment_method_types": data.get("payment_method_types", ["card"]),
         "processing": None,
         "receipt_email": data.get("receipt_email"),
         "review": None,

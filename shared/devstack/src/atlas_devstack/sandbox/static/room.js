@@ -130,7 +130,7 @@ function drawCharge(charge, session) {
 function chargeActs(charge, session) {
   const acts = [];
   if (charge.refundable) {
-    acts.push(act(charge.refunds.length ? `Refund the other ${charge.left_text}` : "Refund in full", "/refunds", { charge: charge.id }, "Refunded."), partialRefund(charge));
+    acts.push(act(charge.left_text !== charge.amount ? `Refund the other ${charge.left_text}` : "Refund in full", "/refunds", { charge: charge.id }, "Refunded."), partialRefund(charge));
   }
   if (!charge.disputes.some((dispute) => !["won", "lost", "warning_closed", "prevented"].includes(dispute.status))) {
     acts.push(act("Dispute", "/disputes", { payment_intent: session.payment_intent }, "The bank opened a dispute."),
