@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import SecretStr
+
+from atlas_kit.settings import (
+    ConfigurationError,
+    HttpOrigin,
+    HttpUrl,
+    PostgresUrl,
+    ServiceSettings,
+    StripePriceId,
+    StripeSecretKey,
+    is_live_key,
+    load,
+    load_or_exit,
+    secret_list,
+)
+
+
+class Example(ServiceSettings):
+    stripe_secret_key: StripeSecretKey
+    stripe_price_pro_lifetime: StripePriceId
+    nextauth_url: HttpOrigin
+    checkout_url: HttpUrl = "http://127.0.0.1:8002"
+    database_url: PostgresUrl
+
+
+GOOD = {
+    "INTERNAL_AUTH_SECRET": "an internal secret that is long enough",
+    "NATS_URL": "nats://user:pw@127.0.0.1:4222",
+    "STRIPE_SECRET_KEY": "sk_test_abc",
+    "STRIPE_PRICE_PRO_LIFETIME": "price_abc",
+    "NEXTAUTH_URL": "https://atlas.example/",
+    "DATABASE_URL": "postgresql://u:p@h/d",
+}
+
+
+def test_values_are_trimmed_and_empty_means_missing() -> None:
+    settings = load(Example, GOOD | {"STRIPE_SECRET_KEY": "  sk_test_abc\n", "CHECKOUT_URL": "  "})
+    assert settings.stripe_secret_key.get_secret_value() == "sk_test_abc"
+    assert settings.checkout_url == "http://127.0.0.1:8002"
+
+
+def test_an_origin_and_a_url_lose_their_last_slash() -> None:
+    settings = load(Example, GOOD | {"CHECKOUT_URL": "http://checkout:8002/"})
+    assert (settings.nextauth_url, settings.checkout_url) == ("https://atlas.example", "http://checkout:8002")
+
+
+def test_a_driver_in_the_dsn_is_understood() -> None:
+    settings = load(Example, GOOD | {"DATABASE_URL": "postgresql+psycopg://u:p@h/d"})
+    assert settings.database_url.get_secret_value() == "postgresql://u:p@h/d"
+
+
+def test_secrets_are_not_shown() -> None:
+    shown = repr(load(Example, GOOD))
+    for secret in ("long enough", "sk_test_abc", "user:pw", "u:p@h"):
+        assert secret not in shown
+
+
+def test_every_missing_variable_is_named_at_once() -> None:
+    with pytest.raises(ConfigurationError) as error:
+        load(Example, {})
+    assert str(error.value).splitlines() == [f"{name}: is required" for name in (
+        "INTERNAL_AUTH_SECRET", "NATS_URL", "STRIPE_SECRET_KEY", "STRIPE_PRICE_PRO_LIFETIME", "NEXTAUTH_URL", "DATABASE_URL",
+    )]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("INTERNAL_AUTH_SECRET", "x" * 31),
+        ("NATS_URL", "127.0.0.1:4222"),
+        ("STRIPE_SECRET_KEY", "hunter2-hunter2"),
+        ("STRIPE_PRICE_PRO_LIFETIME", "prod_abc"),
+        ("NEXTAUTH_URL", "https://atlas.example/path"),
+        ("NEXTAUTH_URL", "https://user:pw@atlas.example"),
+        ("NEXTAUTH_URL", "javascript:alert(1)"),
+        ("CHECKOUT_URL", "http://"),
+        ("CHECKOUT_URL", "http://[::1"),
+        ("CHECKOUT_URL", "http://host:0"),
+        ("CHECKOUT_URL", "http://host:99999"),
+        ("DATABASE_URL", "mysql://u:p@h/d"),
+        ("PORT", "-1"),
+        ("PORT", "http"),
+        ("NATS_STREAM_REPLICAS", "6"),
+        ("LOG_LEVEL", "TRACE"),
+    ],
+)
+def test_a_bad_value_is_refused_by_name_and_not_shown(variable: str, value: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        load(Example, GOOD | {variable: value})
+    assert str(error.value).startswith(f"{variable}: ")
+    if len(value) > 7:
+        assert value not in str(error.value)
+
+
+def test_a_process_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        load_or_exit(Example, GOOD | {"STRIPE_SECRET_KEY": "hunter2"})
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("configuration: STRIPE_SECRET_KEY: ") and "hunter2" not in said
+
+
+def test_the_environment_is_read_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError):
+        load(Example, {})
+
+
+@pytest.mark.parametrize(("key", "live"), [("sk_live_a", True), ("rk_live_a", True), ("sk_test_live_", False), ("rk_test_a", False)])
+def test_the_key_tells_the_mode(key: str, live: bool) -> None:
+    assert is_live_key(SecretStr(key)) is live
+
+
+def test_a_list_of_secrets() -> None:
+    assert [s.get_secret_value() for s in secret_list(SecretStr(" a ,b,, c"))] == ["a", "b", "c"]
+    for bad in ("", " , ", "whsec_a,b"):
+        with pytest.raises(ValueError, match="one or more values"):
+            secret_list(SecretStr(bad), "whsec_")
