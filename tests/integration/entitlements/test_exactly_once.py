@@ -102,7 +102,8 @@ def test_two_replicas_share_the_work_and_do_it_once(nats_url, postgres_dsn):
         ids = [message_id for message_id, _ in announced(nats_url)]
         assert len(ids) == len(set(ids))
         versions = dict(query(postgres_dsn, "SELECT user_id, version FROM entitlements"))
-        assert set(ids) == {f"entitlement:{u}:{v}" for u, last in versions.items() for v in range(1, last + 1)}
+        changes = {message_id.rsplit(":", 1)[0] for message_id in ids}  # without the cause
+        assert changes == {f"entitlement:{u}:{v}" for u, last in versions.items() for v in range(1, last + 1)}
         assert parked(nats_url) == []
 
 

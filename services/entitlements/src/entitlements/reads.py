@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from atlas_contracts.internal_api import EntitlementOverview, EntitlementView
 from atlas_contracts.public_api import PaymentState
 from atlas_kit.database import Connection, Database
-from entitlements.domain.payment import judge
+from entitlements.domain.payment import PaymentVerdict, judge
 from entitlements.domain.policy import Policy
 from entitlements.domain.projection import Entitlement
 from entitlements.knowledge_json import decode_knowledge
@@ -74,21 +74,26 @@ class EntitlementReader:
 
 
 async def overview(connection: Connection, user_id: str, policy: Policy) -> EntitlementOverview:
-    """The entitlement, and the newest payment that is processing or failed while the user isn't Pro."""
+    """The entitlement, and the newest payment when it is processing or has failed."""
     found = await load_entitlements(connection, [user_id])
     entitlement = found[0] if found else Entitlement(user_id)
-    payments = await _payment_states(connection, user_id, policy)
-    newest = max(payments, key=lambda payment: payment.since, default=None)
-    return EntitlementOverview(entitlement=view(entitlement), payment=newest)
+    return EntitlementOverview(
+        entitlement=view(entitlement), payment=unfinished_payment(await _judged_payments(connection, user_id, policy))
+    )
 
 
-async def _payment_states(connection: Connection, user_id: str, policy: Policy) -> Sequence[PaymentState]:
+def unfinished_payment(verdicts: Sequence[PaymentVerdict]) -> PaymentState | None:
+    """The newest payment's state, unless it went through: a failure is old news once the user has paid after it."""
+    paid = [verdict.intervals[-1].start for verdict in verdicts if verdict.intervals]
+    unfinished = [verdict.unfinished for verdict in verdicts if verdict.unfinished]
+    newest = max(unfinished, key=lambda payment: payment.since, default=None)
+    if newest is None or any(start >= newest.since for start in paid):
+        return None
+    return PaymentState(state=newest.state, since=newest.since)
+
+
+async def _judged_payments(connection: Connection, user_id: str, policy: Policy) -> list[PaymentVerdict]:
     cursor = await connection.execute(
         "SELECT provider, knowledge FROM payments WHERE user_id = %s AND provider <> 'manual'", (user_id,)
     )
-    judged = [judge(decode_knowledge(knowledge), provider, policy) async for provider, knowledge in cursor]
-    return [
-        PaymentState(state=verdict.unfinished.state, since=verdict.unfinished.since)
-        for verdict in judged
-        if verdict.unfinished
-    ]
+    return [judge(decode_knowledge(knowledge), provider, policy) async for provider, knowledge in cursor]

@@ -39,4 +39,4 @@ class EntitlementData(WireModel):
 
 
 class EntitlementEvent(CloudEvent[EntitlementData]):
-    """An entitlement event as it travels on ENTITLEMENTS; ``id`` is ``entitlement:<user>:<version>``."""
+    """An entitlement event as it travels on ENTITLEMENTS; ``id`` names user, version and cause."""

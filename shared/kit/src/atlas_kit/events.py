@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,8 @@ from atlas_contracts.cloudevents import CloudEvent
 from atlas_contracts.entitlements import EntitlementData, EntitlementEvent
 from atlas_contracts.streams import billing_subject, cloudevent_type, entitlement_subject
 from atlas_kit import context
+
+CAUSE_DIGITS = 8
 
 
 def now() -> datetime:
@@ -39,9 +42,14 @@ def billing_event(data: BillingData, source: str) -> BillingEvent:
 
 
 def entitlement_event(data: EntitlementData, event_type: str, at: datetime) -> EntitlementEvent:
-    """The CloudEvent around an entitlement's new state."""
+    """The CloudEvent around an entitlement's new state.
+
+    Its id, which is the message id too, names the change: user, version and cause (a user who was forgotten and came
+    back starts at version 1 again).
+    """
+    cause = hashlib.sha256(data.caused_by.encode()).hexdigest()[:CAUSE_DIGITS]
     return EntitlementEvent(
-        id=f"entitlement:{data.user_id}:{data.version}",
+        id=f"entitlement:{data.user_id}:{data.version}:{cause}",
         source="/atlas/entitlements",
         type=cloudevent_type(entitlement_subject(event_type)),
         subject=data.user_id,

@@ -136,7 +136,7 @@ class ConfigurationError(Exception):
 
 
 def load(settings: type[SettingsT], environ: dict[str, str]) -> SettingsT:
-    """Settings out of ``environ``, trimmed, empty meaning missing. Raises ConfigurationError, every bad variable named."""
+    """Settings out of ``environ``, trimmed, empty meaning missing. Raises ConfigurationError naming all bad ones."""
     values = {name.lower(): value.strip() for name, value in environ.items() if value.strip()}
     known: dict[str, Any] = {name: values[name] for name in settings.model_fields if name in values}
     try:
