@@ -93,9 +93,9 @@ def test_a_change_is_told_at_once_to_all_streams_of_the_user_and_to_no_one_else(
     with stand_in() as entitlements, running_gateway(PATIENT, NATS_URL=nats_url, ENTITLEMENTS_URL=entitlements.url) as client:
         alice, bob = new_user(), new_user()
         first = subscribed(client, nats_url, entitlements, alice)
+        asked = len(entitlements.asked)
         second, other = Listener(client, alice), Listener(client, bob)
-        second.wait(1)
-        other.wait(1)
+        eventually(lambda: len(entitlements.asked) >= asked + 4)  # each looks once more, right after its first
         entitlements.answer("GET /internal/entitlement", entitlement_view(alice, **PRO))
         started = time.monotonic()
         announce(nats_url, alice)

@@ -18,8 +18,10 @@ from account_gateway.changes import EntitlementChanges
 from account_gateway.checkout import checkout_routes
 from account_gateway.confirm import confirm_routes
 from account_gateway.dev_sign_in import dev_sign_in_routes
-from account_gateway.entitlement import entitlement_routes, read_entitlement
+from account_gateway.entitlement import entitlement_route, read_entitlement
 from account_gateway.health import health_api_routes
+from account_gateway.lean_client import LeanClient
+from account_gateway.lean_route import HotRoute
 from account_gateway.openapi import describe
 from account_gateway.overview import overview_routes, read_overview
 from account_gateway.page_context import PageContext
@@ -62,7 +64,7 @@ class Parts:
 
     settings: GatewaySettings
     sessions: Sessions
-    entitlements: ServiceClient
+    entitlements: LeanClient
     checkout: ServiceClient
     changes: EntitlementChanges
 
@@ -78,7 +80,7 @@ def build(settings: GatewaySettings, times: StreamTimes | None = None) -> Gatewa
     parts = Parts(
         settings=settings,
         sessions=_sessions(settings),
-        entitlements=ServiceClient(settings.entitlements_url, ENTITLEMENTS_SERVICE, mint),
+        entitlements=LeanClient(settings.entitlements_url, ENTITLEMENTS_SERVICE, mint),
         checkout=ServiceClient(settings.checkout_url, CHECKOUT_SERVICE, mint),
         changes=EntitlementChanges(broker),
     )
@@ -89,7 +91,7 @@ def build(settings: GatewaySettings, times: StreamTimes | None = None) -> Gatewa
             if isinstance(parts.sessions, StoredSessions):
                 await parts.sessions.start()
                 stack.push_async_callback(parts.sessions.close)
-            await stack.enter_async_context(parts.entitlements)
+            stack.push_async_callback(parts.entitlements.close)
             await stack.enter_async_context(parts.checkout)
             await broker.start()
             stack.push_async_callback(broker.close)
@@ -99,10 +101,11 @@ def build(settings: GatewaySettings, times: StreamTimes | None = None) -> Gatewa
     app = create_app(
         GATEWAY_SERVICE, lifespan, lambda: _checks(parts), openapi_url="/openapi.json", redirect_slashes=False
     )
-    app.router.routes.extend(_routes(parts, times))
+    hot = entitlement_route(parts.sessions, parts.entitlements)
+    app.router.routes.extend([hot, *_routes(parts, times)])
     app.add_exception_handler(405, _method_not_allowed)
     describe(app, version=VERSION, server=settings.nextauth_url, secure=settings.secure)
-    return Gateway(with_edge(app, hsts=settings.secure), parts.changes.end_streams)
+    return Gateway(with_edge(HotRoute(app, hot), hsts=settings.secure), parts.changes.end_streams)
 
 
 def _sessions(settings: GatewaySettings) -> EncryptedSessions | StoredSessions:
@@ -124,7 +127,6 @@ def _checks(parts: Parts) -> Mapping[str, Check]:
 
 
 def _routes(parts: Parts, times: StreamTimes | None) -> list[BaseRoute]:
-    """The hot read first: routes are tried in order."""
     settings, sessions, entitlements, checkout = parts.settings, parts.sessions, parts.entitlements, parts.checkout
     origin = settings.nextauth_url
 
@@ -141,7 +143,6 @@ def _routes(parts: Parts, times: StreamTimes | None) -> list[BaseRoute]:
     limiters = _limiters(settings)
     dev = dev_sign_in_routes(sessions, settings.secrets[0], origin) if settings.dev_sign_in else []
     return [
-        *entitlement_routes(sessions, entitlements),
         *stream_routes(sessions, entitlements, parts.changes, times),
         *restore_routes(sessions, checkout, limiters["restore"], origin),
         *checkout_routes(sessions, checkout, limiters["checkout"], origin),

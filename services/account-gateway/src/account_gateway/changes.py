@@ -51,10 +51,14 @@ class EntitlementChanges:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._watches: defaultdict[str, set[Watch]] = defaultdict(set)
-        self.live = False
-        """Whether changes arrive; while they don't, streams have to ask by themselves."""
+        self._heard_on: int | None = None
         self.ending = False
         """Set when the process is about to end: streams end too, and browsers reconnect to another replica."""
+
+    @property
+    def live(self) -> bool:
+        """Whether changes arrive; while they don't, streams have to ask by themselves."""
+        return self._heard_on is not None
 
     @contextmanager
     def watching(self, user_id: str) -> Iterator[Watch]:
@@ -83,7 +87,7 @@ class EntitlementChanges:
         self.wake_all()
 
     async def follow(self) -> None:
-        """Subscribe, and keep ``live`` true to life. Never returns while the subscription stands."""
+        """Subscribe, and notice when the broker goes and comes. Never returns while the subscription stands."""
         await self._broker.connected.wait()
         try:
             subscriptions = [await self._broker.client.subscribe(s, cb=self._on_message) for s in ENTITLEMENTS.subjects]
@@ -91,25 +95,26 @@ class EntitlementChanges:
             return  # gone again: the caller starts this anew
         try:
             while True:
-                self._note(live=self._broker_answers())
+                self._note(self._connection())
                 await asyncio.sleep(LOOK_SECONDS)
         finally:
-            self._note(live=False)
+            self._note(None)
             for subscription in subscriptions:
                 with contextlib.suppress(Exception):
                     await subscription.unsubscribe()
 
-    def _note(self, *, live: bool) -> None:
-        if live != self.live:
-            self.live = live
-            log.info("entitlement.changes", live=live)
-            self.wake_all()  # what happened meanwhile was not heard
+    def _note(self, connection: int | None) -> None:
+        if connection != self._heard_on:
+            self._heard_on = connection
+            log.info("entitlement.changes", live=self.live)
+            self.wake_all()  # what happened in between was not heard
 
-    def _broker_answers(self) -> bool:
+    def _connection(self) -> int | None:
+        """The number of the present connection, None without one: it may break and be back between two looks."""
         try:
-            return self._broker.client.is_connected
+            return int(self._broker.client.stats["reconnects"])
         except Unavailable:
-            return False
+            return None
 
     async def _on_message(self, message: Msg) -> None:
         try:

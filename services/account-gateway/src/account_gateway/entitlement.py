@@ -8,7 +8,7 @@ from starlette.responses import Response
 from account_gateway.api_errors import READ_UNAVAILABLE, UNAUTHENTICATED
 from account_gateway.lean_route import LeanRoute, api_route
 from account_gateway.session.caller import Sessions, require_user
-from account_gateway.upstream import AsksService
+from account_gateway.upstream import ReadsService
 from atlas_contracts.internal_api import EntitlementView
 from atlas_contracts.public_api import Entitlement, Success
 from atlas_kit.answers import ok
@@ -22,24 +22,22 @@ ENTITLEMENT_EXAMPLE = {
 }
 
 
-async def read_entitlement(user_id: str, entitlements: AsksService) -> Entitlement:
+async def read_entitlement(user_id: str, entitlements: ReadsService) -> Entitlement:
     """What the entitlements service says now. Raises Unavailable when it doesn't answer."""
     return (await entitlements.get("/internal/entitlement", user_id, EntitlementView)).public()
 
 
-def entitlement_routes(sessions: Sessions, entitlements: AsksService) -> list[LeanRoute]:
+def entitlement_route(sessions: Sessions, entitlements: ReadsService) -> LeanRoute:
     async def read(request: Request) -> Response:
         """Whether the caller is Pro, since when, and by which source. Exactly these five keys."""
         return ok(await read_entitlement(await require_user(request, sessions), entitlements))
 
-    return [
-        api_route(
-            "GET",
-            "/api/pro/entitlement",
-            read,
-            summary="Read the caller's entitlement",
-            answer=Success[Entitlement],
-            example={"ok": True, "data": ENTITLEMENT_EXAMPLE},
-            errors=(UNAUTHENTICATED, READ_UNAVAILABLE),
-        )
-    ]
+    return api_route(
+        "GET",
+        "/api/pro/entitlement",
+        read,
+        summary="Read the caller's entitlement",
+        answer=Success[Entitlement],
+        example={"ok": True, "data": ENTITLEMENT_EXAMPLE},
+        errors=(UNAUTHENTICATED, READ_UNAVAILABLE),
+    )

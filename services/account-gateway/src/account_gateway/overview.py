@@ -11,7 +11,7 @@ from account_gateway.api_errors import READ_UNAVAILABLE, UNAUTHENTICATED
 from account_gateway.entitlement import ENTITLEMENT_EXAMPLE
 from account_gateway.lean_route import LeanRoute, api_route
 from account_gateway.session.caller import Sessions, require_user
-from account_gateway.upstream import AsksService
+from account_gateway.upstream import ReadsService
 from atlas_contracts.internal_api import BillingProfile, EntitlementOverview
 from atlas_contracts.public_api import BillingOverview, Success
 from atlas_kit.answers import ok
@@ -23,7 +23,7 @@ log = get_logger()
 OVERVIEW_PATH = "/api/billing/overview"
 
 
-async def read_overview(user_id: str, entitlements: AsksService, checkout: AsksService) -> BillingOverview:
+async def read_overview(user_id: str, entitlements: ReadsService, checkout: ReadsService) -> BillingOverview:
     """Entitlement, newest unfinished payment, and whether there is a portal to go to.
 
     Raises Unavailable without the entitlements service; without the checkout service there is no portal to go to.
@@ -34,7 +34,7 @@ async def read_overview(user_id: str, entitlements: AsksService, checkout: AsksS
     return BillingOverview(entitlement=known.entitlement.public(), payment=known.payment, can_manage_billing=can_manage)
 
 
-def overview_routes(sessions: Sessions, entitlements: AsksService, checkout: AsksService) -> list[LeanRoute]:
+def overview_routes(sessions: Sessions, entitlements: ReadsService, checkout: ReadsService) -> list[LeanRoute]:
     async def read(request: Request) -> Response:
         """The caller's entitlement, a payment that is processing or failed, and whether a billing portal exists."""
         return ok(await read_overview(await require_user(request, sessions), entitlements, checkout))
@@ -54,7 +54,7 @@ def overview_routes(sessions: Sessions, entitlements: AsksService, checkout: Ask
     ]
 
 
-async def _can_manage_billing(user_id: str, checkout: AsksService) -> bool:
+async def _can_manage_billing(user_id: str, checkout: ReadsService) -> bool:
     try:
         return (await checkout.get("/internal/billing-profile", user_id, BillingProfile)).can_manage_billing
     except AtlasError as error:

@@ -14,7 +14,7 @@ from account_gateway.changes import EntitlementChanges
 from account_gateway.entitlement import read_entitlement
 from account_gateway.lean_route import LeanRoute, api_route
 from account_gateway.session.caller import Sessions, require_user
-from account_gateway.upstream import AsksService
+from account_gateway.upstream import ReadsService
 from atlas_contracts.public_api import Entitlement
 from atlas_kit.errors import AtlasError
 
@@ -70,7 +70,7 @@ async def entitlement_events(
 
 
 def stream_routes(
-    sessions: Sessions, entitlements: AsksService, changes: EntitlementChanges, times: StreamTimes | None = None
+    sessions: Sessions, entitlements: ReadsService, changes: EntitlementChanges, times: StreamTimes | None = None
 ) -> list[LeanRoute]:
     async def stream(request: Request) -> Response:
         """The entitlement as ``event: entitlement``, at once and on each change; a comment every 15 s keeps it open.

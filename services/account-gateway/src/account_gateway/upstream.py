@@ -13,10 +13,14 @@ from atlas_kit.errors import Unavailable
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-class AsksService(Protocol):
-    """Asks another service in a user's name (atlas_kit.http_client.ServiceClient)."""
+class ReadsService(Protocol):
+    """Reads from another service in a user's name (account_gateway.lean_client.LeanClient, or the one below)."""
 
     async def get(self, path: str, subject: str, answer: type[ModelT], *, seconds: float = ...) -> ModelT: ...
+
+
+class AsksService(ReadsService, Protocol):
+    """Asks another service in a user's name (atlas_kit.http_client.ServiceClient)."""
 
     async def post(
         self, path: str, subject: str, answer: type[ModelT], body: BaseModel | None = None, *, seconds: float = ...

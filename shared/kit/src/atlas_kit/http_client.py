@@ -77,10 +77,11 @@ class ServiceClient:
                 status, retry_after = response.status, response.headers.get("retry-after")
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unavailable from error
-        return _read(status, payload, answer, retry_after)
+        return read_answer(status, payload, answer, retry_after)
 
 
-def _read(status: int, payload: bytes, answer: type[ModelT], retry_after: str | None) -> ModelT:
+def read_answer(status: int, payload: bytes, answer: type[ModelT], retry_after: str | None) -> ModelT:
+    """The model in another service's answer. Raises its error as ours, or Unavailable when it makes no sense."""
     try:
         if status < HTTPStatus.BAD_REQUEST:
             return answer.model_validate_json(payload)
