@@ -5,6 +5,10 @@ from __future__ import annotations
 import functools
 import os
 
+IMAGES = ("postgres:17", "nats:2.15")
+REAPER = "testcontainers/ryuk"
+"""Testcontainers' own container that removes others after a crash. Where its image is missing we do without."""
+
 
 def required(what: str) -> bool:
     """Whether ATLAS_REQUIRE (comma-separated: browser, docker) makes a missing `what` a failure, not a skip."""
@@ -29,15 +33,26 @@ def engine_answers() -> bool:
         client.close()
 
 
+@functools.cache
+def _local_images() -> frozenset[str]:
+    """Tags of the images that the engine has already."""
+    import docker
+
+    with docker.from_env(timeout=5) as client:
+        return frozenset(tag for image in client.images.list() for tag in image.tags)
+
+
 def wanted() -> bool:
-    """Whether the servers of the tests are containers: where an engine answers, or has to.
+    """Whether the servers of the tests are containers: where an engine has the images, or has to get them.
 
     ATLAS_TEST_SERVERS=embedded or =docker forces the choice.
     """
+    if engine_answers() and not any(tag.startswith(REAPER) for tag in _local_images()):
+        os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
     choice = os.environ.get("ATLAS_TEST_SERVERS", "")
     if choice:
         return choice == "docker"
-    if engine_answers():
+    if engine_answers() and (required("docker") or _local_images().issuperset(IMAGES)):
         return True
     assert not required("docker"), "ATLAS_REQUIRE=docker, but no Docker engine answers: start one, or set DOCKER_HOST."
     return False
