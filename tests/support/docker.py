@@ -38,8 +38,11 @@ def _local_images() -> frozenset[str]:
     """Tags of the images that the engine has already."""
     import docker
 
-    with docker.from_env(timeout=5) as client:
+    client = docker.from_env(timeout=5)
+    try:
         return frozenset(tag for image in client.images.list() for tag in image.tags)
+    finally:
+        client.close()
 
 
 def wanted() -> bool:
