@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import pytest
 from support.buyer import Buyer
@@ -12,7 +12,8 @@ from support.stack import eventually
 # The first test waits for the images.
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
 
-BUYERS = 20
+BUYERS = 24
+THIRD = BUYERS // 3
 BUYERS_AT_A_TIME = 8
 
 
@@ -33,17 +34,24 @@ def test_a_stranger_signs_in_buys_pro_and_gets_a_refund(compose: ComposeStack) -
 def test_purchases_while_entitlements_is_killed_are_all_there_once_it_is_back(compose: ComposeStack) -> None:
     buyers = [Buyer(compose) for _ in range(BUYERS)]
     with ThreadPoolExecutor(BUYERS_AT_A_TIME) as pool:
-        sessions = list(pool.map(Buyer.open_checkout, buyers))
-        paying = [pool.submit(Buyer.pay, buyer, session) for buyer, session in zip(buyers, sessions, strict=True)]
-        paying[BUYERS // 4].result()
+        purchases = list(zip(buyers, pool.map(Buyer.open_checkout, buyers), strict=True))
+
+        def pay(some: slice) -> list[Future[object]]:
+            return [pool.submit(buyer.pay, session_id) for buyer, session_id in purchases[some]]
+
+        before = pay(slice(0, THIRD))
         compose.do("kill", "entitlements")
-        for payment in paying:
-            payment.result()
+        meanwhile = pay(slice(THIRD, 2 * THIRD))
+        wait([*before, *meanwhile])
+        assert "entitlements-1" not in compose.containers(), "it is still away"
+        afterwards = pay(slice(2 * THIRD, BUYERS))
         compose.up("--no-recreate")
+        assert all(payment.exception() is None for payment in [*before, *meanwhile, *afterwards])
 
         list(pool.map(lambda buyer: eventually(buyer.is_pro, 60, f"{buyer.user} is Pro"), buyers))
     users = ", ".join(f"'{buyer.user}'" for buyer in buyers)
-    assert compose.sql("entitlements", f"SELECT sum(version) FROM entitlements WHERE user_id IN ({users})") == str(BUYERS)
+    changes = compose.sql("entitlements", f"SELECT count(*), sum(version) FROM entitlements WHERE user_id IN ({users})")
+    assert changes == f"{BUYERS}|{BUYERS}", "each became Pro exactly once"
 
 
 def test_the_internal_services_can_be_several(compose: ComposeStack) -> None:
