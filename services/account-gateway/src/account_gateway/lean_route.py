@@ -81,7 +81,7 @@ class HotRoute:
 
     def __init__(self, app: ASGIApp, route: LeanRoute) -> None:
         self._app, self._route, self._endpoint = app, route, route.endpoint
-        (self._method,) = route.methods or ()
+        self._method = next(iter(route.methods or ()))
         self._path = route.path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
