@@ -43,7 +43,8 @@ class EntitlementService:
     """Asks the entitlements service over its internal route, as an operator would, with a token for each user."""
 
     url: str
-    mint: TokenMint
+    secret: str
+    _mint: TokenMint | None = None
     _client: aiohttp.ClientSession | None = None
     _known: dict[str, tuple[float, dict[str, Any] | None]] = field(default_factory=dict)
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONCURRENCY))
@@ -58,10 +59,20 @@ class EntitlementService:
         self._known[user_id] = (time.monotonic(), answer)
         return answer
 
+    def mint(self) -> TokenMint:
+        """Made at the first question: a sandbox whose control room nobody opens doesn't load the product's kit."""
+        if self._mint is None:
+            from pydantic import SecretStr  # noqa: PLC0415
+
+            from atlas_kit.identity import TokenMint  # noqa: PLC0415
+
+            self._mint = TokenMint(SecretStr(self.secret), ISSUER)
+        return self._mint
+
     async def _ask(self, user_id: str) -> dict[str, Any] | None:
         if self._client is None:
             self._client = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS))
-        headers = {"Authorization": f"Bearer {self.mint.token(AUDIENCE, user_id)}"}
+        headers = {"Authorization": f"Bearer {self.mint().token(AUDIENCE, user_id)}"}
         try:
             async with self._client.get(f"{self.url}/internal/entitlement", headers=headers) as response:
                 body = await response.json(content_type=None) if response.ok else None
@@ -82,9 +93,4 @@ def entitlements(settings: Settings) -> Entitlements:
     """The service when it is configured."""
     if settings.entitlement_url is None or settings.internal_secret is None:
         return UnknownEntitlements()
-    # Imported here: a sandbox that stands alone needs nothing of the product.
-    from pydantic import SecretStr  # noqa: PLC0415
-
-    from atlas_kit.identity import TokenMint  # noqa: PLC0415
-
-    return EntitlementService(settings.entitlement_url, TokenMint(SecretStr(settings.internal_secret), ISSUER))
+    return EntitlementService(settings.entitlement_url, settings.internal_secret)

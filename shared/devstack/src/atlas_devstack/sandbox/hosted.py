@@ -136,7 +136,7 @@ class HostedCheckout:
                 for card in CARDS
                 if card.outcome != "processing" or "us_bank_account" in session["payment_method_types"]
             ],
-            email=form.get("email") or session["customer_email"] or customer.get("email") or "",
+            email=form.get("email") or session["customer_email"] or customer.get("email") or buying.SOMEBODY,
             problems=problems or {},
         )
 
