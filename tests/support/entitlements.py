@@ -130,11 +130,11 @@ def running(nats_url: str, dsn: str, **environ: str) -> Iterator[Service]:
         service.log.unlink(missing_ok=True)
 
 
-def on_broker(url: str, act: Callable[[nats.aio.client.Client], Awaitable[T]]) -> T:
+def on_broker(url: str, act: Callable[[nats.aio.client.Client], Awaitable[T]], inbox: str = "_INBOX") -> T:
     """Do something with a connection of our own."""
 
     async def run() -> T:
-        connection = await nats.connect(url, max_reconnect_attempts=3)
+        connection = await nats.connect(url, max_reconnect_attempts=3, inbox_prefix=inbox.encode())
         try:
             return await act(connection)
         finally:
@@ -171,7 +171,7 @@ def publish_raw(url: str, payload: bytes, subject: str = "billing.v1.purchase_su
     on_broker(url, act)
 
 
-def stored(url: str, stream: str) -> list[tuple[str, dict[str, Any]]]:
+def stored(url: str, stream: str, inbox: str = "_INBOX") -> list[tuple[str, dict[str, Any]]]:
     """Every message of a stream: message id and decoded CloudEvent."""
 
     async def act(connection: nats.aio.client.Client) -> list[tuple[str, dict[str, Any]]]:
@@ -183,11 +183,19 @@ def stored(url: str, stream: str) -> list[tuple[str, dict[str, Any]]]:
             found.append(((message.headers or {}).get("Nats-Msg-Id", ""), json.loads(message.data or b"null")))
         return found
 
-    return on_broker(url, act)
+    return on_broker(url, act, inbox)
 
 
-def announced(url: str) -> list[tuple[str, dict[str, Any]]]:
-    return stored(url, ENTITLEMENTS.name)
+def announced(url: str, inbox: str = "_INBOX") -> list[tuple[str, dict[str, Any]]]:
+    """What was said about entitlements, oldest first: which change (``user:version``), and the event."""
+    said = stored(url, ENTITLEMENTS.name, inbox)
+    assert len({message_id for message_id, _ in said}) == len(said)
+    return [(change_of(message_id), event) for message_id, event in said]
+
+
+def change_of(message_id: str) -> str:
+    """``entitlement:ada:1:58089482`` → ``ada:1``: the id without its cause."""
+    return message_id.removeprefix("entitlement:").rpartition(":")[0]
 
 
 def parked(url: str) -> list[dict[str, Any]]:

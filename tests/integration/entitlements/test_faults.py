@@ -91,7 +91,7 @@ def test_the_broker_restarts_and_no_fact_is_lost(postgres_dsn):
             assert service.applied(purchases, timeout_ms=20_000)
             eventually(lambda: service.get("/readyz")[0] == 200, what="ready again")
             eventually(lambda: len(announced(url)) == 40)
-            assert {message_id for message_id, _ in announced(url)} == {f"entitlement:user-{n}:1" for n in range(40)}
+            assert {change for change, _ in announced(url)} == {f"user-{n}:1" for n in range(40)}
             assert parked(url) == []
             running_service.close()
 
