@@ -31,7 +31,7 @@ from atlas_kit.messaging import PUBLISH_SECONDS, Broker, BrokerUnavailable, Stor
 
 log = get_logger()
 
-SMALLEST_BATCH = 8
+SMALLEST_BATCH = 12
 """Below this, a batch's fixed cost (the broker stages it in a store of its own) exceeds the syncs that it saves."""
 LARGEST_BATCH = 200
 """The broker takes 1,000; smaller ones keep the wait of the first in line short."""
@@ -50,7 +50,6 @@ class _Waiting:
     deadline: float
     done: asyncio.Future[Stored]
     followers: list[asyncio.Future[Stored]] = field(default_factory=list)
-
 
 
 class _Refused(Exception):
