@@ -19,8 +19,9 @@ from .state import Failure, PartState, State
 
 START_SECONDS = 90.0
 LOOK_SECONDS = 0.05
-# How often a running part is asked whether it still works.
-PROBE_SECONDS = 1.0
+# Once a part is ready: how often to look whether it has died, and to ask whether it still works.
+CALM_LOOK_SECONDS = 0.2
+PROBE_SECONDS = 2.0
 LOG_CHECK_SECONDS = 15.0
 # Pauses before the restarts of a part that keeps dying, in seconds; after the last one it is given up.
 PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 5.0, 5.0, 5.0, 5.0, 5.0)
@@ -179,7 +180,7 @@ class Supervisor:
                     healthy_since = healthy_since or time.monotonic()
                     self._ready[part.name].set()
                 next_probe = time.monotonic() + (PROBE_SECONDS if ready else LOOK_SECONDS)
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(CALM_LOOK_SECONDS if mine.health == state.OK else LOOK_SECONDS)
         code = process.returncode
         mine.health = state.DOWN
         mine.note = f"ended by signal {-code}" if code < 0 else f"exited with code {code}"
