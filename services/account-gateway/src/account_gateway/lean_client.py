@@ -111,8 +111,8 @@ class LeanClient:
     def __init__(self, base_url: str, audience: str, mint: TokenMint, *, connections: int = MAX_CONNECTIONS) -> None:
         parts = urlsplit(base_url)
         assert parts.hostname, "settings validate the URL"
-        self._host, self._secure = parts.hostname, parts.scheme == "https"
-        self._port = parts.port or (443 if self._secure else 80)
+        self._host, self._port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         self._path, self._authority = parts.path.rstrip("/"), parts.netloc.rpartition("@")[2]
         self._audience, self._mint = audience, mint
         self._idle: deque[_Connection] = deque()
@@ -160,8 +160,7 @@ class LeanClient:
             if connection.open and loop.time() - connection.idle_since < IDLE_SECONDS:
                 return connection
             connection.close()
-        context_ = ssl.create_default_context() if self._secure else None
-        _, connection = await loop.create_connection(_Connection, self._host, self._port, ssl=context_)
+        _, connection = await loop.create_connection(_Connection, self._host, self._port, ssl=self._tls)
         return connection
 
     def _keep(self, connection: _Connection) -> None:

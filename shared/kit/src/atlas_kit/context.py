@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import random
 import re
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -25,13 +25,18 @@ def current_traceparent() -> str:
 
 
 def new_request_id() -> str:
-    return f"req_{secrets.token_hex(12)}"
+    return f"req_{_random_hex(12)}"
+
+
+def _random_hex(count: int) -> str:
+    """Ids need to be unique, not secret: no system call per request (OpenTelemetry's own ids are made like this)."""
+    return f"{random.getrandbits(8 * count):0{2 * count}x}"
 
 
 def new_traceparent(parent: str | None = None) -> str:
     """A W3C traceparent with a span id of ours, in the parent's trace when the parent is well-formed."""
-    trace_id = parent[3:35] if parent and TRACEPARENT_PATTERN.fullmatch(parent) else secrets.token_hex(16)
-    return f"00-{trace_id}-{secrets.token_hex(8)}-01"
+    trace_id = parent[3:35] if parent and TRACEPARENT_PATTERN.fullmatch(parent) else _random_hex(16)
+    return f"00-{trace_id}-{_random_hex(8)}-01"
 
 
 def accept_request_id(*candidates: str | None) -> str:

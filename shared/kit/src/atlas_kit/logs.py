@@ -5,6 +5,7 @@ Never log a signature, a cookie, a key, a hosted URL or a payload. What a librar
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from typing import Any
@@ -14,6 +15,14 @@ import structlog
 from atlas_kit import context
 
 NOISY_LOGGERS = {"uvicorn.access": logging.CRITICAL, "nats": logging.ERROR, "stripe": logging.WARNING}
+
+
+_ENCODER = json.JSONEncoder(default=repr)
+
+
+def _to_json(event: Any, **_options: Any) -> str:
+    """``json.dumps`` would make an encoder per line."""
+    return _ENCODER.encode(event)
 
 
 def configure(service: str, level: str = "INFO") -> None:
@@ -31,7 +40,7 @@ def configure(service: str, level: str = "INFO") -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
     ]
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
+        processors=[*shared, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_to_json)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
         cache_logger_on_first_use=True,
@@ -42,7 +51,7 @@ def configure(service: str, level: str = "INFO") -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(),
+                structlog.processors.JSONRenderer(_to_json),
             ],
         )
     )
