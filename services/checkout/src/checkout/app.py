@@ -21,10 +21,10 @@ from atlas_kit.tasks import running
 from checkout import api, operator_api
 from checkout.confirm import Confirm
 from checkout.entitlements_client import EntitlementsClient
-from checkout.open_checkout import Checkout
 from checkout.open_portal import Portal
 from checkout.provider_state import ProviderPolicy
 from checkout.restore import Restore
+from checkout.sale import Checkout
 from checkout.services import Services
 from checkout.settings import Settings
 from checkout.stripe_gateway import StripeGateway

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from prometheus_client import Counter
+
 from atlas_contracts.billing import BillingType, RestoreFacts, Via
 from atlas_contracts.internal_api import EntitlementView
 from atlas_contracts.public_api import RestoreResult
@@ -29,6 +31,8 @@ log = get_logger()
 
 PROVIDER_SECONDS = 20
 """For all that is asked of Stripe and of the ledger; the routes give a few seconds more."""
+
+RESTORES = Counter("atlas_restores_total", "Restores by outcome.", ["outcome"])
 
 Reason = Literal["refunded", "chargeback_lost", "payment_pending"]
 REASONS: dict[Standing, Reason] = {
@@ -64,6 +68,7 @@ async def restore(tools: Restore, user_id: str, trigger: str) -> RestoreResult:
         async with asyncio.timeout(PROVIDER_SECONDS):
             result = await _restore(tools, user_id)
     except Exception:
+        RESTORES.labels("unavailable").inc()
         failed = RestoreFacts(trigger=trigger, outcome="unavailable")
         await _record(tools, restore_id, user_id, BillingType.RESTORE_FAILED, failed)
         raise
@@ -71,6 +76,7 @@ async def restore(tools: Restore, user_id: str, trigger: str) -> RestoreResult:
     good = result.outcome in ("restored", "already_active")
     finished = BillingType.RESTORE_SUCCEEDED if good else BillingType.RESTORE_FAILED
     await _record(tools, restore_id, user_id, finished, told)
+    RESTORES.labels(result.outcome).inc()
     event = f"billing.restore.{result.outcome}"
     log.info(event, userId=user_id, restoreId=restore_id, reason=result.reason)
     return result

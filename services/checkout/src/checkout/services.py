@@ -12,10 +12,10 @@ from atlas_kit.database import Database
 from atlas_kit.identity import TokenVerifier
 from atlas_kit.messaging import Broker
 from checkout.confirm import Confirm
-from checkout.open_checkout import Checkout
 from checkout.open_portal import Portal
 from checkout.provider_state import ProviderPolicy
 from checkout.restore import Restore
+from checkout.sale import Checkout
 from checkout.single_flight import SingleFlight
 from checkout.stripe_gateway import StripeGateway
 

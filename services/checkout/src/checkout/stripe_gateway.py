@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import aiohttp
 import stripe
+from prometheus_client import Counter, Histogram
 from pydantic import SecretStr
 
 from atlas_contracts.stripe_objects import StripeObject
@@ -39,6 +40,11 @@ PORTAL_CONFIGURATION = {
     },
     "metadata": {"madeBy": "atlas-checkout"},
 }
+
+STRIPE_CALLS = Counter("atlas_stripe_calls_total", "Calls to Stripe, retries not counted.", ["status"])
+STRIPE_SECONDS = Histogram(
+    "atlas_stripe_call_seconds", "Time until Stripe answered.", buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
+)
 
 AnswerT = TypeVar("AnswerT")
 Call = Callable[..., Awaitable[Any]]
@@ -157,9 +163,21 @@ async def _made(create: Call, parameters: Mapping[str, Any], idempotency_key: st
         await asyncio.sleep(CONFLICT_SECONDS)
 
 
-async def _asked(answer: Awaitable[AnswerT]) -> AnswerT:
+async def _asked(call: Awaitable[AnswerT]) -> AnswerT:
     try:
-        return await answer
+        with STRIPE_SECONDS.time():
+            answer = await _translated(call)
+    except StripeFailure as failure:
+        STRIPE_CALLS.labels(str(failure.status or "none")).inc()
+        raise
+    STRIPE_CALLS.labels("200").inc()
+    return answer
+
+
+async def _translated(call: Awaitable[AnswerT]) -> AnswerT:
+    """Every error of the SDK as ours."""
+    try:
+        return await call
     except stripe.StripeError as error:
         raise StripeFailure(
             status=error.http_status,
