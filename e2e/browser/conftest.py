@@ -43,6 +43,10 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
     complaints: list[str] = []
     fresh.on("weberror", lambda error: complaints.append(str(error.error)))
     fresh.on("console", lambda line: complaints.append(line.text) if "Content Security Policy" in line.text else None)
+    fresh.on(
+        "requestfailed",
+        lambda request: complaints.append(f"{request.url}: {request.failure}") if "/static/" in request.url else None,
+    )
     yield fresh
     fresh.close()
     assert not complaints

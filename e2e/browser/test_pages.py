@@ -12,7 +12,7 @@ from support.gallery import STATES
 PICTURES = Path(__file__).resolve().parents[2] / "test-results" / "pages"
 WIDTHS = (320, 768, 1280)
 THEMES = ("light", "dark")
-AXE = "axe.run({resultTypes: ['violations']})"
+AXE = "axe.run({resultTypes: ['violations']}).then(found => found.violations)"
 MAX_BYTES = 100_000
 FIRST_PAINT_MS = 500
 VIEWS = {
@@ -57,7 +57,7 @@ def test_a_view_is_accessible_and_fits(view: str, still: BrowserContext, gallery
             page.set_viewport_size({"width": width, "height": 800})
             page.screenshot(path=PICTURES / f"{view}-{theme}-{width}.png", full_page=True)
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{width}: scrolls sideways"
-        violations = page.evaluate(AXE)["violations"]
+        violations = page.evaluate(AXE)
         assert not violations, [(v["id"], [n["html"] for n in v["nodes"]]) for v in violations]
 
 
@@ -141,9 +141,7 @@ def test_a_page_is_light_fast_and_asks_nobody_else(view: str, page: Page, galler
     page.on("request", asked.append)
     visit(page, gallery_origin, view)
 
-    paint = page.wait_for_function(
-        "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
-    ).json_value()
+    paint = page.wait_for_function("performance.getEntriesByName('first-contentful-paint')[0]?.startTime").json_value()
     page.wait_for_load_state("load")
     sizes = [request.sizes()["responseBodySize"] for request in asked if "/api/" not in request.url]
     print(f"{view}: {sum(sizes):,} bytes in {len(sizes)} answers, first paint after {paint:.0f} ms")
