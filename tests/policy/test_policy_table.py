@@ -191,9 +191,7 @@ def test_dispute_open__with_suspend_on_dispute__suspends(status):
 def test_dispute_suspended_and_then_won__restores_from_then_on():
     buy = Purchase()
     dispute = buy.dispute()
-    state = told(
-        buy.paid(at=0), dispute.told("needs_response", at=60), dispute.told("won", at=600), policy=SUSPENDING
-    )
+    state = told(buy.paid(at=0), dispute.told("needs_response", at=60), dispute.told("won", at=600), policy=SUSPENDING)
     assert state.status() == "active"
     assert state.verdict().active_from == when(600)
 

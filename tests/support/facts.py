@@ -209,7 +209,9 @@ class Purchase:
     def charge_read(self, at: int, refunded: int = 0) -> Told:
         return Told(stripe_mapping.charge_read(self.charge_object(refunded), when(at), arrival(Via.PULL)))
 
-    def read(self, at: int, payment_status: str = "paid", via: Via = Via.CONFIRM, intent_status: str = "succeeded") -> Told:
+    def read(
+        self, at: int, payment_status: str = "paid", via: Via = Via.CONFIRM, intent_status: str = "succeeded"
+    ) -> Told:
         """The session as confirm and restore read it, payment and charge expanded."""
         intent = {"id": self.intent, "status": intent_status, "latest_charge": self.charge_object(0)}
         obj = self.object(payment_status, payment_intent=intent)
@@ -223,7 +225,13 @@ class Purchase:
 
     def recorded(self, at: int = -60, user: str | None = None, **fields: Any) -> Told:
         """``purchase_initiated``: what our checkout service asked Stripe for."""
-        record = {"id": self.session_id, "amount": self.amount, "currency": "usd", "price_id": "price_1", "source": "hero"}
+        record = {
+            "id": self.session_id,
+            "amount": self.amount,
+            "currency": "usd",
+            "price_id": "price_1",
+            "source": "hero",
+        }
         pe_id = f"initiated:{self.session_id}"
         return Told(
             BillingData(

@@ -79,10 +79,18 @@ def _purchase(chance: Random, user: str, numbers: Any) -> list[Told]:
     if paying == "paid" and chance.random() < 0.3:
         facts.append(buy.read(moment(), via=chance.choice((Via.CONFIRM, Via.RESTORE))))
     for _ in range(chance.choice((0, 0, 1, 1, 2))):
-        facts += _refund(chance, buy.refund(chance.choice((buy.amount, buy.amount // 2 or 1)), payment_intent=chance.random() < 0.8), event_id)
+        facts += _refund(
+            chance,
+            buy.refund(chance.choice((buy.amount, buy.amount // 2 or 1)), payment_intent=chance.random() < 0.8),
+            event_id,
+        )
     for _ in range(chance.choice((0, 0, 0, 1, 2))):
         amount = chance.choice((buy.amount, buy.amount // 2))
-        facts.append(buy.charge_refunded(moment(), amount, event_id()) if chance.random() < 0.7 else buy.charge_read(moment(), amount))
+        facts.append(
+            buy.charge_refunded(moment(), amount, event_id())
+            if chance.random() < 0.7
+            else buy.charge_read(moment(), amount)
+        )
     for _ in range(chance.choice((0, 0, 1, 1, 2))):
         facts += _dispute(chance, buy.dispute(payment_intent=chance.random() < 0.8), event_id)
     return facts
@@ -109,18 +117,14 @@ def _walk(chance: Random, statuses: list[str]) -> Iterable[tuple[int, str]]:
 
 
 def rules_of(policy: Policy) -> Rules:
-    return Rules(
-        policy.grant_free_checkouts, policy.suspend_on_dispute, policy.require_known_session, policy.currency
-    )
+    return Rules(policy.grant_free_checkouts, policy.suspend_on_dispute, policy.require_known_session, policy.currency)
 
 
 def check_against_oracle(fold: Fold, history: Iterable[Told], policy: Policy) -> None:
     """The independent second opinion says the same about every user."""
     expected = verdicts((one.data for one in history), rules_of(policy))
     found = {
-        user: asdict(row.verdict)
-        for user, row in fold.projection.entitlements.items()
-        if row.verdict != NOTHING_KNOWN
+        user: asdict(row.verdict) for user, row in fold.projection.entitlements.items() if row.verdict != NOTHING_KNOWN
     }
     assert found == expected, f"fold: {found}\noracle: {expected}\nhistory: {list(history)}"
 

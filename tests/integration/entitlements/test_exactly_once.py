@@ -68,7 +68,7 @@ def test_a_kill_between_publish_and_delete_publishes_no_event_twice(nats_url, po
         publish(nats_url, [paid := Purchase("ada").paid(at=0)])
         assert service.applied([paid])
         eventually(lambda: query(postgres_dsn, "SELECT count(*) FROM outbox") == [(0,)])
-        (message_id, event), = announced(nats_url)
+        ((message_id, event),) = announced(nats_url)
         # As after a kill right before the row's delete: it is there still, and is relayed again after the restart.
         service.kill()
         import json
@@ -120,7 +120,14 @@ def test_the_database_folds_as_the_domain_does(nats_url, postgres_dsn):
         )
         live = {row[0]: row[1:] for row in rows}
         expected = {
-            user: (e.verdict.is_pro, e.verdict.status, e.verdict.source, e.verdict.active_from, e.verdict.active_until, e.reason)
+            user: (
+                e.verdict.is_pro,
+                e.verdict.status,
+                e.verdict.source,
+                e.verdict.active_from,
+                e.verdict.active_until,
+                e.reason,
+            )
             for user, e in pure.projection.entitlements.items()
         }
         assert live == expected

@@ -138,7 +138,11 @@ def test_reads_and_who_may_ask(nats_url, postgres_dsn):
             "expired": expired("ada"),
             "alg none": "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZGEiLCJhdWQiOiJlbnRpdGxlbWVudHMiLCJpc3MiOiJ4IiwiZXhwIjo5OTk5OTk5OTk5fQ.",
         }
-        for path, body in (("/internal/entitlement", None), ("/internal/overview", None), ("/internal/applied", {"eventIds": []})):
+        for path, body in (
+            ("/internal/entitlement", None),
+            ("/internal/overview", None),
+            ("/internal/applied", {"eventIds": []}),
+        ):
             for why, bad in refused.items():
                 status, answer = service.get(path, bad, body)
                 assert (status, answer["error"]["code"]) == (401, "unauthorized"), (path, why)
@@ -163,7 +167,11 @@ def expired(user: str) -> str:
 
 
 def test_bad_configuration_is_refused_by_name_and_never_by_value(postgres_dsn):
-    service = Service("http://not-nats", postgres_dsn, {"DATABASE_URL": "mysql://u:hunter2@h/x", "BILLING_CURRENCY": "dollars", "INTERNAL_AUTH_SECRET": "hunter2"})
+    service = Service(
+        "http://not-nats",
+        postgres_dsn,
+        {"DATABASE_URL": "mysql://u:hunter2@h/x", "BILLING_CURRENCY": "dollars", "INTERNAL_AUTH_SECRET": "hunter2"},
+    )
     service.start(ready=False)
     assert service.process
     assert service.process.wait(30) == 2

@@ -83,7 +83,10 @@ def test_a_fact_read_back_from_the_ledger_is_the_fact_that_was_folded():
             user_id=entry.data.user_id,
             occurred_at=entry.data.occurred_at,
             recorded_at=when(0),
-            ties={name: getattr(refs, name) for name in ("checkout_session_id", "payment_intent_id", "charge_id", "refund_id", "dispute_id")},
+            ties={
+                name: getattr(refs, name)
+                for name in ("checkout_session_id", "payment_intent_id", "charge_id", "refund_id", "dispute_id")
+            },
             facts=json.loads(json.dumps(entry.facts)),
         )
         assert again == entry.fact(4, when(0))

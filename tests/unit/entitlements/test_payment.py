@@ -125,7 +125,9 @@ def test_a_refund_of_more_than_was_paid_revokes(amount):
 
 
 def test_two_charges_of_one_payment_add_up():
-    session = CheckoutSession("cs", "paid", "payment", 1000, "usd", False, False, "pro_lifetime_v1", "ada", paid_at=when(0))
+    session = CheckoutSession(
+        "cs", "paid", "payment", 1000, "usd", False, False, "pro_lifetime_v1", "ada", paid_at=when(0)
+    )
     span = Span(Stamp(when(0), "e"), Stamp(when(0), "e"))
     later = Span(Stamp(when(9), "f"), Stamp(when(9), "f"))
     knowledge = {session: span, Charge("ch_1", 500, 500): later, Charge("ch_2", 500, 500): later}

@@ -62,7 +62,10 @@ def test_one_fact_that_makes_two_users_lose_changes_both():
     tie = ada.charge_read(at=9).changed(refs=ada.charge_read(at=9).data.refs.model_copy(
         update={"checkout_session_id": eve.session_id}))  # fmt: skip
     changes = fold.hear(tie)
-    assert [(change.after.user_id, change.after.verdict.status) for change in changes] == [("ada", "none"), ("eve", "none")]
+    assert [(change.after.user_id, change.after.verdict.status) for change in changes] == [
+        ("ada", "none"),
+        ("eve", "none"),
+    ]
 
 
 def test_a_record_that_comes_late_and_differs_takes_the_grant_back():
