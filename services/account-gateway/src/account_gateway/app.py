@@ -21,7 +21,6 @@ from account_gateway.dev_sign_in import dev_sign_in_routes
 from account_gateway.entitlement import entitlement_route, read_entitlement
 from account_gateway.health import health_api_routes
 from account_gateway.lean_client import LeanClient
-from account_gateway.lean_route import HotRoute
 from account_gateway.openapi import describe
 from account_gateway.overview import overview_routes, read_overview
 from account_gateway.page_context import PageContext
@@ -42,7 +41,7 @@ from atlas_kit import tasks
 from atlas_kit.answers import error_response
 from atlas_kit.errors import InvalidRequest
 from atlas_kit.health import Check
-from atlas_kit.http_app import create_app, with_edge
+from atlas_kit.http_app import HotRoute, create_app, with_edge
 from atlas_kit.http_client import ServiceClient
 from atlas_kit.identity import TokenMint
 from atlas_kit.messaging import Broker

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -9,7 +10,9 @@ from account_gateway.api_errors import READ_UNAVAILABLE, UNAUTHENTICATED
 from account_gateway.lean_route import LeanRoute, api_route
 from account_gateway.session.caller import Sessions, require_user
 from account_gateway.upstream import ReadsService
+from atlas_contracts.entitlements import Source, Status
 from atlas_contracts.internal_api import EntitlementView
+from atlas_contracts.model import WireModel
 from atlas_contracts.public_api import Entitlement, Success
 from atlas_kit.answers import ok
 
@@ -22,6 +25,16 @@ ENTITLEMENT_EXAMPLE = {
 }
 
 
+class EntitlementNow(WireModel):
+    """The five public keys out of the service's own answer: its dates are already as the public API writes them."""
+
+    is_pro: bool
+    status: Status
+    source: Source | None
+    restored_at: str | None = Field(validation_alias="activeFrom")
+    updated_at: str | None
+
+
 async def read_entitlement(user_id: str, entitlements: ReadsService) -> Entitlement:
     """What the entitlements service says now. Raises Unavailable when it doesn't answer."""
     return (await entitlements.get("/internal/entitlement", user_id, EntitlementView)).public()
@@ -30,7 +43,8 @@ async def read_entitlement(user_id: str, entitlements: ReadsService) -> Entitlem
 def entitlement_route(sessions: Sessions, entitlements: ReadsService) -> LeanRoute:
     async def read(request: Request) -> Response:
         """Whether the caller is Pro, since when, and by which source. Exactly these five keys."""
-        return ok(await read_entitlement(await require_user(request, sessions), entitlements))
+        user_id = await require_user(request, sessions)
+        return ok(await entitlements.get("/internal/entitlement", user_id, EntitlementNow))
 
     return api_route(
         "GET",

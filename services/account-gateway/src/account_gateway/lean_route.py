@@ -16,7 +16,6 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import request_response
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from account_gateway.api_errors import ErrorExample, error_responses
 
@@ -74,23 +73,6 @@ def api_route(
         operation_id=f"{method.lower()}{_camel(path)}",
         name=f"{method} {path}",
     )
-
-
-class HotRoute:
-    """Serves one route ahead of the whole framework: its errors are worded by the edge, its answers are its own."""
-
-    def __init__(self, app: ASGIApp, route: LeanRoute) -> None:
-        self._app, self._route, self._endpoint = app, route, route.endpoint
-        self._method = next(iter(route.methods or ()))
-        self._path = route.path
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] != self._path or scope["method"] != self._method:
-            await self._app(scope, receive, send)
-            return
-        scope["route"] = self._route
-        response = await self._endpoint(Request(scope, receive, send))
-        await response(scope, receive, send)
 
 
 def unlisted_route(method: str, path: str, handler: Handler) -> LeanRoute:

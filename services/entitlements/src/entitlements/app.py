@@ -13,7 +13,7 @@ from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE
 from atlas_contracts.streams import BILLING, ENTITLEMENTS, PARKED
 from atlas_kit.database import Database
 from atlas_kit.events import now
-from atlas_kit.http_app import create_app, with_edge
+from atlas_kit.http_app import HotRoute, create_app, with_edge
 from atlas_kit.http_client import ServiceClient
 from atlas_kit.identity import TokenMint, TokenVerifier
 from atlas_kit.messaging import Broker
@@ -72,5 +72,6 @@ def build(settings: Settings) -> ASGIApp:
         lambda: {"database": database.check, "broker": broker.check, "consumer": projector.check},
     )
     internal = InternalApi(database, EntitlementReader(database), verifier, policy, folded)
-    app.router.routes.extend([*internal.routes(), *OperatorApi(database, verifier, policy).routes()])
-    return with_edge(app)
+    read, *others = internal.routes()
+    app.router.routes.extend([read, *others, *OperatorApi(database, verifier, policy).routes()])
+    return with_edge(HotRoute(app, read))
