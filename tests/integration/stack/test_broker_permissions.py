@@ -43,7 +43,11 @@ async def connected(url: str, user: str, inbox: str | None = None) -> AsyncItera
     async def quiet(_: Exception) -> None: ...
 
     client = await nats.connect(
-        url, user=user, password=PASSWORDS[user], inbox_prefix=(inbox or permissions.inbox(user)).encode(), error_cb=quiet
+        url,
+        user=user,
+        password=PASSWORDS[user],
+        inbox_prefix=(inbox or permissions.inbox(user)).encode(),
+        error_cb=quiet,
     )
     try:
         yield client
@@ -96,7 +100,9 @@ async def test_who_has_no_business_reading_billing_events_cannot(url: str, user:
 async def test_the_observer_reads_both_streams_with_a_durable_of_its_own(url: str) -> None:
     await published(url, "checkout", "billing.v1.x")
     async with connected(url, "observer", inbox="_INBOX") as client:  # as any client without a prefix of its own
-        subscription = await client.jetstream().pull_subscribe("billing.v1.>", durable="another-service", stream="BILLING")
+        subscription = await client.jetstream().pull_subscribe(
+            "billing.v1.>", durable="another-service", stream="BILLING"
+        )
         [message] = await subscription.fetch(1, timeout=5)
         await message.ack_sync()
         await client.jetstream().delete_consumer("BILLING", "another-service")

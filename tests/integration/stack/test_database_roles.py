@@ -34,9 +34,14 @@ def test_the_service_works_with_rows_that_the_owners_tables_hold(cluster: databa
         service.execute("DELETE FROM things")
 
 
-@pytest.mark.parametrize("statement", ["CREATE TABLE mine (id int)", "TRUNCATE things", "DROP TABLE things", "ALTER TABLE things ADD x int"])
+@pytest.mark.parametrize(
+    "statement", ["CREATE TABLE mine (id int)", "TRUNCATE things", "DROP TABLE things", "ALTER TABLE things ADD x int"]
+)
 def test_the_service_cannot_change_the_schema(cluster: database.Cluster, statement: str) -> None:
-    with connected(cluster, "checkout", "checkout_service") as service, pytest.raises(psycopg.errors.InsufficientPrivilege):
+    with (
+        connected(cluster, "checkout", "checkout_service") as service,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
         service.execute(statement)
 
 

@@ -83,7 +83,10 @@ def test_an_operators_grant_and_revoke_are_in_the_ledger_with_their_reason(stack
 
 def test_the_same_idempotency_key_grants_once(stack: Stack, buyer: Buyer) -> None:
     for _ in range(2):
-        assert stack.atlas("grant", buyer.user, "--reason", "twice", "--idempotency-key", f"k-{buyer.user}").returncode == 0
+        assert (
+            stack.atlas("grant", buyer.user, "--reason", "twice", "--idempotency-key", f"k-{buyer.user}").returncode
+            == 0
+        )
     eventually(buyer.is_pro, what="granted")
     assert len(json.loads(stack.atlas("explain", buyer.user, "--json").stdout)["adjustments"]) == 1
 

