@@ -28,7 +28,11 @@ def test_a_changed_a_missing_and_a_stray_document_are_noticed(tmp_path: Path) ->
     (tmp_path / "asyncapi.json").write_text("{}")
     (tmp_path / "schemas" / "public_api.json").unlink()
     (tmp_path / "schemas" / "billing.v1.gone.json").write_text("{}")
-    assert schema_documents.outdated(tmp_path) == ["asyncapi.json", "schemas/billing.v1.gone.json", "schemas/public_api.json"]
+    assert schema_documents.outdated(tmp_path) == [
+        "asyncapi.json",
+        "schemas/billing.v1.gone.json",
+        "schemas/public_api.json",
+    ]
     command = [sys.executable, "-m", "atlas_contracts.schema_documents", "--check", str(tmp_path)]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 1
     schema_documents.write(tmp_path)
@@ -80,7 +84,9 @@ def test_what_is_published_validates_against_its_schema_and_no_other(told: dict)
     published = _published(told)
     subject = published["type"].removeprefix("atlas.")
     checker = jsonschema.Draft202012Validator.FORMAT_CHECKER
-    jsonschema.validate(published, DOCUMENTS[f"schemas/{subject}.json"], jsonschema.Draft202012Validator, format_checker=checker)
+    jsonschema.validate(
+        published, DOCUMENTS[f"schemas/{subject}.json"], jsonschema.Draft202012Validator, format_checker=checker
+    )
     other = "billing.v1.restore_failed"
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(published, DOCUMENTS[f"schemas/{other}.json"])

@@ -115,8 +115,20 @@ def test_a_session_gives_its_user_its_ties_and_its_absolute_facts() -> None:
     facts = data.checkout_session
     assert facts
     assert (facts.amount_total, facts.currency, facts.mode, facts.livemode) == (1900, "usd", "payment", False)
-    assert (facts.completed_at, facts.paid_at, facts.failed_at, facts.paid_at_inferred) == (CREATED, CREATED, None, False)
+    assert (facts.completed_at, facts.paid_at, facts.failed_at, facts.paid_at_inferred) == (
+        CREATED,
+        CREATED,
+        None,
+        False,
+    )
     assert (facts.payment_link, facts.product_key) == (False, "pro_lifetime_v1")
+
+
+def test_what_a_session_need_not_say_has_a_meaning_when_it_does_not() -> None:
+    facts = mapped("checkout.session.completed", session(livemode=None, created=None)).checkout_session
+    assert facts and (facts.livemode, facts.created_at) == (False, None)
+    charged = mapped("charge.refunded", charge(paid=None)).charge
+    assert charged and charged.paid
 
 
 def test_an_unpaid_session_is_completed_and_not_paid() -> None:
@@ -151,7 +163,10 @@ def test_a_client_reference_id_that_contradicts_the_metadata_is_refused() -> Non
 
 
 def test_a_refund_and_a_dispute_know_their_charge_even_without_a_payment_intent() -> None:
-    for event_type, obj in (("refund.created", refund(payment_intent=None)), ("charge.dispute.created", dispute(payment_intent=None))):
+    for event_type, obj in (
+        ("refund.created", refund(payment_intent=None)),
+        ("charge.dispute.created", dispute(payment_intent=None)),
+    ):
         data = mapped(event_type, obj)
         assert data.user_id is None
         assert (data.refs.payment_intent_id, data.refs.charge_id) == (None, obj["charge"])
@@ -171,11 +186,11 @@ MALFORMED = [
     *(("checkout.session.completed", session(**change)) for change in (
         {"id": None}, {"id": 1}, {"id": ""}, {"payment_status": None}, {"payment_status": ["paid"]}, {"payment_status": {}},
         {"mode": None}, {"amount_total": "1"}, {"amount_total": -1}, {"amount_total": True}, {"amount_total": 1.0}, {"amount_total": 10**13},
-        {"currency": "USD"}, {"currency": "usdx"}, {"currency": 840}, {"livemode": None}, {"livemode": "false"}, {"created": None},
+        {"currency": "USD"}, {"currency": "usdx"}, {"currency": 840}, {"livemode": "false"},
         {"created": 0}, {"created": 10**20}, {"metadata": []}, {"metadata": {"userId": 7}}, {"metadata": {"userId": "a\0"}},
         {"metadata": {"userId": "x" * 256}}, {"client_reference_id": 7}, {"payment_intent": 7}, {"payment_intent": {}}, {"customer": []},
     )),
-    *(("charge.refunded", charge(**change)) for change in ({"amount": None}, {"amount_refunded": None}, {"paid": None}, {"id": "\n"})),
+    *(("charge.refunded", charge(**change)) for change in ({"amount": None}, {"amount_refunded": None}, {"paid": "yes"}, {"id": "\n"})),
     *(("refund.created", refund(**change)) for change in ({"status": None}, {"status": []}, {"amount": None}, {"id": None})),
     *(("charge.dispute.created", dispute(**change)) for change in ({"status": None}, {"status": 3}, {"id": None}, {"amount": -5})),
 ]  # fmt: skip

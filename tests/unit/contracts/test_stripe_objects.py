@@ -16,6 +16,12 @@ ANYTHING = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
+
+
+def flag_or_false(obj, field) -> bool:
+    return read.flag(obj, field, absent=False)
+
+
 READERS = [
     read.text,
     read.optional_text,
@@ -23,7 +29,7 @@ READERS = [
     read.expanded,
     read.amount,
     read.optional_amount,
-    read.flag,
+    flag_or_false,
     read.moment,
 ]
 
@@ -39,7 +45,10 @@ def test_whatever_stands_there_is_read_or_refused(reader, value) -> None:
 
 @given(value=ANYTHING)
 def test_currency_and_metadata_are_read_or_refused(value) -> None:
-    for obj, reader in (({"currency": value}, read.currency), ({"metadata": value}, lambda o: read.metadata(o, "userId"))):
+    for obj, reader in (
+        ({"currency": value}, read.currency),
+        ({"metadata": value}, lambda o: read.metadata(o, "userId")),
+    ):
         try:
             reader(obj)
         except Unmappable:

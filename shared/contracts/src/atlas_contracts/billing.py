@@ -80,7 +80,7 @@ class CheckoutSessionFacts(WireModel):
     livemode: bool
     payment_link: bool = Field(description="true when a payment link made the session, and not our server")
     product_key: str | None = Field(default=None, description="metadata.productKey, set by our server")
-    created_at: Instant
+    created_at: Instant | None = None
     completed_at: Instant | None = Field(default=None, description="when the buyer completed the session")
     paid_at: Instant | None = Field(default=None, description="when the money came, null while it hasn't")
     failed_at: Instant | None = Field(default=None, description="when a delayed payment failed")

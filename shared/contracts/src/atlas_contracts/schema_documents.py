@@ -93,9 +93,7 @@ def _event_schemas() -> dict[str, Document]:
     return schemas
 
 
-def _event(
-    model: type[BaseModel], subject: str | None, meaning: str, narrowing: Document | None = None
-) -> Document:
+def _event(model: type[BaseModel], subject: str | None, meaning: str, narrowing: Document | None = None) -> Document:
     """The schema of the events on one subject; ``type`` is pinned to it."""
     schema = model.model_json_schema(by_alias=True, mode="serialization")
     name = subject or "parked.v1.event"

@@ -89,11 +89,18 @@ def currency(obj: StripeObject) -> str | None:
     return value
 
 
-def flag(obj: StripeObject, field: str) -> bool:
+def flag(obj: StripeObject, field: str, *, absent: bool) -> bool:
+    """True or false; ``absent`` where the object doesn't say."""
     value = obj.get(field)
+    if value is None:
+        return absent
     if not isinstance(value, bool):
         raise malformed(field, "true or false")
     return value
+
+
+def optional_moment(obj: StripeObject, field: str) -> datetime | None:
+    return None if obj.get(field) is None else moment(obj, field)
 
 
 def moment(obj: StripeObject, field: str) -> datetime:
