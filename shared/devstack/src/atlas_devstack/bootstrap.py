@@ -33,6 +33,8 @@ def run(root: str, arguments: list[str]) -> NoReturn:
         ensure_installed(workspace)
     except BootstrapError as error:
         sys.exit(str(error))
+    except OSError as error:
+        sys.exit(f"The dependencies could not be installed: {error}. Is this folder yours, and is the disk full?")
     except KeyboardInterrupt:
         sys.exit("Interrupted: the next ./atlas starts the installation again.")
     python = str(_python(workspace))
