@@ -1,0 +1,88 @@
+"""What the account page says, state by state; why a browser arrives with a toast."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from account_gateway.pages.arrival import arrival_toasts
+from account_gateway.pages.assets import Assets
+from account_gateway.pages.standing import Standing, standing_of, waiting_for
+from atlas_contracts.public_api import BillingOverview, Entitlement, PaymentState
+
+MOMENT = datetime(2026, 11, 23, 10, 5, tzinfo=UTC)
+
+
+def overview(status: str = "none", payment: str | None = None) -> BillingOverview:
+    source = None if status == "none" else "stripe"
+    entitlement = Entitlement(
+        is_pro=status == "active", status=status, source=source, restored_at=None, updated_at=None
+    )
+    state = PaymentState(state=payment, since=MOMENT) if payment else None
+    return BillingOverview(entitlement=entitlement, payment=state, can_manage_billing=True)
+
+
+@pytest.mark.parametrize(
+    ("known", "waiting", "expected"),
+    [
+        (overview(), None, Standing.FREE),
+        (overview(), Standing.CONFIRMING, Standing.CONFIRMING),
+        (overview(), Standing.SLOW, Standing.SLOW),
+        (overview("active"), Standing.CONFIRMING, Standing.PRO),
+        (overview("active", "processing"), None, Standing.PRO),
+        (overview("none", "processing"), Standing.CONFIRMING, Standing.PROCESSING),
+        (overview("none", "failed"), Standing.CONFIRMING, Standing.CONFIRMING),
+        (overview("none", "failed"), None, Standing.FAILED),
+        (overview("revoked"), None, Standing.REVOKED),
+        (overview("revoked"), Standing.CONFIRMING, Standing.CONFIRMING),
+    ],
+)
+def test_facts_go_before_waiting_and_waiting_before_the_past(
+    known: BillingOverview, waiting: Standing | None, expected: Standing
+) -> None:
+    assert standing_of(known, waiting) is expected
+
+
+@pytest.mark.parametrize(
+    ("checkout", "view", "expected"),
+    [
+        ("success", None, Standing.CONFIRMING),
+        ("success", "slow", Standing.SLOW),
+        (None, "confirming", Standing.CONFIRMING),
+        (None, "pro", None),
+        ("cancel", None, None),
+        (None, None, None),
+    ],
+)
+def test_nobody_can_ask_for_any_other_state(checkout: str | None, view: str | None, expected: Standing | None) -> None:
+    assert waiting_for(checkout, view) is expected
+
+
+@pytest.mark.parametrize(
+    ("referer", "text"),
+    [
+        ("http://a/pro", "Checkout is temporarily unavailable. Please try again later."),
+        ("http://a/account?x=1", "Billing portal is temporarily unavailable. Please try again later."),
+        ("", "Billing is temporarily unavailable. Please try again later."),
+    ],
+)
+def test_an_unavailable_service_is_named_after_the_page_whose_link_failed(referer: str, text: str) -> None:
+    (toast,) = arrival_toasts({"billing_error": "internal_error"}, Standing.FREE, referer)
+    assert (toast.text, toast.tone, toast.hint) == (text, "error", "Try again shortly.")
+
+
+def test_an_unknown_code_says_nothing_that_a_stranger_could_choose() -> None:
+    (toast,) = arrival_toasts({"billing_error": "<script>"}, Standing.FREE, "")
+    assert toast.text == "Billing is temporarily unavailable. Please try again later."
+
+
+def test_a_return_that_is_known_already_says_active_at_once() -> None:
+    (toast,) = arrival_toasts({"checkout": "success"}, Standing.PRO, "")
+    assert toast.text == "Checkout completed and Pro is now active on your account."
+
+
+def test_assets_have_the_address_of_their_content_and_unknown_ones_none() -> None:
+    assets = Assets()
+    assert assets.url("main.js") == f"/static/{assets.digest}/main.js"
+    with pytest.raises(KeyError):
+        assets.url("../settings.py")
