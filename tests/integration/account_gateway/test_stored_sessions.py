@@ -112,6 +112,9 @@ def test_without_the_atlas_database_it_is_503_and_not_ready(postgres_dsn: str) -
     with stand_in() as entitlements, running_gateway(ENTITLEMENTS_URL=entitlements.url, **environment) as client:
         response = client.get(ENTITLEMENT, headers={"cookie": f"{COOKIES[0]}=x"})
         assert (response.status_code, response.json()["error"]["recovery"]) == (503, "retry_later")
+        restore = client.post("/api/pro/restore", json={"trigger": "account"}, headers={"cookie": f"{COOKIES[0]}=x"})
+        assert restore.status_code == 503
+        assert restore.json()["error"]["message"] == "Restore is temporarily unavailable. Please try again later."
         ready = client.get("/readyz")
         assert (ready.status_code, ready.json()["failing"]) == (503, ["sessions"])
         assert client.get(ENTITLEMENT).status_code == 401

@@ -45,14 +45,13 @@ def source_of(value: str | None) -> str:
 
 async def start_checkout(user_id: str, source: str, checkout: AsksService) -> str:
     """The hosted page's URL: of the user's open session, or of a new one. Raises what the checkout service says."""
-    with unavailable_as(api_errors.CHECKOUT_UNAVAILABLE):
-        session = await checkout.post(
-            "/internal/checkout-sessions",
-            user_id,
-            CheckoutSessionResult,
-            CheckoutSessionRequest(source=source),
-            seconds=CHECKOUT_SECONDS,
-        )
+    session = await checkout.post(
+        "/internal/checkout-sessions",
+        user_id,
+        CheckoutSessionResult,
+        CheckoutSessionRequest(source=source),
+        seconds=CHECKOUT_SECONDS,
+    )
     log.info(
         "billing.checkout.redirect",
         userId=user_id,
@@ -110,7 +109,7 @@ def checkout_routes(sessions: Sessions, checkout: AsksService, limiter: UserLimi
         api_route(
             "GET",
             CHECKOUT_PATH,
-            navigation(open_page),
+            navigation(unavailable_as(api_errors.CHECKOUT_UNAVAILABLE, open_page)),
             summary="Go to Checkout",
             status=303,
             parameters=(parameter,),
@@ -119,7 +118,7 @@ def checkout_routes(sessions: Sessions, checkout: AsksService, limiter: UserLimi
         api_route(
             "POST",
             CHECKOUT_PATH,
-            create,
+            unavailable_as(api_errors.CHECKOUT_UNAVAILABLE, create),
             summary="Get Checkout's URL",
             answer=Success[RedirectTarget],
             example={"ok": True, "data": {"url": "https://checkout.stripe.com/c/pay/cs_test_a1"}},

@@ -36,8 +36,7 @@ def confirm_routes(sessions: Sessions, checkout: AsksService, limiter: UserLimit
         user_id = await require_user(request, sessions)
         headers = await limiter.hit(user_id)
         wanted = await _confirm_request(request)
-        with unavailable_as(api_errors.CHECKOUT_UNAVAILABLE):
-            result = await checkout.post("/internal/confirm", user_id, ConfirmResult, wanted, seconds=CONFIRM_SECONDS)
+        result = await checkout.post("/internal/confirm", user_id, ConfirmResult, wanted, seconds=CONFIRM_SECONDS)
         answer = ok(result)
         answer.headers.update(headers)
         return answer
@@ -46,7 +45,7 @@ def confirm_routes(sessions: Sessions, checkout: AsksService, limiter: UserLimit
         api_route(
             "POST",
             CONFIRM_PATH,
-            confirm,
+            unavailable_as(api_errors.CHECKOUT_UNAVAILABLE, confirm),
             summary="Confirm the return from Checkout",
             answer=Success[ConfirmResult],
             example={"ok": True, "data": _EXAMPLE},

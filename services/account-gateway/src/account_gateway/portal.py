@@ -31,8 +31,7 @@ _ERRORS = (
 
 async def open_portal(user_id: str, checkout: AsksService) -> str:
     """The portal's URL. Raises NotFound for a user without billing history, Unavailable."""
-    with unavailable_as(api_errors.PORTAL_UNAVAILABLE):
-        target = await checkout.post("/internal/portal-sessions", user_id, RedirectTarget, seconds=PORTAL_SECONDS)
+    target = await checkout.post("/internal/portal-sessions", user_id, RedirectTarget, seconds=PORTAL_SECONDS)
     log.info("billing.portal.redirect", userId=user_id)
     return target.url
 
@@ -59,12 +58,17 @@ def portal_routes(sessions: Sessions, checkout: AsksService, limiter: UserLimite
 
     return [
         api_route(
-            "GET", PORTAL_PATH, navigation(open_page), summary="Go to the billing portal", status=303, errors=_ERRORS
+            "GET",
+            PORTAL_PATH,
+            navigation(unavailable_as(api_errors.PORTAL_UNAVAILABLE, open_page)),
+            summary="Go to the billing portal",
+            status=303,
+            errors=_ERRORS,
         ),
         api_route(
             "POST",
             PORTAL_PATH,
-            create,
+            unavailable_as(api_errors.PORTAL_UNAVAILABLE, create),
             summary="Get the billing portal's URL",
             answer=Success[RedirectTarget],
             example={"ok": True, "data": {"url": "https://billing.stripe.com/p/session/test_1"}},

@@ -40,15 +40,14 @@ def restore_routes(sessions: Sessions, checkout: AsksService, limiter: UserLimit
         user_id = await require_user(request, sessions)
         headers = await limiter.hit(user_id)
         wanted = await _restore_request(request)
-        with unavailable_as(api_errors.RESTORE_UNAVAILABLE):
-            result = await checkout.post("/internal/restore", user_id, RestoreResult, wanted, seconds=RESTORE_SECONDS)
+        result = await checkout.post("/internal/restore", user_id, RestoreResult, wanted, seconds=RESTORE_SECONDS)
         return Response(_success(result), media_type=JSON, headers=headers)
 
     return [
         api_route(
             "POST",
             RESTORE_PATH,
-            restore,
+            unavailable_as(api_errors.RESTORE_UNAVAILABLE, restore),
             summary="Restore a purchase",
             answer=Success[RestoreResult],
             example={"ok": True, "data": _EXAMPLE},

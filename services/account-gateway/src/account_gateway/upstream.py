@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
 
+from account_gateway.lean_route import Handler
 from atlas_kit.errors import Unavailable
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -27,10 +28,14 @@ class AsksService(ReadsService, Protocol):
     ) -> ModelT: ...
 
 
-@contextmanager
-def unavailable_as(message: str) -> Iterator[None]:
-    """Whatever is unavailable inside the block, the caller reads the route's own message."""
-    try:
-        yield
-    except Unavailable as error:
-        raise Unavailable(message, headers=error.headers) from error
+def unavailable_as(message: str, handler: Handler) -> Handler:
+    """``handler``, but whatever is unavailable for it, sessions included, the caller reads the route's own message."""
+
+    async def worded(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except Unavailable as error:
+            raise Unavailable(message, headers=error.headers) from error
+
+    worded.__doc__ = handler.__doc__
+    return worded
