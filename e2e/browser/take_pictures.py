@@ -33,19 +33,19 @@ def sign_in(context: BrowserContext, origin: str, user: str) -> None:
     context.request.post(f"{origin}/dev/sign-in", form=form, headers={"origin": origin}, max_redirects=0)
 
 
-def purchase(page: Page, origin: str, theme: str) -> None:
+def purchase(page: Page, origin: str, suffix: str) -> None:
     """From the offer to Pro."""
     page.goto(f"{origin}/pro")
-    picture(page, f"pro-{theme}")
+    picture(page, f"pro{suffix}")
     page.get_by_role("link", name="Upgrade to Pro").click()
     page.get_by_label("Email").fill("ada@example.com")
     page.get_by_label("Card number").fill("4242 4242 4242 4242")
     page.get_by_label("Expiry").fill("12 / 34")
     page.get_by_label("CVC").fill("123")
-    picture(page, f"checkout-{theme}")
+    picture(page, f"checkout{suffix}")
     page.get_by_role("button", name=re.compile("^Pay")).click()
     page.get_by_text("Pro active", exact=True).wait_for()
-    picture(page, f"account-pro-{theme}")
+    picture(page, f"account-pro{suffix}")
 
 
 def main() -> None:
@@ -56,14 +56,14 @@ def main() -> None:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-dev-shm-usage"]
         )
-        for theme, user in (("light", "ada"), ("dark", "grace")):
+        for theme, user, suffix in (("light", "ada", ""), ("dark", "grace", "-dark")):
             context = browser.new_context(viewport=DESKTOP, color_scheme=theme, reduced_motion="reduce")
             page = context.new_page()
             if theme == "light":
                 page.goto(f"{origin}/dev/sign-in")
                 picture(page, "sign-in")
             sign_in(context, origin, user)
-            purchase(page, origin, theme)
+            purchase(page, origin, suffix)
             page.get_by_role("link", name="Manage billing / invoices").click()
             page.wait_for_url(re.compile("/p/session/"))
             if theme == "light":
@@ -73,9 +73,9 @@ def main() -> None:
                 picture(page, "control-room")
             page.set_viewport_size(PHONE)
             page.goto(f"{origin}/account")
-            picture(page, f"phone-account-{theme}")
+            picture(page, f"phone-account{suffix}")
             page.goto(f"{origin}/pro")
-            picture(page, f"phone-pro-{theme}")
+            picture(page, f"phone-pro{suffix}")
             context.close()
         browser.close()
     if pngquant := shutil.which("pngquant"):
