@@ -34,7 +34,7 @@ def stack() -> Iterator[Stack]:
         yield running
 
 
-@pytest.mark.timeout(0 if STORIES > 1000 else 300)
+@pytest.mark.timeout(0 if STORIES > 200 else 300)
 def test_after_one_pull_everyone_is_what_they_should_be(stack: Stack) -> None:
     numbers = range(int(ONLY), int(ONLY) + 1) if ONLY else range(STORIES)
     started = time.monotonic()

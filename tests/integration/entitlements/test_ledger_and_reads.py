@@ -179,3 +179,17 @@ def test_bad_configuration_is_refused_by_name_and_never_by_value(postgres_dsn):
     for name in ("NATS_URL", "DATABASE_URL", "BILLING_CURRENCY", "INTERNAL_AUTH_SECRET"):
         assert f"configuration: {name}: " in said
     assert "hunter2" not in said
+
+
+def test_a_payment_that_another_policy_had_refused_does_not_hide_the_others(nats_url, postgres_dsn):
+    """After a change of policy a fact may make a payment somebody's that was nobody's: all of theirs must be known."""
+    good, unknown = Purchase("ada"), Purchase("ada")
+    with running(nats_url, postgres_dsn, BILLING_REQUIRE_KNOWN_SESSION="true") as service:
+        publish(nats_url, facts := [good.recorded(), good.paid(at=0), unknown.paid(at=10)])
+        assert service.applied(facts)
+        before = service.entitlement("ada")
+        assert before["isPro"]
+    with running(nats_url, postgres_dsn) as service:
+        publish(nats_url, [refund := unknown.charge_refunded(at=60)])
+        assert service.applied([refund])
+        assert service.entitlement("ada") == before

@@ -138,3 +138,16 @@ def test_a_record_alone_says_whose_the_payment_will_be():
     span = Span(Stamp(when(0), "e"), Stamp(when(0), "e"))
     assert judge({RecordedSession("cs", "ada", 999, "usd"): span}, "stripe", Policy()).user_id == "ada"
     assert judge({Refund("re", 999, "succeeded"): span}, "stripe", Policy()).user_id is None
+
+
+def test_a_time_of_payment_without_a_paid_status_does_not_grant():
+    span = Span(Stamp(when(0), "e"), Stamp(when(0), "e"))
+    odd = CheckoutSession("cs", "unpaid", "payment", 999, "usd", False, False, "pro_lifetime_v1", "ada", paid_at=when(0))
+    assert not judge({odd: span}, "stripe", Policy()).intervals
+
+
+def test_reading_a_failed_payment_again_and_again_teaches_nothing_new():
+    buy = Purchase()
+    reads = [buy.read(at=at, payment_status="unpaid", intent_status="requires_payment_method") for at in (30, 60, 90)]
+    (payment,) = told(*reads).projection.payments.values()
+    assert len(payment.knowledge) == 1

@@ -103,7 +103,7 @@ def session_read(session: StripeObject, observed_at: datetime, arrival: Arrival)
         session,
         completed_at=completed_at,
         paid_at=_money_moved_at(charge) or completed_at if settled else None,
-        failed_at=observed_at if failed else None,
+        failed_at=completed_at if failed else None,  # not the time of reading: every read says the same
         inferred=True,
     )
     facts = snapshot.facts["checkout_session"]
