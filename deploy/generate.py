@@ -1,7 +1,7 @@
 """Writes what the containers are configured with out of the same rules that the local stack uses.
 
-`python deploy/generate.py` writes `nats.conf` and `postgres/10-roles.sql` beside this file; a test says when they are out of date. No
-password stands in them: the broker and psql read those from their environment.
+`python deploy/generate.py` writes `nats.conf` and `postgres/10-roles.sql` beside this file; a test says when they are
+out of date. No password stands in them: the broker and psql read those from their environment.
 """
 
 from __future__ import annotations

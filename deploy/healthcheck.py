@@ -1,4 +1,7 @@
-"""Whether the service in this container is ready: exit code 0 when /readyz says 200. No library: it runs every few seconds."""
+"""Whether the service in this container is ready: exit code 0 when /readyz says 200.
+
+No library: it runs every few seconds.
+"""
 
 import os
 import socket
