@@ -1,0 +1,130 @@
+"""Everything breaks while people buy, get refunds, dispute and restore; in the end nothing is lost, nothing is wrong.
+
+``ATLAS_SEED=…`` (printed by each run) draws the same faults and stories again; ``ATLAS_SEEDS=50`` for the long run.
+Figures: ``test-results/faults.json``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import time
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import aiohttp
+import pytest
+from support.faults import checker
+from support.faults.schedule import Fault, Havoc, draw
+from support.faults.wiring import Wired, wired_stack
+from support.faults.workload import Grants, Workload
+from support.stack import WORKSPACE, Stack
+from support.stories import Teller
+
+SEEDS = int(os.environ.get("ATLAS_SEEDS", "1"))
+FIRST = os.environ.get("ATLAS_SEED") or secrets.token_hex(4)
+OTHER_FAULTS = 14 if SEEDS == 1 else 30
+PEOPLE_AT_ONCE = 10
+ABOUT_TO_PAY = 40
+FIGURES = WORKSPACE / "test-results" / "faults.json"
+ENVIRONMENT = {f"RATE_LIMIT_{name}": "0" for name in ("CHECKOUT", "PORTAL", "RESTORE", "CONFIRM")}
+
+
+def seeds() -> list[str]:
+    """The first is given or new; the others follow from it."""
+    chance = Random(FIRST)
+    return [FIRST] + [f"{chance.getrandbits(32):08x}" for _ in range(SEEDS - 1)]
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", seeds())
+def test_nothing_is_lost_doubled_or_wrong_whatever_breaks(seed: str) -> None:
+    print(f"\nATLAS_SEED={seed}", flush=True)
+    with wired_stack(ENVIRONMENT) as wired:
+        figures, findings = asyncio.run(_run(wired, seed))
+    _report(figures)
+    print(json.dumps(figures), flush=True)
+    assert not findings, f"ATLAS_SEED={seed}:\n{findings}"
+
+
+async def _run(wired: Wired, seed: str) -> tuple[dict[str, Any], checker.Findings]:
+    faults = draw(seed, OTHER_FAULTS)
+    print("\n".join(map(str, faults)), flush=True)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as http:
+        teller = Teller(wired.stack, seed, http)
+        secret = json.loads((wired.stack.home / "run" / "operator.json").read_text())["internal_auth_secret"]
+        work = Workload(teller, Grants(teller, wired.stack.url("webhook-ingest"), secret))
+        havoc = Havoc(wired, teller.sandbox, Random(f"{seed}:havoc"))
+        await work.prepare(ABOUT_TO_PAY)
+        started = time.monotonic()
+        await _live_through(havoc, faults, work)
+        broken = time.monotonic()
+        acknowledged, lost = await _heal(wired.stack, work)
+        healed = time.monotonic()
+        findings, attempted, facts = await _judge(wired.stack, work, acknowledged)
+    findings.lost |= lost
+    return {
+        "seed": seed,
+        "stories": len(work.stories),
+        "answers": dict(sorted(work.answers.items())),
+        "stripeEvents": len(attempted),
+        "acknowledged": len(acknowledged & attempted),
+        "onlyByPull": len(attempted - acknowledged),
+        "grants": {"attempts": work.grants.attempts, "acknowledged": len(work.grants.acknowledged)},
+        "ledger": facts,
+        "faults": dict(sorted(havoc.happened.items())),
+        "seconds": {"broken": round(broken - started, 1), "healing": round(healed - broken, 1)},
+        "lost": len(findings.lost),
+        "duplicated": len(findings.duplicated),
+        "invented": len(findings.invented),
+        "wrong": len(findings.wrong),
+    }, findings
+
+
+async def _live_through(havoc: Havoc, faults: list[Fault], work: Workload) -> None:
+    """People go on with their lives until the last fault is over, and finish what they began when all is well again."""
+    over = asyncio.Event()
+    playing = asyncio.create_task(work.run(PEOPLE_AT_ONCE, over.is_set))
+    await havoc.run(faults)
+    over.set()
+    await havoc.heal()
+    await playing
+
+
+async def _heal(stack: Stack, work: Workload) -> tuple[set[str], set[str]]:
+    """What was acknowledged, and what of that isn't in the ledger, before and after the one pull."""
+    await checker.healed(stack, work.teller)
+    acknowledged = await checker.acknowledged_events(work.teller) | set(work.grants.acknowledged)
+    before = checker.compare(set(), acknowledged, checker.ledger_ids(stack)).lost
+    digest = checker.ledger_digest(stack)
+    pulled = await asyncio.to_thread(stack.atlas, "pull", "--since", "24h")
+    assert pulled.returncode == 0, pulled.stdout + pulled.stderr
+    await checker.folded(stack)
+    assert checker.ledger_digest(stack, digest[0]) == digest, "the ledger's past has changed"
+    return acknowledged, before
+
+
+async def _judge(stack: Stack, work: Workload, acknowledged: set[str]) -> tuple[checker.Findings, set[str], int]:
+    attempted, final = await checker.attempted_events(work.teller), checker.ledger_ids(stack)
+    findings = checker.compare(attempted, acknowledged, final)
+    findings.duplicated += await asyncio.to_thread(checker.stored_twice, stack)
+    findings.wrong += work.wrong
+    findings.wrong += await checker.entitled_as_they_should_be(work)
+    findings.wrong += checker.paid_sessions_wrongly_known(stack, work)
+    findings.wrong += await asyncio.to_thread(checker.announced_wrongly, stack)
+    findings.wrong += await asyncio.to_thread(checker.operators_findings, stack)
+    return findings, attempted, len(final)
+
+
+def _report(figures: dict[str, Any], path: Path = FIGURES) -> None:
+    """Into the report of this session's runs."""
+    path.parent.mkdir(exist_ok=True)
+    runs = [] if figures["seed"] == FIRST or not path.exists() else json.loads(path.read_text())["runs"]
+    runs.append(figures)
+    total = {name: sum(run[name] for run in runs) for name in ("stripeEvents", "ledger", "lost", "duplicated", "wrong")}
+    total["faults"] = sum(sum(run["faults"].values()) for run in runs)
+    total["seconds"] = round(sum(sum(run["seconds"].values()) for run in runs))
+    path.write_text(json.dumps({"seeds": len(runs), "total": total, "runs": runs}, indent=2) + "\n")

@@ -1,0 +1,1 @@
+"""Faults made on purpose: connections that misbehave, processes that die at a chosen line, and who notices."""

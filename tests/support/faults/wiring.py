@@ -1,0 +1,74 @@
+"""A stack whose every connection goes through a proxy."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from atlas_devstack.servers.ports import LOOPBACK, free_port
+from atlas_devstack.stack.plan import MODULES, OFFSETS
+from support.faults.proxy import Link, Proxies
+from support.stack import Stack, new_stack
+
+INJECT = Path(__file__).parent / "inject"
+LINKS = {
+    "sandbox→webhook-ingest": ("sandbox", "webhook-ingest"),
+    "webhook-ingest→nats": ("webhook-ingest", "nats"),
+    "webhook-ingest→sandbox": ("webhook-ingest", "sandbox"),
+    "checkout→nats": ("checkout", "nats"),
+    "checkout→postgres": ("checkout", "postgres"),
+    "checkout→sandbox": ("checkout", "sandbox"),
+    "checkout→entitlements": ("checkout", "entitlements"),
+    "entitlements→nats": ("entitlements", "nats"),
+    "entitlements→postgres": ("entitlements", "postgres"),
+    "entitlements→checkout": ("entitlements", "checkout"),
+    "account-gateway→nats": ("account-gateway", "nats"),
+    "account-gateway→checkout": ("account-gateway", "checkout"),
+    "account-gateway→entitlements": ("account-gateway", "entitlements"),
+}
+"""Which connections go through a proxy of their own: who asks, and who is asked."""
+
+
+@dataclass(frozen=True)
+class Wired:
+    """A running stack and its proxies."""
+
+    stack: Stack
+    proxies: Proxies
+
+
+@contextlib.contextmanager
+def wired_stack(environ: Mapping[str, str] | None = None) -> Iterator[Wired]:
+    """A healthy stack with :data:`LINKS` in between."""
+    with new_stack(environ) as stack:
+        servers = _distinct_ports("nats", "nats_monitor", "postgres")
+        (stack.home / "ports.json").write_text(json.dumps(servers))  # the stack keeps the ports of its last run
+        targets = {name: stack.port_base + offset for name, offset in OFFSETS.items()} | servers
+        proxy_ports = _distinct_ports(*LINKS, but=(*targets.values(),))
+        links = {name: Link(name, proxy_ports[name], targets[asked]) for name, (_, asked) in LINKS.items()}
+        routes: dict[str, dict[str, str]] = {MODULES[asker]: {} for asker, _ in LINKS.values()}
+        for name, (asker, _) in LINKS.items():
+            routes[MODULES[asker]][_address(links[name].target)] = _address(links[name].port)
+        (stack.home / "routes.json").write_text(json.dumps(routes))
+        stack.environ |= {"PYTHONPATH": str(INJECT), "ATLAS_FAILPOINT_ROUTES": str(stack.home / "routes.json")}
+        with Proxies(links) as proxies:
+            stack.up()
+            assert json.loads((stack.home / "ports.json").read_text()) == servers, "somebody else took a port"
+            yield Wired(stack, proxies)
+            stack.down()
+
+
+def _address(port: int) -> str:
+    return f"{LOOPBACK}:{port}"
+
+
+def _distinct_ports(*names: str, but: tuple[int, ...] = ()) -> dict[str, int]:
+    chosen: dict[str, int] = {}
+    for name in names:
+        while (port := free_port()) in (*chosen.values(), *but):
+            pass
+        chosen[name] = port
+    return chosen
