@@ -579,6 +579,20 @@ def test_later_status__holds_whatever_its_rank():
     assert told(buy.paid(at=0), dispute.told("won", at=60), dispute.told("lost", at=61)).status() == "revoked"
 
 
+def test_status_told_again_later__does_not_move_the_time_of_its_effect():
+    buy = Purchase()
+    dispute = buy.dispute()
+    lost = [dispute.told("lost", at=at) for at in (60, 90, 600)]
+    assert told(buy.paid(at=0), *lost).verdict().active_until == when(60)
+
+
+def test_status_that_comes_back__holds_again():
+    buy = Purchase()
+    dispute = buy.dispute()
+    facts = [buy.paid(at=0), dispute.told("lost", at=60), dispute.told("won", at=120), dispute.told("lost", at=180)]
+    assert told(*facts).verdict().active_until == when(180)
+
+
 @pytest.mark.parametrize("policy", [None, SUSPENDING])
 def test_unknown_dispute_status__is_recorded_and_changes_nothing(policy):
     buy = Purchase()
@@ -626,6 +640,7 @@ def test_the_time_that_an_event_tells__beats_the_time_inferred_from_a_read():
     buy = Purchase()
     assert told(buy.read(at=30)).verdict().active_from == when(1), "when the money moved"
     assert told(buy.read(at=30), buy.paid(at=0)).verdict().active_from == when(0)
+    assert told(buy.read(at=30), buy.paid(at=5)).verdict().active_from == when(5)
 
 
 def test_restore_after_a_refund__cannot_grant_again():

@@ -195,10 +195,11 @@ class Story:
 
     async def refund_ends(self, bought: Bought, refund: str) -> None:
         amount, status = bought.refunds[refund]
-        if status == "pending" and self.chance.random() < 0.5:
+        others = [s for each, (_, s) in bought.refunds.items() if each != refund]
+        if status == "pending" and (self.chance.random() < 0.5 or "pending" in others):
             await self.sandbox("POST", f"/refunds/{refund}/settle", {})
             bought.refunds[refund] = (amount, "succeeded")
-        else:
+        elif "pending" not in others:  # as above: none pending beside one that failed
             await self.sandbox("POST", f"/refunds/{refund}/fail", {})
             bought.refunds[refund] = (amount, "failed")
 
@@ -216,6 +217,7 @@ class Story:
         await self._move(bought, dispute, self.chance.choice(choices))
 
     async def appeals(self, bought: Bought, dispute: str) -> None:
+        await asyncio.sleep(1.2)  # lost and appealed in the same second is lost (CONTRACT 10)
         await self._move(bought, dispute, "appeal_under_review")
 
     async def _move(self, bought: Bought, dispute: str, status: str) -> None:
@@ -242,7 +244,9 @@ class Story:
             return  # a session that our checkout service never made isn't confirmed
         if status != 200:
             raise Wrong(f"confirm answered {status}: {answer}")
-        if bought.stands and not answer["data"]["entitlement"]["isPro"]:
+        # Confirm looks at a fresh purchase: a refund that bounced leaves no trace on the charge, restore finds it.
+        bounced = any(status == "failed" for _, status in bought.refunds.values())
+        if bought.stands and not bounced and not answer["data"]["entitlement"]["isPro"]:
             raise Wrong(f"confirm said {answer['data']}, and {bought} stands")
 
     async def gateway(self, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, Any]:
