@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,6 +32,7 @@ log = get_logger()
 PING_SECONDS = 10
 CONNECT_SECONDS = 2
 RETRY_SECONDS = 1.0
+SAME_ERROR_SECONDS = 30.0
 PUBLISH_SECONDS = 5.0
 """How long to wait for the broker's word that an event is stored (Stripe gives a webhook 10 s and more)."""
 
@@ -149,8 +151,14 @@ class Broker:
                 return
 
     async def _connect(self) -> Client:
+        told: dict[str, float] = {}
+
         async def on_error(error: Exception) -> None:
-            log.warning("broker.error", error=type(error).__name__, detail=str(error)[:200])
+            """The same one is said once in half a minute: while the broker is away, every attempt fails alike."""
+            kind, detail, now = type(error).__name__, str(error)[:200], time.monotonic()
+            if now - told.get(detail, -SAME_ERROR_SECONDS) >= SAME_ERROR_SECONDS:
+                told[detail] = now
+                log.warning("broker.error", error=kind, detail=detail)
 
         async def on_disconnect() -> None:
             log.warning("broker.disconnected")
