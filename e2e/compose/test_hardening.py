@@ -25,13 +25,17 @@ def test_nothing_runs_as_root_or_with_a_capability_or_on_a_writable_file_system(
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_can_write_nowhere_but_to_its_tmp(compose: ComposeStack, service: str) -> None:
-    assert compose.inside(service, "touch /app/x || touch /etc/x || touch /run/x || touch /run/credentials/x").returncode
+    assert compose.inside(
+        service, "touch /app/x || touch /etc/x || touch /run/x || touch /run/credentials/x"
+    ).returncode
     assert compose.inside(service, "touch /tmp/x && rm /tmp/x").returncode == 0
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_reads_its_own_credentials_and_no_others(compose: ComposeStack, service: str) -> None:
-    readable = compose.inside(service, 'for f in /run/credentials/*; do cat "$f" >/dev/null 2>&1 && echo "$f"; done; true')
+    readable = compose.inside(
+        service, 'for f in /run/credentials/*; do cat "$f" >/dev/null 2>&1 && echo "$f"; done; true'
+    )
 
     assert readable.stdout.split() == [f"/run/credentials/{service}.env"]
 
@@ -50,7 +54,10 @@ def test_no_credential_stands_in_a_container_s_definition(compose: ComposeStack)
     for name, container in compose.containers().items():
         for variable in container.attrs["Config"]["Env"]:
             variable_name, _, value = variable.partition("=")
-            assert not value or not variable_name.endswith(("_SECRET", "_KEY", "PASSWORD", "DATABASE_URL")), (name, variable_name)
+            assert not value or not variable_name.endswith(("_SECRET", "_KEY", "PASSWORD", "DATABASE_URL")), (
+                name,
+                variable_name,
+            )
 
 
 @pytest.mark.parametrize(
@@ -73,7 +80,10 @@ def test_in_public_nothing_is_made_up_a_missing_secret_stops_the_service(
 def test_the_broker_and_the_databases_are_out_of_the_sandbox_s_reach(compose: ComposeStack) -> None:
     script = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 3)"
 
-    assert compose.inside("checkout", f"python -c '{script}' nats 4222 && python -c '{script}' postgres 5432").returncode == 0
+    assert (
+        compose.inside("checkout", f"python -c '{script}' nats 4222 && python -c '{script}' postgres 5432").returncode
+        == 0
+    )
     assert compose.inside("sandbox", f"python -c '{script}' nats 4222").returncode != 0
     assert compose.inside("sandbox", f"python -c '{script}' postgres 5432").returncode != 0
     assert compose.inside("account-gateway", f"python -c '{script}' postgres 5432").returncode != 0

@@ -21,7 +21,11 @@ from support.stack import MEANINGFUL, WORKSPACE, free_port_base
 
 BUILD_SECONDS = 900
 UP_SECONDS = 240
-PORTS = {"account-gateway": "ATLAS_GATEWAY_PORT", "webhook-ingest": "ATLAS_INGEST_PORT", "sandbox": "ATLAS_SANDBOX_PORT"}
+PORTS = {
+    "account-gateway": "ATLAS_GATEWAY_PORT",
+    "webhook-ingest": "ATLAS_INGEST_PORT",
+    "sandbox": "ATLAS_SANDBOX_PORT",
+}
 
 
 @dataclass

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import nats
 import psycopg
+
+START_SECONDS = 120
+"""How long a container may take to start: a busy machine needs more than half a minute for Postgres."""
 
 
 @dataclass
@@ -32,8 +36,10 @@ def container_postgres(image: str = "postgres:17") -> Iterator[ContainerPostgres
     """A Postgres container."""
     from testcontainers.community.postgres import PostgresContainer
 
+    _wait_long_enough()
     container = PostgresContainer(image, username="atlas_admin", driver=None)
     # Throw-away: nothing here has to survive a power cut.
+    container.with_env("POSTGRES_INITDB_ARGS", "--no-sync")
     container.with_command("postgres -c fsync=off -c synchronous_commit=off -c full_page_writes=off")
     with container:
         yield ContainerPostgres(container.get_connection_url())
@@ -44,8 +50,16 @@ def container_nats(image: str = "nats:2.15") -> Iterator[str]:
     """A NATS container with JetStream; gives its URL."""
     from testcontainers.community.nats import NatsContainer
 
+    _wait_long_enough()
     with NatsContainer(image).with_command("-js -m 8222") as container:
         yield container.nats_uri()
+
+
+def _wait_long_enough() -> None:
+    """testcontainers gives up after so many tries: with TC_POOLING_INTERVAL=0.1 after 12 s, too soon for a busy machine."""
+    from testcontainers.core.config import testcontainers_config
+
+    testcontainers_config.max_tries = math.ceil(START_SECONDS / testcontainers_config.sleep_time)
 
 
 def delete_streams(url: str) -> None:
