@@ -1,0 +1,118 @@
+"""Every service dies at its worst moments, one after the other; started again, it goes on as if nothing had been.
+
+The points are in ``tests/support/faults/inject/failpoints.py``: SIGKILL to the line, without a switch in the services.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import re
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+from support.buyer import Buyer
+from support.faults import checker
+from support.faults.wiring import INJECT
+from support.stack import Stack, eventually, new_stack
+
+from atlas_kit.identity import TokenMint
+
+AGAIN_SECONDS = 60.0
+"""A service is back in about a second; what it had been handed comes again after ten."""
+LIMITS = {f"RATE_LIMIT_{name}": "0" for name in ("CHECKOUT", "PORTAL", "RESTORE", "CONFIRM")}
+
+
+def _points() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("failpoints", INJECT / "failpoints.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+POINTS = list(_points().POINTS)
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    """A stack whose services know where to die; nobody pulls but the tests."""
+    with new_stack(LIMITS | {"BILLING_PULL_INTERVAL_SECONDS": "0", "PYTHONPATH": str(INJECT)}) as one:
+        one.environ["ATLAS_FAILPOINT_FILE"] = str(one.home / "failpoint")
+        one.up()
+        yield one
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_at_this_point_it_goes_on_as_if_nothing_had_been(stack: Stack, point: str) -> None:
+    buyer = Buyer(stack, re.sub(r"\W+", "-", point))
+    assert not buyer.is_pro()
+    (stack.home / "failpoint").write_text(point)
+
+    session = answered(buyer.open_checkout)
+    buyer.pay(session)
+    answered(lambda: buyer.post("/api/billing/stripe/confirm", {"checkoutSessionId": session}))
+    answered(lambda: buyer.post("/api/pro/restore", {"trigger": "account"}))
+    answered(buyer.entitlement)
+    if point == "ingest: grant published, not answered":
+        grant = {"userId": f"{buyer.user}-2", "action": "grant", "reason": "test", "idempotencyKey": buyer.user}
+        answered(lambda: operator(stack, "/operator/adjustments", grant))
+    if point == "ingest: pulled, cursor not moved":
+        with pytest.raises((httpx.HTTPError, AssertionError)):
+            operator(stack, "/operator/pull", {"dryRun": False})
+
+    eventually(lambda: (stack.home / "failpoint.fired").exists(), 20, f"died: {point}")
+    (stack.home / "failpoint.fired").unlink()
+    eventually(lambda: answered(buyer.is_pro), AGAIN_SECONDS, f"{buyer.user} is Pro")
+    customers = buyer.stripe.v1.customers.search({"query": f"metadata['userId']:'{buyer.user}'"}).data
+    assert len(customers) == 1, "one customer, whatever was lost on the way"
+    sessions = buyer.stripe.v1.checkout.sessions.list({"customer": customers[0].id}).data
+    assert [(one.id, one.status) for one in sessions] == [(session, "complete")], "and one sale"
+    buyer.browser.close()
+
+
+def test_after_all_these_deaths_the_books_are_right(stack: Stack) -> None:
+    def pulled() -> bool:  # the lease of the replica that died over a pull lasts a minute
+        return stack.atlas("pull", "--since", "24h").returncode == 0
+
+    eventually(pulled, 90, "a pull")
+    asyncio.run(checker.folded(stack))
+    final = checker.ledger_ids(stack)
+    assert len(final) == len(set(final))
+    assert checker.stored_twice(stack) == []
+    assert checker.announced_wrongly(stack) == []
+    assert checker.operators_findings(stack) == []
+
+
+def answered(ask: Callable[[], Any]) -> Any:
+    """The answer, asking again while the service is away: 503 or a broken connection, and nothing else, may come."""
+    found: list[Any] = []
+
+    def try_once() -> bool:
+        try:
+            found.append(ask())
+        except httpx.TransportError:
+            return False
+        except AssertionError as error:
+            assert str(error).startswith("503"), error
+            return False
+        return True
+
+    eventually(try_once, AGAIN_SECONDS, "an answer")
+    return found[-1]
+
+
+def operator(stack: Stack, path: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+    """Ask webhook-ingest as the operator; the answer's lines."""
+    secret = json.loads((stack.home / "run" / "operator.json").read_text())["internal_auth_secret"]
+    token = TokenMint(SecretStr(secret), "operator").token("webhook-ingest", "operator")
+    answer = httpx.post(
+        stack.url("webhook-ingest") + path, json=body, headers={"authorization": f"Bearer {token}"}, timeout=30
+    )
+    assert answer.is_success, f"{answer.status_code} {answer.text}"
+    return [json.loads(line) for line in answer.text.splitlines()]
