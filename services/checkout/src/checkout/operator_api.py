@@ -11,6 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from atlas_contracts.internal_api import (
     INGEST_SERVICE,
     OPERATOR,
+    PRINTABLE,
     ForgetRequest,
     ForgetResult,
     ProviderPayment,
@@ -40,7 +41,7 @@ MAX_DAYS = 3650
 async def read_provider_state(
     request: Request,
     days: Annotated[int, Query(ge=1, le=MAX_DAYS)] = DEFAULT_DAYS,
-    user: Annotated[str | None, Query(min_length=1, max_length=255)] = None,
+    user: Annotated[str | None, Query(min_length=1, max_length=255, pattern=PRINTABLE)] = None,
 ) -> Response:
     """NDJSON: one ProviderPayment per line, and a ProviderStateEnd (without which the answer was cut off)."""
     services = services_of(request)

@@ -7,7 +7,7 @@ from typing import Protocol
 from atlas_contracts.billing import Via
 from atlas_contracts.internal_api import ChargeResolution
 from atlas_contracts.stripe_mapping import charge_read
-from atlas_contracts.stripe_objects import Unmappable
+from atlas_contracts.stripe_objects import Unmappable, could_be_id
 from atlas_kit.errors import NotFound
 from checkout.payment_reading import arrival_by
 from checkout.publishing import Publisher, publish_facts
@@ -27,6 +27,8 @@ class ChargeSource(Protocol):
 
 async def resolve_charge(stripe: ChargeSource, broker: Publisher, charge_id: str) -> ChargeResolution:
     """Read the charge once and publish it as a fact. Raises ChargeNotFound, StripeFailure, BrokerUnavailable."""
+    if not could_be_id(charge_id):
+        raise ChargeNotFound
     try:
         read = await stripe.read_charge(charge_id)
         fact = charge_read(read.body, read.observed_at, arrival_by(Via.PULL))

@@ -6,6 +6,7 @@ import asyncio
 
 from atlas_contracts.billing import Via
 from atlas_contracts.internal_api import SweepRequest, SweepResult
+from atlas_contracts.stripe_objects import could_be_id
 from atlas_kit.logs import get_logger
 from checkout.payment_reading import read_payment
 from checkout.publishing import Publisher, publish_facts
@@ -42,6 +43,8 @@ async def sweep(stripe: UserPaymentSource, broker: Publisher, request: SweepRequ
 
 
 async def _session_of(stripe: UserPaymentSource, object_id: str) -> Read | None:
+    if not could_be_id(object_id):
+        return None
     try:
         if object_id.startswith("cs_"):
             return await stripe.read_session(object_id)

@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, TypeAdapter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from atlas_contracts.internal_api import INGEST_SERVICE, OPERATOR
+from atlas_contracts.internal_api import INGEST_SERVICE, OPERATOR, ForgetRequest, UserId
 from atlas_kit.database import Database
 from atlas_kit.errors import Forbidden, InvalidRequest
 from atlas_kit.identity import TokenVerifier
@@ -25,14 +25,13 @@ from entitlements.holders import changeable_payments, holders
 
 NDJSON = "application/x-ndjson"
 PAGE = 200
+MAX_DIGITS = 18
+"""A sequence number has 63 bits."""
+_USER = TypeAdapter[str](UserId)
 
 
 class RebuildRequest(BaseModel):
     verify: bool = True
-
-
-class ForgetRequest(BaseModel):
-    user_id: str = Field(alias="userId", min_length=1, max_length=255)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +54,15 @@ class OperatorApi:
 
     async def explain(self, request: Request) -> Response:
         self._authorize(request)
-        user_id = request.query_params.get("user", "")
-        if not user_id:
+        user_id = _named_user(request)
+        if user_id is None:
             raise InvalidRequest("Name a user: ?user=…")
         async with self.database.transaction() as connection:
             return JSONResponse(await explain(connection, user_id, self.policy))
 
     async def holders(self, request: Request) -> Response:
         self._authorize(request)
-        user_id = request.query_params.get("user")
+        user_id = _named_user(request)
 
         async def lines() -> AsyncIterator[str]:
             async with self.database.transaction() as connection:
@@ -76,7 +75,7 @@ class OperatorApi:
         """A page of payments whose state can still change, for the sweep."""
         self._authorize(request, INGEST_SERVICE)
         after = request.query_params.get("after", "0")
-        if not after.isdigit():
+        if not (after.isascii() and after.isdigit() and len(after) <= MAX_DIGITS):
             raise InvalidRequest("after must be a whole number.")
         async with self.database.transaction() as connection:
             return JSONResponse(await changeable_payments(connection, int(after), PAGE))
@@ -127,6 +126,15 @@ class OperatorApi:
     def _authorize(self, request: Request, *others: str) -> None:
         if self.verifier.verify(request.headers.get("authorization")).issuer not in (OPERATOR, *others):
             raise Forbidden
+
+
+def _named_user(request: Request) -> str | None:
+    """``?user=``, None without it. Raises InvalidRequest for what can't be a user id."""
+    named = request.query_params.get("user")
+    try:
+        return _USER.validate_python(named) if named else None
+    except ValueError as error:
+        raise InvalidRequest from error
 
 
 def _parsed(model: type[Any], body: bytes) -> Any:

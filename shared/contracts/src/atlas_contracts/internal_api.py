@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from atlas_contracts.entitlements import Source, Status
 from atlas_contracts.model import Instant, WireModel
@@ -16,6 +16,12 @@ GATEWAY_SERVICE = "account-gateway"
 INGEST_SERVICE = "webhook-ingest"
 OPERATOR = "operator"
 """Issuer (and subject) of the command line's tokens."""
+
+
+PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+"""What databases and headers can hold."""
+UserId = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=PRINTABLE)]
+EventId = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=PRINTABLE)]
 
 
 class EntitlementView(WireModel):
@@ -56,7 +62,7 @@ class EntitlementOverview(WireModel):
 class AppliedRequest(WireModel):
     """``POST /internal/applied``: wait until these events are in the ledger and folded."""
 
-    event_ids: list[str] = Field(max_length=1000)
+    event_ids: list[EventId] = Field(max_length=1000)
     timeout_ms: int = Field(default=5_000, ge=0, le=20_000)
 
 
@@ -142,7 +148,7 @@ class ProviderStateEnd(WireModel):
 class ForgetRequest(WireModel):
     """``POST /operator/forget`` at checkout: take a user out of its database and of what we wrote at Stripe."""
 
-    user_id: str = Field(min_length=1, max_length=255)
+    user_id: UserId
 
 
 class ForgetResult(WireModel):

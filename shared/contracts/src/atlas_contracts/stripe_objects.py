@@ -18,6 +18,7 @@ MAX_AMOUNT = 10**12
 """Minor units; Stripe's own ceiling for a charge is eight digits (twelve in a few currencies)."""
 MAX_TIMESTAMP = 4_102_444_800
 """2100-01-01, seconds since 1970."""
+_ID = re.compile(r"[A-Za-z0-9_]{1,255}")
 _CURRENCY = re.compile(r"^[a-z]{3}$")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
@@ -29,6 +30,11 @@ class Unmappable(Exception):
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
+
+
+def could_be_id(value: str) -> bool:
+    """Whether Stripe could have made such an id; what couldn't be one isn't worth a question."""
+    return _ID.fullmatch(value) is not None
 
 
 def malformed(field: str, expected: str) -> Unmappable:

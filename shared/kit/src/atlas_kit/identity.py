@@ -6,6 +6,7 @@ user from it and from nowhere else.
 
 from __future__ import annotations
 
+import re
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ TOKEN_SECONDS = 60
 LEEWAY_SECONDS = 5
 _ALGORITHMS = ["HS256"]
 _CACHED_TOKENS = 10_000
+MAX_SUBJECT = 255
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+"""Nothing that Postgres or Stripe could hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,8 @@ class TokenVerifier:
         issuer, subject, expires = claims.get("iss"), claims.get("sub"), claims.get("exp")
         if not isinstance(issuer, str) or not isinstance(subject, str) or not isinstance(expires, int):
             raise Unauthorized
-        if not subject or claims.get("aud") != self._audience or expires + LEEWAY_SECONDS <= time.time():
+        if not subject or len(subject) > MAX_SUBJECT or _UNPRINTABLE.search(subject):
+            raise Unauthorized
+        if claims.get("aud") != self._audience or expires + LEEWAY_SECONDS <= time.time():
             raise Unauthorized
         return Caller(issuer, subject), expires
