@@ -26,6 +26,13 @@ pytestmark = pytest.mark.anyio
 NOW = int(time.time())
 
 
+@pytest.fixture(autouse=True)
+def _now() -> None:
+    """A long run must not grow old between import and test."""
+    global NOW
+    NOW = int(time.time())
+
+
 class ListedEvents:
     """Stripe's list of events, newest first; `fail_after` so many calls it stops answering."""
 
