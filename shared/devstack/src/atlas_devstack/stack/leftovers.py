@@ -42,7 +42,7 @@ def end(home: Home) -> list[str]:
 
 
 def _same(row: dict[str, float]) -> psutil.Process | None:
-    with contextlib.suppress(psutil.Error, KeyError, TypeError):
+    with contextlib.suppress(psutil.Error, KeyError, TypeError, ValueError):
         process = psutil.Process(int(row["pid"]))
         if abs(process.create_time() - row["started"]) < SAME_START and process.status() != psutil.STATUS_ZOMBIE:
             return process
