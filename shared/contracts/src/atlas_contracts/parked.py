@@ -1,4 +1,4 @@
-"""What could not be processed: kept whole, with its reason, until an operator redrives it."""
+"""What could not be processed: kept with its reason and with what matters of it, until an operator redrives it."""
 
 from __future__ import annotations
 
