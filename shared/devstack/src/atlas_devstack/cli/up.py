@@ -101,7 +101,12 @@ def _watch_start(home: Home, supervisor: subprocess.Popen[bytes]) -> State:
 def _welcome(home: Home, given: dict[str, str], current: State) -> None:
     stack: Any = read_json(home.stack_file) or {}
     public = stack.get("nextauth_url", "")
-    dev_sign_in = not public.startswith("https:") and given.get("ATLAS_DEV_SIGN_IN", "true").lower() in ("true", "1")
+    dev_sign_in = (
+        not public.startswith("https:")
+        and given.get("ATLAS_DEV_SIGN_IN", "true").lower() in ("true", "1")
+        # Its cookies are encrypted ones; database sessions are made by the web app alone.
+        and stack.get("auth", {}).get("strategy") == "jwt"
+    )
     panel = view.welcome(public, "sandbox" in stack, dev_sign_in, current.port_base)
     out.print(panel, soft_wrap=False)
     out.print(f"Healthy after {current.healthy_after:.1f} s.", style="dim")
