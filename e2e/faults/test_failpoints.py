@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
+import aiohttp
 import httpx
 import pytest
 from pydantic import SecretStr
@@ -20,6 +21,7 @@ from support.buyer import Buyer
 from support.faults import checker
 from support.faults.wiring import INJECT
 from support.stack import Stack, eventually, new_stack
+from support.stories import Teller
 
 from atlas_kit.identity import TokenMint
 
@@ -82,11 +84,18 @@ def test_after_all_these_deaths_the_books_are_right(stack: Stack) -> None:
 
     eventually(pulled, 90, "a pull")
     asyncio.run(checker.folded(stack))
-    final = checker.ledger_ids(stack)
-    assert len(final) == len(set(final))
+    happened = asyncio.run(everything_at_stripe(stack))
+    assert len(happened) >= len(POINTS)
+    findings = checker.compare(happened, set(), checker.ledger_ids(stack))
+    assert not findings, findings
     assert checker.stored_twice(stack) == []
     assert checker.announced_wrongly(stack) == []
     assert checker.operators_findings(stack) == []
+
+
+async def everything_at_stripe(stack: Stack) -> set[str]:
+    async with aiohttp.ClientSession() as http:
+        return await checker.attempted_events(Teller(stack, "", http))
 
 
 def answered(ask: Callable[[], Any]) -> Any:
