@@ -45,9 +45,7 @@ def test_a_poisoned_event_in_every_hundred_delays_no_good_one(stack: Stack) -> N
     sent = asyncio.run(send_with_poison(stack.json, first))
     dsn = stack.json["postgres"]["databases"]["entitlements"]
     eventually(lambda: query(dsn, "SELECT count(*) FROM ledger")[0][0] == GOOD, 60, "all good ones folded")
-    committed = dict(
-        query(dsn, "SELECT provider_event_id, extract(epoch FROM recorded_at)::float8 FROM ledger")
-    )
+    committed = dict(query(dsn, "SELECT provider_event_id, extract(epoch FROM recorded_at)::float8 FROM ledger"))
     cuts = statistics.quantiles([committed[event] - at for event, at in sent.items()], n=100)
     print(f"\nsent → committed with poison: p50 {cuts[49] * 1000:.0f} ms, p99 {cuts[98] * 1000:.0f} ms")
     assert cuts[49] < LATENCY_SECONDS["p50"] and cuts[98] < LATENCY_SECONDS["p99"]
