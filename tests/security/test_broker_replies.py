@@ -1,0 +1,112 @@
+"""The broker checks no rights on the subject that a request names for its reply. What can be done with that?
+
+A compromised service may have answers and copies stored in BILLING, where it may not publish. Neither may become a fact.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import nats
+import pytest
+from nats.aio.client import Client
+from nats.js.api import ConsumerConfig
+
+from atlas_contracts.streams import BILLING, ENTITLEMENTS, STREAMS
+from atlas_devstack.stack import permissions
+from atlas_kit.messaging import declare_stream
+from entitlements.ledger_entry import ledger_entry
+from support.embedded import embedded_nats
+from support.entitlements import publish, running, stored
+from support.facts import Purchase
+
+pytestmark = pytest.mark.anyio
+PASSWORDS = {user: f"password-of-{user}" for user in permissions.GRANTS}
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with embedded_nats(permissions.authorization(PASSWORDS)) as url:
+        asyncio.run(_declare(url))
+        yield url
+
+
+@asynccontextmanager
+async def connected(url: str, user: str) -> AsyncIterator[Client]:
+    async def quiet(_: Exception) -> None: ...
+
+    inbox = permissions.inbox(user).encode()
+    client = await nats.connect(url, user=user, password=PASSWORDS[user], inbox_prefix=inbox, error_cb=quiet)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def _declare(url: str) -> None:
+    async with connected(url, "checkout") as client:
+        for stream in STREAMS:
+            await declare_stream(client.jetstream(), stream, 1)
+
+
+async def _last_of_billing(url: str, after: int) -> tuple[str, bytes]:
+    """The first message behind ``after``, once it is there."""
+    async with connected(url, "admin") as client:
+        jetstream = client.jetstream()
+        for _ in range(100):
+            if (await jetstream.stream_info(BILLING.name)).state.last_seq > after:
+                message = await jetstream.get_msg(BILLING.name, after + 1)
+                return message.subject or "", message.data or b""
+            await asyncio.sleep(0.05)
+    raise AssertionError("nothing came")
+
+
+async def _length(url: str) -> int:
+    async with connected(url, "admin") as client:
+        return int((await client.jetstream().stream_info(BILLING.name)).state.last_seq)
+
+
+async def test_who_may_ask_can_have_the_brokers_answer_stored_and_it_is_no_fact(url: str) -> None:
+    before = await _length(url)
+    async with connected(url, "entitlements") as client:
+        await client.publish("$JS.API.STREAM.INFO.BILLING", b"", reply="billing.v1.purchase_succeeded")
+        await client.flush()
+    _, stored = await _last_of_billing(url, before)
+    with pytest.raises(ValueError):
+        ledger_entry(stored)
+
+
+async def test_a_copy_from_another_stream_keeps_the_subject_that_gives_it_away(url: str) -> None:
+    """Two compromised services together: one writes, one that may read both streams has it copied."""
+    before = await _length(url)
+    forged = Purchase("thief").paid(at=0).wire
+    async with connected(url, "entitlements") as author, connected(url, "observer") as reader:
+        await author.jetstream().publish("entitlements.v1.forged", forged)
+        await reader.jetstream().add_consumer(ENTITLEMENTS.name, ConsumerConfig(durable_name="mine"))
+        await reader.publish("$JS.API.CONSUMER.MSG.NEXT.ENTITLEMENTS.mine", b"1", reply="billing.v1.purchase_succeeded")
+        await reader.flush()
+    subject, stored = await _last_of_billing(url, before)
+    assert (subject, stored) == ("entitlements.v1.forged", forged)
+
+
+def test_the_projector_is_not_even_given_such_a_copy(nats_url: str, postgres_dsn: str) -> None:
+    async def smuggle(fact: bytes) -> None:
+        client = await nats.connect(nats_url)
+        jetstream = client.jetstream()
+        await jetstream.publish("entitlements.v1.forged", fact)
+        await jetstream.add_consumer(
+            ENTITLEMENTS.name, ConsumerConfig(durable_name="mine", filter_subject="entitlements.v1.forged")
+        )
+        await client.publish("$JS.API.CONSUMER.MSG.NEXT.ENTITLEMENTS.mine", b"1", reply="billing.v1.purchase_succeeded")
+        await client.drain()
+
+    with running(nats_url, postgres_dsn) as service:
+        asyncio.run(smuggle(Purchase("thief").paid(at=0).wire))
+        honest = Purchase("honest").paid(at=0)
+        publish(nats_url, [honest])
+        assert service.applied([honest]), "what came after it has been folded"
+        assert len(stored(nats_url, BILLING.name)) == 2, "and the copy had been stored before it"
+        assert service.entitlement("honest")["isPro"]
+        assert service.entitlement("thief")["status"] == "none"
