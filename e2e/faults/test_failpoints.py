@@ -6,11 +6,12 @@ The points are in ``tests/support/faults/inject/failpoints.py``: SIGKILL to the 
 from __future__ import annotations
 
 import asyncio
-import importlib.util
+import contextlib
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
-from types import ModuleType
 from typing import Any
 
 import aiohttp
@@ -30,23 +31,32 @@ AGAIN_SECONDS = 60.0
 LIMITS = {f"RATE_LIMIT_{name}": "0" for name in ("CHECKOUT", "PORTAL", "RESTORE", "CONFIRM")}
 
 
-def _points() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("failpoints", INJECT / "failpoints.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+NO_PULL = {"BILLING_PULL_INTERVAL_SECONDS": "0"}
 
 
-POINTS = list(_points().POINTS)
+def _points() -> list[str]:
+    """The names, read by a Python that finds the module as a service does."""
+    ask = [sys.executable, "-c", "import failpoints, json; print(json.dumps(list(failpoints.POINTS)))"]
+    said = subprocess.run(ask, env={"PYTHONPATH": str(INJECT)}, capture_output=True, check=True)
+    names: list[str] = json.loads(said.stdout)
+    return names
+
+
+POINTS = _points()
+
+
+@contextlib.contextmanager
+def mortal_stack(**environ: str) -> Iterator[Stack]:
+    """A stack whose services know where to die; nobody pulls but the tests."""
+    with new_stack(LIMITS | NO_PULL | {"PYTHONPATH": str(INJECT)} | environ) as one:
+        one.environ["ATLAS_FAILPOINT_FILE"] = str(one.home / "failpoint")
+        one.up()
+        yield one
 
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    """A stack whose services know where to die; nobody pulls but the tests."""
-    with new_stack(LIMITS | {"BILLING_PULL_INTERVAL_SECONDS": "0", "PYTHONPATH": str(INJECT)}) as one:
-        one.environ["ATLAS_FAILPOINT_FILE"] = str(one.home / "failpoint")
-        one.up()
+    with mortal_stack() as one:
         yield one
 
 
@@ -68,8 +78,7 @@ def test_killed_at_this_point_it_goes_on_as_if_nothing_had_been(stack: Stack, po
         with pytest.raises((httpx.HTTPError, AssertionError)):
             operator(stack, "/operator/pull", {"dryRun": False})
 
-    eventually(lambda: (stack.home / "failpoint.fired").exists(), 20, f"died: {point}")
-    (stack.home / "failpoint.fired").unlink()
+    died(stack, point)
     eventually(lambda: answered(buyer.is_pro), AGAIN_SECONDS, f"{buyer.user} is Pro")
     customers = buyer.stripe.v1.customers.search({"query": f"metadata['userId']:'{buyer.user}'"}).data
     assert len(customers) == 1, "one customer, whatever was lost on the way"
@@ -93,9 +102,41 @@ def test_after_all_these_deaths_the_books_are_right(stack: Stack) -> None:
     assert checker.operators_findings(stack) == []
 
 
-async def everything_at_stripe(stack: Stack) -> set[str]:
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("sabotage", "point", "noticed"),
+    [
+        ("acknowledge before commit", "entitlements: folded, not committed", "the ledger lacks it for good"),
+        ("answer before the broker's word", "ingest: about to publish", "acknowledged and lost, until a pull"),
+        ("delete before publish", "entitlements: about to announce", "nobody was told"),
+    ],
+)
+def test_without_the_protection_the_checker_complains(sabotage: str, point: str, noticed: str) -> None:
+    with mortal_stack(ATLAS_FAILPOINT_SABOTAGE=sabotage) as stack:
+        buyer = Buyer(stack)
+        session = buyer.open_checkout()
+        asyncio.run(checker.folded(stack))  # the sale itself is a fact; it is the payment's that is to suffer
+        (stack.home / "failpoint").write_text(point)
+        buyer.pay(session)
+        died(stack, point)
+        eventually(lambda: all(part["health"] == "ok" for part in stack.status()["services"].values()), AGAIN_SECONDS)
+        acknowledged = asyncio.run(everything_at_stripe(stack, delivered=True))
+        asyncio.run(checker.folded(stack))
+        lost = checker.compare(set(), acknowledged, checker.ledger_ids(stack)).lost
+        assert lost or checker.announced_wrongly(stack), noticed
+
+
+def died(stack: Stack, point: str) -> None:
+    """The process has died at its point."""
+    eventually(lambda: (stack.home / "failpoint.fired").exists(), 20, f"died: {point}")
+    (stack.home / "failpoint.fired").unlink()
+
+
+async def everything_at_stripe(stack: Stack, *, delivered: bool = False) -> set[str]:
+    """Every event that is our business, or those that our webhook acknowledged."""
     async with aiohttp.ClientSession() as http:
-        return await checker.attempted_events(Teller(stack, "", http))
+        teller = Teller(stack, "", http)
+        return await (checker.acknowledged_events(teller) if delivered else checker.attempted_events(teller))
 
 
 def answered(ask: Callable[[], Any]) -> Any:

@@ -61,8 +61,7 @@ async def _run(wired: Wired, seed: str) -> tuple[dict[str, Any], checker.Finding
         havoc = Havoc(wired, teller.sandbox, Random(f"{seed}:havoc"))
         await work.prepare(ABOUT_TO_PAY)
         started = time.monotonic()
-        await _live_through(havoc, faults, work)
-        broken = time.monotonic()
+        broken = await _live_through(havoc, faults, work)
         acknowledged, lost = await _heal(wired.stack, work)
         healed = time.monotonic()
         findings, attempted, facts = await _judge(wired.stack, work, acknowledged)
@@ -85,14 +84,16 @@ async def _run(wired: Wired, seed: str) -> tuple[dict[str, Any], checker.Finding
     }, findings
 
 
-async def _live_through(havoc: Havoc, faults: list[Fault], work: Workload) -> None:
-    """People go on with their lives until the last fault is over, and finish what they began when all is well again."""
+async def _live_through(havoc: Havoc, faults: list[Fault], work: Workload) -> float:
+    """People go on with their lives until the last fault is over, and finish what they began; when healing began."""
     over = asyncio.Event()
     playing = asyncio.create_task(work.run(PEOPLE_AT_ONCE, over.is_set))
     await havoc.run(faults)
     over.set()
+    broken = time.monotonic()
     await havoc.heal()
     await playing
+    return broken
 
 
 async def _heal(stack: Stack, work: Workload) -> tuple[set[str], set[str]]:

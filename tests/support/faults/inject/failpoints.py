@@ -13,6 +13,8 @@ import signal
 import sys
 from typing import NamedTuple
 
+from sabotages import SABOTAGES
+
 BEFORE, AFTER = "before", "after"
 
 
@@ -27,6 +29,7 @@ POINTS = {
     # The door
     "ingest: pulled, cursor not moved": Point("webhook_ingest", "webhook_ingest.pull_state", "PullState.advance", BEFORE),
     "ingest: verified, not published": Point("webhook_ingest", "webhook_ingest.signature", "SignatureVerifier.verify", AFTER),
+    "ingest: about to publish": Point("webhook_ingest", "atlas_kit.messaging", "Broker.store", BEFORE),
     "ingest: published, not answered": Point("webhook_ingest", "webhook_ingest.door", "Door.admit", AFTER),
     "ingest: grant published, not answered": Point("webhook_ingest", "webhook_ingest.adjustments", "adjust", AFTER),
     # The ledger
@@ -34,6 +37,7 @@ POINTS = {
     "entitlements: folded, not committed": Point("entitlements", "entitlements.fold", "fold", AFTER),
     "entitlements: committed, not acknowledged": Point("entitlements", "nats.aio.msg", "Msg.ack", BEFORE),
     "entitlements: acknowledged, nobody told": Point("entitlements", "entitlements.consumer", "Projector._report", BEFORE),
+    "entitlements: about to announce": Point("entitlements", "atlas_kit.outbox", "OutboxRelay._publish", BEFORE),
     "entitlements: announced, not deleted": Point("entitlements", "atlas_kit.outbox", "OutboxRelay._publish", AFTER),
     # The conversation with Stripe
     "checkout: customer made, not stored": Point("checkout", "checkout.stripe_gateway", "StripeGateway.create_customer", AFTER),
@@ -51,33 +55,36 @@ POINTS = {
 }  # fmt: skip
 
 
-def install(path, service):
-    """Let this process die at the points of its service."""
-    mine = {}
+def install(path, service, sabotage=None):
+    """Let this process die at the points of its service, and work as badly as it is told to."""
+    changes = {}
+    if sabotage:
+        module, change = SABOTAGES[sabotage]
+        changes.setdefault(module, []).append(change)
     for name, point in POINTS.items():
         if point.service == service:
-            mine.setdefault(point.module, []).append((name, point))
-    if mine:
-        sys.meta_path.insert(0, _Wrapping(path, mine))
+            changes.setdefault(point.module, []).append(functools.partial(_wrap, name=name, point=point, path=path))
+    if service in {point.service for point in POINTS.values()}:
+        sys.meta_path.insert(0, _Changing(changes))
 
 
-class _Wrapping:
-    """Finds modules as Python would, and wraps the points' functions once they are executed."""
+class _Changing:
+    """Finds modules as Python would, and changes them once they are executed."""
 
-    def __init__(self, path, points):
-        self._path, self._points = path, points
+    def __init__(self, changes):
+        self._changes = changes
 
     def find_spec(self, name, path=None, target=None):
-        points = self._points.get(name)
-        if not points:
+        changes = self._changes.get(name)
+        if not changes:
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
         execute = spec.loader.exec_module
 
         def exec_module(module):
             execute(module)
-            for point_name, point in points:
-                _wrap(module, point_name, point, self._path)
+            for change in changes:
+                change(module)
 
         spec.loader.exec_module = exec_module
         return spec

@@ -30,4 +30,4 @@ if "ATLAS_FAILPOINT_ROUTES" in os.environ:
 if "ATLAS_FAILPOINT_FILE" in os.environ:
     import failpoints
 
-    failpoints.install(os.environ["ATLAS_FAILPOINT_FILE"], _module())
+    failpoints.install(os.environ["ATLAS_FAILPOINT_FILE"], _module(), os.environ.get("ATLAS_FAILPOINT_SABOTAGE"))
