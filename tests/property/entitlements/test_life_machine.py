@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from random import Random
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
@@ -156,4 +157,4 @@ class Life(RuleBasedStateMachine):
 Life.TestCase.settings = settings(
     max_examples=500 if LONG else 20, stateful_step_count=40 if LONG else 20, deadline=None
 )
-TestLife = Life.TestCase
+TestLife = pytest.mark.timeout(0 if LONG else 180)(Life.TestCase)

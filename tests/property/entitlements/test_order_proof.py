@@ -20,6 +20,7 @@ from support.facts import EXHAUSTIVE, Fold, Told
 from support.histories import check_against_oracle, check_history, random_history, random_policy
 
 LONG = bool(os.environ.get("ATLAS_LONG"))
+pytestmark = pytest.mark.timeout(0 if LONG else 180)
 HISTORIES = 25_000 if LONG else 150
 SMALL_HISTORIES = 1_000 if LONG else 10
 SEED = int(os.environ.get("ATLAS_SEED", "20261123"))
@@ -31,7 +32,6 @@ def test_any_order_repetition_prefix_door_and_company_gives_the_same_projection(
     check_history(random_history(chance), random_policy(chance), chance)
 
 
-@pytest.mark.timeout(0 if LONG else 180)
 def test_thousands_of_random_histories_agree_in_every_order_and_with_the_oracle():
     for number in range(HISTORIES):
         seed = f"{SEED}:{number}"
@@ -43,7 +43,6 @@ def test_thousands_of_random_histories_agree_in_every_order_and_with_the_oracle(
     print(f"histories: {HISTORIES}, seed {SEED}, all agree")
 
 
-@pytest.mark.timeout(0 if LONG else 180)
 def test_small_histories_are_tried_in_every_order_there_is():
     played = 0
     for number in itertools.count():
