@@ -108,32 +108,31 @@ def test_a_live_key_takes_live_events_and_ignores_test_ones(nats_url: str) -> No
 
 
 BODY = body_of(purchase())
-NOW = int(time.time())
+
+# Made when a test runs: a signature made at import would be refused for its age and prove nothing.
+REFUSED_HEADERS = {
+    "empty": lambda: "",
+    "nonsense": lambda: "nonsense",
+    "empty parts": lambda: "t=,v1=",
+    "no time": lambda: "t=abc,v1=" + "0" * 64,
+    "another secret": lambda: signature(BODY, "whsec_another"),
+    "another body": lambda: signature(BODY + b" "),
+    "another scheme": lambda: signature(BODY).replace("v1=", "v0="),
+    "upper case": lambda: signature(BODY).upper(),
+    "an hour old": lambda: signature(BODY, at=int(time.time()) - 3600),
+    "an hour early": lambda: signature(BODY, at=int(time.time()) + 3600),
+    "two times": lambda: signature(BODY) + ",t=1",
+    "a hundred wrong ones": lambda: f"t={int(time.time())}," + ",".join(f"v1={n:064x}" for n in range(100)),
+    "not ASCII": lambda: "v1=\xe9\xff",
+    "a signature not ASCII": lambda: f"t={int(time.time())},v1=\xe9\xff" + "0" * 62,
+    "a time of 5,000 digits": lambda: "t=" + "9" * 5000 + ",v1=" + "0" * 64,
+    "a time of 30,000 digits": lambda: "t=" + "1" * 30_000,
+}
 
 
-@pytest.mark.parametrize(
-    "header",
-    [
-        "",
-        "nonsense",
-        "t=,v1=",
-        "t=abc,v1=" + "0" * 64,
-        signature(BODY, "whsec_another"),
-        signature(BODY + b" "),
-        signature(BODY).replace("v1=", "v0="),
-        signature(BODY).upper(),
-        signature(BODY, at=NOW - 3600),
-        signature(BODY, at=NOW + 3600),
-        signature(BODY) + ",t=1",
-        f"t={NOW}," + ",".join(f"v1={n:064x}" for n in range(100)),
-        "v1=\xe9\xff",
-        f"t={NOW},v1=\xe9\xff" + "0" * 62,
-        "t=" + "9" * 5000 + ",v1=" + "0" * 64,
-        "t=" + "1" * 30_000,
-    ],
-    ids=lambda header: header[:24] or "empty",
-)
-def test_a_signature_that_does_not_hold_is_refused(shared_ingest: Ingest, header: str) -> None:
+@pytest.mark.parametrize("case", REFUSED_HEADERS)
+def test_a_signature_that_does_not_hold_is_refused(shared_ingest: Ingest, case: str) -> None:
+    header = REFUSED_HEADERS[case]()
     answer = shared_ingest.request("POST", PATH, BODY, {"Stripe-Signature": header.encode("latin-1")})
     assert (answer.status, answer.json) == (403, FORBIDDEN)
 
@@ -197,11 +196,17 @@ def test_an_unknown_path_is_not_found_in_the_envelope(shared_ingest: Ingest) -> 
     ("told", "canonical"),
     [
         (lambda: event("checkout.session.completed", session()), "purchase_succeeded"),
-        (lambda: event("checkout.session.completed", session(payment_status="no_payment_required")), "purchase_succeeded"),
+        (
+            lambda: event("checkout.session.completed", session(payment_status="no_payment_required")),
+            "purchase_succeeded",
+        ),
         (lambda: event("checkout.session.completed", session(payment_status="unpaid")), "purchase_pending"),
         (lambda: event("checkout.session.async_payment_succeeded", session()), "purchase_succeeded"),
         (lambda: event("checkout.session.async_payment_failed", session(payment_status="unpaid")), "purchase_failed"),
-        (lambda: event("checkout.session.expired", session(status="expired", payment_status="unpaid")), "purchase_expired"),
+        (
+            lambda: event("checkout.session.expired", session(status="expired", payment_status="unpaid")),
+            "purchase_expired",
+        ),
         (lambda: event("charge.refunded", charge()), "refund_issued"),
         (lambda: event("refund.created", refund()), "refund_issued"),
         (lambda: event("refund.updated", refund(status="pending")), "refund_issued"),
@@ -218,8 +223,10 @@ def test_an_unknown_path_is_not_found_in_the_envelope(shared_ingest: Ingest) -> 
 def test_every_supported_event_reaches_its_subject(shared_ingest: Ingest, told, canonical: str) -> None:
     sent = told()
     assert shared_ingest.deliver(sent).json["data"] == ACCEPTED
+
     async def newest(client):
         return await client.jetstream().get_last_msg("BILLING", f"billing.v1.{canonical}")
+
     message = shared_ingest.ask(newest)
     assert json.loads(message.data)["data"]["eventId"] == f"stripe:{sent['id']}:{canonical}"
 
