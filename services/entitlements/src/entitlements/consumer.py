@@ -60,7 +60,7 @@ class Park:
 def disposition(error: Exception, deliveries: int) -> Retry | Park:
     """What becomes of a message whose handling raised ``error`` on its ``deliveries``-th delivery."""
     match error:
-        case ValidationError() | ValueError() | KeyError() | TypeError() | RecursionError():
+        case ValidationError() | UnicodeDecodeError() | RecursionError():
             return Park("malformed_event", "It is no billing event that this service can read.")
         case psycopg.DataError():
             return Park("unstorable_event", "The database can't hold one of its values.")

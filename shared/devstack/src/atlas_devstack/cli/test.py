@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+from collections.abc import Sequence
 
 import typer
 
@@ -11,6 +13,11 @@ from atlas_devstack.stack.home import WORKSPACE
 
 FAST = ("tests/unit", "tests/contract", "tests/property", "tests/policy")
 SCOPES = ("fast", "all")
+NOTHING_COLLECTED = 5
+"""pytest's exit code when a selection matches no test."""
+MOST_WORKERS = 4
+INTERRUPTED = 130
+"""What a shell says of a command that Ctrl-C ended."""
 
 
 def test(context: typer.Context) -> None:
@@ -22,15 +29,37 @@ def test(context: typer.Context) -> None:
     arguments = list(context.args)
     scope = arguments.pop(0) if arguments and arguments[0] in SCOPES else "all"
     os.chdir(WORKSPACE)
-    os.execv(sys.executable, [sys.executable, "-m", "pytest", *command(scope, arguments)])
+    codes = [_run(command) for command in commands(scope, arguments)]
+    ran = [code for code in codes if code != NOTHING_COLLECTED]
+    raise typer.Exit(max(ran, default=NOTHING_COLLECTED))
 
 
-def command(scope: str, arguments: list[str]) -> list[str]:
-    """The arguments for pytest. Paths given by the caller replace ours; the long run is asked for with `-m slow`."""
-    paths = [] if _names_paths(arguments) else [path for path in FAST if (WORKSPACE / path).is_dir()]
-    marks = [] if any(argument == "-m" or argument.startswith("-m=") for argument in arguments) else ["-m", "not slow"]
-    return [*marks, *(paths if scope == "fast" else []), *arguments]
+def commands(scope: str, arguments: Sequence[str]) -> list[list[str]]:
+    """The arguments of each pytest run. Paths given by the caller replace ours and run as they are.
+
+    Everything else runs beside each other, a file a worker; end-to-end tests measure times and break things, so they
+    run by themselves. The long run is asked for with `-m slow`.
+    """
+    marks = [] if any(a == "-m" or a.startswith("-m=") for a in arguments) else ["-m", "not slow"]
+    if _names_paths(arguments):
+        return [[*marks, *arguments]]
+    beside = ["-n", str(_workers()), "--dist", "loadfile"]
+    if scope == "fast":
+        return [[*marks, *beside, *(path for path in FAST if (WORKSPACE / path).is_dir()), *arguments]]
+    return [[*marks, *beside, "tests", *arguments], [*marks, "e2e", *arguments]]
 
 
-def _names_paths(arguments: list[str]) -> bool:
+def _workers() -> int:
+    """One more than there are cores: most tests wait for a process that they started."""
+    return min((os.cpu_count() or 1) + 1, MOST_WORKERS)
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        return subprocess.call([sys.executable, "-m", "pytest", *arguments])  # noqa: S603 - the caller's own tests
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _names_paths(arguments: Sequence[str]) -> bool:
     return any((WORKSPACE / argument.partition("::")[0]).exists() for argument in arguments if argument[:1] != "-")
