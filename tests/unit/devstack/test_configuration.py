@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from atlas_devstack.cli.test import command
+from atlas_devstack.cli.test import commands
 from atlas_devstack.stack import configuration, permissions, plan, roles
 from atlas_devstack.stack.generated import ServerPorts, secrets_of
 from atlas_devstack.stack.home import Home
@@ -105,8 +105,14 @@ def test_secrets_are_made_once_kept_and_private(home: Home) -> None:
     assert min(map(len, [first.internal_auth, first.nextauth, *first.postgres.values(), *first.nats.values()])) >= 32
 
 
+def test_end_to_end_tests_run_by_themselves_after_the_others() -> None:
+    beside, alone = commands("all", ["-q"])
+    assert beside[:2] == alone[:2] == ["-m", "not slow"]
+    assert "tests" in beside and "-n" in beside
+    assert alone == ["-m", "not slow", "e2e", "-q"]
+
+
 def test_the_long_run_is_asked_for_and_paths_of_the_caller_replace_ours() -> None:
-    assert command("all", ["-q"]) == ["-m", "not slow", "-q"]
-    assert command("all", ["-m", "slow"]) == ["-m", "slow"]
-    assert "tests/unit" in command("fast", [])
-    assert command("fast", ["tests/unit/kit"]) == ["-m", "not slow", "tests/unit/kit"]
+    assert all("not slow" not in arguments for arguments in commands("all", ["-m", "slow"]))
+    assert "tests/unit" in commands("fast", [])[0]
+    assert commands("fast", ["tests/unit/kit"]) == [["-m", "not slow", "tests/unit/kit"]]

@@ -56,7 +56,7 @@ def _workers() -> int:
 
 def _run(arguments: list[str]) -> int:
     try:
-        return subprocess.call([sys.executable, "-m", "pytest", *arguments])  # noqa: S603 - the caller's own tests
+        return subprocess.call([sys.executable, "-m", "pytest", *arguments])
     except KeyboardInterrupt:
         return INTERRUPTED
 
