@@ -21,7 +21,8 @@ from checkout.stripe_gateway import Read
 
 log = get_logger()
 
-MAY_BECOME_PRO = frozenset({Standing.PENDING, Standing.PAID, Standing.FREE})
+MAY_BECOME_PRO = frozenset({Standing.PENDING, Standing.PAID, Standing.FREE, Standing.DISPUTED})
+"""Until the facts are folded we don't know; an open dispute keeps Pro, unless BILLING_SUSPEND_ON_DISPUTE says otherwise."""
 
 
 class SessionNotFound(NotFound):
