@@ -1,6 +1,7 @@
 """Everything breaks while people buy, get refunds, dispute and restore; in the end nothing is lost, nothing is wrong.
 
-``ATLAS_SEED=…`` (printed by each run) draws the same faults and stories again; ``ATLAS_SEEDS=50`` for the long run.
+``ATLAS_SEED=… ATLAS_FAULTS=…`` (printed by each run) draws the same faults and stories again; ``ATLAS_SEEDS=50`` for
+the long run, in which each seed has more faults.
 Figures: ``test-results/faults.json``.
 """
 
@@ -25,7 +26,9 @@ from support.stack import WORKSPACE, Stack
 
 SEEDS = int(os.environ.get("ATLAS_SEEDS", "1"))
 FIRST = os.environ.get("ATLAS_SEED") or secrets.token_hex(4)
-OTHER_FAULTS = 14 if SEEDS == 1 else 30
+SHORT, LONG = 14, 30
+OTHER_FAULTS = int(os.environ.get("ATLAS_FAULTS") or (SHORT if SEEDS == 1 else LONG))
+"""Beside the kill of each process."""
 PEOPLE_AT_ONCE = 10
 ABOUT_TO_PAY = 40
 FIGURES = WORKSPACE / "test-results" / "faults.json"
@@ -41,14 +44,15 @@ def seeds() -> list[str]:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", seeds())
 def test_nothing_is_lost_doubled_or_wrong_whatever_breaks(seed: str) -> None:
-    print(f"\nATLAS_SEED={seed}", flush=True)
+    replay = f"ATLAS_SEED={seed} ATLAS_FAULTS={OTHER_FAULTS}"
+    print(f"\n{replay}", flush=True)
     # Half of the long run's seeds have the scheduled pull beside them; the short form shows that one pull is enough.
-    pulls_by_itself = SEEDS > 1 and Random(f"{seed}:pull").random() < 0.5
+    pulls_by_itself = OTHER_FAULTS > SHORT and Random(f"{seed}:pull").random() < 0.5
     with wired_stack(LIMITS | ({} if pulls_by_itself else {"BILLING_PULL_INTERVAL_SECONDS": "0"})) as wired:
         figures, findings = asyncio.run(_run(wired, seed))
     _report(figures)
-    print(json.dumps(figures), flush=True)
-    assert not findings, f"ATLAS_SEED={seed}:\n{findings}"
+    print(json.dumps(figures), findings if findings else "", sep="\n", flush=True)
+    assert not findings, f"{replay}:\n{findings}"
 
 
 async def _run(wired: Wired, seed: str) -> tuple[dict[str, Any], checker.Findings]:

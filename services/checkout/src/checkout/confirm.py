@@ -22,7 +22,7 @@ from checkout.stripe_gateway import Read
 log = get_logger()
 
 MAY_BECOME_PRO = frozenset({Standing.PENDING, Standing.PAID, Standing.FREE, Standing.DISPUTED})
-"""Until the facts are folded we don't know; an open dispute keeps Pro, unless BILLING_SUSPEND_ON_DISPUTE says otherwise."""
+"""Until the facts are folded we don't know: an open dispute keeps Pro, unless BILLING_SUSPEND_ON_DISPUTE."""
 
 
 class SessionNotFound(NotFound):
