@@ -44,9 +44,10 @@ class Wired:
 def wired_stack(environ: Mapping[str, str] | None = None) -> Iterator[Wired]:
     """A healthy stack with :data:`LINKS` in between."""
     with new_stack(environ) as stack:
-        servers = _distinct_ports("nats", "nats_monitor", "postgres")
+        services = {name: stack.port_base + offset for name, offset in OFFSETS.items()}
+        servers = _distinct_ports("nats", "nats_monitor", "postgres", but=(*services.values(),))
         (stack.home / "ports.json").write_text(json.dumps(servers))  # the stack keeps the ports of its last run
-        targets = {name: stack.port_base + offset for name, offset in OFFSETS.items()} | servers
+        targets = services | servers
         proxy_ports = _distinct_ports(*LINKS, but=(*targets.values(),))
         links = {name: Link(name, proxy_ports[name], targets[asked]) for name, (_, asked) in LINKS.items()}
         routes: dict[str, dict[str, str]] = {MODULES[asker]: {} for asker, _ in LINKS.values()}
