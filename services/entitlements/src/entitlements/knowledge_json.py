@@ -35,8 +35,13 @@ _MOMENTS = frozenset({"completed_at", "paid_at", "failed_at"})
 
 def encode_knowledge(knowledge: Knowledge) -> str:
     """The same knowledge always gives the same text."""
+    return json.dumps(knowledge_rows(knowledge), separators=(",", ":"), sort_keys=True)
+
+
+def knowledge_rows(knowledge: Knowledge) -> list[list[Any]]:
+    """The same knowledge always gives the same rows, in the order of time."""
     rows = [_encode(snapshot, span) for snapshot, span in knowledge.items()]
-    return json.dumps(sorted(rows, key=lambda row: (row[2], row[3], row[0])), separators=(",", ":"), sort_keys=True)
+    return sorted(rows, key=lambda row: (row[2], row[3], row[0]))
 
 
 def decode_knowledge(rows: list[list[Any]]) -> dict[Snapshot, Span]:

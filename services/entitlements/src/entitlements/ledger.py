@@ -51,13 +51,13 @@ async def append(connection: Connection, entries: Sequence[LedgerEntry], recorde
 async def read_facts(connection: Connection, *, after_seq: int = 0) -> AsyncIterator[Fact]:
     """Every fact after ``after_seq``, oldest first, streamed from the server."""
     async with connection.cursor("ledger_facts", row_factory=dict_row) as cursor:
-        cursor.itersize = READ_CHUNK
         await cursor.execute(
             f"SELECT {FACT_COLUMNS} FROM ledger WHERE seq > %s ORDER BY seq".encode(),  # noqa: S608 - own columns
             (after_seq,),
         )
-        async for row in cursor:
-            yield fact_from_row(row)
+        while rows := await cursor.fetchmany(READ_CHUNK):  # several times faster than asking row by row
+            for row in rows:
+                yield fact_from_row(row)
 
 
 def fact_from_row(row: dict[str, Any]) -> Fact:

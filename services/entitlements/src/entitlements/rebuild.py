@@ -8,7 +8,7 @@ are written; a verdict that turns out different is announced like any change.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 from psycopg import AsyncConnection, IsolationLevel
 
@@ -17,8 +17,9 @@ from atlas_kit.outbox import enqueue
 from entitlements import ledger, projection_store
 from entitlements.domain.policy import Policy
 from entitlements.domain.projection import Change, Entitlement, Payment, Projection
+from entitlements.domain.verdict import Verdict
 from entitlements.fold import announcement
-from entitlements.knowledge_json import decode_knowledge
+from entitlements.knowledge_json import knowledge_rows
 
 PROGRESS_EVERY = 5_000
 READ_CHUNK = 2_000
@@ -84,38 +85,34 @@ async def _compare(connection: Connection, fresh: Projection) -> Differences:
     differences = Differences(facts=len(fresh.payment_of_fact))
     unseen = set(fresh.payments)
     async with connection.cursor("live_payments") as cursor:
-        cursor.itersize = READ_CHUNK
         await cursor.execute(
             "SELECT id, provider, user_id, knowledge,"
-            " (SELECT array_agg(ref) FROM payment_refs r WHERE r.payment_id = p.id) FROM payments p"
+            ' (SELECT array_agg(ref ORDER BY ref COLLATE "C") FROM payment_refs r WHERE r.payment_id = p.id)'
+            " FROM payments p"
         )
-        async for payment_id, provider, user_id, knowledge, refs in cursor:
-            unseen.discard(payment_id)
-            live = Payment(payment_id, provider, set(refs or ()), decode_knowledge(knowledge), user_id)
-            if not _same_payment(live, fresh.payments.get(payment_id)):
-                differences.payments.append(payment_id)
+        while rows := await cursor.fetchmany(READ_CHUNK):
+            for payment_id, *live in rows:
+                unseen.discard(payment_id)
+                if live != _columns(fresh.payments.get(payment_id)):
+                    differences.payments.append(payment_id)
     differences.payments.extend(sorted(unseen))
     expected = {user_id: row.verdict for user_id, row in fresh.entitlements.items()}
     async with connection.cursor("live_entitlements") as cursor:
-        cursor.itersize = READ_CHUNK
         await cursor.execute("SELECT user_id, is_pro, status, source, active_from, active_until FROM entitlements")
-        async for user_id, *columns in cursor:
-            verdict = expected.pop(user_id, None)
-            if verdict is None or columns != [
-                verdict.is_pro, verdict.status, verdict.source, verdict.active_from, verdict.active_until,
-            ]:  # fmt: skip
-                differences.users.append(user_id)
+        while rows := await cursor.fetchmany(READ_CHUNK):
+            for user_id, *live in rows:
+                verdict = expected.pop(user_id, None)
+                if verdict is None or live != [getattr(verdict, field.name) for field in fields(Verdict)]:
+                    differences.users.append(user_id)
     differences.users.extend(sorted(expected))
     return differences
 
 
-def _same_payment(live: Payment, fresh: Payment | None) -> bool:
-    return fresh is not None and (live.provider, live.user_id, live.refs, live.knowledge) == (
-        fresh.provider,
-        fresh.user_id,
-        fresh.refs,
-        fresh.knowledge,
-    )
+def _columns(payment: Payment | None) -> list[object] | None:
+    """A payment as the query above shows it."""
+    if payment is None:
+        return None
+    return [payment.provider, payment.user_id, knowledge_rows(payment.knowledge), sorted(payment.refs)]
 
 
 async def _write(connection: Connection, fresh: Projection, differences: Differences, touched: set[str]) -> None:
