@@ -21,18 +21,14 @@ class AlreadyPro(InvalidRequest):
     """The user paid already."""
 
     default_message = "Pro is already active."
-
-    def __init__(self) -> None:
-        super().__init__(recovery=Recovery.NONE)
+    default_recovery = Recovery.NONE
 
 
 class PaymentProcessing(InvalidRequest):
     """A delayed payment of the user is under way; it may still succeed."""
 
     default_message = "A payment is already being processed."
-
-    def __init__(self) -> None:
-        super().__init__(recovery=Recovery.NONE)
+    default_recovery = Recovery.NONE
 
 
 class CheckoutProvider(CustomerProvider, PaymentSource, Protocol):

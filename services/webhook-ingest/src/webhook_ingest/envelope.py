@@ -26,9 +26,7 @@ class InvalidPayload(InvalidRequest):
     """Invalid webhook payload."""
 
     default_message = "Invalid webhook payload."
-
-    def __init__(self) -> None:
-        super().__init__(recovery=Recovery.NONE)
+    default_recovery = Recovery.NONE
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

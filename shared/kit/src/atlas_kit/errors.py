@@ -17,6 +17,8 @@ class AtlasError(Exception):
     status: ClassVar[int] = 500
     code: ClassVar[ErrorCode] = ErrorCode.INTERNAL_ERROR
     default_message: ClassVar[str] = "Internal server error."
+    default_recovery: ClassVar[Recovery | None] = None
+    """None: what the public contract says for the code."""
 
     def __init__(
         self,
@@ -27,7 +29,7 @@ class AtlasError(Exception):
         status: int | None = None,
     ) -> None:
         self.message = message or self.default_message
-        self.recovery = recovery or DEFAULT_RECOVERY[self.code]
+        self.recovery = recovery or self.default_recovery or DEFAULT_RECOVERY[self.code]
         self.headers = dict(headers or {})
         self.http_status = status or self.status
         super().__init__(self.message)
@@ -82,16 +84,7 @@ class Unavailable(AtlasError):
     status = 503
     code = ErrorCode.INTERNAL_ERROR
     default_message = "Service is temporarily unavailable. Please try again later."
-
-    def __init__(
-        self,
-        message: str | None = None,
-        *,
-        recovery: Recovery | None = None,
-        headers: Mapping[str, str] | None = None,
-        status: int | None = None,
-    ) -> None:
-        super().__init__(message, recovery=recovery or Recovery.RETRY_LATER, headers=headers, status=status)
+    default_recovery = Recovery.RETRY_LATER
 
 
 BY_CODE: dict[ErrorCode, type[AtlasError]] = {

@@ -47,9 +47,7 @@ class BodyTooLarge(AtlasError):
     status = 413
     code = InvalidRequest.code
     default_message = "Request body is too large."
-
-    def __init__(self) -> None:
-        super().__init__(recovery=Recovery.NONE)
+    default_recovery = Recovery.NONE
 
 
 class BodyTooSlow(AtlasError):
