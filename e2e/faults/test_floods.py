@@ -24,7 +24,7 @@ from atlas_contracts.streams import BILLING
 
 sys.path[:0] = [str(WORKSPACE / "e2e" / "load")]
 
-from webhook_events import event_body, signature  # noqa: E402
+from webhook_events import event_body, signature
 
 GOOD = 600
 POISON_EVERY = 100

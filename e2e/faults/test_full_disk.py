@@ -20,7 +20,7 @@ from support.stack import WORKSPACE, Stack, eventually, new_stack
 
 sys.path[:0] = [str(WORKSPACE / "e2e" / "load")]
 
-from webhook_events import event_body, signature  # noqa: E402
+from webhook_events import event_body, signature
 
 DISK_MB = 64
 REFUSED = 3

@@ -28,7 +28,7 @@ import psycopg
 
 sys.path[:0] = [str(Path(__file__).resolve().parent)]
 
-from webhook_events import event_body, signature  # noqa: E402
+from webhook_events import event_body, signature
 
 FEW = 20
 """Distinct events of the storm."""

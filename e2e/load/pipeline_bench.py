@@ -24,9 +24,9 @@ import uvloop
 
 sys.path[:0] = [str(Path(__file__).resolve().parent)]
 
-from webhook_events import event_body, signature  # noqa: E402
+from webhook_events import event_body, signature
 
-from account_gateway.session.mint import mint_token  # noqa: E402
+from account_gateway.session.mint import mint_token
 
 
 POLL_SECONDS = 0.01

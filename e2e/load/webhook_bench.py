@@ -28,10 +28,10 @@ import uvloop
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "tests")]
 
-from support.embedded import embedded_nats, embedded_postgres  # noqa: E402
-from webhook_events import event_body, request  # noqa: E402
+from support.embedded import embedded_nats, embedded_postgres
+from webhook_events import event_body, request
 
-from atlas_devstack.servers.ports import LOOPBACK, free_port  # noqa: E402
+from atlas_devstack.servers.ports import LOOPBACK, free_port
 
 SECRET = "whsec_" + secrets.token_hex(16)
 
@@ -111,7 +111,7 @@ async def load(port: int, events: int, connections: int) -> Figures:
 @contextlib.contextmanager
 def serving(arguments: list[str], environment: dict[str, str], port: int, path: str) -> Iterator[psutil.Process]:
     """A server process, ready."""
-    log = open(os.environ.get("BENCH_LOG", os.devnull), "w")  # noqa: SIM115
+    log = open(os.environ.get("BENCH_LOG", os.devnull), "w")
     process = subprocess.Popen(
         [sys.executable, *arguments], env={**os.environ, **environment}, cwd=HERE, stdout=log, stderr=log
     )

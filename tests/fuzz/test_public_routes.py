@@ -76,7 +76,7 @@ def test_whatever_a_signed_in_caller_sends_the_answer_is_a_documented_one(world:
     stream = name.endswith("/stream")
     # The document describes the stream's text; schemathesis would read that as the schema of each event in it.
     checks = tuple(check for check in CONFORMANCE if not (stream and check == "response_schema_conformance"))
-    headers = lambda: cookie_of(new_user())  # noqa: E731
+    headers = lambda: cookie_of(new_user())
     assert bombard(world.operations[name], world.url, headers, examples=3 if stream else EXAMPLES, checks=checks) >= 1
 
 

@@ -12,7 +12,7 @@ LOCKS = sorted(REQUIREMENTS.glob("*.lock"))
 PINNED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9,._-]+\])?==[^\s;\\]+")
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 WHERE_FROM = re.compile(
-    r"://|--(extra-)?index-url|--find-links|--trusted-host|--no-index|\bgit\+|\bfile:|^-[ef]\b", re.MULTILINE
+    r"://|-(extra-)?index-url|-find-links|-trusted-host|--no-index|\bgit\+|\bfile:|^-[ef]\b", re.MULTILINE
 )
 
 
