@@ -58,7 +58,7 @@ async def _erase_session(stripe: EraseProvider, session: Read) -> None:
         try:
             await stripe.expire_session(session.id)
         except StripeFailure as failure:
-            if failure.status != 400:  # noqa: PLR2004 - paid or expired in this moment
+            if failure.status != 400:
                 raise
     intent, charge = session.body.get("payment_intent"), charge_of(session.body)
     for object_id in (charge and charge["id"], intent and intent["id"], session.id):

@@ -68,7 +68,7 @@ async def expire(checkout: Checkout, session_id: str) -> bool:
     try:
         await checkout.stripe.expire_session(session_id)
     except StripeFailure as failure:
-        if failure.status == 400:  # noqa: PLR2004 - Stripe's answer for a session that isn't open
+        if failure.status == 400:
             return False
         raise
     return True

@@ -113,7 +113,7 @@ def from_http_exception(error: HTTPException) -> AtlasError:
             return NotFound()
         case 405:
             return InvalidRequest("Method not allowed.", recovery=Recovery.NONE, status=405, headers=error.headers)
-        case status if status < 500:  # noqa: PLR2004 - HTTP's own number
+        case status if status < 500:
             return InvalidRequest(status=status)
         case _:
             return AtlasError()

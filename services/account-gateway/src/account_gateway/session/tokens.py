@@ -124,4 +124,4 @@ def _session(plaintext: bytes, now: float) -> Session | None:
 
 
 def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12  # noqa: PLR2004 - NaN and far futures
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12

@@ -207,4 +207,4 @@ def presented_key(authorization: str) -> str:
 def redacted(key: str) -> str:
     """An API key as Stripe shows it back."""
     kept = "_".join(key.split("_")[:2]) + "_" if key.count("_") > 1 else ""
-    return f"{kept}{'*' * 12}{key[-4:] if len(key) > 12 else ''}"  # noqa: PLR2004
+    return f"{kept}{'*' * 12}{key[-4:] if len(key) > 12 else ''}"

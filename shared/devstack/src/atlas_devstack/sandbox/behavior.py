@@ -45,15 +45,15 @@ class RequestLog:
 
 def failure(status: int) -> StripeError:
     """What Stripe answers with this status."""
-    if status == 429:  # noqa: PLR2004
+    if status == 429:
         message = (
             "Testmode request rate limit exceeded, the rate limits in testmode are lower than livemode. You can "
             "learn more about rate limits here https://stripe.com/docs/rate-limits."
         )
         return StripeError(message, status=429, code="rate_limit")
-    if status == 401:  # noqa: PLR2004
+    if status == 401:
         return StripeError("Invalid API Key provided: sk_test_****", status=401)
-    if status >= 500:  # noqa: PLR2004
+    if status >= 500:
         return StripeError(
             "An unknown error occurred. (The sandbox was told to fail.)", status=status, type="api_error"
         )

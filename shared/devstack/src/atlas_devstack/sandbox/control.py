@@ -98,7 +98,7 @@ class Control:
         """How the API misbehaves from now on; what isn't named goes back to normal."""
         only(body, *(each.name for each in fields(ApiBehavior)))
         status = body.get("status", 500)
-        if not isinstance(status, int) or isinstance(status, bool) or not 400 <= status <= 599:  # noqa: PLR2004
+        if not isinstance(status, int) or isinstance(status, bool) or not 400 <= status <= 599:
             raise invalid("Invalid status: must be an integer from 400 to 599", "status")
         self.behavior.latency_ms = whole(body, "latency_ms", MAX_LATENCY_MS)
         self.behavior.fail_next = whole(body, "fail_next", MAX_FAILURES)

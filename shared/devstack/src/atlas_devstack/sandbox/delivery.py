@@ -99,7 +99,7 @@ class Delivery:
         for delivery in idle:
             delivery["state"] = "pending"
             self._save(delivery)
-            self._schedule(delivery, random.random() * SHUFFLE_SECONDS if self.settings.shuffle else 0)  # noqa: S311
+            self._schedule(delivery, random.random() * SHUFFLE_SECONDS if self.settings.shuffle else 0)
         self.world.store.commit()
         return len(idle)
 
@@ -165,7 +165,7 @@ class Delivery:
         return delivery
 
     def _first_pause(self) -> float:
-        shuffle = random.random() * SHUFFLE_SECONDS if self.settings.shuffle else 0  # noqa: S311
+        shuffle = random.random() * SHUFFLE_SECONDS if self.settings.shuffle else 0
         return self.settings.delay_ms / 1000 + shuffle
 
     def _schedule(self, delivery: Json, pause: float) -> None:
@@ -192,7 +192,7 @@ class Delivery:
             delivery["state"] = "failed"
         else:
             pause = PAUSES[min(len(delivery["attempts"]) // copies, len(PAUSES)) - 1]
-            self._schedule(delivery, pause * (1 + random.random() * JITTER))  # noqa: S311
+            self._schedule(delivery, pause * (1 + random.random() * JITTER))
         self._save(delivery)
         self.world.store.commit()
         tried = self._tried.pop(delivery["id"], None)
@@ -220,7 +220,7 @@ class Delivery:
                     endpoint["url"], data=body, headers=headers, allow_redirects=False
                 ) as response:
                     await response.content.read(64_000)
-                    result.update(status=response.status, ok=200 <= response.status < 300)  # noqa: PLR2004
+                    result.update(status=response.status, ok=200 <= response.status < 300)
             except TimeoutError:
                 result["error"] = "timed out"
             except (aiohttp.ClientError, OSError, ValueError) as error:

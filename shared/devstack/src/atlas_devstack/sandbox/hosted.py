@@ -166,10 +166,10 @@ class HostedCheckout:
     def in_future(self, text: str) -> bool:
         """Whether ``MM / YY`` lies ahead."""
         match = EXPIRY.match(text.strip())
-        if match is None or not 1 <= int(match[1]) <= 12:  # noqa: PLR2004
+        if match is None or not 1 <= int(match[1]) <= 12:
             return False
         now = datetime.fromtimestamp(self.world.clock(), UTC)
-        year = int(match[2]) + (2000 if len(match[2]) == 2 else 0)  # noqa: PLR2004
+        year = int(match[2]) + (2000 if len(match[2]) == 2 else 0)
         return (year, int(match[1])) >= (now.year, now.month)
 
     def back(self, session: Json) -> Response:

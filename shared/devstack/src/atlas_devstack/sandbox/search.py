@@ -55,7 +55,7 @@ def search(kind: str, url: str) -> Callable[[Operation, Json], Json]:
     def handler(op: Operation, params: Json) -> Json:
         matches = parse(params["query"])
         limit = params.get("limit", 10)
-        if not 1 <= limit <= 100:  # noqa: PLR2004
+        if not 1 <= limit <= 100:
             raise invalid("Invalid limit: must be between 1 and 100", "limit", "parameter_invalid_integer")
         page = params.get("page", "0")
         if not page.isdecimal():

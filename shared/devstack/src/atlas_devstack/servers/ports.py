@@ -15,7 +15,7 @@ NEVER_EPHEMERAL = range(20_000, 32_000)
 
 def free_port() -> int:
     """A port that nothing listens on right now, and that no outgoing connection will take while a server restarts."""
-    while not is_free(port := random.choice(NEVER_EPHEMERAL)):  # noqa: S311 - spreads, protects nothing
+    while not is_free(port := random.choice(NEVER_EPHEMERAL)):
         pass
     return port
 

@@ -147,7 +147,7 @@ def create_coupon(op: Operation, params: Json) -> Json:
     percent, amount = params.get("percent_off"), params.get("amount_off")
     if (percent is None) == (amount is None):
         raise invalid("You must pass either percent_off or amount_off.", "percent_off", "parameter_missing")
-    if percent is not None and not 0 < percent <= 100:  # noqa: PLR2004
+    if percent is not None and not 0 < percent <= 100:
         raise invalid("Invalid percent_off: must be greater than 0 and at most 100.", "percent_off")
     if amount is not None and "currency" not in params:
         raise missing("currency")

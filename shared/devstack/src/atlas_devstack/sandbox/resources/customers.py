@@ -31,7 +31,7 @@ def new_customer(op: Operation, params: Json) -> Json:
         "discount": None,
         "email": None,
         "invoice_prefix": params.get("invoice_prefix")
-        or "".join(random.choices("ABCDEFGHJKLMNPQRSTUVWXYZ23456789", k=8)),  # noqa: S311
+        or "".join(random.choices("ABCDEFGHJKLMNPQRSTUVWXYZ23456789", k=8)),
         "invoice_settings": {
             "custom_fields": None,
             "default_payment_method": None,

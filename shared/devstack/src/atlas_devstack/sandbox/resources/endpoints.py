@@ -120,7 +120,7 @@ def list_events(op: Operation, params: Json) -> Json:
     if "type" in params and "types" in params:
         raise invalid("You may only specify one of these parameters: type, types.", "types")
     types = params.get("types") or ([params["type"]] if "type" in params else [])
-    if len(types) > 20:  # noqa: PLR2004
+    if len(types) > 20:
         raise invalid("You may pass up to 20 types.", "types")
     oldest = op.now - EVENT_LIFE
     wanted = params.get("delivery_success")
