@@ -14,6 +14,7 @@ RESTORE_UNAVAILABLE = "Restore is temporarily unavailable. Please try again late
 INVALID_RESTORE = "Invalid restore request."
 INVALID_CONFIRM = "Invalid checkout confirmation."
 ALREADY_PRO = "Pro is already active."
+ALREADY_PAYING = "A payment is already being processed."
 NO_BILLING_HISTORY = "No Stripe billing history was found for this account yet."
 SESSION_NOT_FOUND = "Checkout session not found."
 
@@ -37,6 +38,7 @@ BAD_REQUEST = example(InvalidRequest())
 READ_UNAVAILABLE = example(Unavailable())
 UNFORESEEN = example(AtlasError())
 PRO_ALREADY = example(InvalidRequest(ALREADY_PRO, recovery=Recovery.NONE))
+PAYING_ALREADY = example(InvalidRequest(ALREADY_PAYING, recovery=Recovery.NONE))
 NO_HISTORY = example(NotFound(NO_BILLING_HISTORY))
 NO_SESSION = example(NotFound(SESSION_NOT_FOUND))
 BODY_TOO_LARGE = ErrorExample(
