@@ -8,9 +8,15 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Identity, Index, Integer, SmallInteger, Text, text
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-metadata = SQLModel.metadata
+
+class Table(SQLModel, registry=registry()):
+    """Base of the service's tables: a catalog of its own, whatever else is imported beside it."""
+
+
+metadata = Table.metadata
 NOW = text("now()")
 LIVE = "state IN ('creating', 'open', 'pending')"
 STATES = "state IN ('creating', 'open', 'pending', 'complete', 'expired', 'failed')"
@@ -20,7 +26,7 @@ def _moment(*, nullable: bool = False) -> Any:
     return Column(DateTime(timezone=True), nullable=nullable, server_default=None if nullable else NOW)
 
 
-class CustomerRow(SQLModel, table=True):
+class CustomerRow(Table, table=True):
     """The one Stripe customer of a user. Written before Stripe is asked, so that every retry has the same key."""
 
     __tablename__ = "customers"
@@ -31,7 +37,7 @@ class CustomerRow(SQLModel, table=True):
     created_at: datetime = Field(sa_column=_moment())
 
 
-class CheckoutAttemptRow(SQLModel, table=True):
+class CheckoutAttemptRow(Table, table=True):
     """One wish to buy: its id makes the idempotency key, ``parameters`` what Stripe was or will be asked for.
 
     The hosted URL isn't kept: it is a bearer credential, and Stripe tells it again.
@@ -59,7 +65,7 @@ class CheckoutAttemptRow(SQLModel, table=True):
     updated_at: datetime = Field(sa_column=_moment())
 
 
-class PortalConfigurationRow(SQLModel, table=True):
+class PortalConfigurationRow(Table, table=True):
     """The portal configuration that this service made, where none is configured: one row or none."""
 
     __tablename__ = "portal_configurations"
@@ -70,7 +76,7 @@ class PortalConfigurationRow(SQLModel, table=True):
     created_at: datetime = Field(sa_column=_moment())
 
 
-class OutboxRow(SQLModel, table=True):
+class OutboxRow(Table, table=True):
     """Made by ``atlas_kit.outbox.CREATE_OUTBOX``."""
 
     __tablename__ = "outbox"

@@ -7,16 +7,22 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Identity, Index, Text, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-metadata = SQLModel.metadata
+
+class Table(SQLModel, registry=registry()):
+    """Base of the service's tables: a catalog of its own, whatever else is imported beside it."""
+
+
+metadata = Table.metadata
 
 
 def _when(*, null: bool = False) -> Column[datetime]:
     return Column(DateTime(timezone=True), nullable=null)
 
 
-class LedgerRow(SQLModel, table=True):
+class LedgerRow(Table, table=True):
     """Every fact ever learned. Insert only: a trigger refuses UPDATE, DELETE and TRUNCATE."""
 
     __tablename__ = "ledger"
@@ -48,7 +54,7 @@ class LedgerRow(SQLModel, table=True):
     facts: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
 
 
-class PaymentRow(SQLModel, table=True):
+class PaymentRow(Table, table=True):
     """Projection: what is known about one payment, merged."""
 
     __tablename__ = "payments"
@@ -59,7 +65,7 @@ class PaymentRow(SQLModel, table=True):
     knowledge: list[Any] = Field(sa_column=Column(JSONB, nullable=False))
 
 
-class PaymentRefRow(SQLModel, table=True):
+class PaymentRefRow(Table, table=True):
     """Projection: which payment a provider's id belongs to."""
 
     __tablename__ = "payment_refs"
@@ -68,7 +74,7 @@ class PaymentRefRow(SQLModel, table=True):
     payment_id: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
-class PaymentFactRow(SQLModel, table=True):
+class PaymentFactRow(Table, table=True):
     """Projection: which payment a fact of the ledger belongs to."""
 
     __tablename__ = "payment_facts"
@@ -77,7 +83,7 @@ class PaymentFactRow(SQLModel, table=True):
     payment_id: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
-class EntitlementRow(SQLModel, table=True):
+class EntitlementRow(Table, table=True):
     """Projection: what a user is entitled to. The canonical read."""
 
     __tablename__ = "entitlements"
@@ -93,7 +99,7 @@ class EntitlementRow(SQLModel, table=True):
     updated_at: datetime = Field(sa_column=_when())
 
 
-class OutboxRow(SQLModel, table=True):
+class OutboxRow(Table, table=True):
     """Events to announce; see ``atlas_kit.outbox``."""
 
     __tablename__ = "outbox"
