@@ -196,10 +196,3 @@ def _limited_receive(receive: Receive, declared: str, limit: int, seconds: float
         return message
 
     return limited
-
-
-def _route_of(scope: Scope) -> str:
-    """The route's template: a label must not grow with what callers make up."""
-    if template := getattr(scope.get("route"), "path", None):
-        return str(template)
-    return str(scope["path"]) if "endpoint" in scope and not scope.get("path_params") else "unmatched"

@@ -42,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         log_level=os.environ.get("LOG_LEVEL", "warning").lower(),
         access_log=False,
         server_header=False,
+        date_header=False,  # uvicorn's lags behind by up to a second; the API dates its answers itself
         timeout_graceful_shutdown=5,
     )
     return 0

@@ -10,6 +10,7 @@ import json
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import formatdate
 from typing import Any
 
 from starlette.requests import Request
@@ -70,6 +71,8 @@ class StripeApi:
                 StripeError("An error occurred in the sandbox.", type="api_error").envelope(request_id),
             )
         entry["status"] = status
+        # Read after the answer was made, by the clock that dates events: an answer is never older than what it shows.
+        headers["Date"] = formatdate(self.world.clock(), usegmt=True)
         return Response(json.dumps(body, ensure_ascii=False), status, headers, "application/json")
 
     async def answer(self, request: Request, request_id: str, headers: dict[str, str], entry: Json) -> tuple[int, Json]:
