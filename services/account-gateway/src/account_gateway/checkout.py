@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from account_gateway import api_errors
-from account_gateway.guards import json_body, require_same_origin
+from account_gateway.guards import body_as, require_same_origin
 from account_gateway.lean_route import LeanRoute, api_route
 from account_gateway.navigation import navigation, see_other
 from account_gateway.rate_limits import UserLimiter
@@ -94,7 +93,7 @@ def checkout_routes(sessions: Sessions, checkout: AsksService, limiter: UserLimi
         require_same_origin(request.headers, origin)
         user_id = await require_user(request, sessions)
         headers = await limiter.hit(user_id)
-        source = _requested_source(await json_body(request))
+        source = source_of((await body_as(CheckoutRequest, request, InvalidRequest())).source)
         answer = ok(RedirectTarget(url=await start_checkout(user_id, source, checkout)))
         answer.headers.update(headers)
         return answer
@@ -128,12 +127,3 @@ def checkout_routes(sessions: Sessions, checkout: AsksService, limiter: UserLimi
             errors=(*_ERRORS, api_errors.BAD_REQUEST, api_errors.BODY_TOO_LARGE),
         ),
     ]
-
-
-def _requested_source(body: bytes) -> str:
-    if not body:
-        return source_of(None)
-    try:
-        return source_of(CheckoutRequest.model_validate_json(body).source)
-    except ValidationError:
-        raise InvalidRequest from None

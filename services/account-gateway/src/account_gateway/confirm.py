@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from account_gateway import api_errors
-from account_gateway.guards import json_body, require_same_origin
+from account_gateway.guards import body_as, require_same_origin
 from account_gateway.lean_route import LeanRoute, api_route
 from account_gateway.rate_limits import UserLimiter
 from account_gateway.session.caller import Sessions, require_user
@@ -35,7 +34,7 @@ def confirm_routes(sessions: Sessions, checkout: AsksService, limiter: UserLimit
         require_same_origin(request.headers, origin)
         user_id = await require_user(request, sessions)
         headers = await limiter.hit(user_id)
-        wanted = await _confirm_request(request)
+        wanted = await body_as(ConfirmRequest, request, InvalidRequest(api_errors.INVALID_CONFIRM))
         result = await checkout.post("/internal/confirm", user_id, ConfirmResult, wanted, seconds=CONFIRM_SECONDS)
         answer = ok(result)
         answer.headers.update(headers)
@@ -62,12 +61,3 @@ def confirm_routes(sessions: Sessions, checkout: AsksService, limiter: UserLimit
             ),
         )
     ]
-
-
-async def _confirm_request(request: Request) -> ConfirmRequest:
-    refusal = InvalidRequest(api_errors.INVALID_CONFIRM)
-    body = await json_body(request, refusal)
-    try:
-        return ConfirmRequest.model_validate_json(body)
-    except ValidationError:
-        raise refusal from None

@@ -1,11 +1,16 @@
-"""Who may cause an effect: no prefetch, no other site, no form posted from elsewhere."""
+"""Who may cause an effect, and by what: no prefetch, no other site, no form posted from elsewhere, only JSON."""
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
 from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from atlas_kit.errors import AtlasError, Forbidden, InvalidRequest
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 def refuse_prefetch_and_cross_site(headers: Headers) -> None:
@@ -31,6 +36,15 @@ async def json_body(request: Request, refusal: AtlasError | None = None) -> byte
     if body and media_type != "application/json":
         raise refusal or InvalidRequest()
     return body
+
+
+async def body_as(model: type[ModelT], request: Request, refusal: AtlasError) -> ModelT:
+    """The JSON body; none at all counts as an empty object. Raises ``refusal`` when it isn't one of ``model``."""
+    body = await json_body(request, refusal)
+    try:
+        return model.model_validate_json(body or b"{}")
+    except ValidationError:
+        raise refusal from None
 
 
 def _refuse_cross_site(headers: Headers) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from account_gateway import api_errors
-from account_gateway.guards import json_body, require_same_origin
+from account_gateway.guards import body_as, require_same_origin
 from account_gateway.lean_route import LeanRoute, api_route
 from account_gateway.rate_limits import UserLimiter
 from account_gateway.session.caller import Sessions, require_user
@@ -39,7 +38,7 @@ def restore_routes(sessions: Sessions, checkout: AsksService, limiter: UserLimit
         require_same_origin(request.headers, origin)
         user_id = await require_user(request, sessions)
         headers = await limiter.hit(user_id)
-        wanted = await _restore_request(request)
+        wanted = await body_as(RestoreRequest, request, InvalidRequest(api_errors.INVALID_RESTORE))
         result = await checkout.post("/internal/restore", user_id, RestoreResult, wanted, seconds=RESTORE_SECONDS)
         return Response(_success(result), media_type=JSON, headers=headers)
 
@@ -63,15 +62,6 @@ def restore_routes(sessions: Sessions, checkout: AsksService, limiter: UserLimit
             ),
         )
     ]
-
-
-async def _restore_request(request: Request) -> RestoreRequest:
-    refusal = InvalidRequest(api_errors.INVALID_RESTORE)
-    body = await json_body(request, refusal)
-    try:
-        return RestoreRequest.model_validate_json(body)
-    except ValidationError:
-        raise refusal from None
 
 
 def _success(result: RestoreResult) -> str:
