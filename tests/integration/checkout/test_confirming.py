@@ -55,6 +55,15 @@ async def test_a_refunded_session_does_not_confirm(world, user):
     assert (await world.entitlement(user))["status"] == "revoked"
 
 
+async def test_a_refund_that_bounced_unheard_is_found(world, user):
+    session = await world.opened(user)
+    await world.pay(session)
+    refund = await world.stripe("post", "/v1/refunds", payment_intent=(await world.session(session))["payment_intent"])
+    assert (await world.confirm(user, session)).body["outcome"] == "not_paid"
+    await world.control("POST", f"/refunds/{refund['id']}/fail")
+    assert (await world.confirm(user, session)).body["outcome"] == "active"
+
+
 async def test_a_session_lost_in_dispute_does_not_confirm(world, user):
     session = await world.opened(user)
     await world.pay(session)

@@ -15,7 +15,7 @@ from atlas_kit.logs import get_logger
 from checkout.attempts import owner_of_session
 from checkout.payment_reading import Payment, PaymentSource, read_payment
 from checkout.publishing import Publisher, publish_facts
-from checkout.standing import Standing
+from checkout.standing import HOLDS_MONEY, Standing
 from checkout.stripe_failure import StripeFailure
 from checkout.stripe_gateway import Read
 
@@ -54,15 +54,23 @@ class Confirm:
 async def confirm(tools: Confirm, user_id: str, session_id: str) -> ConfirmResult:
     """What became of the caller's own session. Raises SessionNotFound, StripeFailure, Unavailable."""
     session = await _own_session(tools, user_id, session_id)
-    payment = await read_payment(tools.stripe, session, Via.CONFIRM, thorough=False)
+    result, payment = await _confirm(tools, user_id, session, thorough=False)
+    if result.outcome == "not_paid" and payment.standing in HOLDS_MONEY:
+        # The charge looks good and its buyer isn't Pro: a refund that bounced, perhaps, which no charge shows.
+        result, _ = await _confirm(tools, user_id, session, thorough=True)
+    log.info("billing.checkout.confirmed", userId=user_id, checkoutSessionId=session_id, outcome=result.outcome)
+    return result
+
+
+async def _confirm(tools: Confirm, user_id: str, session: Read, *, thorough: bool) -> tuple[ConfirmResult, Payment]:
+    payment = await read_payment(tools.stripe, session, Via.CONFIRM, thorough=thorough)
     if payment is None:
         raise SessionNotFound
     event_ids = await publish_facts(tools.broker, payment.facts)
     applied = not event_ids or await tools.entitlements.applied(user_id, event_ids)
     entitlement = await tools.entitlements.entitlement(user_id)
     outcome = _outcome(entitlement, payment, applied=applied)
-    log.info("billing.checkout.confirmed", userId=user_id, checkoutSessionId=session_id, outcome=outcome)
-    return ConfirmResult(outcome=outcome, entitlement=entitlement.summary())
+    return ConfirmResult(outcome=outcome, entitlement=entitlement.summary()), payment
 
 
 async def _own_session(tools: Confirm, user_id: str, session_id: str) -> Read:
