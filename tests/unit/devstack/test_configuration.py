@@ -64,6 +64,32 @@ def test_a_wrong_or_lonely_key_is_refused_by_name_and_never_by_value(given: dict
     assert not [value for value in given.values() if value in str(refused.value)]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("STRIPE_WEBHOOK_SECRET", "hunter2"),
+        ("STRIPE_WEBHOOK_SECRET", "whsec_a,hunter2"),
+        ("STRIPE_WEBHOOK_SECRET", "whsec_"),
+        ("STRIPE_PRICE_PRO_LIFETIME", "prod_hunter2"),
+        ("NEXTAUTH_URL", "hunter2"),
+        ("NEXTAUTH_URL", "https://hunter2.example/path"),
+    ],
+)
+def test_what_the_sandbox_reads_too_is_refused_under_the_name_that_the_user_gave_it(name: str, value: str) -> None:
+    with pytest.raises(configuration.ConfigurationError) as refused:
+        configuration.check({name: value, "PATH": "/bin"})
+    assert str(refused.value).startswith(f"{name}: must")
+    assert "hunter2" not in str(refused.value)
+
+
+def test_what_the_services_accept_is_accepted_before_they_start() -> None:
+    configuration.check({})
+    for secrets in ("whsec_a", "whsec_new, whsec_old", "whsec_a,"):
+        configuration.check({"STRIPE_WEBHOOK_SECRET": secrets})
+    for url in ("http://127.0.0.1:8000", "https://atlas.example/", "HTTPS://Atlas.Example"):
+        configuration.check({"NEXTAUTH_URL": url, "STRIPE_PRICE_PRO_LIFETIME": "price_1Q"})
+
+
 def test_each_service_gets_what_it_needs_and_nobody_elses_secrets(home: Home) -> None:
     made = planned(home, PATH="/bin", EDITOR="vi", AWS_SECRET_ACCESS_KEY="x", RATE_LIMIT_PORTAL="1/1")
     environments = {service: plan.environment(made, service) for service in plan.SERVICES}

@@ -69,6 +69,7 @@ def _fail(home: Home, current: State, failure: Failure) -> int:
 
 
 def _prepare(home: Home, port_base: int, fresh: bool, given: Mapping[str, str]) -> Plan:
+    configuration.check(given)
     for name in leftovers.end(home):
         print(f"ended a leftover of an earlier run: {name}", file=sys.stderr)
     home.stack_file.unlink(missing_ok=True)

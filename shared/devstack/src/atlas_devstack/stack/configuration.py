@@ -40,6 +40,19 @@ MACHINE_PREFIXES = ("OTEL_", "PYTHON", "COVERAGE_", "ATLAS_FAILPOINT")
 STACK_OWNED = frozenset({"ENTITLEMENTS_URL", "CHECKOUT_URL", "DATABASE_URL", "NATS_URL"})
 
 STRIPE_KEY = re.compile(r"(sk|rk)_(test|live)_\S+")
+# Read by the sandbox as well, under names of its own. It starts before the services, so its refusal would name a
+# variable that nobody has set: these are looked at first.
+OF_SANDBOX_TOO: Mapping[str, tuple[re.Pattern[str], str]] = {
+    "STRIPE_WEBHOOK_SECRET": (
+        re.compile(r"(\s*(whsec_[^\s,]+\s*)?(,|$))+"),
+        "must be one or more values that start with whsec_, comma-separated",
+    ),
+    "STRIPE_PRICE_PRO_LIFETIME": (re.compile(r"price_\w+"), "must start with price_"),
+    "NEXTAUTH_URL": (
+        re.compile(r"https?://[^\s/?#]+/?", re.IGNORECASE),
+        "must be an origin such as https://atlas.example, without a path",
+    ),
+}
 
 
 class ConfigurationError(Exception):
@@ -60,6 +73,17 @@ def read(environ: Mapping[str, str], dotenv: Path) -> dict[str, str]:
     """The environment over the `.env` file; trimmed, empty means missing."""
     merged = {**dotenv_values(dotenv, interpolate=False), **environ}
     return {name: value.strip() for name, value in merged.items() if value and value.strip()}
+
+
+def check(given: Mapping[str, str]) -> None:
+    """Refuse what the sandbox would otherwise be the first to meet. Raises ConfigurationError."""
+    wrong = [
+        f"{name}: {message}"
+        for name, (shape, message) in OF_SANDBOX_TOO.items()
+        if name in given and not shape.fullmatch(given[name])
+    ]
+    if wrong:
+        raise ConfigurationError("\n".join(wrong))
 
 
 def stripe(given: Mapping[str, str], own_key: str, own_webhook_secret: str) -> Stripe:
