@@ -88,9 +88,10 @@ def test_known_and_new_events_together_each_get_their_own_answer(ingest: Ingest)
         event("invoice.paid", {"id": "in_1"}),
         event("", {"id": "x"}),
         purchase(livemode=True),
+        event("checkout.session.completed", session(livemode=True)),
         purchase(account="acct_someone"),
     ],
-    ids=["another type", "an empty type", "the other mode", "another account"],
+    ids=["another type", "an empty type", "the other mode", "an object of the other mode", "another account"],
 )
 def test_what_is_not_ours_is_ignored(ingest: Ingest, ignored: dict) -> None:
     answer = ingest.deliver(ignored)

@@ -147,7 +147,9 @@ def test_an_unforeseen_failure_of_the_mapping_parks_the_event(monkeypatch: pytes
     ("livemode", "told", "reason"),
     [
         (False, purchase(), None),
-        (True, purchase(livemode=True), None),
+        (True, event("checkout.session.completed", session(livemode=True), livemode=True), None),
+        (False, event("checkout.session.completed", session(livemode=True)), "other_mode"),
+        (True, purchase(livemode=True), "other_mode"),
         (False, purchase(livemode=True), "other_mode"),
         (True, purchase(), "other_mode"),
         (False, purchase(account="acct_1"), "connected_account"),

@@ -81,7 +81,9 @@ class Door:
         """Why an event is none of our business, or None. Where it doesn't say a mode, the signing secret did."""
         if event["type"] not in SUPPORTED:
             return "unsupported_type"
-        if event.get("livemode") is (not self.livemode):
+        # Its object says the mode as well: an object of the other one must not grant, whatever wraps it.
+        modes = event.get("livemode"), event["data"]["object"].get("livemode")
+        if any(mode is (not self.livemode) for mode in modes):
             return "other_mode"
         if event.get("account") is not None:
             return "connected_account"
