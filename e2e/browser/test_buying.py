@@ -151,6 +151,7 @@ def test_a_delayed_payment_shows_as_processing_until_it_settles(shopper: Shopper
 
     shopper.sees_badge("Pro active")
     expect(shopper.badge("Payment processing")).to_have_count(0)
+    shopper.sees_toast(ACTIVE)
 
 
 def test_a_delayed_payment_that_fails_says_so_live(shopper: Shopper) -> None:

@@ -71,6 +71,17 @@ def test_an_unavailable_service_is_named_after_the_page_whose_link_failed(refere
     assert (toast.text, toast.tone, toast.hint) == (text, "error", "Try again shortly.")
 
 
+def test_a_refused_second_click_says_whether_pro_is_there_or_the_payment_on_its_way() -> None:
+    said = {
+        standing: [toast.text for toast in arrival_toasts({"billing_error": "invalid_request"}, standing, "")]
+        for standing in (Standing.PRO, Standing.PROCESSING)
+    }
+    assert said == {
+        Standing.PRO: ["Pro is already active."],
+        Standing.PROCESSING: ["A payment is already being processed."],
+    }
+
+
 def test_an_unknown_code_says_nothing_that_a_stranger_could_choose() -> None:
     (toast,) = arrival_toasts({"billing_error": "<script>"}, Standing.FREE, "")
     assert toast.text == "Billing is temporarily unavailable. Please try again later."

@@ -36,7 +36,7 @@ def arrival_toasts(query: Mapping[str, str], standing: Standing, referer: str) -
     elif query.get("checkout") == "cancel":
         toasts.append(Toast(copy.CHECKOUT_CANCELED))
     if code := query.get("billing_error"):
-        toasts.append(_billing_error(code, referer))
+        toasts.append(_billing_error(code, standing, referer))
     return toasts
 
 
@@ -48,8 +48,10 @@ def _success(standing: Standing) -> Toast:
     return Toast(copy.CHECKOUT_CONFIRMING, key="checkout")
 
 
-def _billing_error(code: str, referer: str) -> Toast:
+def _billing_error(code: str, standing: Standing, referer: str) -> Toast:
     text, recovery = copy.BILLING_ERRORS.get(code, copy.BILLING_ERRORS[ErrorCode.INTERNAL_ERROR])
+    if code == ErrorCode.INVALID_REQUEST and standing is Standing.PROCESSING:
+        text = copy.PAYMENT_PROCESSING
     if text == copy.BILLING_UNAVAILABLE:
         text = UNAVAILABLE_FROM.get(urlsplit(referer).path, text)
     return Toast(text, "error", copy.HINTS[recovery])

@@ -56,6 +56,9 @@ PORTAL_UNAVAILABLE: Final = "Billing portal is temporarily unavailable. Please t
 BILLING_UNAVAILABLE: Final = "Billing is temporarily unavailable. Please try again later."
 """Where it isn't known which of the two it was."""
 
+PAYMENT_PROCESSING: Final = "A payment is already being processed."
+"""The other cause of ``invalid_request``: Checkout is refused while a delayed payment is under way."""
+
 BILLING_ERRORS: Final[dict[str, tuple[str, Recovery]]] = {
     ErrorCode.INVALID_REQUEST: ("Pro is already active.", Recovery.NONE),
     ErrorCode.NOT_FOUND: ("No Stripe billing history was found for this account yet.", Recovery.NONE),
@@ -64,4 +67,5 @@ BILLING_ERRORS: Final[dict[str, tuple[str, Recovery]]] = {
     ErrorCode.RATE_LIMITED: ("Too many requests. Please try again later.", Recovery.RETRY_LATER),
     ErrorCode.INTERNAL_ERROR: (BILLING_UNAVAILABLE, Recovery.RETRY_LATER),
 }
-"""What ``/account?billing_error=<code>`` says: only the checkout and portal links send it, so a code has one cause."""
+"""What ``/account?billing_error=<code>`` says: only the checkout and portal links send it, so a code has one cause
+(``invalid_request`` has two, which where the visitor stands tells apart)."""

@@ -14,6 +14,7 @@ const PROCESSING_LOOK_MS = 5000;
 let waiting = null; // null, "confirming" or "slow"
 let expected = 0; // changes that somebody else announces
 let live = null;
+let returned = false; // from Checkout, and Pro was not announced yet: a delayed payment may settle while the page is open
 
 export const account = {
   refresh: () => refresh(() => waiting),
@@ -35,7 +36,8 @@ export function startAccount() {
 
 // Reads why the browser is here and clears the address bar. The session to wait for ("" if Stripe named none), else null.
 function arrive(query) {
-  const returned = query.get("checkout") === "success" ? (query.get("checkout_session_id") ?? "") : null;
+  const session = query.get("checkout") === "success" ? (query.get("checkout_session_id") ?? "") : null;
+  returned = session !== null && standing() !== "pro";
   if (READ_ONCE.some((name) => query.has(name))) {
     for (const name of READ_ONCE) query.delete(name);
     const rest = query.toString();
@@ -43,8 +45,8 @@ function arrive(query) {
   }
   const settled = !["confirming", "free", "revoked", "failed", "unavailable"].includes(standing());
   if (settled) remember(null);
-  else if (returned !== null) remember(returned);
-  return settled ? null : (returned ?? remembered());
+  else if (session !== null) remember(session);
+  return settled ? null : (session ?? remembered());
 }
 
 function startWaiting(session) {
@@ -106,10 +108,15 @@ async function giveUp(text, tone, hint = "") {
 // The page knows how the purchase stands: the waiting is over.
 function settle() {
   if (!waiting) return true;
-  if (standing() === "pro") toast(copy.checkout.active, { tone: "success", key: "checkout" });
+  if (standing() === "pro") sayBought();
   else if (!["processing", "signed-out"].includes(standing())) return false;
   stopWaiting();
   return true;
+}
+
+function sayBought() {
+  returned = false;
+  toast(copy.checkout.active, { tone: "success", key: "checkout" });
 }
 
 function stopWaiting() {
@@ -123,6 +130,7 @@ async function onEntitlement(entitlement) {
   await account.refresh();
   if (waiting) settle();
   else if (before && !expected && before.isPro !== shown()?.isPro) {
+    if (returned && shown()?.isPro) return sayBought();
     toast(shown()?.isPro ? copy.live.active : copy.live.ended, { tone: shown()?.isPro ? "success" : "info", key: "live" });
   }
 }
