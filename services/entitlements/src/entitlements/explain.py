@@ -142,6 +142,8 @@ def _would_change(entitlement: Entitlement, payments: Sequence[_Payment]) -> Ite
             yield f"If the refund of {payment.name} failed or was canceled, Pro would be back."
         elif payment.verdict.because == "chargeback_lost":
             yield f"If the dispute of {payment.name} was won after all, Pro would be back."
+        elif payment.verdict.because == "suspended_by_dispute":
+            yield f"When the dispute of {payment.name} is won, Pro is back."
         elif payment.verdict.because == "payment_pending":
             yield f"When the money of {payment.name} arrives, Pro begins."
         elif payment.verdict.rejected:
