@@ -139,7 +139,8 @@ def test_what_is_parked_is_listed_and_shown_and_junk_is_not_redriven(stack: Stac
     row = eventually(parked, what="parked")[0]
     assert {"id", "reason", "subject", "eventId", "at"} <= set(row)
     assert row["reason"] in stack.atlas("parked", "list").stdout
-    assert json.loads(stack.atlas("parked", "show", row["id"]).stdout)["id"] == row["id"]
+    for options in ((), ("--json",)):
+        assert json.loads(stack.atlas("parked", "show", row["id"], *options).stdout)["id"] == row["id"]
     junk = stack.atlas("parked", "redrive", row["id"])
     assert junk.returncode == 1
     assert "still can't be processed" in junk.stderr, "another try of what can never work is refused, not lost"

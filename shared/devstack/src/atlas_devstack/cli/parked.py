@@ -38,8 +38,8 @@ def list_parked(*, as_json: Json = False) -> None:
 
 
 @app.command()
-def show(parked_id: Id) -> None:
-    """One parked event, whole, as JSON."""
+def show(parked_id: Id, *, _as_json: Json = False) -> None:
+    """One parked event, whole; always as JSON."""
     print(json.dumps(Operator(find()).get(INGEST_SERVICE, f"/operator/parked/{quote(parked_id, safe='')}"), indent=2))
 
 
