@@ -78,7 +78,17 @@ def test_an_operators_grant_and_revoke_are_in_the_ledger_with_their_reason(stack
     assert stack.atlas("revoke", buyer.user, "--reason", "given in error").returncode == 0
     eventually(lambda: not buyer.is_pro(), what="revoked")
     told = json.loads(stack.atlas("explain", buyer.user, "--json").stdout)
-    assert len(told["adjustments"]) == 2
+    assert [fact["effect"] for fact in told["adjustments"]] == ["grant: a gift", "revoke: given in error"]
+
+
+def test_a_refund_alone_is_not_said_to_end_what_an_operator_granted_too(stack: Stack, buyer: Buyer) -> None:
+    buyer.buy()
+    assert stack.atlas("grant", buyer.user, "--reason", "a gift").returncode == 0
+    told = eventually(
+        lambda: (found := json.loads(stack.atlas("explain", buyer.user, "--json").stdout))["adjustments"] and found,
+        what="granted beside the purchase",
+    )
+    assert ["with `atlas revoke`" in sentence for sentence in told["wouldChange"]] == [True]
 
 
 def test_the_same_idempotency_key_grants_once(stack: Stack, buyer: Buyer) -> None:

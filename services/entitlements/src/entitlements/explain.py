@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from psycopg.rows import dict_row
@@ -14,6 +14,7 @@ from entitlements.domain.naming import payment_name
 from entitlements.domain.payment import PaymentVerdict, judge
 from entitlements.domain.policy import OPEN_DISPUTE, Policy, is_known_status
 from entitlements.domain.projection import Entitlement
+from entitlements.domain.verdict import manual_grant
 from entitlements.ledger import FACT_COLUMNS, fact_from_row
 from entitlements.projection_store import load_entitlements
 
@@ -46,10 +47,10 @@ async def explain(connection: Connection, user_id: str, policy: Policy) -> dict[
         "userId": user_id,
         "verdict": _verdict(entitlement),
         "payments": [payment.described() for payment in paying if payment.verdict.user_id == user_id],
-        "adjustments": [_described(row, row["facts"]["adjustment"]["action"]) for row in adjusting],
+        "adjustments": [_described(row, _adjustment(row["facts"]["adjustment"])) for row in adjusting],
         "rejected": [item for payment in paying for item in payment.rejected(user_id)],
         "pending": [item for payment in paying for item in payment.pending()],
-        "wouldChange": list(_would_change(entitlement, paying)),
+        "wouldChange": list(_would_change(entitlement, payments)),
         "requests": [_described(row, "recorded") for row in others],
     }
 
@@ -132,9 +133,11 @@ def _would_change(entitlement: Entitlement, payments: Sequence[_Payment]) -> Ite
     granting = [payment for payment in payments if payment.verdict.grants]
     if entitlement.verdict.is_pro:
         names = ", ".join(payment.name for payment in granting)
+        by_operator = any(_granted_by_operator(payment) for payment in payments)
         if names:
-            yield f"A full refund or a lost dispute of every granting payment ({names}) would end Pro."
-        if entitlement.verdict.source == "manual":
+            beside = ", with `atlas revoke` for the operator's grant beside it," if by_operator else ""
+            yield f"A full refund or a lost dispute of every granting payment ({names}){beside} would end Pro."
+        elif by_operator:
             yield "`atlas revoke` would end the operator's grant."
         return
     for payment in payments:
@@ -149,6 +152,11 @@ def _would_change(entitlement: Entitlement, payments: Sequence[_Payment]) -> Ite
         elif payment.verdict.rejected:
             yield f"{payment.name} can't grant: {payment.verdict.rejected}."
     yield "A completed purchase or `atlas grant` would make the user Pro."
+
+
+def _granted_by_operator(payment: _Payment) -> bool:
+    intervals = manual_grant(payment.knowledge).intervals if payment.provider == "manual" else ()
+    return bool(intervals) and intervals[-1].end is None
 
 
 def _by_payment(rows: Sequence[Row]) -> list[list[Row]]:
@@ -168,6 +176,11 @@ def _described(row: Row, effect: str) -> dict[str, Any]:
         "via": row["via"],
         "effect": effect,
     }
+
+
+def _adjustment(adjustment: Mapping[str, Any]) -> str:
+    """What the operator did, and the reason given for it."""
+    return ": ".join(text for text in (adjustment["action"], adjustment.get("reason")) if text)
 
 
 def _verdict(entitlement: Entitlement) -> dict[str, Any]:
