@@ -5,7 +5,17 @@ from __future__ import annotations
 from random import Random
 
 from atlas_contracts.billing import Via
-from support.entitlements import Service, announced, parked, publish, query, running, unacknowledged
+from support.entitlements import (
+    Service,
+    announced,
+    on_broker,
+    parked,
+    publish,
+    publish_raw,
+    query,
+    running,
+    unacknowledged,
+)
 from support.facts import Fold, Purchase, told
 from support.histories import random_history
 from support.stack import eventually
@@ -26,6 +36,15 @@ def test_twenty_deliveries_at_once_make_one_ledger_row_and_one_entitlement_event
         assert data["causedBy"] == paid.data.event_id
         assert events[0][1]["type"] == "atlas.entitlements.v1.entitlement_granted"
         assert service.entitlement("ada")["version"] == 1
+
+
+def test_what_is_announced_belongs_to_the_trace_of_what_caused_it_in_header_and_event(nats_url, postgres_dsn):
+    trace = "ab" * 16
+    with running(nats_url, postgres_dsn):
+        publish_raw(nats_url, Purchase("ada").paid(at=0).wire, traceparent=f"00-{trace}-{'cd' * 8}-01")
+        ((_, event),) = eventually(lambda: announced(nats_url))
+        message = on_broker(nats_url, lambda connection: connection.jetstream().get_msg("ENTITLEMENTS", 1))
+    assert [told.split("-")[1] for told in (event["traceparent"], message.headers["traceparent"])] == [trace, trace]
 
 
 def test_a_refund_before_its_purchase_is_kept_and_applied(nats_url, postgres_dsn):

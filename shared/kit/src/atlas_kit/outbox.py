@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -113,7 +114,8 @@ class OutboxRelay:
         return len(rows)
 
     async def _publish(self, message_id: str, subject: str, payload: str, request_id: str | None) -> None:
-        with context.bound(request_id or context.new_request_id()):
+        # The event knows whose trace it belongs to; a header of the relay's own would lead a listener nowhere.
+        with context.bound(request_id or context.new_request_id(), json.loads(payload).get("traceparent")):
             await self._broker.publish(subject, payload.encode(), message_id, stream=self._stream)
 
 
