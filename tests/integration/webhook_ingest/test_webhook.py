@@ -97,7 +97,8 @@ def test_what_is_not_ours_is_ignored(ingest: Ingest, ignored: dict) -> None:
     answer = ingest.deliver(ignored)
     assert (answer.status, answer.json) == (200, {"ok": True, "data": IGNORED})
     assert ingest.stored() == []
-    assert ingest.logged("billing.webhook.ignored")
+    (line,) = ingest.logged("billing.webhook.ignored")
+    assert (line["eventId"], line["stripeType"]) == (f"stripe:{ignored['id']}", ignored["type"])
     assert ingest.metric('atlas_webhooks_total{outcome="ignored"}') == 1
 
 

@@ -37,7 +37,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``reason`` says why an event was ignored or parked; ``event_id`` is the id it was published under."""
+    """``reason`` says why an event was ignored or parked; ``event_id`` is the id it was published under, if it was."""
 
     verdict: Verdict
     event_id: str | None = None
@@ -66,7 +66,7 @@ class Door:
         """
         ignored = self.reason_to_ignore(event)
         if ignored:
-            return Outcome(Verdict.IGNORED, reason=ignored)
+            return Outcome(Verdict.IGNORED, f"stripe:{event['id']}" if _is_id(event["id"]) else None, ignored)
         if suspicious:
             return await self._park(event, _UNPRINTABLE, arrival)
         try:
@@ -96,9 +96,13 @@ class Door:
         return Outcome(verdict, parked.data.event_id, reason.reason, parked=True)
 
 
+def _is_id(text: str) -> bool:
+    return len(text) <= MAX_EVENT_ID and text.isascii() and " " not in text
+
+
 def normalize(event: Mapping[str, Any], arrival: Arrival) -> BillingEvent:
     """The canonical event. Raises Unmappable when the Stripe event makes no sense for its type."""
-    if len(event["id"]) > MAX_EVENT_ID or not event["id"].isascii() or " " in event["id"]:
+    if not _is_id(event["id"]):
         raise Unmappable("malformed_object", f"id must be at most {MAX_EVENT_ID} ASCII characters without spaces.")
     if not isinstance(event.get("livemode", False), bool):
         raise Unmappable("malformed_object", "livemode must be true or false.")

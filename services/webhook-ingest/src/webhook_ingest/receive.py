@@ -18,6 +18,8 @@ from webhook_ingest.signature import InvalidSignature, SignatureVerifier
 
 log = get_logger()
 
+MAX_TYPE = 100
+"""Far longer than any event type of Stripe's: what is longer is nobody's to read in a log."""
 _COUNTED = {verdict: WEBHOOKS.labels(verdict.value) for verdict in Verdict}
 _NAMES = {verdict: f"billing.webhook.{verdict.value}" for verdict in Verdict}
 _UNAVAILABLE = WEBHOOKS.labels("unavailable")
@@ -48,7 +50,7 @@ async def receive(body: bytes, signatures: Sequence[bytes], verifier: SignatureV
         _UNAVAILABLE.inc()
         raise
     _COUNTED[outcome.verdict].inc()
-    _tell(outcome, event["type"] if outcome.reason != "unsupported_type" else None)
+    _tell(outcome, event["type"])
     return outcome
 
 
@@ -58,8 +60,9 @@ def _refused(reason: str) -> None:
     log.warning("billing.webhook.rejected", reason=reason)
 
 
-def _tell(outcome: Outcome, event_type: str | None) -> None:
+def _tell(outcome: Outcome, event_type: str) -> None:
     if outcome.parked and outcome.verdict is Verdict.ACCEPTED:
         PARKED.labels(outcome.reason).inc()
         log.warning("billing.event.parked", eventId=outcome.event_id, reason=outcome.reason)
-    log.info(_NAMES[outcome.verdict], eventId=outcome.event_id, stripeType=event_type, reason=outcome.reason)
+    shown = event_type if len(event_type) <= MAX_TYPE and event_type.isascii() else None
+    log.info(_NAMES[outcome.verdict], eventId=outcome.event_id, stripeType=shown, reason=outcome.reason)
