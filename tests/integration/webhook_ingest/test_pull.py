@@ -41,6 +41,9 @@ class ListedEvents:
         self.calls: list[tuple[int, int]] = []
         self.fail_after = fail_after
 
+    async def now(self) -> int:
+        return NOW
+
     async def between(self, since: int, until: int) -> AsyncIterator[dict[str, Any]]:
         self.calls.append((since, until))
         if self.fail_after is not None and len(self.calls) > self.fail_after:
