@@ -9,7 +9,7 @@ from datetime import datetime
 
 import httpx
 import pytest
-from support.buyer import Buyer
+from support.buyer import Buyer, new_user
 from support.faults import checker
 from support.faults.schedule import SERVICES
 from support.faults.wiring import Wired, wired_stack
@@ -116,6 +116,16 @@ def test_the_pull_finds_what_is_paid_while_its_clock_is_an_hour_behind(wired: Wi
     with clock_moved(wired, "webhook-ingest", -HOUR), webhooks_lost(wired):
         buyer.pay(session)
         eventually(buyer.is_pro, NOTICED_SECONDS, "Pro by the scheduled pull: it goes on, and reads to the end")
+
+
+def test_an_operator_is_refused_while_the_door_is_ahead_and_heard_afterwards(wired: Wired) -> None:
+    grant = ("grant", new_user("granted"), "--reason", "test of clocks")
+    with clock_moved(wired, "webhook-ingest", HOUR):
+        refused = wired.stack.atlas(*grant)
+        assert refused.returncode != 0
+        assert "clocks" in refused.stderr + refused.stdout
+    done = wired.stack.atlas(*grant)
+    assert done.returncode == 0, done.stderr
 
 
 def test_in_the_end_the_books_are_right(wired: Wired) -> None:
