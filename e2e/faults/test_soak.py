@@ -43,7 +43,7 @@ SETTLED_SECONDS = 45.0
 SPARE = {"descriptors": 8, "threads": 4, "postgres": 3, "subscriptions": 2, "connections": 0}
 """How much more than after warming up is no leak: a pool that was not at its largest yet."""
 GROWTH_MB, GROWTH_MB_PER_HOUR = 12.0, 30.0
-"""Caches that are bounded (tokens: 10,000) fill up within the first hour."""
+"""What is bounded fills up within the first hour: tokens (10,000), a window of the pull (some 10 MB)."""
 LIMITS = {f"RATE_LIMIT_{name}": "0" for name in ("CHECKOUT", "PORTAL", "RESTORE", "CONFIRM")}
 
 
