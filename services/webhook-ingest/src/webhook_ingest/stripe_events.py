@@ -9,7 +9,7 @@ from typing import Any
 
 import stripe
 from pydantic import SecretStr
-from stripe import AIOHTTPClient, StripeClient, StripeResponse
+from stripe import AIOHTTPClient, StripeClient
 
 from atlas_contracts.stripe_mapping import SUPPORTED_EVENT_TYPES
 from atlas_kit.errors import Unavailable
@@ -59,14 +59,14 @@ class StripeEvents:
 
     async def _page(self, parameters: dict[str, Any]) -> dict[str, Any]:
         try:
-            page = dict((await self._asked(parameters)).data)
+            page: dict[str, Any] = dict((await self._asked(parameters)).data)
         except (TypeError, ValueError) as error:  # an answer that is no JSON object
             raise StripeUnavailable from error
         if not isinstance(page.get("data"), list):
             raise StripeUnavailable
         return page
 
-    async def _asked(self, parameters: dict[str, Any]) -> StripeResponse:
+    async def _asked(self, parameters: dict[str, Any]) -> Any:
         try:
             return await self._stripe().raw_request_async("get", "/v1/events", **parameters)
         except (stripe.StripeError, TypeError, ValueError) as error:
