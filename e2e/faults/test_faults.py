@@ -12,6 +12,7 @@ import json
 import os
 import secrets
 import time
+from collections import Counter
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -31,6 +32,7 @@ OTHER_FAULTS = int(os.environ.get("ATLAS_FAULTS") or (SHORT if SEEDS == 1 else L
 """Beside the kill of each process."""
 PEOPLE_AT_ONCE = 10
 ABOUT_TO_PAY = 40
+SUMMED = ("stories", "stripeEvents", "acknowledged", "onlyByPull", "ledger", "lost", "duplicated", "invented", "wrong")
 FIGURES = WORKSPACE / "test-results" / "faults.json"
 LIMITS = {f"RATE_LIMIT_{name}": "0" for name in ("CHECKOUT", "PORTAL", "RESTORE", "CONFIRM")}
 
@@ -50,8 +52,8 @@ def test_nothing_is_lost_doubled_or_wrong_whatever_breaks(seed: str) -> None:
     pulls_by_itself = OTHER_FAULTS > SHORT and Random(f"{seed}:pull").random() < 0.5
     with wired_stack(LIMITS | ({} if pulls_by_itself else {"BILLING_PULL_INTERVAL_SECONDS": "0"})) as wired:
         figures, findings = asyncio.run(_run(wired, seed))
-    _report(figures)
-    print(json.dumps(figures), findings if findings else "", sep="\n", flush=True)
+    total = _report(figures)
+    print(json.dumps(figures), findings if findings else "", f"so far: {json.dumps(total)}", sep="\n", flush=True)
     assert not findings, f"{replay}:\n{findings}"
 
 
@@ -135,12 +137,18 @@ async def _judge(stack: Stack, work: Workload, acknowledged: set[str]) -> tuple[
     return findings, attempted, len(final)
 
 
-def _report(figures: dict[str, Any], path: Path = FIGURES) -> None:
-    """Into the report of this session's runs."""
+def _report(figures: dict[str, Any], path: Path = FIGURES) -> dict[str, Any]:
+    """Into the report of this session's runs; the sums so far, as docs/reliability.md gives them."""
     path.parent.mkdir(exist_ok=True)
     runs = [] if figures["seed"] == FIRST or not path.exists() else json.loads(path.read_text())["runs"]
     runs.append(figures)
-    total = {name: sum(run[name] for run in runs) for name in ("stripeEvents", "ledger", "lost", "duplicated", "wrong")}
-    total["faults"] = sum(sum(run["faults"].values()) for run in runs)
-    total["seconds"] = round(sum(sum(run["seconds"].values()) for run in runs))
+    kinds = sum((Counter(run["faults"]) for run in runs), Counter())
+    total = {
+        "seeds": len(runs),
+        "faults": kinds.total(),
+        "seconds": round(sum(sum(run["seconds"].values()) for run in runs)),
+        **{name: sum(run[name] for run in runs) for name in SUMMED},
+        "kinds": dict(kinds.most_common()),
+    }
     path.write_text(json.dumps({"seeds": len(runs), "total": total, "runs": runs}, indent=2) + "\n")
+    return total

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import nats
@@ -36,10 +37,14 @@ def _now() -> None:
 class ListedEvents:
     """Stripe's list of events, newest first; `fail_after` so many calls it stops answering."""
 
-    def __init__(self, *events: dict[str, Any], fail_after: int | None = None) -> None:
+    def __init__(self, *events: dict[str, Any], fail_after: int | None = None, time: int | None = None) -> None:
         self.events = list(events)
+        self.time = time
         self.calls: list[tuple[int, int]] = []
         self.fail_after = fail_after
+
+    async def now(self) -> int:
+        return self.time or NOW
 
     async def between(self, since: int, until: int) -> AsyncIterator[dict[str, Any]]:
         self.calls.append((since, until))
@@ -202,6 +207,60 @@ async def test_a_dead_replicas_lease_expires(world: World, monkeypatch: pytest.M
     monkeypatch.setattr(time, "time", lambda: real() + 61)
     assert await living.take_lease()
     assert not await dead.take_lease()
+
+
+async def test_a_lease_that_a_clock_ahead_wrote_blocks_nobody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    dead, living = PullState(world.broker, 1), PullState(world.broker, 1)
+    with moved_clock(monkeypatch, 3600):
+        assert await dead.take_lease()
+    assert await living.take_lease(), "nobody holds it for an hour"
+    assert not await dead.take_lease()
+
+
+@pytest.mark.parametrize("seconds", [3600, -3600], ids=["ahead", "behind"])
+async def test_a_wrong_clock_reads_what_stripe_has_and_leaves_the_cursor_at_stripes_time(
+    world: World, monkeypatch: pytest.MonkeyPatch, seconds: int
+) -> None:
+    with moved_clock(monkeypatch, seconds):
+        lines = await world.pull(ListedEvents(ago(5)))
+    assert lines[-1]["counts"] == {"accepted": 1}
+    assert await world.state.cursor() == NOW
+    later = ListedEvents(ago(-2000), time=NOW + 3000)
+    assert (await world.pull(later))[-1]["counts"] == {"accepted": 1}, "what came later was not passed by"
+
+
+@pytest.mark.parametrize("seconds", [3600, -3600], ids=["ahead", "behind"])
+async def test_a_clock_that_jumps_neither_stops_the_schedule_nor_lets_it_pull_without_end(
+    world: World, monkeypatch: pytest.MonkeyPatch, seconds: int
+) -> None:
+    listed = ListedEvents()
+    schedule = PullSchedule(Pull(listed, world.door, world.state), world.state, 1)
+    monkeypatch.setattr("webhook_ingest.pull_schedule.LOOK_SECONDS", 0.02)
+    await world.state.advance(NOW - 1)
+    loop = asyncio.create_task(schedule.run())
+    await until(lambda: len(listed.calls) == 1)
+    with moved_clock(monkeypatch, seconds):
+        started, calls = time.monotonic(), len(listed.calls)
+        while time.monotonic() - started < 3:
+            listed.time = int(NOW + 1 + time.monotonic() - started)
+            await asyncio.sleep(0.02)
+    loop.cancel()
+    assert 1 <= len(listed.calls) - calls <= 4, "about one a second, as configured"
+
+
+@contextlib.contextmanager
+def moved_clock(monkeypatch: pytest.MonkeyPatch, seconds: float) -> Iterator[None]:
+    right = time.time
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: right() + seconds)
+        yield
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
 
 
 async def test_what_is_older_than_stripes_list_is_left_to_the_sweep(world: World) -> None:

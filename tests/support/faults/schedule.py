@@ -8,18 +8,37 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
 import psutil
+import psycopg
 
+from atlas_devstack.stack.plan import OFFSETS
+from support.faults import squeeze
 from support.faults.wiring import LINKS, Wired
 
 SERVICES = ("account-gateway", "webhook-ingest", "checkout", "entitlements")
 SERVERS = ("nats", "postgres")
 PROCESSES = (*SERVICES, *SERVERS)
+DATABASES = ("entitlements", "checkout")
+DOORS = ("account-gateway", "webhook-ingest")
 LINK_FAULTS = ("latency", "refuse", "reset_all", "stall", "swallow", "half_close", "cut_after")
+TARGETS: dict[str, Sequence[str]] = {
+    **dict.fromkeys(("pause", "restart"), PROCESSES),
+    **dict.fromkeys(LINK_FAULTS, tuple(LINKS)),
+    "api": ("sandbox",),
+    "clock": SERVICES,
+    "no_connections_left": DATABASES,
+    "rows_locked": DATABASES,
+    "crowd": DOORS,
+}
+"""What may happen beside kills, and to whom."""
+OFTEN = ("pause", "clock")
+"""Drawn twice as often as the others."""
+CLOCK_JUMPS_SECONDS = (-3600, -600, -45, -5, 5, 45, 600, 3600)
 BETWEEN_FAULTS_SECONDS = (0.2, 1.1)
 LONGEST_SECONDS = 6.0
 """Longer than the broker is given to confirm (5 s): some faults outlast it."""
@@ -34,10 +53,11 @@ class Fault:
     target: str
     seconds: float = 0.0
     amount: int = 0
-    """Milliseconds of latency, bytes before the cut, or calls that fail."""
+    """Milliseconds of latency, bytes before the cut, calls that fail, or seconds by which a clock is moved."""
 
     def __str__(self) -> str:
-        return f"{self.at:5.1f} s  {self.kind} {self.target}" + (f" for {self.seconds} s" if self.seconds else "")
+        amount, lasting = f" {self.amount}" if self.amount else "", f" for {self.seconds} s" if self.seconds else ""
+        return f"{self.at:5.1f} s  {self.kind} {self.target}{amount}{lasting}"
 
 
 def draw(seed: str, others: int) -> list[Fault]:
@@ -45,9 +65,8 @@ def draw(seed: str, others: int) -> list[Fault]:
     chance = Random(f"{seed}:faults")
     deck = [("kill", name) for name in PROCESSES]
     for _ in range(others):
-        kind = chance.choice(("pause", "pause", "restart", "api", *LINK_FAULTS))
-        among: Sequence[str] = tuple(LINKS) if kind in LINK_FAULTS else PROCESSES if kind != "api" else ("sandbox",)
-        deck.append((kind, chance.choice(among)))
+        kind = chance.choice((*TARGETS, *OFTEN))
+        deck.append((kind, chance.choice(TARGETS[kind])))
     chance.shuffle(deck)
     at, faults = 0.5, []
     for kind, target in deck:
@@ -67,6 +86,7 @@ def _amount(chance: Random, kind: str) -> int:
         "latency": chance.choice((20, 100, 400, 1_500)),
         "cut_after": chance.choice((0, 1, 40, 300, 2_000)),
         "api": chance.choice((1, 3, 8)),
+        "clock": chance.choice(CLOCK_JUMPS_SECONDS),
     }.get(kind, 0)
 
 
@@ -97,7 +117,9 @@ class Havoc:
             task.cancel()
         for pid in self._paused:
             _signal(pid, signal.SIGCONT)
+        await asyncio.gather(*self._ending, return_exceptions=True)
         self.wired.proxies.heal()
+        self.wired.heal_clocks()
         await self.sandbox("PUT", "/api", {})
 
     async def _begin(self, fault: Fault) -> None:
@@ -110,6 +132,12 @@ class Havoc:
                 await self.sandbox("PUT", "/api", {
                     "fail_next": fault.amount, "status": status, "after_effect": self.chance.random() < 0.5,
                 })  # fmt: skip
+            case "clock":
+                self.wired.move_clock(fault.target, fault.amount)
+                self._later(fault.seconds, self.wired.move_clock, fault.target, 0.0)
+            case "no_connections_left" | "rows_locked" | "crowd":
+                self._ending.add(asyncio.create_task(self._squeeze(fault)))
+                return
             case "latency":
                 self.wired.proxies.set(fault.target, "latency", fault.amount / 1000)
             case "cut_after":
@@ -119,6 +147,21 @@ class Havoc:
         self.happened[fault.kind] += 1
         if fault.seconds and fault.kind in LINK_FAULTS:
             self._later(fault.seconds, self.wired.proxies.call, fault.target, "heal")
+
+    async def _squeeze(self, fault: Fault) -> None:
+        """Counted once it has taken hold: the server may just be away."""
+        with contextlib.suppress(psycopg.Error, OSError):
+            async with self._squeezed(fault):
+                self.happened[fault.kind] += 1
+                await asyncio.sleep(fault.seconds)
+
+    def _squeezed(self, fault: Fault) -> AbstractAsyncContextManager[Any]:
+        if fault.kind == "crowd":
+            return squeeze.crowd(self.wired.stack.port_base + OFFSETS[fault.target])
+        dsn = self.wired.stack.json["postgres"]["databases"][fault.target]
+        if fault.kind == "rows_locked":
+            return squeeze.rows_locked(dsn, fault.target)
+        return squeeze.no_connections_left(dsn)
 
     async def _to_process(self, fault: Fault) -> bool:
         pid = await self._pid(fault.target)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,15 @@ class Wired:
     stack: Stack
     proxies: Proxies
 
+    def move_clock(self, service: str, seconds: float) -> None:
+        """A service's wall clock is so far ahead (or behind) from now on; 0: right again."""
+        _write_clock(_clocks(self.stack) / MODULES[service], seconds)
+
+    def heal_clocks(self) -> None:
+        """All clocks right again."""
+        for service in MODULES:
+            self.move_clock(service, 0.0)
+
 
 @contextlib.contextmanager
 def wired_stack(environ: Mapping[str, str] | None = None) -> Iterator[Wired]:
@@ -54,12 +64,29 @@ def wired_stack(environ: Mapping[str, str] | None = None) -> Iterator[Wired]:
         for name, (asker, _) in LINKS.items():
             routes[MODULES[asker]][_address(links[name].target)] = _address(links[name].port)
         (stack.home / "routes.json").write_text(json.dumps(routes))
-        stack.environ |= {"PYTHONPATH": str(INJECT), "ATLAS_FAILPOINT_ROUTES": str(stack.home / "routes.json")}
+        _clocks(stack).mkdir()
+        for module in MODULES.values():
+            _write_clock(_clocks(stack) / module, 0.0)
+        stack.environ |= {
+            "PYTHONPATH": str(INJECT),
+            "ATLAS_FAILPOINT_ROUTES": str(stack.home / "routes.json"),
+            "ATLAS_FAILPOINT_CLOCKS": str(_clocks(stack)),
+        }
         with Proxies(links) as proxies:
             stack.up()
             assert json.loads((stack.home / "ports.json").read_text()) == servers, "somebody else took a port"
             yield Wired(stack, proxies)
             stack.down()
+
+
+def _clocks(stack: Stack) -> Path:
+    return stack.home / "clocks"
+
+
+def _write_clock(path: Path, seconds: float) -> None:
+    """In place: the service has it mapped."""
+    with path.open("r+b" if path.exists() else "wb") as file:
+        file.write(struct.pack("<d", seconds))
 
 
 def _address(port: int) -> str:

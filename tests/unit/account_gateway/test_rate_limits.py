@@ -54,6 +54,19 @@ async def test_a_new_window_begins_when_the_old_one_ends() -> None:
     pytest.fail("the window never ended")
 
 
+async def test_a_clock_set_back_holds_nobody_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    limiter = UserLimiter("checkout", Limit(count=1, seconds=60))
+    await limiter.hit("user")
+    with pytest.raises(RateLimited):
+        await limiter.hit("user")
+    right = time.time
+    monkeypatch.setattr(time, "time", lambda: right() - 3600)
+    assert (await limiter.hit("user"))["x-ratelimit-remaining"] == "0", "a window of its own"
+    with pytest.raises(RateLimited) as refusal:
+        await limiter.hit("user")
+    assert int(refusal.value.headers["retry-after"]) <= 60
+
+
 async def test_without_a_limit_nothing_is_counted() -> None:
     limiter = UserLimiter("checkout", None)
     assert [await limiter.hit("user") for _ in range(100)] == [{}] * 100

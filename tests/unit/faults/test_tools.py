@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pytest
 from support.faults.checker import compare
 from support.faults.proxy import Link, Proxies
-from support.faults.schedule import PROCESSES, draw
+from support.faults.schedule import PROCESSES, TARGETS, draw
 
 from atlas_devstack.servers.ports import LOOPBACK, free_port
 
@@ -135,6 +135,11 @@ def test_a_seed_draws_the_same_faults_and_kills_every_process() -> None:
     assert draw("a", 20) == draw("a", 20) != draw("b", 20)
     for seed in map(str, range(20)):
         assert {fault.target for fault in draw(seed, 10) if fault.kind == "kill"} == set(PROCESSES)
+
+
+def test_seeds_draw_every_kind_of_fault() -> None:
+    drawn = {(fault.kind, fault.target) for seed in map(str, range(200)) for fault in draw(seed, 30)}
+    assert drawn == {("kill", name) for name in PROCESSES} | {(kind, name) for kind in TARGETS for name in TARGETS[kind]}
 
 
 def test_the_checker_sees_what_is_lost_doubled_and_invented() -> None:

@@ -16,6 +16,11 @@ from limits.aio.strategies import FixedWindowRateLimiter
 
 from atlas_kit.errors import RateLimited
 
+SET_SECONDS = 1.0
+"""A wall clock that moves so far against the monotonic one was set: windows that end by the old one are forgotten,
+or a clock set back by an hour would hold users off for an hour.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -31,12 +36,17 @@ class UserLimiter:
     def __init__(self, name: str, limit: Limit | None) -> None:
         self._name = name
         self._item = RateLimitItemPerSecond(limit.count, limit.seconds) if limit else None
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._storage = MemoryStorage()
+        self._limiter = FixedWindowRateLimiter(self._storage)
+        self._clocks_differ = _clocks_differ()
 
     async def hit(self, user_id: str) -> dict[str, str]:
         """Count a request; gives the headers of its answer. Raises RateLimited when there were too many."""
         if self._item is None:
             return {}
+        if abs(_clocks_differ() - self._clocks_differ) > SET_SECONDS:
+            self._clocks_differ = _clocks_differ()
+            await self._storage.reset()
         allowed = await self._limiter.hit(self._item, self._name, user_id)
         reset, remaining = await self._limiter.get_window_stats(self._item, self._name, user_id)
         headers = {
@@ -48,3 +58,7 @@ class UserLimiter:
             wait = max(1, math.ceil(reset - time.time()))
             raise RateLimited(headers=headers | {"retry-after": str(wait)})
         return headers
+
+
+def _clocks_differ() -> float:
+    return time.time() - time.monotonic()

@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import hashlib
 import json
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
@@ -53,6 +52,8 @@ class PullBusy(AtlasError):
 
 
 class Events(Protocol):
+    async def now(self) -> int: ...
+
     def between(self, since: int, until: int) -> AsyncIterator[dict[str, Any]]: ...
 
 
@@ -76,7 +77,8 @@ class Pull:
 
         The last item's ``stage`` is ``done``. Raises PullBusy, StripeUnavailable or BrokerUnavailable.
         """
-        now = int(time.time())
+        # Stripe's clock, not ours: with ours ahead the cursor would pass events that are still to come.
+        now = await self.events.now()
         cursor = await self.state.cursor()
         oldest = now - RETENTION_SECONDS
         since = now - since_seconds if since_seconds else (oldest if cursor is None else cursor - OVERLAP_SECONDS)

@@ -26,6 +26,8 @@ class PullSchedule:
 
     def __init__(self, pull: Pull, state: PullState, interval_seconds: int) -> None:
         self._pull, self._state, self._interval = pull, state, interval_seconds
+        self._seen: tuple[int, float] | None = None
+        """The cursor when it last moved, and since when (monotonic)."""
         PULL_DRIFT.set_function(self._drift)
 
     async def run(self) -> None:
@@ -41,8 +43,15 @@ class PullSchedule:
             cursor = await self._state.cursor()
         except BrokerUnavailable:
             return False
-        late = cursor is None or time.time() - cursor >= self._interval
-        return self._interval > 0 and late
+        return self._interval > 0 and (cursor is None or self._age(cursor) >= self._interval)
+
+    def _age(self, cursor: int) -> float:
+        """Seconds. The wall clock is asked once, at the start: it may jump, and pulls would stop, or never end."""
+        if self._seen is None:
+            self._seen = (cursor, time.monotonic() - max(0.0, time.time() - cursor))
+        elif self._seen[0] != cursor:
+            self._seen = (cursor, time.monotonic())
+        return time.monotonic() - self._seen[1]
 
     async def _pulled(self) -> bool:
         with context.bound(context.new_request_id()):

@@ -20,6 +20,9 @@ LEASE_KEY = "pull-lease"
 LEASE_SECONDS = 60
 """How long a dead replica blocks the others; the holder renews it with every window it reads."""
 
+SKEW_SECONDS = 60
+"""How far the replicas' clocks may differ before two of them pull at once (which costs calls, and changes nothing)."""
+
 _BROKER_ERRORS = (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError)
 
 
@@ -50,7 +53,9 @@ class PullState:
         """Whether this replica may pull for the next LEASE_SECONDS; call it again to keep it."""
         entry = await self._get(LEASE_KEY)
         now = time.time()
-        if entry and entry[0]["owner"] != self._owner and float(entry[0]["until"]) > now:
+        # Nobody may hold it for longer: a clock that was ahead wrote that, and its replica may be dead.
+        held = entry and now < float(entry[0]["until"]) <= now + LEASE_SECONDS + SKEW_SECONDS
+        if entry and held and entry[0]["owner"] != self._owner:
             return False
         return await self._put(
             LEASE_KEY, {"owner": self._owner, "until": now + LEASE_SECONDS}, entry[1] if entry else None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Iterator
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import stripe
@@ -30,6 +32,14 @@ class StripeEvents:
         self._key, self._base = key, base
         self._client: StripeClient | None = None
 
+    async def now(self) -> int:
+        """What time it is at Stripe, whose clock dates the events; seconds since 1970. Raises StripeUnavailable."""
+        response = await self._asked({"limit": 1})
+        try:
+            return int(parsedate_to_datetime(response.headers["Date"]).timestamp())
+        except (KeyError, ValueError):
+            return int(time.time())
+
     async def between(self, since: int, until: int) -> AsyncIterator[dict[str, Any]]:
         """Events created in ``[since, until)``, seconds since 1970; newest first within a chunk of types.
 
@@ -49,15 +59,18 @@ class StripeEvents:
 
     async def _page(self, parameters: dict[str, Any]) -> dict[str, Any]:
         try:
-            response = await self._stripe().raw_request_async("get", "/v1/events", **parameters)
-            page = dict(response.data)
-        except stripe.StripeError as error:
-            raise StripeUnavailable from error
+            page: dict[str, Any] = dict((await self._asked(parameters)).data)
         except (TypeError, ValueError) as error:  # an answer that is no JSON object
             raise StripeUnavailable from error
         if not isinstance(page.get("data"), list):
             raise StripeUnavailable
         return page
+
+    async def _asked(self, parameters: dict[str, Any]) -> Any:
+        try:
+            return await self._stripe().raw_request_async("get", "/v1/events", **parameters)
+        except (stripe.StripeError, TypeError, ValueError) as error:
+            raise StripeUnavailable from error
 
     def _stripe(self) -> StripeClient:
         """Made on first use: its HTTP client belongs to the running event loop."""

@@ -25,6 +25,10 @@ from atlas_kit.logs import get_logger
 log = get_logger()
 
 ACQUIRE_SECONDS = 5.0
+RECONNECT_SECONDS = 5.0
+"""How long the pool itself tries to replace a lost connection, with pauses that double; then the next request does. Its
+default of 300 s ends in pauses of two minutes, in which a database that is back is not noticed.
+"""
 RETRY_SECONDS = (0.2, 0.5, 1.0, 1.0, 2.0)
 """Pauses before the next try to reach and migrate the database; the last one repeats."""
 SESSION_OPTIONS = (
@@ -54,6 +58,7 @@ class Database:
             timeout=ACQUIRE_SECONDS,
             kwargs={"options": SESSION_OPTIONS, "application_name": f"atlas-{package}"},
             check=None,
+            reconnect_timeout=RECONNECT_SECONDS,
             reconnect_failed=lambda _pool: None,
         )
         self._starting: asyncio.Task[None] | None = None

@@ -5,14 +5,12 @@ the file; whoever fires it renames the file first, so it fires once, whatever is
 """
 
 import functools
-import importlib.machinery
-import importlib.util
 import inspect
 import os
 import signal
-import sys
 from typing import NamedTuple
 
+import imports
 from sabotages import SABOTAGES
 
 BEFORE, AFTER = "before", "after"
@@ -65,29 +63,7 @@ def install(path, service, sabotage=None):
         if point.service == service:
             changes.setdefault(point.module, []).append(functools.partial(_wrap, name=name, point=point, path=path))
     if service in {point.service for point in POINTS.values()}:
-        sys.meta_path.insert(0, _Changing(changes))
-
-
-class _Changing:
-    """Finds modules as Python would, and changes them once they are executed."""
-
-    def __init__(self, changes):
-        self._changes = changes
-
-    def find_spec(self, name, path=None, target=None):
-        changes = self._changes.get(name)
-        if not changes:
-            return None
-        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
-        execute = spec.loader.exec_module
-
-        def exec_module(module):
-            execute(module)
-            for change in changes:
-                change(module)
-
-        spec.loader.exec_module = exec_module
-        return spec
+        imports.change_modules(changes)
 
 
 def _wrap(module, name, point, path):

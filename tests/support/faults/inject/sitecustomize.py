@@ -1,7 +1,8 @@
 """Python imports this module first of all in each process of a stack under test (it is put on PYTHONPATH).
 
-It leads a service's connections through the proxies of the test, and lets it die at a chosen line. The services
-themselves know nothing of either. ``ATLAS_FAILPOINT_ROUTES``: a JSON file, module → {address: address of the proxy}.
+It leads a service's connections through the proxies of the test, moves its clock, and lets it die at a chosen line. The
+services themselves know nothing of it. ``ATLAS_FAILPOINT_ROUTES``: a JSON file, module → {address: address of the proxy}.
+``ATLAS_FAILPOINT_CLOCKS``: a folder with a file per module, see ``clocks.py``.
 ``ATLAS_FAILPOINT_FILE``: whoever finds its point's name there dies there, see ``failpoints.py``.
 """
 
@@ -27,6 +28,12 @@ def _reroute(path: str, module: str) -> None:
 
 if "ATLAS_FAILPOINT_ROUTES" in os.environ:
     _reroute(os.environ["ATLAS_FAILPOINT_ROUTES"], _module())
+if os.path.exists(clock := os.path.join(os.environ.get("ATLAS_FAILPOINT_CLOCKS", ""), _module() or "nobody")):
+    import clocks
+    import imports
+
+    clocks.install(clock)
+    imports.change_packages(clocks.OURS, clocks.change)
 if "ATLAS_FAILPOINT_FILE" in os.environ:
     import failpoints
 

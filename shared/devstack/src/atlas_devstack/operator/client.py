@@ -87,7 +87,7 @@ def _explain(service: str, error: urllib.error.HTTPError) -> str:
     except (ValueError, KeyError, TypeError):
         said = error.reason
     hints = {
-        401: " (is INTERNAL_AUTH_SECRET that of this system?)",
+        401: " (is INTERNAL_AUTH_SECRET that of this system, and are both clocks right?)",
         404: "",
     }
     return f"{service} answered {error.code}: {said}{hints.get(error.code, '')}"
