@@ -87,6 +87,7 @@ def test_a_fact_read_back_from_the_ledger_is_the_fact_that_was_folded():
                 name: getattr(refs, name)
                 for name in ("checkout_session_id", "payment_intent_id", "charge_id", "refund_id", "dispute_id")
             },
+            schema_version=entry.data.schema_version,
             facts=json.loads(json.dumps(entry.facts)),
         )
         assert again == entry.fact(4, when(0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 import time
@@ -13,9 +14,12 @@ from nats.js.api import KeyValueConfig, StorageType
 from nats.js.kv import KeyValue
 
 from atlas_contracts.streams import INGEST_BUCKET
+from atlas_contracts.stripe_mapping import SUPPORTED_EVENT_TYPES
 from atlas_kit.messaging import Broker, BrokerUnavailable
 
-CURSOR_KEY = "pull-cursor"
+CURSOR_KEY = f"pull-cursor-{hashlib.sha256(' '.join(sorted(SUPPORTED_EVENT_TYPES)).encode()).hexdigest()[:8]}"
+"""A cursor is good for the types it was made with. A version that supports others begins anew, where Stripe's list
+begins: what older replicas ignored or passed over is found (docs/decisions/0010)."""
 LEASE_KEY = "pull-lease"
 LEASE_SECONDS = 60
 """How long a dead replica blocks the others; the holder renews it with every window it reads."""
