@@ -14,7 +14,7 @@ from support.compose import ComposeStack, docker_client
 from support.faults.schedule import PROCESSES, Fault
 
 KINDS = ("kill", "stop", "pause", "disconnect")
-BETWEEN_FAULTS_SECONDS = (0.2, 0.9)
+BETWEEN_FAULTS_SECONDS = (0.4, 1.2)
 LONGEST_SECONDS = 6.0
 """Longer than the broker is given to confirm (5 s): some faults outlast it."""
 STOP_SECONDS = 15
