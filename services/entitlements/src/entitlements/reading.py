@@ -13,7 +13,6 @@ from contextlib import suppress
 from time import monotonic
 
 import psycopg
-from psycopg import AsyncConnection
 
 from atlas_kit.database import Connection, Database
 from atlas_kit.errors import Unavailable
@@ -73,7 +72,7 @@ class Rereading:
         async with self._database.transaction() as connection:
             if not await behind(connection):
                 return
-        async with await AsyncConnection.connect(self._database.dsn, autocommit=True) as connection:
+        async with await self._database.connect_alone("atlas-reading") as connection:
             cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", (REREAD_LOCK,))
             if await cursor.fetchone() == (True,) and await behind(connection):
                 log.info("projection.reread", reading=READING)
