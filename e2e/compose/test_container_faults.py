@@ -6,21 +6,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import secrets
 import time
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
 import aiohttp
+import httpx
 import pytest
+from support.buyer import Buyer
 from support.compose import ComposeStack
 from support.compose_insight import Insight
+from support.entitlements import query
 from support.faults import checker
 from support.faults.aftermath import heal, judge
-from support.faults.containers import Havoc, draw
+from support.faults.containers import Havoc, draw, moved_elsewhere
 from support.faults.workload import Grants, PatientTeller, Workload
+from support.stack import eventually
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
 
@@ -48,6 +54,25 @@ def test_nothing_is_lost_doubled_or_wrong_whatever_happens_to_the_containers(com
         compose.up("--no-recreate")
     print(json.dumps(figures), findings if findings else "", sep="\n", flush=True)
     assert not findings, f"{replay}:\n{findings}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("server", ["postgres", "nats"])
+def test_a_server_that_comes_back_elsewhere_and_never_heard_its_clients_go_is_found_again(
+    compose: ComposeStack, server: str
+) -> None:
+    """Its old sessions, the outboxes' leases among them, end although nobody said goodbye."""
+    stack = Insight(compose)
+    Buyer(compose).buy()
+    moved_elsewhere(compose, server)
+    bought = time.monotonic()
+    buyer = Buyer(compose)
+    session = eventually(lambda: _unless_refused(buyer.open_checkout), 60, "a checkout")
+    buyer.pay(session)
+    eventually(lambda: _unless_refused(buyer.is_pro), 60, "Pro")
+    databases = stack.json["postgres"]["databases"].values()
+    eventually(lambda: all(query(dsn, "SELECT count(*) FROM outbox") == [(0,)] for dsn in databases), 90, "all is told")
+    print(f"{server} elsewhere: everything told after {time.monotonic() - bought:.1f} s")
 
 
 async def _run(stack: Insight, seed: str) -> tuple[dict[str, Any], checker.Findings]:
@@ -80,3 +105,9 @@ async def _run(stack: Insight, seed: str) -> tuple[dict[str, Any], checker.Findi
         "faults": dict(sorted(havoc.happened.items())),
         "seconds": {"broken": round(broken - started, 1), "healing": round(healed - broken, 1)},
     }, findings
+
+
+def _unless_refused(ask: Callable[[], Any]) -> Any:
+    with contextlib.suppress(AssertionError, httpx.TransportError):
+        return ask()
+    return None

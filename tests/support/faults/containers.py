@@ -83,3 +83,21 @@ class Havoc:
 def _networks(container: Container) -> list[Network]:
     container.reload()
     return [docker_client().networks.get(name) for name in container.attrs["NetworkSettings"]["Networks"]]
+
+
+def moved_elsewhere(stack: ComposeStack, name: str) -> None:
+    """Cut off, and connected again under another address: somebody else has the old one."""
+    container = docker_client().containers.get(f"{stack.project}-{name}-1")
+    networks = _networks(container)
+    before = container.attrs["NetworkSettings"]["Networks"]
+    for network in networks:
+        network.disconnect(container)
+    squatter = docker_client().containers.run("postgres:17", ["sleep", "120"], network=networks[0].name, detach=True)
+    try:
+        for network in networks:
+            network.connect(container, aliases=[name])
+        container.reload()
+        after = container.attrs["NetworkSettings"]["Networks"]
+        assert all(before[network.name]["IPAddress"] != after[network.name]["IPAddress"] for network in networks)
+    finally:
+        squatter.remove(force=True)

@@ -40,8 +40,8 @@ CLIENT_NOTICES: dict[str, Any] = {
 }
 """The same the other way round: a server that vanished without a word."""
 SESSION_OPTIONS = (
-    "-c statement_timeout=15s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s -c timezone=UTC "
-    + SERVER_NOTICES
+    "-c statement_timeout=15s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s -c timezone=UTC"
+    f" {SERVER_NOTICES}"
 )
 Connection = AsyncConnection[TupleRow]
 
