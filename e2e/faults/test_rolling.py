@@ -1,14 +1,12 @@
 """A rolling change of the whole system: two versions of each service over one broker and one database.
 
-The older version is this tree, or ``ATLAS_OLDER=<git revision>``; the newer one is made of this tree
-(tests/support/versions.py). What the two entitlements do to each other is in tests/integration/entitlements.
+The older version is this tree, or ``ATLAS_OLDER=<git revision>`` (none from before decision 0010); the newer one is made
+of this tree (tests/support/versions.py). What two entitlements do to each other is in tests/integration/entitlements.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import hmac
 import json
 import os
 import time
@@ -25,6 +23,7 @@ from atlas_devstack.operator.target import Target
 from support.buyer import Buyer, explain
 from support.replicas import Replica, further_replica
 from support.stack import Stack, eventually, running_stack
+from support.stripe_events import body_of, event, refund, signature
 from support.versions import next_version, older_version
 
 SOON = 90.0
@@ -83,6 +82,7 @@ def everything_that_is_asked(buyer: Buyer) -> None:
     assert set(restored) <= {"outcome", "entitlement", "reason"}
     refused = buyer.browser.post("/api/billing/stripe/checkout", json={"source": "hero"})
     assert (refused.status_code, refused.json()["error"]["message"]) == (400, "Pro is already active.")
+    buyer.browser.close()
 
 
 def test_services_of_both_versions_understand_each_other_whoever_asks(mixed: Mixed) -> None:
@@ -112,11 +112,9 @@ def test_what_a_newer_door_tells_an_older_ledger_counts_after_the_upgrade(mixed:
     buyer = Buyer(stack)
     session = buyer.buy()
     with mixed.newer_replica("webhook-ingest") as door:
-        refund = {
-            "id": f"re_{buyer.user}", "object": "refund", "amount": buyer.stripe.v1.checkout.sessions.retrieve(session).amount_total, "status": "succeeded", "currency": "usd",
-            "payment_intent": buyer.payment_intent(session), "charge": None, "reason": "duplicate",
-        }  # fmt: skip
-        deliver(stack, door, "refund.updated", refund)
+        paid = buyer.stripe.v1.checkout.sessions.retrieve(session)
+        back = refund(payment_intent=paid.payment_intent, charge=None, amount=paid.amount_total, reason="duplicate")
+        deliver(stack, door, event("refund.updated", back, id=f"evt_{buyer.user}", created=int(time.time())))
         eventually(lambda: buyer.entitlement()["status"] == "revoked", what="all that the older version sees is a refund")
 
         with mixed.newer_replica("entitlements"):
@@ -126,25 +124,18 @@ def test_what_a_newer_door_tells_an_older_ledger_counts_after_the_upgrade(mixed:
         assert pull["counts"].get("accepted", 0) > 0
         eventually(lambda: "charge_observed" in facts_of(buyer), what="what the older door ignores the newer one finds")
     assert json.loads(stack.atlas("parked", "list", "--json").stdout) == []
+    buyer.browser.close()
 
 
 def facts_of(buyer: Buyer) -> set[str]:
     return {fact["type"] for payment in explain(buyer.stack, buyer.user)["payments"] for fact in payment["facts"]}
 
 
-def deliver(stack: Stack, door: Replica, event_type: str, obj: dict[str, Any]) -> None:
+def deliver(stack: Stack, door: Replica, told: dict[str, Any]) -> None:
     """As Stripe would, to a door of our choice."""
-    at = int(time.time())
-    event = {
-        "id": f"evt_{obj['id']}", "object": "event", "type": event_type, "created": at, "livemode": False,
-        "data": {"object": obj},
-    }  # fmt: skip
-    body = json.dumps(event).encode()
-    secret = stack.json["webhook"]["secret"].encode()
-    signature = hmac.new(secret, f"{at}.".encode() + body, hashlib.sha256).hexdigest()
-    answer = httpx.post(
-        f"{door.url}/api/billing/stripe/webhook", content=body, headers={"stripe-signature": f"t={at},v1={signature}"}
-    )
+    body = body_of(told)
+    headers = {"stripe-signature": signature(body, stack.json["webhook"]["secret"])}
+    answer = httpx.post(f"{door.url}/api/billing/stripe/webhook", content=body, headers=headers)
     assert answer.status_code == 200 and answer.json()["data"]["appended"], answer.text
 
 
