@@ -21,7 +21,7 @@ from atlas_contracts.internal_api import INGEST_SERVICE
 from atlas_devstack.operator.client import Operator
 from atlas_devstack.operator.target import Target
 from support.buyer import Buyer, explain
-from support.replicas import Replica, further_replica
+from support.replicas import Replica, further_replica, wait_until_ready
 from support.stack import Stack, eventually, running_stack
 from support.stripe_events import body_of, event, refund, signature
 from support.versions import next_version, older_version
@@ -87,22 +87,20 @@ def everything_that_is_asked(buyer: Buyer) -> None:
 
 def test_services_of_both_versions_understand_each_other_whoever_asks(mixed: Mixed) -> None:
     with contextlib.ExitStack() as running:
-        newer, older = running.enter_context, running.enter_context
-        entitlements = newer(mixed.newer_replica("entitlements"))
-        checkout = newer(mixed.newer_replica("checkout"))  # asks the older entitlements
-        old_checkout = older(mixed.replica("checkout", ENTITLEMENTS_URL=entitlements.url))
-        gateways = {
-            "a newer gateway, all else older": newer(mixed.newer_replica("account-gateway")),
-            "an older gateway, all else newer": older(
-                mixed.replica("account-gateway", CHECKOUT_URL=checkout.url, ENTITLEMENTS_URL=entitlements.url)
-            ),
-            "a newer gateway and a newer entitlements, an older checkout between": newer(
-                mixed.newer_replica(
-                    "account-gateway", CHECKOUT_URL=old_checkout.url, ENTITLEMENTS_URL=entitlements.url
-                )
-            ),
-        }
-        for gateway in gateways.values():
+        start = running.enter_context
+        entitlements = start(mixed.newer_replica("entitlements"))
+        checkout = start(mixed.newer_replica("checkout"))  # asks the older entitlements
+        old_checkout = start(mixed.replica("checkout", ENTITLEMENTS_URL=entitlements.url))
+        newer_before_older = start(mixed.newer_replica("account-gateway"))
+        older_before_newer = start(
+            mixed.replica("account-gateway", CHECKOUT_URL=checkout.url, ENTITLEMENTS_URL=entitlements.url)
+        )
+        older_in_between = start(
+            mixed.newer_replica("account-gateway", CHECKOUT_URL=old_checkout.url, ENTITLEMENTS_URL=entitlements.url)
+        )
+        gateways = (newer_before_older, older_before_newer, older_in_between)
+        wait_until_ready(entitlements, checkout, old_checkout, *gateways)
+        for gateway in gateways:
             everything_that_is_asked(At(mixed.stack, gateway))
         everything_that_is_asked(Buyer(mixed.stack))
 
@@ -112,6 +110,7 @@ def test_what_a_newer_door_tells_an_older_ledger_counts_after_the_upgrade(mixed:
     buyer = Buyer(stack)
     session = buyer.buy()
     with mixed.newer_replica("webhook-ingest") as door:
+        wait_until_ready(door)
         paid = buyer.stripe.v1.checkout.sessions.retrieve(session)
         back = refund(payment_intent=paid.payment_intent, charge=None, amount=paid.amount_total, reason="duplicate")
         deliver(stack, door, event("refund.updated", back, id=f"evt_{buyer.user}", created=int(time.time())))

@@ -27,19 +27,24 @@ class Replica:
 
     url: str
     log: Path
+    process: subprocess.Popen[bytes]
+
+    def ready(self) -> bool:
+        assert self.process.poll() is None, self.log.read_text()[-3000:]
+        with contextlib.suppress(httpx.TransportError):
+            return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
+        return False
 
 
 @contextlib.contextmanager
 def further_replica(stack: Stack, service: str, **environ: str) -> Iterator[Replica]:
-    """With the environment of the stack's own one, but for ``environ``; ready."""
+    """With the environment of the stack's own one, but for ``environ``; not yet ready."""
     port = free_port()
     given = psutil.Process(stack.pid(service)).environ() | {"PORT": str(port)} | environ
     with tempfile.NamedTemporaryFile(prefix=f"{service}-", suffix=".log") as log:
         process = subprocess.Popen([sys.executable, "-m", MODULES[service]], env=given, stdout=log, stderr=log)
-        replica = Replica(f"http://{LOOPBACK}:{port}", Path(log.name))
         try:
-            eventually(lambda: _ready(process, replica), READY_SECONDS, f"another {service} ready")
-            yield replica
+            yield Replica(f"http://{LOOPBACK}:{port}", Path(log.name), process)
         finally:
             process.terminate()
             try:
@@ -48,8 +53,6 @@ def further_replica(stack: Stack, service: str, **environ: str) -> Iterator[Repl
                 process.kill()
 
 
-def _ready(process: subprocess.Popen[bytes], replica: Replica) -> bool:
-    assert process.poll() is None, replica.log.read_text()[-3000:]
-    with contextlib.suppress(httpx.TransportError):
-        return httpx.get(f"{replica.url}/readyz", timeout=5).status_code == 200
-    return False
+def wait_until_ready(*replicas: Replica) -> None:
+    """They start beside each other."""
+    eventually(lambda: all(replica.ready() for replica in replicas), READY_SECONDS, "further replicas ready")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
+from docker.errors import DockerException
 from docker.models.containers import Container
 from docker.models.networks import Network
 from support.compose import ComposeStack, docker_client
@@ -57,27 +58,34 @@ class Havoc:
     async def _suffer(self, fault: Fault) -> None:
         async with self._busy[fault.target]:
             container = self._containers[fault.target]
-            match fault.kind:
-                case "kill":
-                    await asyncio.to_thread(container.kill)
-                    await asyncio.sleep(fault.seconds)
-                    await asyncio.to_thread(container.start)
-                case "stop":
-                    await asyncio.to_thread(container.stop, timeout=STOP_SECONDS)
-                    await asyncio.sleep(fault.seconds)
-                    await asyncio.to_thread(container.start)
-                case "pause":
-                    await asyncio.to_thread(container.pause)
-                    await asyncio.sleep(fault.seconds)
-                    await asyncio.to_thread(container.unpause)
-                case "disconnect":
-                    networks = await asyncio.to_thread(_networks, container)
-                    for network in networks:
-                        await asyncio.to_thread(network.disconnect, container)
-                    await asyncio.sleep(fault.seconds)
-                    for network in networks:
-                        await asyncio.to_thread(network.connect, container, aliases=[fault.target])
+            try:
+                await self._happens(fault, container)
+            except DockerException as problem:
+                said = await asyncio.to_thread(container.logs, tail=15)
+                raise AssertionError(f"{fault}: {problem}\n{said.decode()}") from problem
             self.happened[fault.kind] += 1
+
+    async def _happens(self, fault: Fault, container: Container) -> None:
+        match fault.kind:
+            case "kill":
+                await asyncio.to_thread(container.kill)
+                await asyncio.sleep(fault.seconds)
+                await asyncio.to_thread(container.start)
+            case "stop":
+                await asyncio.to_thread(container.stop, timeout=STOP_SECONDS)
+                await asyncio.sleep(fault.seconds)
+                await asyncio.to_thread(container.start)
+            case "pause":
+                await asyncio.to_thread(container.pause)
+                await asyncio.sleep(fault.seconds)
+                await asyncio.to_thread(container.unpause)
+            case "disconnect":
+                networks = await asyncio.to_thread(_networks, container)
+                for network in networks:
+                    await asyncio.to_thread(network.disconnect, container)
+                await asyncio.sleep(fault.seconds)
+                for network in networks:
+                    await asyncio.to_thread(network.connect, container, aliases=[fault.target])
 
 
 def _networks(container: Container) -> list[Network]:
