@@ -43,52 +43,64 @@ class Havoc:
     happened: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        self._containers = {name: docker_client().containers.get(f"{self.stack.project}-{name}-1") for name in PROCESSES}
+        client = docker_client()
+        self._containers = {name: client.containers.get(f"{self.stack.project}-{name}-1") for name in PROCESSES}
+        self._networks = {name: networks_of(container) for name, container in self._containers.items()}
         self._busy = {name: asyncio.Lock() for name in PROCESSES}
 
     async def run(self, faults: Sequence[Fault]) -> None:
-        """Until the last fault is over: then everything runs and is connected."""
+        """Until the last fault is over. Whatever went wrong, everything runs and is connected in the end."""
         clock = asyncio.get_running_loop().time
         started = clock()
-        async with asyncio.TaskGroup() as ending:
-            for fault in faults:
-                await asyncio.sleep(max(0.0, started + fault.at - clock()))
-                ending.create_task(self._suffer(fault))
+        try:
+            async with asyncio.TaskGroup() as ending:
+                for fault in faults:
+                    await asyncio.sleep(max(0.0, started + fault.at - clock()))
+                    ending.create_task(self._suffer(fault))
+        finally:
+            for name in PROCESSES:
+                self._mend(name)
 
     async def _suffer(self, fault: Fault) -> None:
         async with self._busy[fault.target]:
-            container = self._containers[fault.target]
             try:
-                await self._happens(fault, container)
+                await asyncio.to_thread(self._break, fault)
             except DockerException as problem:
-                said = await asyncio.to_thread(container.logs, tail=15)
-                raise AssertionError(f"{fault}: {problem}\n{said.decode()}") from problem
+                # The kernel's old freezer gives up where the machine is very busy; the container just goes on.
+                if "unable to freeze" not in str(problem):
+                    raise
+                self.happened["not paused"] += 1
+                return
+            await asyncio.sleep(fault.seconds)
+            await asyncio.to_thread(self._mend, fault.target)
             self.happened[fault.kind] += 1
 
-    async def _happens(self, fault: Fault, container: Container) -> None:
+    def _break(self, fault: Fault) -> None:
+        container = self._containers[fault.target]
         match fault.kind:
             case "kill":
-                await asyncio.to_thread(container.kill)
-                await asyncio.sleep(fault.seconds)
-                await asyncio.to_thread(container.start)
+                container.kill()
             case "stop":
-                await asyncio.to_thread(container.stop, timeout=STOP_SECONDS)
-                await asyncio.sleep(fault.seconds)
-                await asyncio.to_thread(container.start)
+                container.stop(timeout=STOP_SECONDS)
             case "pause":
-                await asyncio.to_thread(container.pause)
-                await asyncio.sleep(fault.seconds)
-                await asyncio.to_thread(container.unpause)
+                container.pause()
             case "disconnect":
-                networks = await asyncio.to_thread(_networks, container)
-                for network in networks:
-                    await asyncio.to_thread(network.disconnect, container)
-                await asyncio.sleep(fault.seconds)
-                for network in networks:
-                    await asyncio.to_thread(network.connect, container, aliases=[fault.target])
+                for network in self._networks[fault.target]:
+                    network.disconnect(container)
+
+    def _mend(self, name: str) -> None:
+        container = self._containers[name]
+        connected = {network.name for network in networks_of(container)}
+        if container.status == "paused":
+            container.unpause()
+        for network in self._networks[name]:
+            if network.name not in connected:
+                network.connect(container, aliases=[name])
+        container.start()  # harmless where it runs
 
 
-def _networks(container: Container) -> list[Network]:
+def networks_of(container: Container) -> list[Network]:
+    """Which it is connected to now."""
     container.reload()
     return [docker_client().networks.get(name) for name in container.attrs["NetworkSettings"]["Networks"]]
 
@@ -96,7 +108,7 @@ def _networks(container: Container) -> list[Network]:
 def moved_elsewhere(stack: ComposeStack, name: str) -> None:
     """Cut off, and connected again under another address: somebody else has the old one."""
     container = docker_client().containers.get(f"{stack.project}-{name}-1")
-    networks = _networks(container)
+    networks = networks_of(container)
     before = container.attrs["NetworkSettings"]["Networks"]
     for network in networks:
         network.disconnect(container)
