@@ -20,10 +20,11 @@ from typing import Any
 import aiohttp
 import pytest
 from support.faults import checker
+from support.faults.aftermath import heal, judge
 from support.faults.schedule import Fault, Havoc, draw
 from support.faults.wiring import Wired, wired_stack
 from support.faults.workload import Grants, PatientTeller, Workload
-from support.stack import WORKSPACE, Stack
+from support.stack import WORKSPACE
 
 SEEDS = int(os.environ.get("ATLAS_SEEDS", "1"))
 FIRST = os.environ.get("ATLAS_SEED") or secrets.token_hex(4)
@@ -68,9 +69,9 @@ async def _run(wired: Wired, seed: str) -> tuple[dict[str, Any], checker.Finding
         await work.prepare(ABOUT_TO_PAY)
         started = time.monotonic()
         broken = await _live_through(havoc, faults, work)
-        acknowledged, lost = await _heal(wired.stack, work)
+        acknowledged, lost = await heal(wired.stack, work)
         healed = time.monotonic()
-        findings, attempted, facts = await _judge(wired.stack, work, acknowledged)
+        findings, attempted, facts = await judge(wired.stack, work, acknowledged)
     findings.lost |= lost
     return {
         "seed": seed,
@@ -100,41 +101,6 @@ async def _live_through(havoc: Havoc, faults: list[Fault], work: Workload) -> fl
     await havoc.heal()
     await playing
     return broken
-
-
-async def _heal(stack: Stack, work: Workload) -> tuple[set[str], set[str]]:
-    """What was acknowledged, and what of that isn't in the ledger, before and after the one pull."""
-    await checker.healed(stack, work.teller)
-    acknowledged = await checker.acknowledged_events(work.teller) | set(work.grants.acknowledged)
-    before = checker.compare(set(), acknowledged, checker.ledger_ids(stack)).lost
-    digest = checker.ledger_digest(stack)
-    await _pull(stack)
-    await checker.folded(stack)
-    assert checker.ledger_digest(stack, digest[0]) == digest, "the ledger's past has changed"
-    return acknowledged, before
-
-
-async def _pull(stack: Stack) -> None:
-    """One pull; a replica that died over another one holds its lease for a minute."""
-    deadline = time.monotonic() + 90
-    while True:
-        pulled = await asyncio.to_thread(stack.atlas, "pull", "--since", "24h")
-        if pulled.returncode == 0:
-            return
-        assert "Another pull is running" in pulled.stderr and time.monotonic() < deadline, pulled.stdout + pulled.stderr
-        await asyncio.sleep(2)
-
-
-async def _judge(stack: Stack, work: Workload, acknowledged: set[str]) -> tuple[checker.Findings, set[str], int]:
-    attempted, final = await checker.attempted_events(work.teller), checker.ledger_ids(stack)
-    findings = checker.compare(attempted, acknowledged, final)
-    findings.duplicated += await asyncio.to_thread(checker.stored_twice, stack)
-    findings.wrong += work.wrong
-    findings.wrong += await checker.entitled_as_they_should_be(work)
-    findings.wrong += checker.paid_sessions_wrongly_known(stack, work)
-    findings.wrong += await asyncio.to_thread(checker.announced_wrongly, stack)
-    findings.wrong += await asyncio.to_thread(checker.operators_findings, stack)
-    return findings, attempted, len(final)
 
 
 def _report(figures: dict[str, Any], path: Path = FIGURES) -> dict[str, Any]:

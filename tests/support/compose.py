@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -113,9 +113,9 @@ def _missing() -> str:
 
 
 @contextlib.contextmanager
-def running_compose_stack() -> Iterator[ComposeStack]:
+def running_compose_stack(environ: Mapping[str, str] | None = None) -> Iterator[ComposeStack]:
     """Built, started with the documented command, healthy; nothing is left of it in the end."""
-    stack = ComposeStack()
+    stack = ComposeStack(environ=dict(environ or {}))
     try:
         stack.do("up", "--build", "--wait", timeout=BUILD_SECONDS)
         assert httpx.get(stack.url("account-gateway") + "/api/health").json()["status"] == "ok"

@@ -156,6 +156,18 @@ def test_a_billing_event_takes_effect_again_in_spite_of_the_dedupe_window(ingest
     assert len({event["id"] for event in ingest.stored()}) == 3
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_what_a_newer_version_told_is_given_back_whole(ingest: Ingest, version: int) -> None:
+    """The door may be older than the service that parked it."""
+    ingest.deliver(purchase())
+    (original,) = ingest.stored()
+    original["data"] |= {"schemaVersion": version, "novelty": {"a": [1]}}
+    original["data"]["checkoutSession"] |= {"tax": 5} if version == 1 else {"amountTotal": {"usd": 9}}
+    _park(ingest, original, "pk_newer")
+    assert ingest.operator("POST", "/operator/parked/pk_newer/redrive", {}).status == 200
+    assert ingest.stored()[1]["data"] == original["data"]
+
+
 def test_an_event_parked_again_after_its_redrive_waits_again(ingest: Ingest) -> None:
     ingest.deliver(purchase())
     (original,) = ingest.stored()

@@ -14,6 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from atlas_contracts.streams import BILLING, PARKED
+from atlas_contracts.stripe_mapping import SUPPORTED_EVENT_TYPES
 from atlas_kit.group_commit import GroupCommit
 from atlas_kit.messaging import Broker, BrokerUnavailable, Stored
 from support.stripe_events import purchase, session
@@ -114,6 +115,17 @@ async def test_the_next_pull_begins_a_little_before_the_cursor(world: World) -> 
     listed = ListedEvents()
     await world.pull(listed)
     assert listed.calls[0][0] == NOW - 5000 - OVERLAP_SECONDS
+
+
+async def test_a_version_that_supports_another_type_finds_what_older_ones_have_passed_over(world: World) -> None:
+    await world.pull(ListedEvents())
+    newer = PullState(world.broker, 1, (*SUPPORTED_EVENT_TYPES, "charge.succeeded"))
+    older, world.state = world.state, newer
+    listed = ListedEvents(ago(20 * 86_400))
+    assert (await world.pull(listed))[-1]["counts"] == {"accepted": 1}
+    assert listed.calls[0][0] >= NOW - RETENTION_SECONDS
+    await older.advance(NOW + 5)
+    assert abs((await newer.cursor() or 0) - NOW) < 5, "older replicas move their own"
 
 
 async def test_an_event_that_stripe_showed_late_is_found_by_the_overlap(world: World) -> None:

@@ -22,6 +22,7 @@ from atlas_kit.tasks import running
 from entitlements.api import InternalApi
 from entitlements.consumer import Projector
 from entitlements.operator import OperatorApi
+from entitlements.reading import Rereading
 from entitlements.reads import EntitlementReader
 from entitlements.settings import Settings
 from entitlements.unresolved import ChargeResolver
@@ -47,6 +48,7 @@ def build(settings: Settings) -> ASGIApp:
     folded = asyncio.Condition()
     projector = Projector(database, broker, policy, now, folded)
     relay = OutboxRelay(database, broker, ENTITLEMENTS)
+    rereading = Rereading(database)
 
     checkout = ServiceClient(
         settings.checkout_url, CHECKOUT_SERVICE, TokenMint(settings.internal_auth_secret, ENTITLEMENTS_SERVICE)
@@ -62,7 +64,9 @@ def build(settings: Settings) -> ASGIApp:
             stack.push_async_callback(broker.close)
             await stack.enter_async_context(checkout)
             await stack.enter_async_context(
-                running(projector=projector.run, outbox=relay.run, charge_resolver=resolver.run)
+                running(
+                    projector=projector.run, outbox=relay.run, charge_resolver=resolver.run, rereading=rereading.run
+                )
             )
             yield
 

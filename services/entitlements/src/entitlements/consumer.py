@@ -105,9 +105,13 @@ class Projector:
         readable: list[tuple[Msg, LedgerEntry]] = []
         for message in batch:
             try:
-                readable.append((message, ledger_entry(message.data)))
+                entry = ledger_entry(message.data)
             except Exception as error:  # noqa: BLE001 - disposition() decides about every kind
                 await self._dispose(message, error)
+            else:
+                readable.append((message, entry))
+                if entry.newer:
+                    log.warning("billing.event.newer", eventId=entry.data.event_id, version=entry.data.schema_version)
         if not readable:
             return
         try:

@@ -16,6 +16,7 @@ from entitlements.domain.policy import OPEN_DISPUTE, Policy, is_known_status
 from entitlements.domain.projection import Entitlement
 from entitlements.domain.verdict import manual_grant
 from entitlements.ledger import FACT_COLUMNS, fact_from_row
+from entitlements.ledger_entry import is_newer
 from entitlements.projection_store import load_entitlements
 
 _FACTS_OF_USER = f"""
@@ -39,7 +40,8 @@ async def explain(connection: Connection, user_id: str, policy: Policy) -> dict[
         await cursor.execute(_FACTS_OF_USER.encode(), {"user": user_id})
         rows = await cursor.fetchall()
     payments = [_Payment(group, policy) for group in _by_payment(rows)]
-    adjusting = [row for payment in payments if payment.provider == "manual" for row in payment.rows]
+    manual = [row for payment in payments if payment.provider == "manual" for row in payment.rows]
+    adjusting = [row for row in manual if "adjustment" in row["facts"]]  # a newer version may know other kinds
     paying = [payment for payment in payments if payment.provider != "manual"]
     others = [row for row in rows if row["payment_id"] is None]
     entitlement = found[0] if found else Entitlement(user_id)
@@ -51,7 +53,7 @@ async def explain(connection: Connection, user_id: str, policy: Policy) -> dict[
         "rejected": [item for payment in paying for item in payment.rejected(user_id)],
         "pending": [item for payment in paying for item in payment.pending()],
         "wouldChange": list(_would_change(entitlement, payments)),
-        "requests": [_described(row, "recorded") for row in others],
+        "requests": [_described(row, _kept(row)) for row in others],
     }
 
 
@@ -126,6 +128,10 @@ def _effect(before: PaymentVerdict, after: PaymentVerdict, fact: Fact) -> str:
         (fact.type == "purchase_initiated", "session recorded"),
     )
     return next((effect for applies, effect in effects if applies), "recorded")
+
+
+def _kept(row: Row) -> str:
+    return "kept for a newer version of this service" if is_newer(row["schema_version"]) else "recorded"
 
 
 def _would_change(entitlement: Entitlement, payments: Sequence[_Payment]) -> Iterator[str]:

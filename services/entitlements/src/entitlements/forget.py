@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import secrets
-from dataclasses import replace
+from typing import Any
 
 from atlas_kit.database import Connection
 from entitlements import ledger
-from entitlements.domain.facts import Adjustment, CheckoutSession, Knowledge, RecordedSession, Snapshot, Span
-from entitlements.knowledge_json import decode_knowledge, encode_knowledge
 
 
 async def forget(connection: Connection, user_id: str) -> int:
@@ -28,7 +27,7 @@ async def forget(connection: Connection, user_id: str) -> int:
         {"user": user_id, "alias": alias},
     )
     for payment_id, knowledge in await cursor.fetchall():
-        renamed = encode_knowledge(_renamed(decode_knowledge(knowledge), user_id, alias))
+        renamed = json.dumps([_renamed(row, user_id, alias) for row in knowledge])
         await connection.execute(
             "UPDATE payments SET knowledge = %s::jsonb, user_id = CASE user_id WHEN %s THEN %s ELSE user_id END"
             " WHERE id = %s",
@@ -38,11 +37,7 @@ async def forget(connection: Connection, user_id: str) -> int:
     return int(row[0]) if row else 0
 
 
-def _renamed(knowledge: Knowledge, user_id: str, alias: str) -> dict[Snapshot, Span]:
-    return {_with_alias(snapshot, user_id, alias): span for snapshot, span in knowledge.items()}
-
-
-def _with_alias(snapshot: Snapshot, user_id: str, alias: str) -> Snapshot:
-    if isinstance(snapshot, CheckoutSession | RecordedSession | Adjustment) and snapshot.user_id == user_id:
-        return replace(snapshot, user_id=alias)
-    return snapshot
+def _renamed(row: list[Any], user_id: str, alias: str) -> list[Any]:
+    """One row of knowledge (``knowledge_json``), otherwise as it is: a newer version may know more than we do."""
+    kind, told, *span = row
+    return [kind, {**told, "user_id": alias} if told.get("user_id") == user_id else told, *span]

@@ -18,6 +18,7 @@ from entitlements.domain.facts import (
     Snapshot,
     Span,
     Stamp,
+    add_to,
 )
 
 _KINDS: dict[str, type[Any]] = {
@@ -45,7 +46,16 @@ def knowledge_rows(knowledge: Knowledge) -> list[list[Any]]:
 
 
 def decode_knowledge(rows: list[list[Any]]) -> dict[Snapshot, Span]:
-    return dict(_decode(row) for row in rows)
+    """What this code understands of it.
+
+    What a newer replica wrote beside that is left out; a newer replica takes it from the ledger again (decision 0010).
+    """
+    knowledge: dict[Snapshot, Span] = {}
+    for row in rows:
+        if row[0] in _KINDS:
+            snapshot, span = _decode(row)
+            add_to(knowledge, {snapshot: span})
+    return knowledge
 
 
 def _encode(snapshot: Snapshot, span: Span) -> list[Any]:
@@ -63,7 +73,9 @@ def _encode(snapshot: Snapshot, span: Span) -> list[Any]:
 def _decode(row: list[Any]) -> tuple[Snapshot, Span]:
     kind, told, first_at, first_id, last_at, last_id = row
     values = dict.fromkeys(_FIELDS[_KINDS[kind]])
-    values.update({name: datetime.fromisoformat(v) if name in _MOMENTS else v for name, v in told.items()})
+    values.update(
+        {name: datetime.fromisoformat(v) if name in _MOMENTS else v for name, v in told.items() if name in values}
+    )
     snapshot: Snapshot = _KINDS[kind](**values)
     first = Stamp(datetime.fromisoformat(first_at), first_id)
     return snapshot, Span(first, Stamp(datetime.fromisoformat(last_at), last_id))

@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 
 from atlas_kit.database import Connection
 from entitlements.domain.facts import Fact
+from entitlements.domain.reading import READING
 from entitlements.ledger_entry import TIES, LedgerEntry, make_fact
 
 FOLD_LOCK = 5_210_717
@@ -23,14 +24,16 @@ _COLUMNS = {
     "product_key": "text", "plan_type": "text", "occurred_at": "timestamptz", "received_at": "timestamptz",
     "recorded_at": "timestamptz", "via": "text", "payload_hash": "text", "signature_verified": "boolean",
     "schema_version": "bigint", "checkout_session_id": "text", "payment_intent_id": "text", "charge_id": "text",
-    "customer_id": "text", "refund_id": "text", "dispute_id": "text", "facts": "jsonb",
+    "customer_id": "text", "refund_id": "text", "dispute_id": "text", "facts": "jsonb", "read_by": "bigint",
 }  # fmt: skip
 _APPEND = (
     f"INSERT INTO ledger ({', '.join(_COLUMNS)})"  # noqa: S608 - names of our own columns
     f" SELECT * FROM unnest({', '.join(f'%s::{kind}[]' for kind in _COLUMNS.values())})"
     " ON CONFLICT (provider, provider_event_id) DO NOTHING RETURNING provider, provider_event_id, seq"
 ).encode()
-FACT_COLUMNS = f"seq, event_id, type, provider, user_id, occurred_at, recorded_at, {', '.join(TIES)}, facts"
+FACT_COLUMNS = (
+    f"seq, event_id, type, provider, user_id, occurred_at, recorded_at, schema_version, {', '.join(TIES)}, facts"
+)
 
 
 async def lock_fold(connection: Connection) -> None:
@@ -71,6 +74,7 @@ def fact_from_row(row: dict[str, Any]) -> Fact:
         occurred_at=row["occurred_at"],
         recorded_at=row["recorded_at"],
         ties={name: row[name] for name in TIES},
+        schema_version=row["schema_version"],
         facts=row["facts"],
     )
 
@@ -90,9 +94,9 @@ async def all_known(connection: Connection, keys: Sequence[tuple[str, str]]) -> 
 def _row(entry: LedgerEntry, recorded_at: datetime) -> tuple[Any, ...]:
     data, refs = entry.data, entry.data.refs
     return (
-        data.provider.value, data.provider_event_id, data.event_id, entry.type, data.user_id,
+        str(data.provider), data.provider_event_id, data.event_id, entry.type, data.user_id,
         data.product_key, data.plan_type, data.occurred_at, data.received_at,
-        recorded_at, data.via.value, data.payload_hash, data.signature_verified,
+        recorded_at, str(data.via), data.payload_hash, data.signature_verified,
         data.schema_version, refs.checkout_session_id, refs.payment_intent_id, refs.charge_id,
-        refs.customer_id, refs.refund_id, refs.dispute_id, Jsonb(dict(entry.facts)),
+        refs.customer_id, refs.refund_id, refs.dispute_id, Jsonb(dict(entry.facts)), READING,
     )  # fmt: skip

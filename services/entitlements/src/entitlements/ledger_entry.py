@@ -1,7 +1,8 @@
 """From a canonical event to the ledger's row, and from the row to the fact that the domain folds.
 
 The row's ``facts`` keep the event's data as it came, less what has a column of its own and less the user's identity,
-which stands in ``user_id`` alone so that a user can be forgotten. A newer event's unknown fields are kept too.
+which stands in ``user_id`` alone so that a user can be forgotten. A newer event's unknown fields are kept too. A fact
+of a newer schema version is kept and says nothing until a version that reads it folds it (docs/decisions/0010).
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from atlas_contracts.billing import BillingData, BillingEvent
+from atlas_contracts.billing import BillingOutline, read_billing_event
+from atlas_contracts.cloudevents import SCHEMA_VERSION
 from entitlements.domain.facts import (
     Adjustment,
     Charge,
@@ -39,14 +41,19 @@ _IN_COLUMNS = frozenset(
 class LedgerEntry:
     """One event, ready for the ledger."""
 
-    data: BillingData
+    data: BillingOutline
     type: str
     facts: Mapping[str, Any]
 
     @property
     def key(self) -> tuple[str, str]:
         """What makes it unique: ``(provider, providerEventId)``."""
-        return self.data.provider.value, self.data.provider_event_id
+        return str(self.data.provider), self.data.provider_event_id
+
+    @property
+    def newer(self) -> bool:
+        """Whether only a newer version of this service understands it."""
+        return is_newer(self.data.schema_version)
 
     def fact(self, seq: int, recorded_at: datetime) -> Fact:
         """The fact as the domain sees it, once the ledger has given it its place."""
@@ -55,21 +62,27 @@ class LedgerEntry:
             seq=seq,
             event_id=data.event_id,
             event_type=self.type,
-            provider=data.provider.value,
+            provider=str(data.provider),
             user_id=data.user_id,
             occurred_at=data.occurred_at,
             recorded_at=recorded_at,
             ties={name: getattr(data.refs, name) for name in TIES},
+            schema_version=data.schema_version,
             facts=self.facts,
         )
 
 
 def ledger_entry(payload: bytes) -> LedgerEntry:
     """A billing CloudEvent off the wire as an entry. Raises pydantic.ValidationError when it is none."""
-    event = BillingEvent.model_validate_json(payload, strict=True)
+    event = read_billing_event(payload)
     told = json.loads(payload)["data"]
     facts = {name: value for name, value in told.items() if name not in _IN_COLUMNS and value is not None}
     return LedgerEntry(event.data, event.type.rsplit(".", 1)[-1], facts)
+
+
+def is_newer(schema_version: int) -> bool:
+    """Whether facts of that schema version may mean something else than what this code reads in them."""
+    return schema_version > SCHEMA_VERSION
 
 
 def make_fact(
@@ -82,10 +95,11 @@ def make_fact(
     occurred_at: datetime,
     recorded_at: datetime,
     ties: Mapping[str, str | None],
+    schema_version: int,
     facts: Mapping[str, Any],
 ) -> Fact:
     """The domain's fact, from the ledger's columns."""
-    snapshots = tuple(_snapshots(facts, user_id, event_id))
+    snapshots = () if is_newer(schema_version) else tuple(_snapshots(facts, user_id, event_id))
     return Fact(
         seq=seq,
         event_id=event_id,

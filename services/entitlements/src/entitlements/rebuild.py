@@ -14,7 +14,7 @@ from psycopg import AsyncConnection, IsolationLevel
 
 from atlas_kit.database import Connection
 from atlas_kit.outbox import enqueue
-from entitlements import ledger, projection_store
+from entitlements import ledger, projection_store, reading
 from entitlements.domain.policy import Policy
 from entitlements.domain.projection import Change, Entitlement, Payment, Projection
 from entitlements.domain.verdict import Verdict
@@ -53,17 +53,18 @@ async def verify(dsn: str, policy: Policy, progress: Progress) -> tuple[Projecti
 
 
 async def rebuild(dsn: str, policy: Policy, progress: Progress) -> Differences:
-    """Verify, then put right what differs. Returns what was put right."""
+    """Verify, put right what differs, and note that this is our reading. Returns what was put right."""
     fresh, differences, last_seq = await verify(dsn, policy, progress)
-    if not differences.count:
-        return differences
     async with await AsyncConnection.connect(dsn) as connection:
-        await ledger.lock_fold(connection)
-        fresh.payment_of_fact.clear()
-        touched: set[str] = set()
-        async for fact in ledger.read_facts(connection, after_seq=last_seq):
-            touched.update(change.after.user_id for change in fresh.apply(fact))
-        await _write(connection, fresh, differences, touched)
+        if differences.count:
+            await ledger.lock_fold(connection)
+            fresh.payment_of_fact.clear()
+            touched: set[str] = set()
+            async for fact in ledger.read_facts(connection, after_seq=last_seq):
+                touched.update(change.after.user_id for change in fresh.apply(fact))
+                last_seq = fact.seq
+            await _write(connection, fresh, differences, touched)
+        await reading.mark(connection, last_seq)
     return differences
 
 

@@ -52,6 +52,16 @@ class LedgerRow(Table, table=True):
     refund_id: str | None = Field(sa_column=Column(Text))
     dispute_id: str | None = Field(sa_column=Column(Text))
     facts: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    read_by: int = Field(sa_column=Column(BigInteger, nullable=False, server_default="1"))
+
+
+class ProjectionReadingRow(Table, table=True):
+    """One row: by which reading the projection was made, and up to which fact that is known."""
+
+    __tablename__ = "projection_reading"
+    only_row: bool = Field(sa_column=Column(Boolean, primary_key=True, server_default="true"))
+    reading: int = Field(sa_column=Column(BigInteger, nullable=False))
+    until: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
 class PaymentRow(Table, table=True):

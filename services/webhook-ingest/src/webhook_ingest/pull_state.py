@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import nats.errors
@@ -13,9 +15,9 @@ from nats.js.api import KeyValueConfig, StorageType
 from nats.js.kv import KeyValue
 
 from atlas_contracts.streams import INGEST_BUCKET
+from atlas_contracts.stripe_mapping import SUPPORTED_EVENT_TYPES
 from atlas_kit.messaging import Broker, BrokerUnavailable
 
-CURSOR_KEY = "pull-cursor"
 LEASE_KEY = "pull-lease"
 LEASE_SECONDS = 60
 """How long a dead replica blocks the others; the holder renews it with every window it reads."""
@@ -26,11 +28,21 @@ SKEW_SECONDS = 60
 _BROKER_ERRORS = (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError)
 
 
+def cursor_key(types: Sequence[str]) -> str:
+    """A cursor is good for the types it was made with.
+
+    A version that supports others begins anew, where Stripe's list begins: what older replicas ignored or passed over
+    is found (docs/decisions/0010).
+    """
+    return f"pull-cursor-{hashlib.sha256(' '.join(sorted(types)).encode()).hexdigest()[:8]}"
+
+
 class PullState:
     """Cursor and lease. Every method raises BrokerUnavailable when the broker doesn't answer."""
 
-    def __init__(self, broker: Broker, replicas: int) -> None:
+    def __init__(self, broker: Broker, replicas: int, types: Sequence[str] = SUPPORTED_EVENT_TYPES) -> None:
         self._broker, self._replicas = broker, replicas
+        self._cursor_key = cursor_key(types)
         self._bucket: KeyValue | None = None
         self._owner = secrets.token_hex(8)
         self.known: int | None = None
@@ -38,15 +50,15 @@ class PullState:
 
     async def cursor(self) -> int | None:
         """The instant (seconds since 1970) up to which every event is known to be published; None before any pull."""
-        entry = await self._get(CURSOR_KEY)
+        entry = await self._get(self._cursor_key)
         self.known = int(entry[0]["until"]) if entry else None
         return self.known
 
     async def advance(self, until: int) -> None:
         """Move the cursor forward; it never goes back."""
-        entry = await self._get(CURSOR_KEY)
+        entry = await self._get(self._cursor_key)
         behind = entry is None or int(entry[0]["until"]) < until
-        if behind and await self._put(CURSOR_KEY, {"until": until}, entry[1] if entry else None):
+        if behind and await self._put(self._cursor_key, {"until": until}, entry[1] if entry else None):
             self.known = until
 
     async def take_lease(self) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from atlas_contracts.billing import BillingEvent, Via
+from atlas_contracts.billing import BillingEvent, KeptEvent, Via, read_billing_event
 from atlas_contracts.internal_api import INGEST_SERVICE
 from atlas_contracts.parked import ParkedData, RedrivenData, RedrivenEvent
 from atlas_contracts.public_api import Recovery
@@ -49,23 +49,25 @@ class Redriven:
 
 async def redrive(parked: Parked, door: Door) -> Redriven:
     """Publish a parked event again and mark it. Raises StillParked or BrokerUnavailable; then nothing has changed."""
-    event = _event_of(parked.data)
+    event, told = _event_of(parked.data)
     # Milliseconds: growing, and no two tries of one operator are as close.
     message_id = f"redrive:{time.time_ns() // 1_000_000}:{event.data.event_id}"
-    again = event.model_copy(update={"id": message_id, "requestid": context.current_request_id()})
-    await door.billing.publish(billing_subject(event_type_of(event.data.event_id)), encode(again), message_id)
+    again = json.dumps({**told, "id": message_id, "requestid": context.current_request_id()}).encode()
+    await door.billing.publish(billing_subject(event_type_of(event.data.event_id)), again, message_id)
     await _mark(parked.data.id, message_id, door.parking)
     REDRIVEN.inc()
     log.info("billing.event.redriven", parkedId=parked.data.id, eventId=event.data.event_id)
     return Redriven(parked.data.id, event.data.event_id, message_id)
 
 
-def _event_of(data: ParkedData) -> BillingEvent:
+def _event_of(data: ParkedData) -> tuple[BillingEvent | KeptEvent, dict[str, Any]]:
+    """The event, and all that it says: a newer service than ours may have told more than we read."""
     try:
-        payload = json.loads(data.payload) if isinstance(data.payload, str) else data.payload
+        told = json.loads(data.payload) if isinstance(data.payload, str) else data.payload
         if data.kind == "billing_event":
-            return BillingEvent.model_validate(payload)
-        return _normalized(payload, data)
+            return read_billing_event(json.dumps(told)), told
+        normalized = _normalized(told, data)
+        return normalized, json.loads(encode(normalized))
     except Unmappable as reason:
         raise StillParked(reason.detail) from reason
     except ValueError as error:  # no JSON, or not of an event's shape

@@ -9,9 +9,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from atlas_contracts.cloudevents import CloudEvent
+from atlas_contracts.cloudevents import SCHEMA_VERSION, CloudEvent
 from atlas_contracts.model import Instant, WireModel
 
 PRODUCT_PRO = "pro_lifetime_v1"
@@ -142,24 +142,32 @@ class RestoreFacts(WireModel):
     reason: str | None = None
 
 
-class BillingData(WireModel):
-    """``data`` of every billing event."""
+class BillingOutline(WireModel):
+    """What every schema version says, now and later: enough to keep an event that this code can't read."""
 
     event_id: str = Field(description="provider:providerEventId:type, for instance stripe:evt_1:purchase_succeeded")
-    provider: Provider
+    provider: str
     provider_event_id: str = Field(min_length=1, max_length=255, description="with provider the key of dedupe")
-    provider_event_type: str | None = Field(default=None, description="the provider's own name, charge.refunded say")
-    idempotency_key: str | None = Field(default=None, description="the key of dedupe of a command")
     user_id: str | None = None
     product_key: str = PRODUCT_PRO
-    plan_type: Literal["one_time", "subscription"] = "one_time"
+    plan_type: str = "one_time"
     occurred_at: Instant
     received_at: Instant
-    via: Via
+    via: str
     payload_hash: str = Field(description="sha256:<hex> of what the provider said")
     signature_verified: bool
-    schema_version: int = 1
+    schema_version: int = Field(default=1, description="the lowest version of a reader that understands this event")
     refs: Refs = Refs()
+
+
+class BillingData(BillingOutline):
+    """``data`` of every billing event."""
+
+    provider: Provider
+    plan_type: Literal["one_time", "subscription"] = "one_time"
+    via: Via
+    provider_event_type: str | None = Field(default=None, description="the provider's own name, charge.refunded say")
+    idempotency_key: str | None = Field(default=None, description="the key of dedupe of a command")
     checkout_session: CheckoutSessionFacts | None = None
     charge: ChargeFacts | None = None
     refund: RefundFacts | None = None
@@ -171,3 +179,18 @@ class BillingData(WireModel):
 
 class BillingEvent(CloudEvent[BillingData]):
     """A billing event as it travels on BILLING."""
+
+
+class KeptEvent(CloudEvent[BillingOutline]):
+    """A billing event of a newer schema version: readable enough to be kept, and not to be understood."""
+
+
+def read_billing_event(payload: bytes | str) -> BillingEvent | KeptEvent:
+    """An event off the wire. Raises pydantic.ValidationError when it is none of any version."""
+    try:
+        return BillingEvent.model_validate_json(payload, strict=True)
+    except ValidationError:
+        kept = KeptEvent.model_validate_json(payload, strict=True)
+        if kept.data.schema_version <= SCHEMA_VERSION:
+            raise
+        return kept

@@ -14,7 +14,8 @@ from atlas_contracts.model import Instant
 
 CONTENT_TYPE = "application/cloudevents+json"
 SCHEMA_VERSION = 1
-"""Raised when the meaning of an existing field changes; new optional fields don't raise it."""
+"""The newest schema version that this code reads (docs/decisions/0010). Raised when the meaning of a field changes or
+an enumeration gets a value; new optional fields and new types don't raise it."""
 
 DataT = TypeVar("DataT", bound=BaseModel)
 

@@ -31,8 +31,21 @@ default of 300 s ends in pauses of two minutes, in which a database that is back
 """
 RETRY_SECONDS = (0.2, 0.5, 1.0, 1.0, 2.0)
 """Pauses before the next try to reach and migrate the database; the last one repeats."""
+SERVER_NOTICES = (
+    "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c tcp_user_timeout=25s"
+)
+"""A client that vanished without a word (network cut, machine lost) holds its locks until the server notices. By
+default that takes two hours, and the outbox's lease is such a lock."""
+CLIENT_NOTICES: dict[str, Any] = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
+"""The same the other way round: a server that vanished without a word."""
 SESSION_OPTIONS = (
     "-c statement_timeout=15s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s -c timezone=UTC"
+    f" {SERVER_NOTICES}"
 )
 Connection = AsyncConnection[TupleRow]
 
@@ -56,7 +69,7 @@ class Database:
             max_size=pool_size,
             open=False,
             timeout=ACQUIRE_SECONDS,
-            kwargs={"options": SESSION_OPTIONS, "application_name": f"atlas-{package}"},
+            kwargs={"options": SESSION_OPTIONS, "application_name": f"atlas-{package}", **CLIENT_NOTICES},
             check=None,
             reconnect_timeout=RECONNECT_SECONDS,
             reconnect_failed=lambda _pool: None,
@@ -87,6 +100,12 @@ class Database:
                 yield connection
         except (psycopg.OperationalError, PoolTimeout, PoolClosed) as error:
             raise DatabaseUnavailable from error
+
+    async def connect_alone(self, name: str) -> Connection:
+        """A connection beside the pool, for a lease: commits by itself; both sides notice when the other is gone."""
+        return await AsyncConnection.connect(
+            self.dsn, autocommit=True, application_name=name, options=SERVER_NOTICES, **CLIENT_NOTICES
+        )
 
     async def check(self) -> None:
         """Readiness: migrated, and a query is answered."""

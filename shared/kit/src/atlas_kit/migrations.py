@@ -11,6 +11,10 @@ from typing import Any
 
 import psycopg
 
+from atlas_kit.logs import get_logger
+
+log = get_logger()
+
 LOCK_KEY = 5_210_715
 """Advisory lock that a migrating process holds; any fixed number would do."""
 LOCK_TIMEOUT = "10s"
@@ -36,10 +40,12 @@ def current(dsn: str) -> str | None:
 def upgrade(dsn: str, package: str) -> None:
     """Bring the database to the head; safe when several replicas do it at once.
 
-    A database that is newer than the code (a rolling change) is left as it is.
+    A database that is newer than the code (a rolling change) is left as it is: migrations only ever add.
     """
     at = current(dsn)
     if at is not None and at >= head(package):
+        if at > head(package):
+            log.warning("database.newer_than_code", database=at, code=head(package))
         return
     from alembic import command
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import psycopg
 from prometheus_client import Gauge
-from psycopg import AsyncConnection
 
 from atlas_contracts.streams import StreamSpec
 from atlas_kit import context
@@ -79,9 +78,7 @@ class OutboxRelay:
         await self._database.migrated.wait()
         while True:
             try:
-                async with await AsyncConnection.connect(
-                    self._database.dsn, autocommit=True, application_name="atlas-outbox"
-                ) as connection:
+                async with await self._database.connect_alone("atlas-outbox") as connection:
                     await self._relay_while_connected(connection)
             except (psycopg.OperationalError, Unavailable, OSError) as error:
                 log.warning("outbox.waiting", error=type(error).__name__)

@@ -1,6 +1,5 @@
 """Modules changed as they are imported, in this process only."""
 
-import importlib.machinery
 import sys
 
 
