@@ -31,7 +31,6 @@ from atlas_contracts.internal_api import (
     CheckoutSessionRequest,
     ForgetRequest,
     PullRequest,
-    RebuildRequest,
     SweepRequest,
 )
 from atlas_devstack.stack.home import Home
@@ -41,6 +40,7 @@ EXAMPLES = 400 if LONG else 5
 TEXT, NUMBER = {"type": "string"}, {"type": "integer"}
 RESTORE = {"type": "object", "properties": {"trigger": TEXT}, "required": ["trigger"]}
 CONFIRM = {"type": "object", "properties": {"checkoutSessionId": TEXT}, "required": ["checkoutSessionId"]}
+REBUILD = {"type": "object", "properties": {"verify": {"type": "boolean"}}}
 ADJUSTMENT = {  # revoke only: what is granted by a good operator's token is granted
     "type": "object",
     "properties": {"userId": TEXT, "action": {"const": "revoke"}, "reason": TEXT, "idempotencyKey": TEXT},
@@ -56,7 +56,7 @@ ROUTES: list[tuple[str, str, str, str, dict[str, Any], Any]] = [
     (ENTITLEMENTS_SERVICE, OPERATOR, "get", "/operator/payments", {"after": TEXT}, None),
     (ENTITLEMENTS_SERVICE, OPERATOR, "get", "/operator/state", {}, None),
     (ENTITLEMENTS_SERVICE, OPERATOR, "post", "/operator/forget", {}, ForgetRequest),
-    (ENTITLEMENTS_SERVICE, OPERATOR, "post", "/operator/rebuild", {}, RebuildRequest),
+    (ENTITLEMENTS_SERVICE, OPERATOR, "post", "/operator/rebuild", {}, REBUILD),
     (CHECKOUT_SERVICE, GATEWAY_SERVICE, "post", "/internal/checkout-sessions", {}, CheckoutSessionRequest),
     (CHECKOUT_SERVICE, GATEWAY_SERVICE, "post", "/internal/portal-sessions", {}, None),
     (CHECKOUT_SERVICE, GATEWAY_SERVICE, "get", "/internal/billing-profile", {}, None),
