@@ -52,6 +52,7 @@ class Service:
     def start(self, *, ready: bool = True) -> Service:
         environ = {
             "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
             "NATS_URL": self.nats_url,
             "DATABASE_URL": self.dsn,
             "INTERNAL_AUTH_SECRET": SECRET,

@@ -126,6 +126,7 @@ def environment(nats_url: str, **changes: str) -> dict[str, str]:
     """Everything the service needs, and nothing of the shell's."""
     return {
         "PATH": os.environ.get("PATH", ""),
+        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
         "NATS_URL": nats_url,
         "STRIPE_SECRET_KEY": "sk_test_ingest",
         "STRIPE_API_BASE": f"http://{LOOPBACK}:9",

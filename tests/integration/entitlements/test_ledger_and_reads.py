@@ -89,6 +89,8 @@ def test_a_service_role_of_its_own_can_only_read_and_append(separate_roles, nats
     for other in ("DROP TABLE ledger", "ALTER TABLE ledger DISABLE TRIGGER ALL", "CREATE TABLE mine (id int)"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege), psycopg.connect(service_dsn) as connection:
             connection.execute(other)
+    for right in ("UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"):  # beside the triggers, which speak first
+        assert query(service_dsn, f"SELECT has_table_privilege('ledger', '{right}')") == [(False,)], right
     assert query(owner, "SELECT count(*) FROM ledger") == [(2,)]
 
 

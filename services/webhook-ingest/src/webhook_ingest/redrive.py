@@ -12,7 +12,7 @@ from typing import Any
 
 from atlas_contracts.billing import BillingEvent, Via
 from atlas_contracts.internal_api import INGEST_SERVICE
-from atlas_contracts.parked import ParkedData, RedrivenData, RedrivenEvent
+from atlas_contracts.parked import COPIED_EVENT, ParkedData, RedrivenData, RedrivenEvent
 from atlas_contracts.public_api import Recovery
 from atlas_contracts.streams import billing_subject, cloudevent_type
 from atlas_contracts.stripe_mapping import Arrival
@@ -61,6 +61,8 @@ async def redrive(parked: Parked, door: Door) -> Redriven:
 
 
 def _event_of(data: ParkedData) -> BillingEvent:
+    if data.reason == COPIED_EVENT:
+        raise StillParked("nobody who may publish facts published it.")
     try:
         payload = json.loads(data.payload) if isinstance(data.payload, str) else data.payload
         if data.kind == "billing_event":
