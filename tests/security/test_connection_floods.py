@@ -23,9 +23,9 @@ from support.stripe_events import body_of, purchase, signature
 
 SERVICES = Path(__file__).resolve().parents[2] / "services"
 MOST = 200
-HELD = 6_000 if os.environ.get("ATLAS_LONG") else 1_500
-SECONDS_FOR_A_GOOD_WEBHOOK = 5
-"""Stripe waits ten at least; the attacker, the attacked and this test share the cores."""
+HELD = 4_000 if os.environ.get("ATLAS_LONG") else 1_500
+SECONDS_FOR_A_GOOD_WEBHOOK = 10
+"""Checkout waits so long before it sends the buyer back; attacker, attacked and this test share the cores."""
 SLOW_BODY = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nStripe-Signature: t=1,v1=0\r\nContent-Length: 250000\r\n\r\n".encode()
 BEGINNINGS = [b"", b"POST / HTTP/1.1\r\nHo", SLOW_BODY, SLOW_BODY + b"x" * 100_000]
 
@@ -116,11 +116,13 @@ def test_thousands_of_held_connections_neither_starve_good_webhooks_nor_fill_the
     good_webhooks(small, 20)
     before = small.process.memory_info().rss
     with flood(small.port, HELD):
+        slowest = 0.0
         for _ in range(3):
-            assert good_webhooks(small, 10) < SECONDS_FOR_A_GOOD_WEBHOOK, "none of them is refused or late"
+            slowest = max(slowest, good_webhooks(small, 10))
+            assert slowest < SECONDS_FOR_A_GOOD_WEBHOOK, "none of them is refused or late"
             assert connections_of(small.process, small.port) <= MOST * 5 // 4 + 10
         grown = small.process.memory_info().rss - before
-        print(f"{HELD} held connections: grown by {grown / 1e6:.0f} MB")
+        print(f"{HELD} held connections, {MOST} allowed: grown by {grown / 1e6:.0f} MB, good webhooks all 200, slowest {slowest:.1f} s")
         assert grown < 100_000_000
         assert small.metric("atlas_http_connections_ended_total") > HELD // 2
     assert len(small.logged("http.connections_full")) < 10, "who floods the door must not flood the log"
