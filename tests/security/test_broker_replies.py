@@ -91,6 +91,46 @@ async def test_a_copy_from_another_stream_keeps_the_subject_that_gives_it_away(u
     assert (subject, stored) == ("entitlements.v1.forged", forged)
 
 
+async def test_no_reader_gets_a_bare_copy_sent_to_where_it_may_not_publish(url: str) -> None:
+    """A direct read's answer comes under the subject that the request names: nothing in it tells it from a fact."""
+    forged = Purchase("thief").paid(at=0).wire
+    async with connected(url, "entitlements") as author:
+        ack = await author.jetstream().publish("entitlements.v1.forged", forged)
+    before = await _length(url)
+    for user in permissions.GRANTS:  # admin included: where facts travel, the broker makes no such copies at all
+        async with connected(url, user) as reader:
+            for stream in (ENTITLEMENTS.name, BILLING.name):
+                for request in (f'{{"seq": {ack.seq}}}', '{"last_by_subj": "entitlements.v1.forged"}'):
+                    await reader.publish(f"$JS.API.DIRECT.GET.{stream}", request.encode(), reply="billing.v1.purchase_succeeded")
+                await reader.publish(f"$JS.API.DIRECT.GET.{stream}.entitlements.v1.forged", b"", reply="billing.v1.purchase_succeeded")
+            await reader.flush()
+    async with connected(url, "checkout") as honest:  # what came before it has been stored, or never will be
+        ack = await honest.jetstream().publish("billing.v1.x", b"{}")
+    assert ack.seq == before + 1
+
+
+def test_a_bare_copy_on_a_stream_of_an_older_version_is_parked_and_folded_by_nobody(nats_url: str, postgres_dsn: str) -> None:
+    async def smuggle(fact: bytes) -> None:
+        client = await nats.connect(nats_url)
+        jetstream = client.jetstream()
+        older = (await jetstream.stream_info(ENTITLEMENTS.name)).config
+        assert not older.allow_direct
+        await jetstream.update_stream(older.evolve(allow_direct=True))
+        await jetstream.publish("entitlements.v1.forged", fact)
+        await client.publish("$JS.API.DIRECT.GET.ENTITLEMENTS", b'{"last_by_subj": "entitlements.v1.forged"}', reply="billing.v1.purchase_succeeded")
+        await client.drain()
+
+    with running(nats_url, postgres_dsn) as service:
+        asyncio.run(smuggle(Purchase("thief").paid(at=0).wire))
+        honest = Purchase("honest").paid(at=0)
+        publish(nats_url, [honest])
+        assert service.applied([honest])
+        assert len(stored(nats_url, BILLING.name)) == 2, "the copy had been stored, under a fact's subject"
+        assert service.entitlement("thief")["status"] == "none"
+        [parked] = stored(nats_url, "PARKED")
+        assert b"copied_event" in (parked if isinstance(parked, bytes) else str(parked).encode())
+
+
 def test_the_projector_is_not_even_given_such_a_copy(nats_url: str, postgres_dsn: str) -> None:
     async def smuggle(fact: bytes) -> None:
         client = await nats.connect(nats_url)

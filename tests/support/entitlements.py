@@ -52,6 +52,7 @@ class Service:
     def start(self, *, ready: bool = True) -> Service:
         environ = {
             "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
             "NATS_URL": self.nats_url,
             "DATABASE_URL": self.dsn,
             "INTERNAL_AUTH_SECRET": SECRET,
@@ -111,7 +112,7 @@ class Service:
     def applied(self, told: Iterable[Told], timeout_ms: int = 15_000) -> bool:
         """Wait until all of these are folded."""
         body = {"eventIds": [one.data.event_id for one in told], "timeoutMs": timeout_ms}
-        status, answer = self.get("/internal/applied", token("ada"), body)
+        status, answer = self.get("/internal/applied", token("ada", issuer="checkout"), body)
         assert status == 200, (status, answer)
         return bool(answer["applied"])
 

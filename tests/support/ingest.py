@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import nats
 import nats.js.errors
+import psutil
 from nats.aio.client import Client
 from pydantic import SecretStr
 
@@ -50,6 +51,7 @@ class Ingest:
     port: int
     nats_url: str
     log: Path
+    process: psutil.Process
 
     def request(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None, seconds: float = 30
@@ -124,6 +126,7 @@ def environment(nats_url: str, **changes: str) -> dict[str, str]:
     """Everything the service needs, and nothing of the shell's."""
     return {
         "PATH": os.environ.get("PATH", ""),
+        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
         "NATS_URL": nats_url,
         "STRIPE_SECRET_KEY": "sk_test_ingest",
         "STRIPE_API_BASE": f"http://{LOOPBACK}:9",
@@ -156,7 +159,7 @@ def running_ingest(nats_url: str, *, wait: bool = True, **changes: str) -> Itera
                 stdout=sink,
                 stderr=subprocess.STDOUT,
             )
-        ingest = Ingest(port, nats_url, log)
+        ingest = Ingest(port, nats_url, log, psutil.Process(process.pid))
 
         def answers() -> bool:
             assert process.poll() is None, log.read_text()

@@ -171,9 +171,9 @@ def test_the_gateway_needs_no_more_than_to_listen(tmp_path: Path) -> None:
 def test_many_streams_of_many_users(nats_url: str, count: int) -> None:
     """One subscription serves them all, and closed ones leave nothing behind."""
 
-    async def listen(base: str, user: str, told: list[str]) -> None:
+    async def listen(base: str, told: list[str]) -> None:
         async with httpx.AsyncClient(base_url=base, timeout=30, trust_env=False) as client:
-            async with client.stream("GET", STREAM, headers=cookie_of(user)) as response:
+            async with client.stream("GET", STREAM, headers=cookie_of(new_user())) as response:
                 async for line in response.aiter_lines():
                     if line.startswith("data: "):
                         told.append(line)
@@ -182,10 +182,10 @@ def test_many_streams_of_many_users(nats_url: str, count: int) -> None:
 
     with stand_in() as entitlements, running_gateway(PATIENT, NATS_URL=nats_url, ENTITLEMENTS_URL=entitlements.url) as client:
         entitlements.answer("GET /internal/entitlement", entitlement_view("whoever"))
-        user, told = new_user(), list[str]()
+        told = list[str]()
 
         async def run() -> None:
-            streams = [asyncio.create_task(listen(str(client.base_url), user, told)) for _ in range(count)]
+            streams = [asyncio.create_task(listen(str(client.base_url), told)) for _ in range(count)]
             deadline = time.monotonic() + 30
             while len(told) < count and time.monotonic() < deadline:
                 await asyncio.sleep(0.05)

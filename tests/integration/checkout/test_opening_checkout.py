@@ -89,6 +89,7 @@ async def test_the_session_is_recorded_in_the_ledger_before_it_can_be_paid(world
         {"eventIds": [f"stripe:initiated:{session}:purchase_initiated"], "timeoutMs": 5000},
         at=world.entitlements,
         audience="entitlements",
+        issuer="checkout",
     )
     assert applied.body == {"applied": True}
 

@@ -34,7 +34,7 @@ async def bought(world, user, outcome="paid") -> dict:
 async def applied(world, event_ids) -> bool:
     answer = await world.ask(
         "POST", "/internal/applied", body={"eventIds": event_ids, "timeoutMs": 5000},
-        at=world.entitlements, audience="entitlements",
+        at=world.entitlements, audience="entitlements", issuer="checkout",
     )  # fmt: skip
     return answer.body["applied"]
 

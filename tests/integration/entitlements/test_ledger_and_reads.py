@@ -89,6 +89,8 @@ def test_a_service_role_of_its_own_can_only_read_and_append(separate_roles, nats
     for other in ("DROP TABLE ledger", "ALTER TABLE ledger DISABLE TRIGGER ALL", "CREATE TABLE mine (id int)"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege), psycopg.connect(service_dsn) as connection:
             connection.execute(other)
+    for right in ("UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"):  # beside the triggers, which speak first
+        assert query(service_dsn, f"SELECT has_table_privilege('ledger', '{right}')") == [(False,)], right
     assert query(owner, "SELECT count(*) FROM ledger") == [(2,)]
 
 
@@ -112,8 +114,15 @@ def test_applied_tells_honestly_whether_facts_are_folded(nats_url, postgres_dsn)
         assert service.applied([here, here]), "naming one twice is no matter"
         assert service.applied([])
         assert not service.applied([here, away], timeout_ms=200)
-        status, answer = service.get("/internal/applied", token("ada"), {"eventIds": "stripe:evt_1:x"})
+        status, answer = service.get("/internal/applied", token("ada", issuer="checkout"), {"eventIds": "stripe:evt_1:x"})
         assert (status, answer["error"]["code"]) == (400, "invalid_request")
+
+
+MAY_ASK = {
+    "/internal/entitlement": {"account-gateway", "checkout", "operator"},
+    "/internal/overview": {"account-gateway"},
+    "/internal/applied": {"checkout"},
+}
 
 
 def test_reads_and_who_may_ask(nats_url, postgres_dsn):
@@ -146,6 +155,10 @@ def test_reads_and_who_may_ask(nats_url, postgres_dsn):
             for why, bad in refused.items():
                 status, answer = service.get(path, bad, body)
                 assert (status, answer["error"]["code"]) == (401, "unauthorized"), (path, why)
+            others = {"webhook-ingest", "somebody-else", "operator", "checkout", "account-gateway"} - MAY_ASK[path]
+            for issuer in others:
+                status, answer = service.get(path, token("ada", issuer=issuer), body)
+                assert (status, answer["error"]["code"]) == (403, "forbidden"), (path, issuer)
 
 
 def test_operator_routes_take_an_operators_token_and_no_other(nats_url, postgres_dsn):

@@ -7,7 +7,6 @@ import gzip
 import http.client
 import json
 import socket
-import threading
 import time
 
 import pytest
@@ -203,36 +202,6 @@ def test_a_request_id_that_is_none_is_replaced(shared_ingest: Ingest, injected: 
         assert line.startswith((b"x-request-id: req_", b"x-request-id: a")) and len(line) < 60
 
 
-def test_slow_bodies_are_cut_off_while_good_traffic_passes(shared_ingest: Ingest) -> None:
-    head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nStripe-Signature: t=1,v1=0\r\nContent-Length: 100000\r\n\r\n".encode()
-    lines = [socket.create_connection((LOOPBACK, shared_ingest.port), timeout=40) for _ in range(200)]
-    stopped = threading.Event()
-
-    def drip() -> None:
-        for line in lines:
-            line.sendall(head)
-        while not stopped.wait(1):
-            for line in lines:
-                with contextlib.suppress(OSError):
-                    line.sendall(b"x")
-
-    dripping = threading.Thread(target=drip)
-    dripping.start()
-    try:
-        for _ in range(20):
-            started = time.monotonic()
-            assert shared_ingest.deliver(purchase()).status == 200
-            assert time.monotonic() - started < 2
-        answers = [_read_all(line) for line in lines]
-        assert {answer[:12] for answer in answers} == {b"HTTP/1.1 408"}
-        assert b"Request body took too long." in answers[0]
-    finally:
-        stopped.set()
-        dripping.join()
-        for line in lines:
-            line.close()
-
-
 def test_connections_that_never_finish_their_headers_are_closed(shared_ingest: Ingest) -> None:
     lines = [socket.create_connection((LOOPBACK, shared_ingest.port), timeout=30) for _ in range(50)]
     started = time.monotonic()
@@ -260,24 +229,13 @@ def test_pipelined_requests_are_each_answered(shared_ingest: Ingest) -> None:
 
 
 def test_a_million_rejected_bytes_leave_nothing_behind(shared_ingest: Ingest) -> None:
-    import psutil
-
-    process = next(p for p in psutil.process_iter() if _listens(p, shared_ingest.port))
+    process = shared_ingest.process
     for _ in range(50):
         shared_ingest.post(b"x" * LIMIT)
     before = process.memory_info().rss
     for _ in range(400):
         shared_ingest.post(b"x" * LIMIT, "t=1,v1=0")
     assert process.memory_info().rss - before < 20_000_000
-
-
-def _listens(process, port: int) -> bool:
-    import psutil
-
-    try:
-        return any(c.laddr.port == port and c.status == "LISTEN" for c in process.net_connections())
-    except (psutil.Error, OSError):
-        return False
 
 
 def _sequences(ingest: Ingest) -> tuple[int, int]:

@@ -168,6 +168,14 @@ def test_what_a_newer_version_told_is_given_back_whole(ingest: Ingest, version: 
     assert ingest.stored()[1]["data"] == original["data"]
 
 
+def test_a_copy_that_nobody_published_is_never_redriven(ingest: Ingest) -> None:
+    ingest.deliver(purchase())
+    (original,) = ingest.stored()
+    _park(ingest, original, "pk_copy", "copied_event")
+    assert ingest.operator("POST", "/operator/parked/pk_copy/redrive", {}).status == 409
+    assert ingest.stored() == [original]
+
+
 def test_an_event_parked_again_after_its_redrive_waits_again(ingest: Ingest) -> None:
     ingest.deliver(purchase())
     (original,) = ingest.stored()
@@ -196,11 +204,11 @@ def test_an_unreadable_message_in_the_stream_hides_nothing(ingest: Ingest) -> No
     assert len(ingest.operator("GET", "/operator/parked").json["data"]) == 1
 
 
-def _park(ingest: Ingest, event: dict, parked_id: str) -> None:
+def _park(ingest: Ingest, event: dict, parked_id: str, reason: str = "session_not_ours") -> None:
     """As the entitlements service parks what its ledger refuses."""
     at = event["time"]
     data = ParkedData.model_validate(
-        {"id": parked_id, "kind": "billing_event", "reason": "session_not_ours", "detail": "No.", "subject": "billing.v1.purchase_succeeded",
+        {"id": parked_id, "kind": "billing_event", "reason": reason, "detail": "No.", "subject": "billing.v1.purchase_succeeded",
          "eventId": event["data"]["eventId"], "at": at, "payload": event}
     )  # fmt: skip
     parked = ParkedEvent.model_validate(

@@ -25,6 +25,8 @@ log = get_logger()
 
 LOOK_SECONDS = 1.0
 """How often to look whether the broker is still there."""
+MOST_STREAMS_PER_USER = 16
+"""Of one process. A browser opens six at most; without a bound one user could take every connection there is."""
 
 
 class Watch:
@@ -32,6 +34,12 @@ class Watch:
 
     def __init__(self) -> None:
         self._news = asyncio.Event()
+        self.ended = False
+        """Set when the stream has to make room for a newer one of its user."""
+
+    def end(self) -> None:
+        self.ended = True
+        self.wake()
 
     def wake(self) -> None:
         self._news.set()
@@ -50,7 +58,7 @@ class EntitlementChanges:
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
-        self._watches: defaultdict[str, set[Watch]] = defaultdict(set)
+        self._watches: defaultdict[str, dict[Watch, None]] = defaultdict(dict)
         self._heard_on: int | None = None
         self.ending = False
         """Set when the process is about to end: streams end too, and browsers reconnect to another replica."""
@@ -62,13 +70,17 @@ class EntitlementChanges:
 
     @contextmanager
     def watching(self, user_id: str) -> Iterator[Watch]:
-        """A watch for one stream, for the length of the block."""
+        """A watch for one stream, for the length of the block; the user's oldest ends when there are too many."""
         watch = Watch()
-        self._watches[user_id].add(watch)
+        self._watches[user_id][watch] = None
+        if len(self._watches[user_id]) > MOST_STREAMS_PER_USER:
+            oldest = next(iter(self._watches[user_id]))
+            del self._watches[user_id][oldest]
+            oldest.end()
         try:
             yield watch
         finally:
-            self._watches[user_id].discard(watch)
+            self._watches[user_id].pop(watch, None)
             if not self._watches[user_id]:
                 del self._watches[user_id]
 

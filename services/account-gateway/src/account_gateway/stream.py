@@ -10,13 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from account_gateway.api_errors import READ_UNAVAILABLE, UNAUTHENTICATED
-from account_gateway.changes import EntitlementChanges
+from account_gateway.changes import EntitlementChanges, Watch
 from account_gateway.entitlement import read_entitlement
 from account_gateway.lean_route import LeanRoute, api_route
 from account_gateway.session.caller import Sessions, require_user
 from account_gateway.upstream import ReadsService
 from atlas_contracts.public_api import Entitlement
-from atlas_kit.errors import AtlasError
+from atlas_kit.errors import AtlasError, Unavailable
 
 STREAM_PATH = "/api/pro/entitlement/stream"
 HEARTBEAT = b": heartbeat\n\n"
@@ -31,8 +31,9 @@ class StreamTimes:
     """All in seconds."""
 
     life: float = 600
-    """The server ends a stream after this; the browser reconnects, with a fresh look at its session."""
+    """The server ends a stream after this; the browser reconnects."""
     heartbeat: float = 15
+    """So long, at most, a stream outlives its session."""
     poll_without_broker: float = 5
     poll_with_broker: float = 60
     """A hint may be lost even while the broker is there."""
@@ -45,18 +46,19 @@ class EventStream(StreamingResponse):
 async def entitlement_events(
     first: Entitlement,
     read: Callable[[], Awaitable[Entitlement]],
+    signed_in: Callable[[], Awaitable[bool]],
     changes: EntitlementChanges,
-    wait: Callable[[float], Awaitable[bool]],
+    watch: Watch,
     times: StreamTimes,
     clock: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[bytes]:
-    """The stream's bytes. ``wait`` tells whether there was news within so many seconds."""
+    """The stream's bytes; after the first, none without a look whether the caller is still ``signed_in``."""
     last, started = first, clock()
     next_beat, next_look = started + times.heartbeat, started + _pause(changes, times)
     yield b"retry: 2000\n" + _event(first)
-    while not changes.ending and (now := clock()) < started + times.life:
-        news = await wait(max(0.0, min(next_beat, next_look, started + times.life) - now))
-        if changes.ending:
+    while not _over(changes, watch) and (now := clock()) < started + times.life:
+        news = await watch.wait(max(0.0, min(next_beat, next_look, started + times.life) - now))
+        if _over(changes, watch) or not await signed_in():
             return
         if news or clock() >= next_look:
             current = await _read_or(last, read)
@@ -75,17 +77,24 @@ def stream_routes(
     async def stream(request: Request) -> Response:
         """The entitlement as ``event: entitlement``, at once and on each change; a comment every 15 s keeps it open.
 
-        The server ends a stream after 10 minutes; EventSource reconnects by itself.
+        The server ends a stream after 10 minutes, and within 15 s when the session has ended; EventSource reconnects by
+        itself.
         """
         user_id = await require_user(request, sessions)
 
         async def read() -> Entitlement:
             return await read_entitlement(user_id, entitlements)
 
+        async def signed_in() -> bool:
+            try:
+                return await sessions.user_of(request.headers) == user_id
+            except Unavailable:
+                return True  # nobody can say; this must not cut everybody off, and the stream's life is bounded
+
         async def body(first: Entitlement) -> AsyncIterator[bytes]:
             with changes.watching(user_id) as watch:
                 watch.wake()  # a change between the first look and the watch
-                async for chunk in entitlement_events(first, read, changes, watch.wait, times or StreamTimes()):
+                async for chunk in entitlement_events(first, read, signed_in, changes, watch, times or StreamTimes()):
                     yield chunk
 
         # Read before answering, so that an entitlements service that is away is a 503 and no empty stream.
@@ -102,6 +111,10 @@ def stream_routes(
             errors=(UNAUTHENTICATED, READ_UNAVAILABLE),
         )
     ]
+
+
+def _over(changes: EntitlementChanges, watch: Watch) -> bool:
+    return changes.ending or watch.ended
 
 
 def _pause(changes: EntitlementChanges, times: StreamTimes) -> float:

@@ -19,7 +19,14 @@ def main() -> None:
         migrations.upgrade(url.get_secret_value(), "checkout")
         return
     host, port = parse_arguments("checkout", DEFAULT_PORT, settings)
-    serve(create(settings), service="checkout", host=host, port=port, log_level=settings.log_level)
+    serve(
+        create(settings),
+        service="checkout",
+        host=host,
+        port=port,
+        log_level=settings.log_level,
+        max_connections=settings.http_max_connections,
+    )
 
 
 if __name__ == "__main__":

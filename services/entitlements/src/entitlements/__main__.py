@@ -29,7 +29,14 @@ def main() -> None:
             asyncio.run(_rebuild(settings, verify_only="--verify" in options))
         case _:
             host, port = parse_arguments("entitlements", DEFAULT_PORT, settings)
-            serve(build(settings), service="entitlements", host=host, port=port, log_level=settings.log_level)
+            serve(
+                build(settings),
+                service="entitlements",
+                host=host,
+                port=port,
+                log_level=settings.log_level,
+                max_connections=settings.http_max_connections,
+            )
 
 
 async def _rebuild(settings: Settings, *, verify_only: bool) -> None:

@@ -1,4 +1,4 @@
-"""What other services may ask. The user is the token's subject; no route takes one from the request."""
+"""What other services may ask, each what it needs. The user is the token's subject, never a part of the request."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from atlas_contracts.internal_api import AppliedRequest, AppliedResult
+from atlas_contracts.internal_api import CHECKOUT_SERVICE, GATEWAY_SERVICE, OPERATOR, AppliedRequest, AppliedResult
 from atlas_kit.answers import JSON
 from atlas_kit.database import Database
-from atlas_kit.errors import InvalidRequest
+from atlas_kit.errors import Forbidden, InvalidRequest
 from atlas_kit.identity import Caller, TokenVerifier
 from entitlements.applied import wait_until_applied
 from entitlements.domain.policy import Policy
 from entitlements.reads import EntitlementReader, overview, view
+
+READERS = (GATEWAY_SERVICE, CHECKOUT_SERVICE, OPERATOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +39,17 @@ class InternalApi:
         ]
 
     async def entitlement(self, request: Request) -> Response:
-        found = await self.reader.read(self._caller(request).subject)
+        found = await self.reader.read(self._caller(request, *READERS).subject)
         return Response(view(found).model_dump_json(by_alias=True), media_type=JSON)
 
     async def overview(self, request: Request) -> Response:
-        user_id = self._caller(request).subject
+        user_id = self._caller(request, GATEWAY_SERVICE).subject
         async with self.database.transaction() as connection:
             answer = await overview(connection, user_id, self.policy)
         return Response(answer.model_dump_json(by_alias=True), media_type=JSON)
 
     async def applied(self, request: Request) -> Response:
-        self._caller(request)
+        self._caller(request, CHECKOUT_SERVICE)
         try:
             asked = AppliedRequest.model_validate_json(await request.body())
         except ValueError as error:
@@ -55,5 +57,8 @@ class InternalApi:
         done = await wait_until_applied(self.database, asked.event_ids, asked.timeout_ms, self.folded)
         return Response(AppliedResult(applied=done).model_dump_json(by_alias=True), media_type=JSON)
 
-    def _caller(self, request: Request) -> Caller:
-        return self.verifier.verify(request.headers.get("authorization"))
+    def _caller(self, request: Request, *issuers: str) -> Caller:
+        caller = self.verifier.verify(request.headers.get("authorization"))
+        if caller.issuer not in issuers:
+            raise Forbidden
+        return caller

@@ -19,6 +19,7 @@ from nats.aio.msg import Msg
 from prometheus_client import Counter, Histogram
 from pydantic import ValidationError
 
+from atlas_contracts.parked import COPIED_EVENT
 from atlas_contracts.streams import BILLING, PROJECTOR_DURABLE
 from atlas_kit import context
 from atlas_kit.database import Database
@@ -42,6 +43,14 @@ TRIES_BEFORE_PARKING = 10
 RECONNECT_SECONDS = 1.0
 
 
+COPY_HEADER = "Nats-Stream"
+"""The broker's mark on a copy of a stored message that somebody had sent to a subject of his choice."""
+
+
+class CopiedError(Exception):
+    """Nobody who may publish facts published this: it is a copy of something else."""
+
+
 @dataclass(frozen=True, slots=True)
 class Retry:
     """Try again after a pause."""
@@ -60,6 +69,8 @@ class Park:
 def disposition(error: Exception, deliveries: int) -> Retry | Park:
     """What becomes of a message whose handling raised ``error`` on its ``deliveries``-th delivery."""
     match error:
+        case CopiedError():
+            return Park(COPIED_EVENT, "It is a copy of another message, which the broker made for a reader.")
         case ValidationError() | UnicodeDecodeError() | RecursionError():
             return Park("malformed_event", "It is no billing event that this service can read.")
         case psycopg.DataError():
@@ -105,7 +116,7 @@ class Projector:
         readable: list[tuple[Msg, LedgerEntry]] = []
         for message in batch:
             try:
-                entry = ledger_entry(message.data)
+                entry = _entry(message)
             except Exception as error:  # noqa: BLE001 - disposition() decides about every kind
                 await self._dispose(message, error)
             else:
@@ -167,3 +178,10 @@ class Projector:
             case Park(reason, detail):
                 await park(self._broker, message, reason, detail, self._clock())
                 await message.ack()
+
+
+def _entry(message: Msg) -> LedgerEntry:
+    """What the message says. Raises CopiedError, or what :func:`ledger_entry` raises."""
+    if COPY_HEADER in (message.headers or {}):
+        raise CopiedError
+    return ledger_entry(message.data)

@@ -15,7 +15,14 @@ def main() -> None:
     """Serve until told to stop."""
     settings = load_or_exit(IngestSettings, dict(os.environ))
     host, port = parse_arguments("webhook_ingest", DEFAULT_PORT, settings)
-    serve(build(settings), service=INGEST_SERVICE, host=host, port=port, log_level=settings.log_level)
+    serve(
+        build(settings),
+        service=INGEST_SERVICE,
+        host=host,
+        port=port,
+        log_level=settings.log_level,
+        max_connections=settings.http_max_connections,
+    )
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Any
 
 from atlas_contracts.billing import BillingEvent, KeptEvent, Via, read_billing_event
 from atlas_contracts.internal_api import INGEST_SERVICE
-from atlas_contracts.parked import ParkedData, RedrivenData, RedrivenEvent
+from atlas_contracts.parked import COPIED_EVENT, ParkedData, RedrivenData, RedrivenEvent
 from atlas_contracts.public_api import Recovery
 from atlas_contracts.streams import billing_subject, cloudevent_type
 from atlas_contracts.stripe_mapping import Arrival
@@ -62,6 +62,8 @@ async def redrive(parked: Parked, door: Door) -> Redriven:
 
 def _event_of(data: ParkedData) -> tuple[BillingEvent | KeptEvent, dict[str, Any]]:
     """The event, and all that it says: a newer service than ours may have told more than we read."""
+    if data.reason == COPIED_EVENT:
+        raise StillParked("nobody who may publish facts published it.")
     try:
         told = json.loads(data.payload) if isinstance(data.payload, str) else data.payload
         if data.kind == "billing_event":

@@ -9,6 +9,9 @@ from pydantic import Field
 from atlas_contracts.cloudevents import CloudEvent
 from atlas_contracts.model import Instant, WireModel
 
+COPIED_EVENT = "copied_event"
+"""Reason of what nobody published who may publish facts: kept to be seen, never to be redriven."""
+
 
 class ParkedData(WireModel):
     """``data`` of a parked event.

@@ -16,11 +16,14 @@ class StreamSpec:
     name: str
     subjects: tuple[str, ...]
     dedupe_window_seconds: int = DEDUPE_WINDOW_SECONDS
+    direct_reads: bool = False
+    """Whether a reader may have a message sent to a subject of its choice. Such a copy looks as if it had been
+    published there, whoever may publish there: not where facts travel."""
 
 
 BILLING = StreamSpec("BILLING", ("billing.v1.>",))
 ENTITLEMENTS = StreamSpec("ENTITLEMENTS", ("entitlements.v1.>",))
-PARKED = StreamSpec("PARKED", ("parked.v1.>",))
+PARKED = StreamSpec("PARKED", ("parked.v1.>",), direct_reads=True)
 STREAMS = (BILLING, ENTITLEMENTS, PARKED)
 
 PROJECTOR_DURABLE = "entitlements-projector"

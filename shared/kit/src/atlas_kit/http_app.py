@@ -20,10 +20,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from atlas_contracts.public_api import Recovery
 from atlas_kit import logs
 from atlas_kit.answers import error_response
+from atlas_kit.descriptors import room_for
 from atlas_kit.errors import AtlasError, InvalidRequest, NotFound
 from atlas_kit.health import Check, health_routes
+from atlas_kit.http_connections import Connections
 from atlas_kit.http_middleware import MAX_BODY_BYTES, EdgeMiddleware
-from atlas_kit.http_protocol import BoundedHttpProtocol
+from atlas_kit.http_protocol import bounded_protocol
 from atlas_kit.settings import ServiceSettings
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Any]]
@@ -148,6 +150,7 @@ def serve(
     host: str,
     port: int,
     log_level: str,
+    max_connections: int,
     on_exit: Callable[[], None] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then call ``on_exit`` and finish what is in flight."""
@@ -157,7 +160,7 @@ def serve(
         app,
         host=host,
         port=port,
-        http=BoundedHttpProtocol,
+        http=bounded_protocol(Connections(room_for(max_connections))),
         ws="none",
         log_config=None,
         access_log=False,

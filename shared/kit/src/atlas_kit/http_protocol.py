@@ -1,15 +1,19 @@
-"""uvicorn's HTTP/1.1 protocol with the bounds that it lacks: on a request's head, and on a body nobody reads any more.
+"""uvicorn's HTTP/1.1 protocol with the bounds that it lacks.
 
-Without them a client that sends one header byte a second holds a connection for ever, one that never ends its headers
-fills the memory, and one whose request was already answered may go on sending.
+On the number of connections (see :mod:`atlas_kit.http_connections`), on a request's head, on requests sent ahead of
+their answers, on a body nobody reads any more, and on answers that a client doesn't read. Without them a client that
+sends one header byte a second holds a connection for ever, one that never ends its headers fills the memory, a packet
+full of small requests is held as 14,000 of them, and one whose request was answered may go on sending.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from atlas_kit.http_connections import Connections
 
 HEAD_SECONDS = 10.0
 """From the connection's begin, or a later request's first byte, to the end of the headers."""
@@ -17,14 +21,28 @@ HEAD_BYTES = 64 * 1024
 UNREAD_SECONDS = 10.0
 UNREAD_BYTES = 8 * 1024 * 1024
 """What a client may still send after its answer: dropped unread, so that it comes to reading the answer."""
-HEAD_TOO_LARGE = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n"
-    b"x-content-type-options: nosniff\r\n\r\n"
-)
+STALL_SECONDS = 30.0
+"""How long a client may leave an answer unread once the buffers are full."""
+FLUSH_SECONDS = 5.0
+"""For the last bytes of a connection that is being closed."""
+REFUSED_SECONDS = 2.0
+"""A client that was turned away gets so long to read why."""
+PIPELINED = 16
+"""Requests sent ahead of their answers; no client of ours sends any."""
+
+_BARE = b"connection: close\r\ncontent-length: 0\r\nx-content-type-options: nosniff\r\n"
+HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\n" + _BARE + b"\r\n"
+BUSY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n" + _BARE + b"\r\n"
+
+
+class _TooManyAtOnceError(Exception):
+    """Stops the parser, which would go on through all that came."""
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """One connection. A head is complete in time and size, or the connection ends."""
+    """One connection of those in ``among``."""
+
+    among: ClassVar[Connections]
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -32,21 +50,30 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._body_open = False
         self._unread_bytes = 0
+        self._refused = False
         self._timer: asyncio.TimerHandle | None = None
+        self._stall: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._close_after(HEAD_SECONDS)
+        self._refused = not self.among.enter(self)
+        if self._refused:
+            transport.write(BUSY)
+        self._close_after(REFUSED_SECONDS if self._refused else HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.among.leave(self)
         self._stop_timer()
+        self._stop_stall()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return  # read and dropped: closing with unread bytes would take the answer away from the client
         if self._body_open and self.cycle.response_complete:
             self._unread_bytes += len(data)
             if self._unread_bytes > UNREAD_BYTES:
-                self.transport.close()
+                self._close()
                 return
         super().data_received(data)
         if self._head_open:
@@ -56,6 +83,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._head_open = True
         self._head_bytes = 0
         super().on_message_begin()
+        if not self._working():
+            self.among.waits(self)
 
     def on_headers_complete(self) -> None:
         self._head_open = False
@@ -63,16 +92,62 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._unread_bytes = 0
         self._stop_timer()
         super().on_headers_complete()
+        if len(self.pipeline) > PIPELINED:
+            self._close()
+            raise _TooManyAtOnceError
+
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        if not self.cycle.response_complete:
+            self.among.body_grows(self, len(body))
 
     def on_message_complete(self) -> None:
         self._body_open = False
         self._stop_timer()
         super().on_message_complete()
+        self.among.body_complete(self)
+        if self._working():
+            self.among.works(self)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        if self.transport.is_closing():
+            self._bound_stall()
+            return
         if self._body_open:
             self._close_after(UNREAD_SECONDS)
+        if self._body_open or not self._working():
+            self.among.waits(self)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._bound_stall()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_stall()
+
+    def timeout_keep_alive_handler(self) -> None:
+        self._close()
+
+    def send_400_response(self, msg: str) -> None:
+        if not self.transport.is_closing():
+            super().send_400_response(msg)
+
+    def end(self) -> None:
+        """Close now, to make room for another."""
+        if self._in_the_middle():
+            self.transport.write(BUSY)
+        self._close()
+
+    def _in_the_middle(self) -> bool:
+        """Whether the client is sending a request to which no answer has begun."""
+        if self._body_open:
+            return not self.cycle.response_started
+        return self._head_open and self._head_bytes > 0 and not self._working()
+
+    def _working(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
 
     def _bound_head(self, received: int) -> None:
         self._head_bytes += received
@@ -80,7 +155,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             return
         if self._head_bytes > HEAD_BYTES:
             self.transport.write(HEAD_TOO_LARGE)
-            self.transport.close()
+            self._close()
         elif self._timer is None:
             self._close_after(HEAD_SECONDS)
 
@@ -93,7 +168,23 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._timer.cancel()
             self._timer = None
 
+    def _bound_stall(self) -> None:
+        if self._stall is None:
+            self._stall = self.loop.call_later(STALL_SECONDS, self.transport.abort)
+
+    def _stop_stall(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+
     def _close(self) -> None:
-        self._timer = None
+        """Close, and don't wait long for a client that reads nothing."""
+        self._stop_timer()
         if not self.transport.is_closing():
             self.transport.close()
+            self._timer = self.loop.call_later(FLUSH_SECONDS, self.transport.abort)
+
+
+def bounded_protocol(among: Connections) -> type[BoundedHttpProtocol]:
+    """The protocol of one server."""
+    return type("ServedProtocol", (BoundedHttpProtocol,), {"among": among})

@@ -193,7 +193,7 @@ def stream_config(stream: StreamSpec, replicas: int) -> StreamConfig:
         duplicate_window=float(stream.dedupe_window_seconds),
         deny_delete=True,
         deny_purge=True,
-        allow_direct=True,
+        allow_direct=stream.direct_reads,
         allow_atomic=True,  # group commit (atlas_kit.group_commit)
     )
 

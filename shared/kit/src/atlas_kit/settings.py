@@ -119,6 +119,7 @@ class ServiceSettings(BaseSettings):
 
     host: Annotated[str, BeforeValidator(_trimmed)] = "127.0.0.1"
     port: int = Field(default=0, ge=0, le=65_535)
+    http_max_connections: int = Field(default=4096, ge=16, le=100_000, description="open at a time, per process")
     log_level: Annotated[
         str, AfterValidator(_matching("DEBUG|INFO|WARNING|ERROR", "must be DEBUG, INFO, WARNING or ERROR"))
     ] = "INFO"

@@ -35,8 +35,6 @@ def _read(stream: str) -> tuple[str, ...]:
     return (
         f"$JS.API.STREAM.INFO.{stream}",
         f"$JS.API.STREAM.MSG.GET.{stream}",
-        f"$JS.API.DIRECT.GET.{stream}",
-        f"$JS.API.DIRECT.GET.{stream}.>",
         *_consume(stream, "*"),
         f"$JS.API.CONSUMER.CREATE.{stream}",
         f"$JS.API.CONSUMER.NAMES.{stream}",
@@ -44,6 +42,12 @@ def _read(stream: str) -> tuple[str, ...]:
         f"$JS.API.CONSUMER.DELETE.{stream}.*",
         f"$JS.FC.{stream}.>",
     )
+
+
+def _read_directly(stream: str) -> tuple[str, ...]:
+    # The answer to these is a bare copy of a message, sent to whatever subject the request names: for nobody who could
+    # have a forged fact copied to where it may not publish.
+    return (f"$JS.API.DIRECT.GET.{stream}", f"$JS.API.DIRECT.GET.{stream}.>")
 
 
 def _consume(stream: str, consumer: str) -> tuple[str, ...]:
@@ -72,7 +76,9 @@ GRANTS: Mapping[str, Grant] = {
             f"$KV.{INGEST_BUCKET}.>",
             *_declare(*EVENTS, KV),
             *_read(PARKED.name),
+            *_read_directly(PARKED.name),
             *_read(KV),
+            *_read_directly(KV),
         ),
     ),
     # Publishes facts (purchases begun, restores); reads nothing.

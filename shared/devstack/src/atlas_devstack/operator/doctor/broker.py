@@ -19,7 +19,10 @@ from .finding import Report
 
 CONNECT_SECONDS = 3
 BACKLOG = 1_000
-FIELDS = ("subjects", "retention", "storage", "num_replicas", "duplicate_window", "deny_delete", "deny_purge")
+FIELDS = (
+    *("subjects", "retention", "storage", "num_replicas", "duplicate_window"),
+    *("deny_delete", "deny_purge", "allow_direct"),
+)
 RECREATE = "Streams are never changed by a service: `nats stream edit {name}` brings it to the declared shape."
 
 

@@ -1,0 +1,196 @@
+"""The server that all four services share, with few connections allowed: who is ended, who is turned away, who stays."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+import uvicorn
+
+from atlas_devstack.servers.ports import LOOPBACK, free_port
+from atlas_kit import http_protocol
+from atlas_kit.http_app import with_edge
+from atlas_kit.http_connections import Connections
+from atlas_kit.http_protocol import bounded_protocol
+from support.stack import eventually
+
+MOST = 8
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+SLOW = b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"
+LARGE = b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n"
+HALF_A_BODY = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n"
+
+
+@dataclass
+class Served:
+    """A server whose ``/slow`` answers when it is let go."""
+
+    port: int = 0
+    asked: list[str] = field(default_factory=list)
+    go: threading.Event = field(default_factory=threading.Event)
+    among: Connections = field(default_factory=lambda: Connections(MOST, bodies_bytes=100_000))
+
+    async def app(self, scope, receive, send) -> None:
+        if scope["type"] != "http":
+            return
+        while (await receive()).get("more_body"):
+            pass
+        self.asked.append(scope["path"])
+        if scope["path"] == "/slow":
+            while not self.go.is_set():
+                await asyncio.sleep(0.01)
+        body = b"x" * (8_000_000 if scope["path"] == "/large" else 2)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+        await send({"type": "http.response.body", "body": body})
+
+    def connect(self, *sent: bytes) -> socket.socket:
+        line = socket.create_connection((LOOPBACK, self.port), timeout=10)
+        for part in sent:
+            line.sendall(part)
+        return line
+
+    @property
+    def open(self) -> int:
+        return len(self.among._open)
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    monkeypatch.setattr(http_protocol, "STALL_SECONDS", 0.5)
+    monkeypatch.setattr(http_protocol, "FLUSH_SECONDS", 0.5)
+    service = Served(port=free_port())
+    config = uvicorn.Config(
+        with_edge(service.app), host=LOOPBACK, port=service.port, http=bounded_protocol(service.among), ws="none",
+        log_config=None, lifespan="off", timeout_keep_alive=60, timeout_graceful_shutdown=2,
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    eventually(lambda: server.started, 10)
+    try:
+        yield service
+    finally:
+        service.go.set()
+        server.should_exit = True
+        thread.join(10)
+
+
+def heard(line: socket.socket) -> bytes:
+    """Everything up to the end of the connection."""
+    received = b""
+    with contextlib.suppress(ConnectionError):
+        while data := line.recv(65_536):
+            received += data
+    return received
+
+
+def answered(line: socket.socket) -> bytes:
+    """The first answer's head."""
+    received = b""
+    while b"\r\n\r\n" not in received and (data := line.recv(65_536)):
+        received += data
+    return received
+
+
+def still_open(line: socket.socket) -> bool:
+    line.settimeout(0.05)
+    try:
+        return line.recv(1) != b""
+    except TimeoutError:
+        return True
+    finally:
+        line.settimeout(10)
+
+
+def test_the_one_that_has_been_idle_the_longest_makes_room(served: Served) -> None:
+    idle = [served.connect(GET) for _ in range(MOST)]
+    for line in idle:
+        assert answered(line).startswith(b"HTTP/1.1 200")
+    idle[0].sendall(GET)  # no longer the one that has waited the longest
+    assert answered(idle[0]).startswith(b"HTTP/1.1 200")
+    newcomer = served.connect(GET)
+    assert answered(newcomer).startswith(b"HTTP/1.1 200")
+    assert heard(idle[1]) in {b"", b"xx"}, "ended without a word, between two requests"
+    assert all(still_open(line) for line in (idle[0], *idle[2:]))
+    assert served.open == MOST
+
+
+@pytest.mark.parametrize("begun", [b"POST / HTTP/1.1\r\nHo", HALF_A_BODY + b"x"], ids=["in the head", "in the body"])
+def test_who_is_slow_to_say_what_it_wants_makes_room_and_hears_so(served: Served, begun: bytes) -> None:
+    slow = [served.connect(begun) for _ in range(MOST)]
+    eventually(lambda: [c._in_the_middle() for c in list(served.among._open)] == [True] * MOST)
+    assert answered(served.connect(GET)).startswith(b"HTTP/1.1 200")
+    told = heard(slow[0])
+    assert told.startswith(b"HTTP/1.1 503") and b"retry-after: 1" in told
+    assert all(still_open(line) for line in slow[1:])
+
+
+def test_who_waits_for_an_answer_is_never_ended_and_the_newcomer_hears_503(served: Served) -> None:
+    busy = [served.connect(SLOW) for _ in range(MOST)]
+    eventually(lambda: served.asked.count("/slow") == MOST)
+    newcomer = served.connect(HALF_A_BODY, b"x" * 60_000)
+    told = heard(newcomer)
+    assert told.startswith(b"HTTP/1.1 503") and b"retry-after: 1" in told and b"connection: close" in told
+    served.go.set()
+    assert all(answered(line).startswith(b"HTTP/1.1 200") for line in busy)
+    assert "/" not in served.asked, "who is turned away causes nothing"
+
+
+def test_who_was_turned_away_does_not_stay(served: Served) -> None:
+    busy = [served.connect(SLOW) for _ in range(MOST)]
+    eventually(lambda: served.asked.count("/slow") == MOST)
+    refused = [served.connect() for _ in range(20)]
+    assert all(heard(line).startswith(b"HTTP/1.1 503") for line in refused)
+    assert served.open == MOST and len(served.among._refused) <= MOST // 4
+    served.go.set()
+    assert all(answered(line).startswith(b"HTTP/1.1 200") for line in busy)
+    assert answered(served.connect(GET)).startswith(b"HTTP/1.1 200")
+
+
+def test_half_bodies_hold_no_more_memory_than_is_allowed(served: Served) -> None:
+    """100,000 bytes here: of three halves of 40,000, the first gives way."""
+    lines = [served.connect(HALF_A_BODY, b"x" * 40_000) for _ in range(3)]
+    told = heard(lines[0])
+    assert told.startswith(b"HTTP/1.1 503")
+    lines[2].sendall(b"x" * 20_000)
+    assert answered(lines[2]).startswith(b"HTTP/1.1 200")
+    assert still_open(lines[1])
+    lines[1].close()
+    eventually(lambda: served.among._held == 0, 5)
+
+
+def test_a_packet_full_of_requests_ends_the_connection(served: Served) -> None:
+    flood = served.connect(SLOW, GET * 5_000)
+    eventually(lambda: "/slow" in served.asked)
+    assert heard(flood) == b""
+    served.go.set()
+    few = served.connect(GET * 10)
+    received = b""
+    while received.count(b"HTTP/1.1 200") < 10:
+        received += few.recv(65_536)
+    assert served.asked.count("/") == 10, "and none of the flood's"
+    assert served.among._waiting, "whose requests are all answered, it waits again"
+
+
+def test_an_answer_that_nobody_reads_is_not_kept(served: Served) -> None:
+    deaf = served.connect(LARGE)
+    eventually(lambda: "/large" in served.asked)
+    assert served.open == 1
+    eventually(lambda: served.open == 0, 5, "it is ended")
+    deaf.close()
+
+
+def test_a_closed_connection_leaves_nothing_behind(served: Served) -> None:
+    for _ in range(50):
+        line = served.connect(HALF_A_BODY, b"x" * 100)
+        line.close()
+        other = served.connect(GET)
+        answered(other)
+        other.close()
+    eventually(lambda: served.open == 0)
+    assert not (served.among._waiting or served.among._bodies or served.among._refused or served.among._held)

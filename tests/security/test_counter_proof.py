@@ -1,0 +1,144 @@
+"""Each protection taken out, in a copy of the code: the test that SECURITY.md names for it must notice.
+
+Where two layers hold (a token's header is checked before joserfc checks it again), only both together would be missed:
+such are not in the list. The long run only: ``./atlas test -m slow tests/security/test_counter_proof.py``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+WORKSPACE = Path(__file__).resolve().parents[2]
+INGEST, GATEWAY = "services/webhook-ingest/src/webhook_ingest", "services/account-gateway/src/account_gateway"
+ENTITLEMENTS, KIT = "services/entitlements/src/entitlements", "shared/kit/src/atlas_kit"
+STACK = "shared/devstack/src/atlas_devstack/stack"
+SIGNATURE = "tests/unit/webhook_ingest/test_signature.py"
+HOSTILE, EDGE = "tests/integration/webhook_ingest/test_hostile.py", "tests/unit/kit/test_edge_middleware.py"
+CONNECTIONS, TOKENS = "tests/integration/kit/test_http_connections.py", "tests/unit/account_gateway/test_session_tokens.py"
+ROUTES, IDENTITY = "tests/security/test_every_route.py", "tests/unit/kit/test_identity.py"
+LEDGER, ROLES = "tests/integration/entitlements/test_ledger_and_reads.py", "tests/integration/stack/test_database_roles.py"
+BROKER, STREAMS = "tests/integration/stack/test_broker_permissions.py", "tests/integration/account_gateway/test_stream_sessions.py"
+REPLIES = "tests/security/test_broker_replies.py"
+PRODUCTION, STORED = "tests/security/test_production_mode.py", "tests/integration/account_gateway/test_stored_sessions.py"
+
+# What is taken out: file, what stands there, what stands there without it, the test (and which of its file).
+MUTANTS: dict[str, tuple[str, str, str, str, str]] = {
+    # 1. The webhook's door.
+    "any signature": (f"{INGEST}/signature.py", "hmac.compare_digest(expected, signature)", "True", SIGNATURE, ""),
+    "a future signature": (f"{INGEST}/signature.py", "abs(now - int(timestamp))", "now - int(timestamp)", SIGNATURE, ""),
+    "an old signature": (f"{INGEST}/signature.py", "abs(now - int(timestamp))", "int(timestamp) - now", SIGNATURE, ""),
+    "ten thousand v1": (f"{INGEST}/signature.py", "0 < len(signatures) <= MAX_SIGNATURES", "0 < len(signatures)", SIGNATURE, ""),
+    "a long header": (f"{INGEST}/signature.py", "len(header) > MAX_HEADER_BYTES", "False", SIGNATURE, ""),
+    "two headers": (f"{INGEST}/signature.py", "len(headers) != 1 or not headers[0]", "not headers or not headers[0]", SIGNATURE, ""),
+    "parsing before verifying": (
+        f"{INGEST}/receive.py", "verifier.verify(signatures, body, now)\n        event = read_event(body)",
+        "event = read_event(body)\n        verifier.verify(signatures, body, now)", "tests/integration/webhook_ingest/test_webhook.py", "not_even_parsed",
+    ),
+    "a name twice": (f"{INGEST}/envelope.py", "len(members) != len(pairs)", "False", HOSTILE, "cannot_be_read"),
+    "1e999": (f"{INGEST}/envelope.py", "not math.isfinite(value)", "False", HOSTILE, "cannot_be_read"),
+    "NaN": (f"{INGEST}/envelope.py", "parse_constant=_no_constant", "parse_constant=float", HOSTILE, "cannot_be_read"),
+    "a lone surrogate": (f"{INGEST}/envelope.py", "from_json(body)  #", "pass  #", HOSTILE, "cannot_be_read"),
+    "U+0000": (f"{INGEST}/envelope.py", 'return b"\\\\u0000" in body and', "return False and", HOSTILE, "0000"),
+    "deep nesting": (f"{INGEST}/envelope.py", "(ValueError, RecursionError)", "ValueError", HOSTILE, "cannot_be_read"),
+    "any body size": (f"{KIT}/http_middleware.py", "if seen > limit:", "if False:", EDGE, ""),
+    "a slow body": (f"{KIT}/http_middleware.py", "asyncio.timeout_at(deadline)", "asyncio.timeout_at(None)", EDGE, ""),
+    "an endless head": (f"{KIT}/http_protocol.py", "self._head_bytes > HEAD_BYTES", "False", HOSTILE, "64_kilobytes"),
+    "a slow head": (f"{KIT}/http_protocol.py", "REFUSED_SECONDS if self._refused else HEAD_SECONDS", "3600", HOSTILE, "never_finish"),
+    "any number of connections": (f"{KIT}/http_connections.py", "len(self._open) < self._most or", "True or", CONNECTIONS, ""),
+    "ending who waits for an answer": (
+        f"{KIT}/http_connections.py", 'for the process."""\n        self._waiting.pop(connection, None)', 'for the process."""', CONNECTIONS, "",
+    ),
+    "half bodies": (f"{KIT}/http_connections.py", "self._held > self._bodies_bytes", "False", CONNECTIONS, ""),
+    "a packet full of requests": (f"{KIT}/http_protocol.py", "len(self.pipeline) > PIPELINED", "False", CONNECTIONS, ""),
+    "answers nobody reads": (f"{KIT}/http_protocol.py", "self._stall = self.loop.call_later(", "(lambda *_: None)(", CONNECTIONS, "nobody_reads"),
+    "keeping all of what is parked": (
+        f"{INGEST}/retained.py", "for name in OBJECT_FIELDS if name in obj", "for name in obj", "tests/unit/webhook_ingest", "",
+    ),
+    # 2. Callers.
+    "an expired token": (f"{GATEWAY}/session/tokens.py", "expires + CLOCK_TOLERANCE_SECONDS <= now or", "", TOKENS, ""),
+    "a token without exp": (f"{GATEWAY}/session/tokens.py", "or not _is_number(expires) or", "or", TOKENS, ""),
+    "a state cookie": (f"{GATEWAY}/session/tokens.py", 'acceptable_user_id(claims.get("sub"))', 'str(claims.get("sub"))', TOKENS, ""),
+    "plain names on https": (f"{GATEWAY}/session/cookies.py", '"__Secure-" if secure else ""', '""', TOKENS, ""),
+    "fifty chunks": (f"{GATEWAY}/session/cookies.py", "MAX_CHUNKS = 8", "MAX_CHUNKS = 80", TOKENS, ""),
+    "huge cookies": (f"{GATEWAY}/session/cookies.py", "or len(raw) > MAX_COOKIE_HEADER", "", TOKENS, ""),
+    "an expired database session": (f"{GATEWAY}/session/stored.py", "if expires > self._now() else None", "", STORED, "expired"),
+    "writing to the web app's database": (f"{GATEWAY}/session/stored.py", "default_transaction_read_only=on", "default_transaction_read_only=off", STORED, ""),
+    "a stream after its session": (f"{GATEWAY}/stream.py", "or not await signed_in()", "", STREAMS, "signing_out"),
+    "any number of streams": (f"{GATEWAY}/changes.py", "> MOST_STREAMS_PER_USER:", "> 10**9:", STREAMS, "too_many"),
+    **{
+        f"another site's POST to {name}": (f"{GATEWAY}/{name}.py", "        require_same_origin(request.headers, origin)\n", "", ROUTES, "another_site")
+        for name in ("checkout", "confirm", "portal", "restore", "dev_sign_in")
+    },
+    "a cross-site request without Origin": (f"{GATEWAY}/guards.py", "    _refuse_cross_site(headers)\n\n\nasync", "\n\nasync", ROUTES, "another_site"),
+    "prefetch": (f"{GATEWAY}/navigation.py", "        refuse_prefetch_and_cross_site(request.headers)\n", "        pass\n", ROUTES, "prefetch"),
+    "an open redirect": (f"{GATEWAY}/return_paths.py", "candidate and _SAFE.fullmatch(candidate)", "candidate", ROUTES, "place_to_return"),
+    "any request id": (f"{KIT}/context.py", "if c and REQUEST_ID_PATTERN.fullmatch(c)", "if c", "tests/unit/kit/test_context.py", ""),
+    "no limits": (f"{GATEWAY}/rate_limits.py", "if not allowed:", "if False:", "tests/unit/account_gateway/test_rate_limits.py", ""),
+    # 3. Inside.
+    "a token for another service": (f"{KIT}/identity.py", 'claims.get("aud") != self._audience or', "", IDENTITY, ""),
+    "an expired internal token": (f"{KIT}/identity.py", "or expires + LEEWAY_SECONDS <= time.time()", "", IDENTITY, ""),
+    "any service at entitlements": (f"{ENTITLEMENTS}/api.py", "if caller.issuer not in issuers:", "if False:", LEDGER, "who_may_ask"),
+    "any service as operator of ingest": (f"{INGEST}/operator_api.py", ".issuer != OPERATOR", ".issuer is None", ROUTES, "door_of_ingest"),
+    "any service as operator of entitlements": (
+        f"{ENTITLEMENTS}/operator.py", ".issuer not in (OPERATOR, *others)", ".issuer is None", ROUTES, "door_of_entitlements",
+    ),
+    "a reader that writes facts": (f"{STACK}/permissions.py", "            *ENTITLEMENTS.subjects,\n", "            *ENTITLEMENTS.subjects,\n            *BILLING.subjects,\n", BROKER, ""),
+    "a door that reads facts": (f"{STACK}/permissions.py", "            *_read(PARKED.name),\n", "            *_read(PARKED.name),\n            *_read(BILLING.name),\n", BROKER, ""),
+    "one inbox for all": (f"{STACK}/permissions.py", 'return f"_INBOX_{user}"', 'return "_INBOX"', BROKER, "overhears"),
+    "purging": (f"{STACK}/permissions.py", '("DELETE", "PURGE", "UPDATE", "MSG.DELETE")', '("DELETE", "UPDATE", "MSG.DELETE")', BROKER, ""),
+    "facts under any subject": (f"{ENTITLEMENTS}/pull_consumer.py", "filter_subject=stream.subjects[0],", "", REPLIES, "not_even_given"),
+    "direct reads of facts": (f"{KIT}/messaging.py", "allow_direct=stream.direct_reads", "allow_direct=True", REPLIES, "bare_copy"),
+    "folding copies": (f"{ENTITLEMENTS}/consumer.py", "if COPY_HEADER in (message.headers or {}):", "if False:", REPLIES, "older_version"),
+    "changing the ledger": (
+        f"{ENTITLEMENTS}/migrations/versions/20261123_0001_ledger.py", "BEFORE UPDATE OR DELETE ON ledger", "BEFORE DELETE ON ledger", LEDGER, "refuses_change",
+    ),
+    "truncating the ledger": (
+        f"{ENTITLEMENTS}/migrations/versions/20261123_0001_ledger.py",
+        "CREATE TRIGGER ledger_no_truncate BEFORE TRUNCATE ON ledger FOR EACH STATEMENT EXECUTE FUNCTION ledger_append_only();", "", LEDGER, "refuses_change",
+    ),
+    "a role with all rights on the ledger": (
+        f"{ENTITLEMENTS}/migrations/versions/20261123_0001_ledger.py", "'REVOKE UPDATE, DELETE, TRUNCATE, TRIGGER, REFERENCES ON", "'REVOKE TRIGGER ON", LEDGER, "service_role",
+    ),
+    "another's database": (f"{STACK}/roles.py", "REVOKE ALL ON DATABASE {name} FROM PUBLIC;", "", ROLES, ""),
+    "dev sign-in on https": (f"{GATEWAY}/settings.py", 'value and str(info.data.get("nextauth_url", "")).startswith("https://")', "False", PRODUCTION, ""),
+    "a live key for somebody else": (f"{INGEST}/settings.py", "if value is not None and key is not None and is_live_key(key):", "if False:", PRODUCTION, ""),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("copy")
+    for name in ("services", "shared", "tests"):
+        shutil.copytree(WORKSPACE / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "conftest.py"):
+        shutil.copy(WORKSPACE / name, folder)
+    return folder
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_the_protection_is_missed_when_it_is_taken_out(copy: Path, mutant: str) -> None:
+    name, there, without, test, which = MUTANTS[mutant]
+    file = copy / name
+    original = file.read_text()
+    assert original.count(there) == 1, f"{there!r} isn't there once: this list is out of date"
+    file.write_text(original.replace(there, without))
+    try:
+        done = _run(copy, test, which)
+    finally:
+        file.write_text(original)
+    assert done.returncode == 1, f"nobody noticed: {done.returncode}\n{done.stdout[-3_000:]}"
+    assert " failed" in done.stdout or " error" in done.stdout
+
+
+def _run(copy: Path, test: str, which: str) -> subprocess.CompletedProcess[str]:
+    sources = [str(path) for kind in ("services", "shared") for path in copy.glob(f"{kind}/*/src")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sources), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not slow", test, *(["-k", which] if which else [])]
+    return subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=300, check=False)
