@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from psycopg.rows import dict_row
-from psycopg.types.json import Jsonb
+from psycopg.types.json import Jsonb, set_json_loads
+from pydantic_core import from_json
 
 from atlas_kit.database import Connection
 from entitlements.domain.facts import Fact
@@ -30,7 +30,11 @@ _APPEND = (
     f" SELECT * FROM unnest({', '.join(f'%s::{kind}[]' for kind in _COLUMNS.values())})"
     " ON CONFLICT (provider, provider_event_id) DO NOTHING RETURNING provider, provider_event_id, seq"
 ).encode()
-FACT_COLUMNS = f"seq, event_id, type, provider, user_id, occurred_at, recorded_at, {', '.join(TIES)}, facts"
+FACT_COLUMNS = f"seq, event_id, type, provider, user_id, occurred_at, recorded_at, facts, {', '.join(TIES)}"
+_READ = f"""
+SELECT {FACT_COLUMNS} FROM ledger
+WHERE seq > %(after)s AND (%(only)s::bigint[] IS NULL OR seq = ANY(%(only)s)) ORDER BY seq
+"""  # noqa: S608 - names of our own columns
 
 
 async def lock_fold(connection: Connection) -> None:
@@ -48,30 +52,32 @@ async def append(connection: Connection, entries: Sequence[LedgerEntry], recorde
     return sorted(facts, key=lambda fact: fact.seq)
 
 
-async def read_facts(connection: Connection, *, after_seq: int = 0) -> AsyncIterator[Fact]:
-    """Every fact after ``after_seq``, oldest first, streamed from the server."""
-    async with connection.cursor("ledger_facts", row_factory=dict_row) as cursor:
-        await cursor.execute(
-            f"SELECT {FACT_COLUMNS} FROM ledger WHERE seq > %s ORDER BY seq".encode(),  # noqa: S608 - own columns
-            (after_seq,),
-        )
-        while rows := await cursor.fetchmany(READ_CHUNK):  # several times faster than asking row by row
-            for row in rows:
-                yield fact_from_row(row)
+async def read_facts(
+    connection: Connection, *, after_seq: int = 0, only: Sequence[int] | None = None
+) -> AsyncIterator[list[Fact]]:
+    """Every fact after ``after_seq`` (of ``only`` these sequences), oldest first, in chunks streamed from the server.
+
+    One by one they would cost several times as much.
+    """
+    async with connection.cursor("ledger_facts") as cursor:
+        set_json_loads(from_json, cursor)  # twice as fast as the standard library's
+        await cursor.execute(_READ.encode(), {"after": after_seq, "only": only})
+        while rows := await cursor.fetchmany(READ_CHUNK):
+            yield [fact_from_row(row) for row in rows]
 
 
-def fact_from_row(row: dict[str, Any]) -> Fact:
-    """The domain's fact, from the ledger's row."""
+def fact_from_row(row: Sequence[Any]) -> Fact:
+    """The domain's fact, from a row that begins with :data:`FACT_COLUMNS`."""
     return make_fact(
-        seq=row["seq"],
-        event_id=row["event_id"],
-        event_type=row["type"],
-        provider=row["provider"],
-        user_id=row["user_id"],
-        occurred_at=row["occurred_at"],
-        recorded_at=row["recorded_at"],
-        ties={name: row[name] for name in TIES},
-        facts=row["facts"],
+        seq=row[0],
+        event_id=row[1],
+        event_type=row[2],
+        provider=row[3],
+        user_id=row[4],
+        occurred_at=row[5],
+        recorded_at=row[6],
+        facts=row[7],
+        ties=dict(zip(TIES, row[8 : 8 + len(TIES)], strict=True)),
     )
 
 

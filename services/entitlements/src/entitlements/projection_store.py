@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from atlas_kit.database import Connection
 from entitlements.domain.facts import Fact, claimed_by
@@ -34,7 +34,10 @@ _SAVE_REFS = """
 INSERT INTO payment_refs (ref, payment_id) SELECT * FROM unnest(%s::text[], %s::bigint[])
 ON CONFLICT (ref) DO UPDATE SET payment_id = excluded.payment_id WHERE payment_refs.payment_id <> excluded.payment_id
 """
-_SAVE_FACTS = "INSERT INTO payment_facts (seq, payment_id) SELECT * FROM unnest(%s::bigint[], %s::bigint[])"
+_SAVE_FACTS = """
+INSERT INTO payment_facts (seq, payment_id) SELECT * FROM unnest(%s::bigint[], %s::bigint[])
+ON CONFLICT (seq) DO UPDATE SET payment_id = excluded.payment_id
+"""
 _MOVE_FACTS = """
 UPDATE payment_facts f SET payment_id = m.new FROM unnest(%s::bigint[], %s::bigint[]) AS m (old, new)
 WHERE f.payment_id = m.old
@@ -97,7 +100,7 @@ async def save(connection: Connection, projection: Projection, changes: Iterable
         if projection.absorbed:
             await _forget_absorbed(connection, projection)
         await save_payments(connection, payments)
-        await connection.execute(_SAVE_FACTS.encode(), (list(facts), list(facts.values())))
+        await save_facts(connection, facts)
         await save_entitlements(connection, entitlements)
 
 
@@ -114,6 +117,11 @@ async def save_payments(connection: Connection, payments: Sequence[Payment]) -> 
     await connection.execute(_SAVE_PAYMENTS.encode(), columns)
     refs = [(ref, p.id) for p in payments for ref in sorted(p.refs)]
     await connection.execute(_SAVE_REFS.encode(), ([ref for ref, _ in refs], [owner for _, owner in refs]))
+
+
+async def save_facts(connection: Connection, facts: Mapping[int, int]) -> None:
+    """Upsert which payment each fact (by sequence) belongs to."""
+    await connection.execute(_SAVE_FACTS.encode(), (list(facts), list(facts.values())))
 
 
 async def save_entitlements(connection: Connection, entitlements: Sequence[Entitlement]) -> None:
