@@ -1,4 +1,5 @@
 """uvicorn's HTTP/1.1 protocol with the bounds that it lacks: on a request's head, and on a body nobody reads any more.
+And with one write to the socket per answer instead of two.
 
 Without them a client that sends one header byte a second holds a connection for ever, one that never ends its headers
 fills the memory, and one whose request was already answered may go on sending.
@@ -17,10 +18,48 @@ HEAD_BYTES = 64 * 1024
 UNREAD_SECONDS = 10.0
 UNREAD_BYTES = 8 * 1024 * 1024
 """What a client may still send after its answer: dropped unread, so that it comes to reading the answer."""
+MOST_HELD_BYTES = 64 * 1024
+"""More than this is sent at once, so that an answer without end meets the transport's own limit."""
 HEAD_TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n"
     b"x-content-type-options: nosniff\r\n\r\n"
 )
+
+
+class JoinedWrites:
+    """A transport that sends together what is written in one turn of the event loop.
+
+    uvicorn writes an answer's head and its body by themselves. A system call and a wake-up of the reader each, they were
+    an eighth of the webhook's processor time.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = transport, loop
+        self._held: list[bytes] = []
+        self._held_bytes = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self._held:
+            self._loop.call_soon(self._send)
+        self._held.append(data)
+        self._held_bytes += len(data)
+        if self._held_bytes >= MOST_HELD_BYTES:
+            self._send()
+
+    def close(self) -> None:
+        self._send()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def _send(self) -> None:
+        if self._held:
+            self._transport.write(b"".join(self._held))
+            self._held, self._held_bytes = [], 0
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
@@ -35,7 +74,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(JoinedWrites(transport, self.loop))  # type: ignore[arg-type]  # all of it that is asked for
         self._close_after(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
