@@ -89,19 +89,18 @@ async def load_entitlements(connection: Connection, users: Collection[str]) -> l
 
 
 async def save(connection: Connection, projection: Projection, changes: Iterable[Change]) -> None:
-    """Write what the facts changed; one round trip for all of it."""
+    """Write what the facts changed."""
     payments = [
         projection.payments[i] for i in sorted(set(projection.payment_of_fact.values()) - set(projection.absorbed))
     ]
     facts = {seq: projection.surviving(payment_id) for seq, payment_id in projection.payment_of_fact.items()}
     written = {change.after.user_id for change in changes} | projection.reworded
     entitlements = [projection.entitlements[user_id] for user_id in sorted(written)]
-    async with connection.pipeline():
-        if projection.absorbed:
-            await _forget_absorbed(connection, projection)
-        await save_payments(connection, payments)
-        await save_facts(connection, facts)
-        await save_entitlements(connection, entitlements)
+    if projection.absorbed:
+        await _forget_absorbed(connection, projection)
+    await save_payments(connection, payments)
+    await save_facts(connection, facts)
+    await save_entitlements(connection, entitlements)
 
 
 async def save_payments(connection: Connection, payments: Sequence[Payment]) -> None:
