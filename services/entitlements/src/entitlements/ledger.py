@@ -25,9 +25,10 @@ _COLUMNS = {
     "schema_version": "bigint", "checkout_session_id": "text", "payment_intent_id": "text", "charge_id": "text",
     "customer_id": "text", "refund_id": "text", "dispute_id": "text", "facts": "jsonb",
 }  # fmt: skip
+# Arrays go in binary (%b): as text psycopg escapes every element by a regular expression, a third of the fold's time.
 _APPEND = (
     f"INSERT INTO ledger ({', '.join(_COLUMNS)})"  # noqa: S608 - names of our own columns
-    f" SELECT * FROM unnest({', '.join(f'%s::{kind}[]' for kind in _COLUMNS.values())})"
+    f" SELECT * FROM unnest({', '.join(f'%b::{kind}[]' for kind in _COLUMNS.values())})"
     " ON CONFLICT (provider, provider_event_id) DO NOTHING RETURNING provider, provider_event_id, seq"
 ).encode()
 FACT_COLUMNS = f"seq, event_id, type, provider, user_id, occurred_at, recorded_at, facts, {', '.join(TIES)}"

@@ -25,28 +25,29 @@ _LOAD_ENTITLEMENTS = """
 SELECT user_id, is_pro, status, source, active_from, active_until, version, reason, caused_by, updated_at
 FROM entitlements WHERE user_id = ANY(%s)
 """
+# Arrays go in binary (%b): as text psycopg escapes every element by a regular expression, a third of the fold's time.
 _SAVE_PAYMENTS = """
 INSERT INTO payments (id, provider, user_id, knowledge)
-SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::jsonb[])
+SELECT * FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::jsonb[])
 ON CONFLICT (id) DO UPDATE SET user_id = excluded.user_id, knowledge = excluded.knowledge
 """
 _SAVE_REFS = """
-INSERT INTO payment_refs (ref, payment_id) SELECT * FROM unnest(%s::text[], %s::bigint[])
+INSERT INTO payment_refs (ref, payment_id) SELECT * FROM unnest(%b::text[], %b::bigint[])
 ON CONFLICT (ref) DO UPDATE SET payment_id = excluded.payment_id WHERE payment_refs.payment_id <> excluded.payment_id
 """
 _SAVE_FACTS = """
-INSERT INTO payment_facts (seq, payment_id) SELECT * FROM unnest(%s::bigint[], %s::bigint[])
+INSERT INTO payment_facts (seq, payment_id) SELECT * FROM unnest(%b::bigint[], %b::bigint[])
 ON CONFLICT (seq) DO UPDATE SET payment_id = excluded.payment_id
 """
 _MOVE_FACTS = """
-UPDATE payment_facts f SET payment_id = m.new FROM unnest(%s::bigint[], %s::bigint[]) AS m (old, new)
+UPDATE payment_facts f SET payment_id = m.new FROM unnest(%b::bigint[], %b::bigint[]) AS m (old, new)
 WHERE f.payment_id = m.old
 """
 _SAVE_ENTITLEMENTS = """
 INSERT INTO entitlements
     (user_id, is_pro, status, source, active_from, active_until, version, reason, caused_by, updated_at)
-SELECT * FROM unnest(%s::text[], %s::boolean[], %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[],
-                     %s::bigint[], %s::text[], %s::text[], %s::timestamptz[])
+SELECT * FROM unnest(%b::text[], %b::boolean[], %b::text[], %b::text[], %b::timestamptz[], %b::timestamptz[],
+                     %b::bigint[], %b::text[], %b::text[], %b::timestamptz[])
 ON CONFLICT (user_id) DO UPDATE SET
     is_pro = excluded.is_pro, status = excluded.status, source = excluded.source, active_from = excluded.active_from,
     active_until = excluded.active_until, version = excluded.version, reason = excluded.reason,
