@@ -1,7 +1,7 @@
 """Folding the whole ledger again, beside the live projection, and comparing.
 
 One snapshot of the database holds ledger and projection as of the same commit, so verifying needs no lock and the
-live service goes on. Only verdicts are compared, so each payment is judged once, when all is read, and not fact by fact.
+live service goes on. Only verdicts are compared, so each payment is judged once, when all is read, not fact by fact.
 
 To repair, the fold's lock is taken, what came meanwhile is folded too, and only rows that differ are written; a verdict
 that turns out different is announced like any change. Which fact made it so is a matter of the steps: the users

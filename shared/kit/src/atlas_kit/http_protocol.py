@@ -29,7 +29,7 @@ HEAD_TOO_LARGE = (
 class JoinedWrites:
     """A transport that sends together what is written in one turn of the event loop.
 
-    uvicorn writes an answer's head and its body by themselves. A system call and a wake-up of the reader each, they were
+    uvicorn writes an answer's head and its body by themselves: a system call and a wake-up of the reader each, together
     an eighth of the webhook's processor time.
     """
 
