@@ -49,9 +49,7 @@ def test_sources_do_not_mix_though_their_ids_be_the_same():
 def test_a_fact_about_no_payment_changes_nothing():
     fold = Fold()
     fact = Purchase().paid(at=0).entry.fact(1, Purchase().paid(at=0).data.occurred_at)
-    from dataclasses import replace
-
-    assert fold.projection.apply(replace(fact, refs=())) == []
+    assert fold.projection.apply(fact._replace(refs=())) == []
     assert fold.projection.payments == {}
 
 

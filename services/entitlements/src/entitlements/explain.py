@@ -62,7 +62,7 @@ class _Payment:
 
     def __init__(self, rows: Sequence[Row], policy: Policy) -> None:
         self.rows, self._policy = rows, policy
-        self.facts = [fact_from_row(row) for row in rows]
+        self.facts = [fact_from_row(list(row.values())) for row in rows]
         self.provider = self.facts[0].provider
         self.name = payment_name({ref for fact in self.facts for ref in fact.refs})
         self.knowledge = merge(fact.knowledge() for fact in self.facts)

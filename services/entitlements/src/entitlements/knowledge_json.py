@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from entitlements.domain.facts import (
@@ -31,6 +32,7 @@ _KINDS: dict[str, type[Any]] = {
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _KINDS.values()}
+_VALUES = {kind: attrgetter(*names) for kind, names in _FIELDS.items()}
 _MOMENTS = frozenset({"completed_at", "paid_at", "failed_at"})
 
 
@@ -59,15 +61,16 @@ def decode_knowledge(rows: list[list[Any]]) -> dict[Snapshot, Span]:
 
 
 def _encode(snapshot: Snapshot, span: Span) -> list[Any]:
-    values = {name: getattr(snapshot, name) for name in _FIELDS[type(snapshot)]}
+    kind = type(snapshot)
     told = {
-        name: value.isoformat() if isinstance(value, datetime) else value
-        for name, value in values.items()
+        name: value.isoformat() if name in _MOMENTS else value
+        for name, value in zip(_FIELDS[kind], _VALUES[kind](snapshot), strict=True)
         if value is not None
     }
     first, last = span.first, span.last
-    kind = _NAMES[type(snapshot)]
-    return [kind, told, first.at.isoformat(), first.event_id, last.at.isoformat(), last.event_id]
+    first_at = first.at.isoformat()
+    last_at = first_at if last is first else last.at.isoformat()
+    return [_NAMES[kind], told, first_at, first.event_id, last_at, last.event_id]
 
 
 def _decode(row: list[Any]) -> tuple[Snapshot, Span]:

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from psycopg.rows import dict_row
-from psycopg.types.json import Jsonb
+from psycopg.types.json import Jsonb, set_json_loads
+from pydantic_core import from_json
 
 from atlas_kit.database import Connection
 from entitlements.domain.facts import Fact
@@ -26,14 +26,19 @@ _COLUMNS = {
     "schema_version": "bigint", "checkout_session_id": "text", "payment_intent_id": "text", "charge_id": "text",
     "customer_id": "text", "refund_id": "text", "dispute_id": "text", "facts": "jsonb", "read_by": "bigint",
 }  # fmt: skip
+# Arrays go in binary (%b): as text psycopg escapes every element by a regular expression, a third of the fold's time.
 _APPEND = (
     f"INSERT INTO ledger ({', '.join(_COLUMNS)})"  # noqa: S608 - names of our own columns
-    f" SELECT * FROM unnest({', '.join(f'%s::{kind}[]' for kind in _COLUMNS.values())})"
+    f" SELECT * FROM unnest({', '.join(f'%b::{kind}[]' for kind in _COLUMNS.values())})"
     " ON CONFLICT (provider, provider_event_id) DO NOTHING RETURNING provider, provider_event_id, seq"
 ).encode()
 FACT_COLUMNS = (
-    f"seq, event_id, type, provider, user_id, occurred_at, recorded_at, schema_version, {', '.join(TIES)}, facts"
+    f"seq, event_id, type, provider, user_id, occurred_at, recorded_at, schema_version, facts, {', '.join(TIES)}"
 )
+_READ = f"""
+SELECT {FACT_COLUMNS} FROM ledger
+WHERE seq > %(after)s AND (%(only)s::bigint[] IS NULL OR seq = ANY(%(only)s)) ORDER BY seq
+"""  # noqa: S608 - names of our own columns
 
 
 async def lock_fold(connection: Connection) -> None:
@@ -51,31 +56,33 @@ async def append(connection: Connection, entries: Sequence[LedgerEntry], recorde
     return sorted(facts, key=lambda fact: fact.seq)
 
 
-async def read_facts(connection: Connection, *, after_seq: int = 0) -> AsyncIterator[Fact]:
-    """Every fact after ``after_seq``, oldest first, streamed from the server."""
-    async with connection.cursor("ledger_facts", row_factory=dict_row) as cursor:
-        await cursor.execute(
-            f"SELECT {FACT_COLUMNS} FROM ledger WHERE seq > %s ORDER BY seq".encode(),  # noqa: S608 - own columns
-            (after_seq,),
-        )
-        while rows := await cursor.fetchmany(READ_CHUNK):  # several times faster than asking row by row
-            for row in rows:
-                yield fact_from_row(row)
+async def read_facts(
+    connection: Connection, *, after_seq: int = 0, only: Sequence[int] | None = None
+) -> AsyncIterator[list[Fact]]:
+    """Every fact after ``after_seq`` (of ``only`` these sequences), oldest first, in chunks streamed from the server.
+
+    One by one they would cost several times as much.
+    """
+    async with connection.cursor("ledger_facts") as cursor:
+        set_json_loads(from_json, cursor)  # twice as fast as the standard library's
+        await cursor.execute(_READ.encode(), {"after": after_seq, "only": only})
+        while rows := await cursor.fetchmany(READ_CHUNK):
+            yield [fact_from_row(row) for row in rows]
 
 
-def fact_from_row(row: dict[str, Any]) -> Fact:
-    """The domain's fact, from the ledger's row."""
+def fact_from_row(row: Sequence[Any]) -> Fact:
+    """The domain's fact, from a row that begins with :data:`FACT_COLUMNS`."""
     return make_fact(
-        seq=row["seq"],
-        event_id=row["event_id"],
-        event_type=row["type"],
-        provider=row["provider"],
-        user_id=row["user_id"],
-        occurred_at=row["occurred_at"],
-        recorded_at=row["recorded_at"],
-        ties={name: row[name] for name in TIES},
-        schema_version=row["schema_version"],
-        facts=row["facts"],
+        seq=row[0],
+        event_id=row[1],
+        event_type=row[2],
+        provider=row[3],
+        user_id=row[4],
+        occurred_at=row[5],
+        recorded_at=row[6],
+        schema_version=row[7],
+        facts=row[8],
+        ties=dict(zip(TIES, row[9 : 9 + len(TIES)], strict=True)),
     )
 
 

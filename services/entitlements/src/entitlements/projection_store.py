@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from atlas_kit.database import Connection
 from entitlements.domain.facts import Fact, claimed_by
@@ -25,25 +25,29 @@ _LOAD_ENTITLEMENTS = """
 SELECT user_id, is_pro, status, source, active_from, active_until, version, reason, caused_by, updated_at
 FROM entitlements WHERE user_id = ANY(%s)
 """
+# Arrays go in binary (%b): as text psycopg escapes every element by a regular expression, a third of the fold's time.
 _SAVE_PAYMENTS = """
 INSERT INTO payments (id, provider, user_id, knowledge)
-SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::jsonb[])
+SELECT * FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::jsonb[])
 ON CONFLICT (id) DO UPDATE SET user_id = excluded.user_id, knowledge = excluded.knowledge
 """
 _SAVE_REFS = """
-INSERT INTO payment_refs (ref, payment_id) SELECT * FROM unnest(%s::text[], %s::bigint[])
+INSERT INTO payment_refs (ref, payment_id) SELECT * FROM unnest(%b::text[], %b::bigint[])
 ON CONFLICT (ref) DO UPDATE SET payment_id = excluded.payment_id WHERE payment_refs.payment_id <> excluded.payment_id
 """
-_SAVE_FACTS = "INSERT INTO payment_facts (seq, payment_id) SELECT * FROM unnest(%s::bigint[], %s::bigint[])"
+_SAVE_FACTS = """
+INSERT INTO payment_facts (seq, payment_id) SELECT * FROM unnest(%b::bigint[], %b::bigint[])
+ON CONFLICT (seq) DO UPDATE SET payment_id = excluded.payment_id
+"""
 _MOVE_FACTS = """
-UPDATE payment_facts f SET payment_id = m.new FROM unnest(%s::bigint[], %s::bigint[]) AS m (old, new)
+UPDATE payment_facts f SET payment_id = m.new FROM unnest(%b::bigint[], %b::bigint[]) AS m (old, new)
 WHERE f.payment_id = m.old
 """
 _SAVE_ENTITLEMENTS = """
 INSERT INTO entitlements
     (user_id, is_pro, status, source, active_from, active_until, version, reason, caused_by, updated_at)
-SELECT * FROM unnest(%s::text[], %s::boolean[], %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[],
-                     %s::bigint[], %s::text[], %s::text[], %s::timestamptz[])
+SELECT * FROM unnest(%b::text[], %b::boolean[], %b::text[], %b::text[], %b::timestamptz[], %b::timestamptz[],
+                     %b::bigint[], %b::text[], %b::text[], %b::timestamptz[])
 ON CONFLICT (user_id) DO UPDATE SET
     is_pro = excluded.is_pro, status = excluded.status, source = excluded.source, active_from = excluded.active_from,
     active_until = excluded.active_until, version = excluded.version, reason = excluded.reason,
@@ -86,19 +90,18 @@ async def load_entitlements(connection: Connection, users: Collection[str]) -> l
 
 
 async def save(connection: Connection, projection: Projection, changes: Iterable[Change]) -> None:
-    """Write what the facts changed; one round trip for all of it."""
+    """Write what the facts changed."""
     payments = [
         projection.payments[i] for i in sorted(set(projection.payment_of_fact.values()) - set(projection.absorbed))
     ]
     facts = {seq: projection.surviving(payment_id) for seq, payment_id in projection.payment_of_fact.items()}
     written = {change.after.user_id for change in changes} | projection.reworded
     entitlements = [projection.entitlements[user_id] for user_id in sorted(written)]
-    async with connection.pipeline():
-        if projection.absorbed:
-            await _forget_absorbed(connection, projection)
-        await save_payments(connection, payments)
-        await connection.execute(_SAVE_FACTS.encode(), (list(facts), list(facts.values())))
-        await save_entitlements(connection, entitlements)
+    if projection.absorbed:
+        await _forget_absorbed(connection, projection)
+    await save_payments(connection, payments)
+    await save_facts(connection, facts)
+    await save_entitlements(connection, entitlements)
 
 
 async def save_payments(connection: Connection, payments: Sequence[Payment]) -> None:
@@ -114,6 +117,11 @@ async def save_payments(connection: Connection, payments: Sequence[Payment]) -> 
     await connection.execute(_SAVE_PAYMENTS.encode(), columns)
     refs = [(ref, p.id) for p in payments for ref in sorted(p.refs)]
     await connection.execute(_SAVE_REFS.encode(), ([ref for ref, _ in refs], [owner for _, owner in refs]))
+
+
+async def save_facts(connection: Connection, facts: Mapping[int, int]) -> None:
+    """Upsert which payment each fact (by sequence) belongs to."""
+    await connection.execute(_SAVE_FACTS.encode(), (list(facts), list(facts.values())))
 
 
 async def save_entitlements(connection: Connection, entitlements: Sequence[Entitlement]) -> None:

@@ -1,45 +1,34 @@
 """Folding the whole ledger again, beside the live projection, and comparing.
 
 One snapshot of the database holds ledger and projection as of the same commit, so verifying needs no lock and the
-live service goes on. To repair, the fold's lock is taken, what came meanwhile is folded too, and only rows that differ
-are written; a verdict that turns out different is announced like any change.
+live service goes on. Only verdicts are compared, so each payment is judged once, when all is read, not fact by fact.
+
+To repair, the fold's lock is taken, what came meanwhile is folded too, and only rows that differ are written; a verdict
+that turns out different is announced like any change. Which fact made it so is a matter of the steps: the users
+concerned are folded fact by fact for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Collection
+from dataclasses import replace
 
 from psycopg import AsyncConnection, IsolationLevel
 
 from atlas_kit.database import Connection
 from atlas_kit.outbox import enqueue
 from entitlements import ledger, projection_store, reading
+from entitlements.comparison import Differences, compare
+from entitlements.domain.facts import claimed_by
 from entitlements.domain.policy import Policy
-from entitlements.domain.projection import Change, Entitlement, Payment, Projection
-from entitlements.domain.verdict import Verdict
+from entitlements.domain.projection import Change, Entitlement, Projection
 from entitlements.fold import announcement
-from entitlements.knowledge_json import knowledge_rows
 
-PROGRESS_EVERY = 5_000
-READ_CHUNK = 2_000
+WRITE_CHUNK = 10_000
+"""Payments per statement: what one message to the server holds stays far below its limit of 1 GB."""
 
 Progress = Callable[[int, int], None]
 """Called with facts folded so far and facts in all."""
-
-
-@dataclass(slots=True)
-class Differences:
-    """What the fresh projection has otherwise than the live one."""
-
-    facts: int = 0
-    users: list[str] = field(default_factory=list)
-    payments: list[int] = field(default_factory=list)
-    """Ids of payments whose knowledge, owner or names differ, or that only one side has."""
-
-    @property
-    def count(self) -> int:
-        return len(self.users) + len(self.payments)
 
 
 async def verify(dsn: str, policy: Policy, progress: Progress) -> tuple[Projection, Differences, int]:
@@ -48,8 +37,7 @@ async def verify(dsn: str, policy: Policy, progress: Progress) -> tuple[Projecti
         await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
         await connection.set_read_only(True)
         fresh, last_seq = await _fold_everything(connection, policy, progress)
-        differences = await _compare(connection, fresh)
-        return fresh, differences, last_seq
+        return fresh, await compare(connection, fresh), last_seq
 
 
 async def rebuild(dsn: str, policy: Policy, progress: Progress) -> Differences:
@@ -57,15 +45,23 @@ async def rebuild(dsn: str, policy: Policy, progress: Progress) -> Differences:
     fresh, differences, last_seq = await verify(dsn, policy, progress)
     async with await AsyncConnection.connect(dsn) as connection:
         if differences.count:
-            await ledger.lock_fold(connection)
-            fresh.payment_of_fact.clear()
-            touched: set[str] = set()
-            async for fact in ledger.read_facts(connection, after_seq=last_seq):
-                touched.update(change.after.user_id for change in fresh.apply(fact))
-                last_seq = fact.seq
-            await _write(connection, fresh, differences, touched)
+            last_seq = await _put_right(connection, fresh, differences, last_seq)
         await reading.mark(connection, last_seq)
     return differences
+
+
+async def _put_right(connection: Connection, fresh: Projection, differences: Differences, last_seq: int) -> int:
+    """Write what differs, with what came after ``last_seq``; the last sequence folded."""
+    await ledger.lock_fold(connection)
+    await _take_the_steps(connection, fresh, differences.users)
+    users, payments = set(differences.users), set(differences.payments)
+    async for facts in ledger.read_facts(connection, after_seq=last_seq):
+        users.update(change.after.user_id for fact in facts for change in fresh.apply(fact))
+        payments.update(fresh.payment_of_fact[fact.seq] for fact in facts if fact.refs)
+        last_seq = facts[-1].seq
+    await _write_payments(connection, fresh, payments | set(fresh.absorbed))
+    await _write_entitlements(connection, fresh, users)
+    return last_seq
 
 
 async def _fold_everything(connection: Connection, policy: Policy, progress: Progress) -> tuple[Projection, int]:
@@ -73,60 +69,53 @@ async def _fold_everything(connection: Connection, policy: Policy, progress: Pro
     row = await cursor.fetchone()
     total = int(row[0]) if row else 0
     fresh, done, last_seq = Projection(policy), 0, 0
-    async for fact in ledger.read_facts(connection):
-        fresh.apply(fact)
-        done, last_seq = done + 1, fact.seq
-        if done % PROGRESS_EVERY == 0:
-            progress(done, total)
+    async for facts in ledger.read_facts(connection):
+        for fact in facts:
+            fresh.learn(fact)
+        done, last_seq = done + len(facts), facts[-1].seq
+        progress(done, total)
+    fresh.settle()
     progress(done, total)
     return fresh, last_seq
 
 
-async def _compare(connection: Connection, fresh: Projection) -> Differences:
-    differences = Differences(facts=len(fresh.payment_of_fact))
-    unseen = set(fresh.payments)
-    async with connection.cursor("live_payments") as cursor:
-        await cursor.execute(
-            "SELECT id, provider, user_id, knowledge,"
-            ' (SELECT array_agg(ref ORDER BY ref COLLATE "C") FROM payment_refs r WHERE r.payment_id = p.id)'
-            " FROM payments p"
-        )
-        while rows := await cursor.fetchmany(READ_CHUNK):
-            for payment_id, *live in rows:
-                unseen.discard(payment_id)
-                if live != _columns(fresh.payments.get(payment_id)):
-                    differences.payments.append(payment_id)
-    differences.payments.extend(sorted(unseen))
-    expected = {user_id: row.verdict for user_id, row in fresh.entitlements.items()}
-    async with connection.cursor("live_entitlements") as cursor:
-        await cursor.execute("SELECT user_id, is_pro, status, source, active_from, active_until FROM entitlements")
-        while rows := await cursor.fetchmany(READ_CHUNK):
-            for user_id, *live in rows:
-                verdict = expected.pop(user_id, None)
-                if verdict is None or live != [getattr(verdict, field.name) for field in fields(Verdict)]:
-                    differences.users.append(user_id)
-    differences.users.extend(sorted(expected))
-    return differences
+async def _take_the_steps(connection: Connection, fresh: Projection, users: Collection[str]) -> None:
+    """Give these users' fresh rows the version, the cause and the time that folding fact by fact gives.
+
+    Whatever a user's verdict ever hung on is a fact of a payment in which some fact names that user.
+    """
+    wanted = set(users)
+    payments = {i for i, payment in fresh.payments.items() if wanted & claimed_by(payment.knowledge)}
+    stepwise = Projection(fresh.policy)
+    async for facts in ledger.read_facts(connection, only=_facts_of(fresh, payments)):
+        for fact in facts:
+            stepwise.apply(fact)
+    fresh.entitlements.update({user: row for user, row in stepwise.entitlements.items() if user in wanted})
 
 
-def _columns(payment: Payment | None) -> list[object] | None:
-    """A payment as the query above shows it."""
-    if payment is None:
-        return None
-    return [payment.provider, payment.user_id, knowledge_rows(payment.knowledge), sorted(payment.refs)]
+def _facts_of(fresh: Projection, payments: Collection[int]) -> list[int]:
+    return [seq for seq, payment_id in fresh.payment_of_fact.items() if fresh.surviving(payment_id) in payments]
 
 
-async def _write(connection: Connection, fresh: Projection, differences: Differences, touched: set[str]) -> None:
-    gone = [payment_id for payment_id in differences.payments if payment_id not in fresh.payments]
-    await connection.execute("DELETE FROM payments WHERE id = ANY(%s)", (gone,))
-    await connection.execute("DELETE FROM payment_refs WHERE payment_id = ANY(%s)", (differences.payments,))
-    ids = {i for i in differences.payments if i in fresh.payments} | {
-        fresh.surviving(i) for i in fresh.payment_of_fact.values()
-    }
-    await projection_store.save_payments(connection, [fresh.payments[i] for i in sorted(ids)])
-    users = sorted(touched.union(differences.users))
-    live = {row.user_id: row for row in await projection_store.load_entitlements(connection, users)}
-    changes = [change for user in users if (change := _correction(live.get(user), fresh.entitlements.get(user), user))]
+async def _write_payments(connection: Connection, fresh: Projection, payments: Collection[int]) -> None:
+    """These payments as they are afresh; those that aren't any more go."""
+    every = sorted(payments)
+    for ids in (every[start : start + WRITE_CHUNK] for start in range(0, len(every), WRITE_CHUNK)):
+        await connection.execute("DELETE FROM payments WHERE id = ANY(%s)", (ids,))
+        await connection.execute("DELETE FROM payment_refs WHERE payment_id = ANY(%s)", (ids,))
+        await connection.execute("DELETE FROM payment_facts WHERE payment_id = ANY(%s)", (ids,))
+    right = sorted({fresh.surviving(payment_id) for payment_id in every} & fresh.payments.keys())
+    for start in range(0, len(right), WRITE_CHUNK):
+        ids = right[start : start + WRITE_CHUNK]
+        await projection_store.save_payments(connection, [fresh.payments[payment_id] for payment_id in ids])
+    facts = {seq: fresh.surviving(fresh.payment_of_fact[seq]) for seq in _facts_of(fresh, set(right))}
+    await projection_store.save_facts(connection, facts)
+
+
+async def _write_entitlements(connection: Connection, fresh: Projection, users: Collection[str]) -> None:
+    wanted = sorted(users)
+    live = {row.user_id: row for row in await projection_store.load_entitlements(connection, wanted)}
+    changes = [change for user in wanted if (change := _correction(live.get(user), fresh.entitlements.get(user), user))]
     await projection_store.save_entitlements(connection, [change.after for change in changes])
     if changes:
         await enqueue(connection, [announcement(change) for change in changes])

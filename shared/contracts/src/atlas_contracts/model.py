@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 
+@lru_cache(maxsize=1024)
 def iso_utc(moment: datetime) -> str:
-    """ISO-8601 in UTC with ``Z``, milliseconds only where there are any: ``2026-11-23T10:00:00Z``."""
+    """ISO-8601 in UTC with ``Z``, milliseconds only where there are any: ``2026-11-23T10:00:00Z``.
+
+    Remembered: one event tells the same moment up to five times.
+    """
     moment = moment.astimezone(UTC)
     return moment.isoformat(timespec="milliseconds" if moment.microsecond else "seconds").replace("+00:00", "Z")
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from atlas_kit.http_connections import Connections
+from atlas_kit.joined_writes import JoinedWrites
 
 HEAD_SECONDS = 10.0
 """From the connection's begin, or a later request's first byte, to the end of the headers."""
@@ -55,10 +56,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._stall: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(JoinedWrites(transport, self.loop))  # type: ignore[arg-type]  # all of it that is asked for
         self._refused = not self.among.enter(self)
         if self._refused:
-            transport.write(BUSY)
+            self.transport.write(BUSY)
         self._close_after(REFUSED_SECONDS if self._refused else HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -85,8 +85,7 @@ class Stamp(NamedTuple):
     event_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """The first and the last time a snapshot was told."""
 
     first: Stamp
@@ -100,8 +99,7 @@ Knowledge = Mapping[Snapshot, Span]
 """Everything known about one payment."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """One fact of the ledger: its place in time, whom and which payment it is about, and what it says."""
 
     seq: int
@@ -117,7 +115,8 @@ class Fact:
 
     def knowledge(self) -> dict[Snapshot, Span]:
         stamp = Stamp(self.occurred_at, self.event_id)
-        return {snapshot: Span(stamp, stamp) for snapshot in self.snapshots}
+        span = Span(stamp, stamp)
+        return dict.fromkeys(self.snapshots, span)
 
 
 def merge(pieces: Iterable[Knowledge]) -> dict[Snapshot, Span]:
@@ -131,8 +130,9 @@ def merge(pieces: Iterable[Knowledge]) -> dict[Snapshot, Span]:
 def add_to(knowledge: dict[Snapshot, Span], more: Knowledge) -> None:
     """Merge ``more`` into ``knowledge``."""
     for snapshot, span in more.items():
-        known = knowledge.get(snapshot)
-        knowledge[snapshot] = span if known is None else known.merged(span)
+        known = knowledge.setdefault(snapshot, span)  # one look: hashing a snapshot is what costs here
+        if known is not span:
+            knowledge[snapshot] = known.merged(span)
 
 
 def claimed_by(knowledge: Knowledge) -> set[str]:

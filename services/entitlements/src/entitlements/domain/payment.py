@@ -75,14 +75,14 @@ def judge(knowledge: Knowledge, provider: str, policy: Policy) -> PaymentVerdict
     """The verdict on one payment, from everything known about it."""
     recorded = _recorded(knowledge)
     sessions = [s for s in _of(knowledge, CheckoutSession) if is_known_status(s)]
-    refusals = {s: why_not_ours(s, recorded.get(s.id), provider, policy) for s in sessions}
-    ours = [s for s in sessions if refusals[s] is None]
+    refusals = [why_not_ours(s, recorded.get(s.id), provider, policy) for s in sessions]
+    ours = [s for s, refusal in zip(sessions, refusals, strict=True) if refusal is None]
     owners = {s.user_id for s in ours}
     if len(owners) > 1:
         return PaymentVerdict(user_id=None, rejected="contradicting_user")
     if not ours:
         claimed = min((r.user_id for r in recorded.values()), default=None)
-        return PaymentVerdict(claimed, rejected=min((r for r in refusals.values() if r), default=None))
+        return PaymentVerdict(claimed, rejected=min(filter(None, refusals), default=None))
     owner = owners.pop()
     paying = [s for s in ours if pays(s, policy)]
     if not paying:
@@ -93,7 +93,8 @@ def judge(knowledge: Knowledge, provider: str, policy: Policy) -> PaymentVerdict
 
 def _recorded(knowledge: Knowledge) -> dict[str, RecordedSession]:
     """What was asked for, by session. Recorded twice (it never should be), the same one holds whichever came first."""
-    told = sorted(_of(knowledge, RecordedSession), key=lambda r: (r.id, r.user_id, r.amount, r.currency), reverse=True)
+    told = _of(knowledge, RecordedSession)
+    told.sort(key=lambda r: (r.id, r.user_id, r.amount, r.currency), reverse=True)
     return {recorded.id: recorded for recorded in told}
 
 

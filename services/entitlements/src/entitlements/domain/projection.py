@@ -89,20 +89,31 @@ class Projection:
         """Add one fact; the changes it makes, at most one per user. A fact about no payment changes nothing."""
         if not fact.refs:
             return []
-        known = {self.payment_of_ref[ref] for ref in fact.refs if ref in self.payment_of_ref}
-        same = [self.payments[payment_id] for payment_id in sorted(known)]
+        same = self._spoken_of(fact)
         owners = {payment.user_id for payment in same}
         judged = same[0].verdict if len(same) == 1 else None
-        payment = self._united(same) if same else Payment(fact.seq, fact.provider, set(), {})
-        payment.refs.update(fact.refs)
-        payment.learn(fact.knowledge())
-        payment.user_id = _adjusted_user(payment) or self.judge(payment).user_id
-        self.add_payment(payment)
-        self.payment_of_fact[fact.seq] = payment.id
+        payment = self._learn(fact, same)
+        self._settle_owner(payment)
         if judged is not None and judged == payment.verdict:
             return []  # nobody's verdict can change where the payment's didn't
         changes = [self._reconsider(user_id, fact) for user_id in sorted(filter(None, owners | {payment.user_id}))]
         return [change for change in changes if change]
+
+    def learn(self, fact: Fact) -> None:
+        """Add one fact without asking what it changes; :meth:`settle` is due when all are there."""
+        if fact.refs:
+            self._learn(fact, self._spoken_of(fact))
+
+    def settle(self) -> None:
+        """Judge every payment and every user, once: the verdicts that :meth:`apply` comes to fact by fact, but neither
+        versions nor causes, which are a matter of the steps.
+        """
+        for payment in self.payments.values():
+            self._settle_owner(payment)
+        for user_id in self.payments_of_user:
+            verdict, reason = self._decide(user_id)
+            if verdict != NOTHING_KNOWN:
+                self.entitlements[user_id] = Entitlement(user_id, verdict, reason=reason)
 
     def surviving(self, payment_id: int) -> int:
         """The payment that ``payment_id`` is part of by now."""
@@ -116,6 +127,25 @@ class Projection:
             payment.verdict = judge(payment.knowledge, payment.provider, self.policy)
         return payment.verdict
 
+    def _spoken_of(self, fact: Fact) -> list[Payment]:
+        """The known payments that the fact's ids name, oldest first; several, when it tells that they are one."""
+        known = {self.payment_of_ref[ref] for ref in fact.refs if ref in self.payment_of_ref}
+        return [self.payments[payment_id] for payment_id in sorted(known)]
+
+    def _learn(self, fact: Fact, same: list[Payment]) -> Payment:
+        payment = self._united(same) if same else Payment(fact.seq, fact.provider, set(), {})
+        self.payments[payment.id] = payment
+        payment.refs.update(fact.refs)
+        self.payment_of_ref.update(dict.fromkeys(fact.refs, payment.id))
+        self.payment_of_fact[fact.seq] = payment.id
+        payment.learn(fact.knowledge())
+        return payment
+
+    def _settle_owner(self, payment: Payment) -> None:
+        payment.user_id = _adjusted_user(payment) or self.judge(payment).user_id
+        if payment.user_id:
+            self.payments_of_user[payment.user_id].add(payment.id)
+
     def _united(self, same: list[Payment]) -> Payment:
         """The one payment that several known ones turn out to be; the oldest absorbs the others."""
         for payment in same:
@@ -124,6 +154,7 @@ class Projection:
         oldest, *others = same
         for other in others:
             oldest.refs |= other.refs
+            self.payment_of_ref.update(dict.fromkeys(other.refs, oldest.id))
             oldest.learn(other.knowledge)
             self.absorbed[other.id] = oldest.id
             del self.payments[other.id]
