@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+
 from support.buyer import Buyer
 from support.stack import Stack, running_stack
 

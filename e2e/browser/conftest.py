@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+
 from support.gallery import gallery
 from support.shopper import Shopper
 from support.stack import Stack

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from playwright.sync_api import Route, expect
+
 from support.buyer import Buyer
 from support.shopper import Shopper
 from support.stack import Stack, eventually

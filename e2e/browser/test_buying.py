@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from playwright.sync_api import expect
+
 from support.shopper import BANK_DEBIT, DECLINED, Shopper
 from support.stack import Stack, eventually
 

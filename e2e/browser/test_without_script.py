@@ -6,6 +6,7 @@ import re
 
 import pytest
 from playwright.sync_api import Browser, expect
+
 from support.shopper import Shopper
 from support.stack import Stack
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import pytest
+
 from support.buyer import Buyer
 from support.compose import ComposeStack
 from support.stack import eventually

@@ -18,6 +18,7 @@ from typing import Any
 import aiohttp
 import httpx
 import pytest
+
 from support.buyer import Buyer
 from support.compose import ComposeStack
 from support.compose_insight import Insight
@@ -52,7 +53,7 @@ def test_nothing_is_lost_doubled_or_wrong_whatever_happens_to_the_containers(com
         figures, findings = asyncio.run(_run(Insight(compose), seed))
     finally:
         compose.up("--no-recreate")
-    print(json.dumps(figures), findings if findings else "", sep="\n", flush=True)
+    print(json.dumps(figures), findings or "", sep="\n", flush=True)
     assert not findings, f"{replay}:\n{findings}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from support.compose import PORTS, ComposeStack
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import httpx
 import pytest
+
 from support.buyer import Buyer, new_user
 from support.faults import checker
 from support.faults.schedule import SERVICES

@@ -11,13 +11,13 @@ from typing import Any
 
 import aiohttp
 import pytest
+
+from account_gateway.session.mint import mint_token
 from support.buyer import Buyer
 from support.faults import checker
 from support.faults.schedule import DATABASES, SERVICES
 from support.faults.squeeze import crowd, no_connections_left, rows_locked
 from support.stack import Stack, eventually, running_stack
-
-from account_gateway.session.mint import mint_token
 
 pytestmark = pytest.mark.anyio
 HELD_SECONDS = float(os.environ.get("ATLAS_HELD_SECONDS", "2"))
@@ -53,41 +53,37 @@ def owner(stack: Stack) -> Buyer:
 async def test_without_a_connection_left_answers_are_503_and_webhooks_are_taken(stack: Stack, owner: Buyer) -> None:
     newcomer = Buyer(stack)
     session = await in_thread(newcomer.open_checkout)
-    async with settled(stack, owner):
-        async with no_connections_left(dsn(stack, "entitlements")) as taken:
-            assert taken > 50
-            newcomer.pay(session)
-            assert await refused(stack, [owner.user] * MANY) > 0
-            await asyncio.sleep(HELD_SECONDS)
+    async with settled(stack, owner), no_connections_left(dsn(stack, "entitlements")) as taken:
+        assert taken > 50
+        newcomer.pay(session)
+        assert await refused(stack, [owner.user] * MANY) > 0
+        await asyncio.sleep(HELD_SECONDS)
     await in_thread(lambda: eventually(newcomer.is_pro, FOLDED_SECONDS, "what was paid meanwhile"))
 
 
 async def test_a_pool_exhausted_by_slow_queries_is_said_in_time_and_heals_with_them(stack: Stack, owner: Buyer) -> None:
-    async with settled(stack, owner):
-        async with rows_locked(dsn(stack, "entitlements"), "entitlements"):
-            assert await refused(stack, [owner.user] * MANY) == MANY, "nothing can be read"
+    async with settled(stack, owner), rows_locked(dsn(stack, "entitlements"), "entitlements"):
+        assert await refused(stack, [owner.user] * MANY) == MANY, "nothing can be read"
 
 
 async def test_an_exhausted_pool_of_checkout_leaves_reads_alone(stack: Stack, owner: Buyer) -> None:
     newcomer = Buyer(stack)
     await in_thread(newcomer.entitlement)
-    async with settled(stack, owner):
-        async with rows_locked(dsn(stack, "checkout"), "checkout"):
-            buyers = [f"{newcomer.user}-{number}" for number in range(MANY)]
-            clicks = asyncio.create_task(refused(stack, buyers, "POST", CHECKOUT, within=CHECKOUT_SECONDS))
-            assert await refused(stack, [owner.user] * MANY) == 0
-            assert await clicks == MANY
+    async with settled(stack, owner), rows_locked(dsn(stack, "checkout"), "checkout"):
+        buyers = [f"{newcomer.user}-{number}" for number in range(MANY)]
+        clicks = asyncio.create_task(refused(stack, buyers, "POST", CHECKOUT, within=CHECKOUT_SECONDS))
+        assert await refused(stack, [owner.user] * MANY) == 0
+        assert await clicks == MANY
     assert await in_thread(newcomer.open_checkout)
 
 
 @pytest.mark.parametrize("door", ["account-gateway", "webhook-ingest"])
 async def test_a_crowd_of_slow_clients_stands_in_nobodys_way(stack: Stack, owner: Buyer, door: str) -> None:
     newcomer = Buyer(stack)
-    async with settled(stack, owner):
-        async with crowd(int(stack.url(door).rpartition(":")[2])) as size:
-            assert size > 100
-            assert await refused(stack, [owner.user] * MANY) == 0
-            await in_thread(newcomer.buy)
+    async with settled(stack, owner), crowd(int(stack.url(door).rpartition(":")[2])) as size:
+        assert size > 100
+        assert await refused(stack, [owner.user] * MANY) == 0
+        await in_thread(newcomer.buy)
 
 
 def test_in_the_end_the_books_are_right(stack: Stack) -> None:

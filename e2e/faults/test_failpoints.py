@@ -18,13 +18,13 @@ import aiohttp
 import httpx
 import pytest
 from pydantic import SecretStr
+
+from atlas_kit.identity import TokenMint
 from support.buyer import Buyer
 from support.faults import checker
 from support.faults.wiring import INJECT
 from support.stack import Stack, eventually, new_stack
 from support.stories import Teller
-
-from atlas_kit.identity import TokenMint
 
 AGAIN_SECONDS = 60.0
 """A service is back in about a second; what it had been handed comes again after ten."""

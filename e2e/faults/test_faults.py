@@ -19,6 +19,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+
 from support.faults import checker
 from support.faults.aftermath import heal, judge
 from support.faults.schedule import Fault, Havoc, draw
@@ -54,7 +55,7 @@ def test_nothing_is_lost_doubled_or_wrong_whatever_breaks(seed: str) -> None:
     with wired_stack(LIMITS | ({} if pulls_by_itself else {"BILLING_PULL_INTERVAL_SECONDS": "0"})) as wired:
         figures, findings = asyncio.run(_run(wired, seed))
     total = _report(figures)
-    print(json.dumps(figures), findings if findings else "", f"so far: {json.dumps(total)}", sep="\n", flush=True)
+    print(json.dumps(figures), findings or "", f"so far: {json.dumps(total)}", sep="\n", flush=True)
     assert not findings, f"{replay}:\n{findings}"
 
 

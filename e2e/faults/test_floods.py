@@ -15,12 +15,12 @@ from typing import Any
 import aiohttp
 import nats
 import pytest
+
+from atlas_contracts.streams import BILLING
 from support.buyer import Buyer
 from support.entitlements import query
 from support.faults import checker
 from support.stack import WORKSPACE, Stack, eventually, running_stack
-
-from atlas_contracts.streams import BILLING
 
 sys.path[:0] = [str(WORKSPACE / "e2e" / "load")]
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
+
 from support.buyer import Buyer
 from support.faults import checker
 from support.stack import WORKSPACE, Stack, eventually, new_stack

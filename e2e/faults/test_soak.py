@@ -21,12 +21,12 @@ import aiohttp
 import httpx
 import psutil
 import pytest
-from support.faults import checker
-from support.faults.schedule import DATABASES, SERVICES
-from support.stack import WORKSPACE, Stack, running_stack
 
 from account_gateway.session.mint import mint_token
 from atlas_devstack.servers.ports import LOOPBACK
+from support.faults import checker
+from support.faults.schedule import DATABASES, SERVICES
+from support.stack import WORKSPACE, Stack, running_stack
 
 sys.path[:0] = [str(WORKSPACE / "e2e" / "load")]
 

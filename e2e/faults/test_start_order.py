@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+
 from support.buyer import Buyer
 from support.faults.schedule import SERVICES
 from support.faults.wiring import LINKS, Wired, wired_stack

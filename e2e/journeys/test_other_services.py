@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from support.buyer import Buyer
 from support.stack import WORKSPACE, Stack, eventually
 

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import httpx
+
 from support.buyer import Buyer, explain, new_user
 from support.stack import Stack, eventually
 
@@ -143,7 +144,7 @@ def test_two_hundred_purchases_at_once_end_entitled_each_once(stack: Stack) -> N
 
 def test_fifty_clicks_at_once_make_one_session(stack: Stack) -> None:
     buyer = Buyer(stack)
-    buyer.browser  # sign in first
+    assert buyer.browser, "signed in first"
     with ThreadPoolExecutor(50) as pool:
         answers = list(pool.map(lambda _: buyer.browser.post("/api/billing/stripe/checkout", json={}), range(50)))
 

@@ -25,11 +25,11 @@ import uvloop
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "tests")]
 
-from support.embedded import embedded_nats, embedded_postgres
 from webhook_bench import Figures, _Connection, serving
 
 from account_gateway.session.mint import mint_token
 from atlas_devstack.servers.ports import LOOPBACK, free_port
+from support.embedded import embedded_nats, embedded_postgres
 
 FLOOR = 0.75
 SECRET = secrets.token_hex(32)

@@ -28,7 +28,6 @@ from webhook_events import event_body, signature
 
 from account_gateway.session.mint import mint_token
 
-
 POLL_SECONDS = 0.01
 """Pause between two looks of one buyer: the lookers share the machine with what they look at."""
 

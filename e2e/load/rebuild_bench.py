@@ -24,6 +24,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "tests")]
 
 from ledger_rows import fill
+
 from support.embedded import EmbeddedPostgres, embedded_postgres
 
 MOST_GROWTH = 1.5

@@ -28,10 +28,10 @@ import uvloop
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "tests")]
 
-from support.embedded import embedded_nats, embedded_postgres
 from webhook_events import event_body, request
 
 from atlas_devstack.servers.ports import LOOPBACK, free_port
+from support.embedded import embedded_nats, embedded_postgres
 
 SECRET = "whsec_" + secrets.token_hex(16)
 
@@ -111,10 +111,10 @@ async def load(port: int, events: int, connections: int) -> Figures:
 @contextlib.contextmanager
 def serving(arguments: list[str], environment: dict[str, str], port: int, path: str) -> Iterator[psutil.Process]:
     """A server process, ready."""
-    log = open(os.environ.get("BENCH_LOG", os.devnull), "w")
-    process = subprocess.Popen(
-        [sys.executable, *arguments], env={**os.environ, **environment}, cwd=HERE, stdout=log, stderr=log
-    )
+    with open(os.environ.get("BENCH_LOG", os.devnull), "w") as log:
+        process = subprocess.Popen(
+            [sys.executable, *arguments], env={**os.environ, **environment}, cwd=HERE, stdout=log, stderr=log
+        )
     try:
         deadline = time.monotonic() + 20
         while True:

@@ -20,12 +20,12 @@ import httpx
 import psycopg
 import pytest
 from psycopg import sql
+
+from atlas_devstack.stack.home import Home
 from support.buyer import Buyer, new_user
 from support.canaries import Canaries, files_below
 from support.stack import Stack, eventually, running_stack
 from support.stripe_events import body_of, event, purchase, session, signature
-
-from atlas_devstack.stack.home import Home
 
 pytestmark = pytest.mark.timeout(400)
 CARD, CVC = "4242 4242 4242 4242", "9417"

@@ -16,10 +16,6 @@ import httpx
 import pytest
 import schemathesis
 from pydantic import SecretStr
-from support.buyer import Buyer
-from support.routes import HEALTH, routes_of
-from support.schemathesis import LONG, bombard
-from support.stack import Stack
 
 from atlas_contracts.internal_api import (
     CHECKOUT_SERVICE,
@@ -35,6 +31,10 @@ from atlas_contracts.internal_api import (
 )
 from atlas_devstack.stack.home import Home
 from atlas_kit.identity import TokenMint
+from support.buyer import Buyer
+from support.routes import HEALTH, routes_of
+from support.schemathesis import LONG, bombard
+from support.stack import Stack
 
 EXAMPLES = 400 if LONG else 5
 TEXT, NUMBER = {"type": "string"}, {"type": "integer"}

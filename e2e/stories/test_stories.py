@@ -16,6 +16,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+
 from support.entitlements import announced, query
 from support.stack import Stack, running_stack
 from support.stories import AT_ONCE, Story, Teller

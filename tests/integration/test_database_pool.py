@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 import pytest
 from pydantic import SecretStr
-from support.faults.proxy import Link, Proxies
 
 from atlas_devstack.servers.ports import LOOPBACK, free_port
 from atlas_kit.database import Database, DatabaseUnavailable
+from support.faults.proxy import Link, Proxies
 
 pytestmark = pytest.mark.anyio
 AWAY_SECONDS = 8.0

@@ -138,7 +138,7 @@ def test_no_place_to_return_to_leads_elsewhere(world: World, route: tuple[str, s
         form = {"data": {"user": "ada", "callbackUrl": target}} if route == ("POST", "/dev/sign-in") else {}
         answer = world.client.request(*route, headers=cookie_of(new_user()), params=dict.fromkeys(names, target), **form)
         location = answer.headers.get("location", "/")
-        assert location.startswith("/") and not location.startswith(("//", "/\\")) or ".stripe.example/" in location, location
+        assert (location.startswith("/") and not location.startswith(("//", "/\\"))) or ".stripe.example/" in location, location
         assert f"//{EVIL}" not in location and f"\\{EVIL}" not in location
 
 

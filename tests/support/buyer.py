@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import stripe
+
 from support.stack import Stack, eventually
 
 _numbers = itertools.count(1)

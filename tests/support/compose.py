@@ -16,6 +16,7 @@ import docker as docker_sdk
 import httpx
 import pytest
 from docker.models.containers import Container
+
 from support import docker
 from support.stack import MEANINGFUL, WORKSPACE, free_port_base
 

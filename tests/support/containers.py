@@ -56,7 +56,7 @@ def container_nats(image: str = "nats:2.15") -> Iterator[str]:
 
 
 def _wait_long_enough() -> None:
-    """testcontainers gives up after so many tries: with TC_POOLING_INTERVAL=0.1 after 12 s, too soon for a busy machine."""
+    """Testcontainers gives up after so many tries: with TC_POOLING_INTERVAL=0.1 after 12 s, too soon for a busy machine."""
     from testcontainers.core.config import testcontainers_config
 
     testcontainers_config.max_tries = math.ceil(START_SECONDS / testcontainers_config.sleep_time)

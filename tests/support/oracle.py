@@ -14,12 +14,9 @@ from typing import Any
 
 from atlas_contracts.billing import BillingData
 
-DISPUTE_STATUSES = (
-    "warning_needs_response warning_under_review warning_closed prevented needs_response under_review"
-    " appeal_needs_response appeal_under_review won lost"
-).split()
-REFUND_STATUSES = "pending requires_action succeeded canceled failed".split()
-OPEN = "needs_response under_review appeal_needs_response appeal_under_review".split()
+DISPUTE_STATUSES = ["warning_needs_response", "warning_under_review", "warning_closed", "prevented", "needs_response", "under_review", "appeal_needs_response", "appeal_under_review", "won", "lost"]
+REFUND_STATUSES = ["pending", "requires_action", "succeeded", "canceled", "failed"]
+OPEN = ["needs_response", "under_review", "appeal_needs_response", "appeal_under_review"]
 TIE = ["stripe", "ios_iap", "android_iap", "manual"]
 
 

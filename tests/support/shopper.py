@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from playwright.sync_api import BrowserContext, Locator, Page, expect
+
 from support.buyer import new_user
 from support.stack import Stack
 

@@ -29,7 +29,7 @@ EDITS: dict[str, dict[str, str]] = {
         '    "charge.refunded": _map_charge_refunded,\n':
             '    "charge.refunded": _map_charge_refunded,\n'
             '    "charge.succeeded": lambda charge, _type, _at: _charge_snapshot(charge, BillingType.CHARGE_OBSERVED),\n',
-        'status=status, currency=currency(refund)\n': 'status=status, currency=currency(refund), reason=refund.get("reason")\n',
+        "status=status, currency=currency(refund)\n": 'status=status, currency=currency(refund), reason=refund.get("reason")\n',
     },
     # What it makes of them: a refund that Stripe calls a duplicate takes nothing away, a gift makes Pro.
     "entitlements/domain/reading.py": {"READING = 1": "READING = 2"},
@@ -63,7 +63,7 @@ EDITS: dict[str, dict[str, str]] = {
         "    checkout_session_id: str\n    reused: bool\n": "    checkout_session_id: str\n    reused: bool\n    since_edition: int = 1\n",
     },
 }  # fmt: skip
-MIGRATION = '''
+MIGRATION = """
 from alembic import op
 
 revision = "29990101_0001_next"
@@ -73,7 +73,7 @@ down_revision = "{head}"
 def upgrade() -> None:
     op.execute("ALTER TABLE {table} ADD COLUMN edition text")
     op.execute("CREATE TABLE next_editions (id bigint PRIMARY KEY)")
-'''
+"""
 MIGRATED = {"entitlements": "ledger", "checkout": "checkout_attempts"}
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from support.stack import WORKSPACE
 
 GENERATOR = runpy.run_path(str(WORKSPACE / "deploy" / "generate.py"))

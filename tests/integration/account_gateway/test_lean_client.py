@@ -170,9 +170,9 @@ async def test_errors_of_the_service_are_passed_on() -> None:
         await reader.read()
 
     async with server(refuse) as (client, connections):
-        with pytest.raises(NotFound, match="Its words."):
+        with pytest.raises(NotFound, match=r"Its words\."):
             await client.get("/x", "alice", Echo)
-        with pytest.raises(Unavailable, match="Its words.") as refusal:
+        with pytest.raises(Unavailable, match=r"Its words\.") as refusal:
             await client.get("/x", "alice", Echo)
         assert refusal.value.headers == {"retry-after": "3"}
         assert connections() == 1

@@ -21,9 +21,10 @@ import aiohttp
 import psycopg
 import pytest
 import stripe
+from pydantic import SecretStr
+
 from atlas_devstack.servers.ports import free_port
 from atlas_kit.identity import TokenMint
-from pydantic import SecretStr
 from support import docker
 from support.containers import container_nats
 from support.embedded import embedded_nats

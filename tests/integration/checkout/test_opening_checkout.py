@@ -157,7 +157,7 @@ async def test_a_session_that_ends_soon_is_closed_and_replaced(world, user):
     session = await world.opened(user)
     # As if 22.5 hours had gone by.
     soon = int(time.time()) + 31 * 60
-    customer, params = world.rows("SELECT customer_id, parameters FROM checkout_attempts WHERE user_id = %s", user)[0]
+    _customer, params = world.rows("SELECT customer_id, parameters FROM checkout_attempts WHERE user_id = %s", user)[0]
     ending = await world.stripe("post", SESSIONS, **{**params, "expires_at": soon})
     await world.control("POST", f"/checkout/{session}/expire")
     world.change("UPDATE checkout_attempts SET checkout_session_id = %s WHERE user_id = %s", ending["id"], user)

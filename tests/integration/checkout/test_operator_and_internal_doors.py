@@ -6,10 +6,11 @@ import json
 import time
 
 import pytest
-from atlas_kit.identity import TokenMint
 from joserfc import jwt
 from joserfc.jwk import OctKey
 from pydantic import SecretStr
+
+from atlas_kit.identity import TokenMint
 
 pytestmark = pytest.mark.anyio
 

@@ -8,6 +8,7 @@ import sys
 
 import psycopg
 import pytest
+
 from atlas_kit import migrations
 
 GOOD = {

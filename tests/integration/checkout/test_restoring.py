@@ -171,7 +171,7 @@ async def test_a_session_that_contradicts_itself_is_skipped(world, user):
 
 async def test_more_sessions_than_a_page_holds_are_all_read(world, user):
     first = await bought(world, user)
-    params = {k: v for k, v in world.rows("SELECT parameters FROM checkout_attempts WHERE user_id = %s", user)[0][0].items()}
+    params = dict(world.rows("SELECT parameters FROM checkout_attempts WHERE user_id = %s", user)[0][0].items())
     await refund(world, first)
     newer = [await world.stripe("post", "/v1/checkout/sessions", **params) for _ in range(102)]
     for session in newer:

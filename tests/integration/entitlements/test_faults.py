@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import secrets
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +15,15 @@ from atlas_devstack.servers import binaries, database
 from atlas_devstack.servers.ports import free_port
 from support.embedded import embedded_nats, embedded_postgres
 from support.entitlements import (
-    Service, announced, parked, publish, publish_raw, query, running, stored, unacknowledged,
+    Service,
+    announced,
+    parked,
+    publish,
+    publish_raw,
+    query,
+    running,
+    stored,
+    unacknowledged,
 )  # fmt: skip
 from support.facts import Purchase
 from support.stack import eventually

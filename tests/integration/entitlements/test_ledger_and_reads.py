@@ -7,7 +7,6 @@ import secrets
 import psycopg
 import pytest
 
-from atlas_devstack.stack import roles
 from atlas_kit import migrations
 from support.entitlements import SECRET, Service, publish, query, running, token
 from support.facts import Purchase

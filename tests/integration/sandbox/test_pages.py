@@ -174,7 +174,7 @@ def portal(client, paid):
 
 
 def test_the_portal_shows_invoices_that_can_be_printed_and_the_way_back(sandbox, client, portal):
-    customer, session, made = portal
+    _customer, session, made = portal
     status, _, text = visit(made.url)
     assert status == 200
     assert 'href="http://shop.test/account"' in text

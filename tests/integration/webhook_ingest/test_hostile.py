@@ -12,8 +12,8 @@ import time
 import pytest
 
 from atlas_devstack.servers.ports import LOOPBACK
-from support.ingest import PATH, Ingest, eventually
-from support.stripe_events import body_of, event, purchase, session, signature
+from support.ingest import PATH, Ingest
+from support.stripe_events import body_of, purchase, session, signature
 
 LIMIT = 256 * 1024
 INVALID = {"ok": False, "error": {"code": "invalid_request", "message": "Invalid webhook payload.", "recovery": "none"}}

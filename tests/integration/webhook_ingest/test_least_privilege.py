@@ -11,7 +11,7 @@ import pytest
 
 from atlas_devstack.stack.permissions import GRANTS, authorization, inbox
 from support.embedded import embedded_nats
-from support.ingest import Ingest, eventually, running_ingest
+from support.ingest import eventually, running_ingest
 from support.stripe_events import purchase, session
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import aiohttp
 import nats
 
-from atlas_contracts.stripe_mapping import SUPPORTED_EVENT_TYPES
 from atlas_contracts.streams import BILLING, PROJECTOR_DURABLE
+from atlas_contracts.stripe_mapping import SUPPORTED_EVENT_TYPES
 from support.entitlements import announced, query, stored
 from support.faults.workload import Workload
 from support.stack import Stack

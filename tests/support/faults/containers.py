@@ -11,6 +11,7 @@ from random import Random
 from docker.errors import DockerException
 from docker.models.containers import Container
 from docker.models.networks import Network
+
 from support.compose import ComposeStack, docker_client
 from support.faults.schedule import PROCESSES, Fault
 

@@ -28,7 +28,7 @@ VIEW = {
 )
 def test_both_ways_write_the_same(changes: dict[str, Any]) -> None:
     internal = EntitlementView.model_validate(
-        {name: value for name, value in (VIEW | changes).items()}
+        dict((VIEW | changes).items())
     ).model_dump_json(by_alias=True)
     typed = EntitlementView.model_validate_json(internal).public().model_dump_json(by_alias=True)
     assert EntitlementNow.model_validate_json(internal).model_dump_json(by_alias=True) == typed

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+
 from account_gateway.pages.arrival import arrival_toasts
 from account_gateway.pages.assets import Assets
 from account_gateway.pages.standing import Standing, standing_of, waiting_for

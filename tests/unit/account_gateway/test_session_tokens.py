@@ -232,9 +232,7 @@ async def test_a_changed_character_breaks_a_token(position: int) -> None:
     raw = token(claims())
     position %= len(raw) - 2  # the last character of a part may carry unused bits
     changed = raw[:position] + ("A" if raw[position] != "A" else "B") + raw[position + 1 :]
-    if base64.urlsafe_b64decode(changed.split(".")[-1] + "==") != base64.urlsafe_b64decode(raw.split(".")[-1] + "=="):
-        assert await v4_user(changed) is None
-    elif changed.rsplit(".", 1)[0] != raw.rsplit(".", 1)[0]:
+    if base64.urlsafe_b64decode(changed.split(".")[-1] + "==") != base64.urlsafe_b64decode(raw.split(".")[-1] + "==") or changed.rsplit(".", 1)[0] != raw.rsplit(".", 1)[0]:
         assert await v4_user(changed) is None
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+
+from atlas_contracts.internal_api import EntitlementView
 from checkout.confirm import _outcome
 from checkout.payment_reading import Payment
 from checkout.standing import Standing
-
-from atlas_contracts.internal_api import EntitlementView
 
 NOT_PRO = EntitlementView(
     user_id="ada", is_pro=False, status="none", source=None,

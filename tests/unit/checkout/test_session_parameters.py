@@ -6,6 +6,7 @@ import uuid
 from datetime import UTC, datetime
 
 import pytest
+
 from checkout.session_parameters import known_source, session_parameters
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from checkout.single_flight import SingleFlight
 
 pytestmark = pytest.mark.anyio

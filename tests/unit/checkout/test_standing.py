@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from checkout.standing import Standing, standing_of
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from checkout.stripe_failure import StripeFailure, as_unavailable
 
 

@@ -7,7 +7,15 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from atlas_contracts.billing import BillingData, BillingEvent, BillingOutline, KeptEvent, Provider, Via, read_billing_event
+from atlas_contracts.billing import (
+    BillingData,
+    BillingEvent,
+    BillingOutline,
+    KeptEvent,
+    Provider,
+    Via,
+    read_billing_event,
+)
 from atlas_contracts.cloudevents import SCHEMA_VERSION
 from support.facts import Purchase
 

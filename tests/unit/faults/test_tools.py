@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+
+from atlas_devstack.servers.ports import LOOPBACK, free_port
 from support.faults.checker import compare
 from support.faults.proxy import Link, Proxies
 from support.faults.schedule import PROCESSES, TARGETS, draw
-
-from atlas_devstack.servers.ports import LOOPBACK, free_port
 
 HEARD: list[bytes] = []
 
