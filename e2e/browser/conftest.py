@@ -46,8 +46,9 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
     fresh.on("console", lambda line: complaints.append(line.text) if "Content Security Policy" in line.text else None)
 
     def note_failure(request: Request) -> None:
-        left_behind = "ERR_ABORTED" in (request.failure or "")  # the page was left while it loaded
-        if "/static/" in request.url and not left_behind:
+        # The page was left while it loaded, or the test has cut the network.
+        meant = any(word in (request.failure or "") for word in ("ERR_ABORTED", "ERR_INTERNET_DISCONNECTED"))
+        if "/static/" in request.url and not meant:
             complaints.append(f"{request.url}: {request.failure}")
 
     fresh.on("requestfailed", note_failure)
