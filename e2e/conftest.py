@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from support.buyer import Buyer
 from support.stack import Stack, running_stack
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What stays together when `./atlas test` runs two lanes: a file, and all that shares the containers."""
+    for item in items:
+        inside = item.path.relative_to(Path(__file__).parent)
+        together = "compose" if inside.parts[0] == "compose" else str(inside)
+        item.add_marker(pytest.mark.xdist_group(together))
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,8 @@ SCOPES = ("fast", "all")
 NOTHING_COLLECTED = 5
 """pytest's exit code when a selection matches no test."""
 MOST_WORKERS = 4
+TWO_LANES = ("-n", "2", "--dist", "loadgroup")
+"""`e2e/conftest.py` says what stays together."""
 INTERRUPTED = 130
 """What a shell says of a command that Ctrl-C ended."""
 
@@ -37,16 +39,24 @@ def test(context: typer.Context) -> None:
 def commands(scope: str, arguments: Sequence[str]) -> list[list[str]]:
     """The arguments of each pytest run. Paths given by the caller replace ours and run as they are.
 
-    Everything else runs beside each other, a file a worker; end-to-end tests measure times and break things, so they
-    run by themselves. The long run is asked for with `-m slow`.
+    Otherwise tests run beside each other, a file a worker; then the end-to-end tests, whose stacks need the machine, in
+    two lanes; then those that measure times, alone. The caller's own `-m` (`-m slow` is the long run) replaces ours.
     """
-    marks = [] if any(a == "-m" or a.startswith("-m=") for a in arguments) else ["-m", "not slow"]
+    asked = any(a == "-m" or a.startswith("-m=") for a in arguments)
+    marks = [] if asked else ["-m", "not slow"]
     if _names_paths(arguments):
         return [[*marks, *arguments]]
     beside = ["-n", str(_workers()), "--dist", "loadfile"]
     if scope == "fast":
         return [[*marks, *beside, *(path for path in FAST if (WORKSPACE / path).is_dir()), *arguments]]
-    return [[*marks, *beside, "tests", *arguments], [*marks, "e2e", *arguments]]
+    tests = [*marks, *beside, "tests", *arguments]
+    if asked:
+        return [tests, ["e2e", *arguments]]
+    return [
+        tests,
+        ["-m", "not slow and not alone", *TWO_LANES, "e2e", *arguments],
+        ["-m", "not slow and alone", "e2e", *arguments],
+    ]
 
 
 def _workers() -> int:
