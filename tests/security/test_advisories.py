@@ -91,7 +91,7 @@ def test_pip_says_of_a_yanked_version_what_ci_looks_for(tmp_path: Path) -> None:
     with index({"/simple/taken-back/": page, f"/files/{wheel.name}": wheel.read_bytes()}) as url:
         command = [sys.executable, "-m", "pip", "--isolated", "download", "--no-deps", "--no-cache-dir", "--disable-pip-version-check"]
         done = subprocess.run(
-            [*command, "--index-url", f"{url}/simple", "-d", str(tmp_path / "got"), "taken-back==1.0"],
+            [*command, "-i", f"{url}/simple", "-d", str(tmp_path / "got"), "taken-back==1.0"],
             env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)}, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
     assert "is a yanked version" in done.stdout + done.stderr, done.stderr
