@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,10 @@ import pytest
 
 from support.buyer import Buyer
 from support.stack import Stack, running_stack
+
+# Tests are named by the seed that they draw: both lanes have to draw the same ones.
+if run := os.environ.get("PYTEST_XDIST_TESTRUNUID"):
+    os.environ.setdefault("ATLAS_SEED", run[:8])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

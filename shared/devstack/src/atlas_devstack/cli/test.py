@@ -16,7 +16,9 @@ SCOPES = ("fast", "all")
 NOTHING_COLLECTED = 5
 """pytest's exit code when a selection matches no test."""
 MOST_WORKERS = 4
-TWO_LANES = ("-n", "2", "--dist", "loadgroup")
+IN_ORDER = "--no-loadscope-reorder"
+"""The files that take the longest come first, which is not those with the most tests (`conftest.py`)."""
+TWO_LANES = ("-n", "2", "--dist", "loadgroup", IN_ORDER)
 """`e2e/conftest.py` says what stays together."""
 INTERRUPTED = 130
 """What a shell says of a command that Ctrl-C ended."""
@@ -46,7 +48,7 @@ def commands(scope: str, arguments: Sequence[str]) -> list[list[str]]:
     marks = [] if asked else ["-m", "not slow"]
     if _names_paths(arguments):
         return [[*marks, *arguments]]
-    beside = ["-n", str(_workers()), "--dist", "loadfile"]
+    beside = ["-n", str(_workers()), "--dist", "loadfile", IN_ORDER]
     if scope == "fast":
         return [[*marks, *beside, *(path for path in FAST if (WORKSPACE / path).is_dir()), *arguments]]
     tests = [*marks, *beside, "tests", *arguments]
