@@ -43,7 +43,6 @@ def stack() -> Iterator[Stack]:
         yield one
 
 
-@pytest.mark.alone
 def test_a_poisoned_event_in_every_hundred_delays_no_good_one(stack: Stack) -> None:
     first = int(time.time()) * 1_000_000
     sent = asyncio.run(send_with_poison(stack.json, first))

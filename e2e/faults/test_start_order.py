@@ -36,7 +36,6 @@ def wired() -> Iterator[Wired]:
         yield one
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("order", [("nats", "postgres"), ("postgres", "nats")], ids=" first, then ".join)
 def test_services_that_start_before_their_servers_wait_quietly_and_become_ready(
     wired: Wired, order: tuple[str, str]

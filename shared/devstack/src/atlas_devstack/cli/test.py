@@ -18,8 +18,6 @@ NOTHING_COLLECTED = 5
 MOST_WORKERS = 4
 IN_ORDER = "--no-loadscope-reorder"
 """The files that take the longest come first, which is not those with the most tests (`conftest.py`)."""
-TWO_LANES = ("-n", "2", "--dist", "loadgroup", IN_ORDER)
-"""`e2e/conftest.py` says what stays together."""
 INTERRUPTED = 130
 """What a shell says of a command that Ctrl-C ended."""
 
@@ -41,24 +39,16 @@ def test(context: typer.Context) -> None:
 def commands(scope: str, arguments: Sequence[str]) -> list[list[str]]:
     """The arguments of each pytest run. Paths given by the caller replace ours and run as they are.
 
-    Otherwise tests run beside each other, a file a worker; then the end-to-end tests, whose stacks need the machine, in
-    two lanes; then those that measure times, alone. The caller's own `-m` (`-m slow` is the long run) replaces ours.
+    Everything else runs beside each other, a file a worker; end-to-end tests measure times and break things, so they
+    run by themselves. The long run is asked for with `-m slow`.
     """
-    asked = any(a == "-m" or a.startswith("-m=") for a in arguments)
-    marks = [] if asked else ["-m", "not slow"]
+    marks = [] if any(a == "-m" or a.startswith("-m=") for a in arguments) else ["-m", "not slow"]
     if _names_paths(arguments):
         return [[*marks, *arguments]]
     beside = ["-n", str(_workers()), "--dist", "loadfile", IN_ORDER]
     if scope == "fast":
         return [[*marks, *beside, *(path for path in FAST if (WORKSPACE / path).is_dir()), *arguments]]
-    tests = [*marks, *beside, "tests", *arguments]
-    if asked:
-        return [tests, ["e2e", *arguments]]
-    return [
-        tests,
-        ["-m", "not slow and not alone", *TWO_LANES, "e2e", *arguments],
-        ["-m", "not slow and alone", "e2e", *arguments],
-    ]
+    return [[*marks, *beside, "tests", *arguments], [*marks, "e2e", *arguments]]
 
 
 def _workers() -> int:
