@@ -76,4 +76,4 @@ def _show(found: dict[str, list[dict[str, Any]]], looked_at: int) -> None:
             for row in rows:
                 out.print(f"  {escape(row['userId'])}: {escape(str(row['reason']))}")
     if not any(found.values()):
-        out.print(f"[green]✓[/] Stripe and the ledger agree on {looked_at} users.")
+        out.print(f"[green]✓[/] Stripe and the ledger agree on {looked_at} user{'' if looked_at == 1 else 's'}.")
