@@ -83,12 +83,12 @@ def test_the_sandbox_listens_on_loopback_unless_told_otherwise(monkeypatch: pyte
 
 @pytest.mark.parametrize("settings", SERVICES, ids=lambda settings: settings.__module__)
 def test_services_listen_on_loopback_unless_told_otherwise(settings: type) -> None:
-    assert settings.model_fields["host"].default == "127.0.0.1"  # type: ignore[attr-defined]
+    assert settings.model_fields["host"].default == "127.0.0.1"
 
 
 @pytest.mark.parametrize("settings", SERVICES, ids=lambda settings: settings.__module__)
 def test_no_secret_has_a_default_and_no_variable_switches_a_protection_off(settings: type) -> None:
-    fields = settings.model_fields  # type: ignore[attr-defined]
+    fields = settings.model_fields
     for name, field in fields.items():
         assert not SWITCHES.search(name), name
         if "SecretStr" in repr(field.annotation):

@@ -74,7 +74,7 @@ class Buyer:
         parameters: dict[str, Any] = {"payment_intent": self.payment_intent(session_id)}
         if amount is not None:
             parameters["amount"] = amount
-        return self.stripe.v1.refunds.create(parameters)  # type: ignore[arg-type]
+        return self.stripe.v1.refunds.create(parameters)
 
     def payment_intent(self, session_id: str) -> str:
         intent = self.stripe.v1.checkout.sessions.retrieve(session_id).payment_intent

@@ -215,4 +215,4 @@ def unacknowledged(url: str) -> int:
 
 def query(dsn: str, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
     with psycopg.connect(dsn, autocommit=True) as connection:
-        return connection.execute(sql, parameters).fetchall()  # type: ignore[call-overload, no-any-return]
+        return connection.execute(sql, parameters).fetchall()

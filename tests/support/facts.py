@@ -273,7 +273,7 @@ def adjustment(user: str, action: str, at: int, key: str | None = None) -> Told:
             via=Via.OPERATOR,
             payload_hash="sha256:test",
             signature_verified=False,
-            adjustment=Adjustment(action=action, reason="test", operator="support"),  # type: ignore[arg-type]
+            adjustment=Adjustment(action=action, reason="test", operator="support"),
         )
     )
 

@@ -75,6 +75,6 @@ class Shopper:
         expect(self.badge(text)).to_be_visible(timeout=seconds * 1000)
 
     def sees_toast(self, text: str, role: str = "status", seconds: float = 5) -> Locator:
-        toast = self.page.get_by_role(role).filter(has_text=text)  # type: ignore[arg-type]
+        toast = self.page.get_by_role(role).filter(has_text=text)
         expect(toast).to_be_visible(timeout=seconds * 1000)
         return toast

@@ -112,7 +112,7 @@ async def test_too_many_waiting_hear_no_at_once() -> None:
             await released.wait()
             return Stored(1, duplicate=False)
 
-    group = GroupCommit(Stuck(), BILLING, seconds=60)  # type: ignore[arg-type]
+    group = GroupCommit(Stuck(), BILLING, seconds=60)
     group._batches = False
     callers = [asyncio.create_task(group.publish(SUBJECT, b"", f"id-{n}")) for n in range(MOST_WAITING + SMALLEST_BATCH)]
     await asyncio.sleep(0)

@@ -33,7 +33,7 @@ def describe(app: FastAPI, *, version: str, server: str, secure: bool) -> None:
         return app.openapi_schema
 
     # FastAPI's documented way to extend the document.
-    app.openapi = document  # type: ignore[method-assign]
+    app.openapi = document  # type: ignore[method-assign]  # as FastAPI documents it
 
 
 def _security_schemes(*, secure: bool) -> dict[str, Any]:

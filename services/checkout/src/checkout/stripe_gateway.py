@@ -76,7 +76,7 @@ class StripeGateway:
         )
 
     async def close(self) -> None:
-        await self._http.close_async()  # type: ignore[no-untyped-call]
+        await self._http.close_async()  # type: ignore[no-untyped-call]  # the SDK has no types here
 
     async def create_customer(self, user_id: str, idempotency_key: str) -> str:
         customer = await _made(

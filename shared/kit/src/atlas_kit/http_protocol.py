@@ -55,7 +55,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(JoinedWrites(transport, self.loop))  # type: ignore[arg-type]  # all of it that is asked for
         self._refused = not self.among.enter(self)
         if self._refused:

@@ -31,7 +31,7 @@ class Entitlements(Protocol):
 class UnknownEntitlements:
     """No product is connected to this sandbox."""
 
-    async def of(self, user_id: str) -> dict[str, Any] | None:  # noqa: ARG002
+    async def of(self, user_id: str) -> dict[str, Any] | None:  # noqa: ARG002 - the port's signature
         return None
 
     async def close(self) -> None:
@@ -62,9 +62,9 @@ class EntitlementService:
     def mint(self) -> TokenMint:
         """Made at the first question: a sandbox whose control room nobody opens doesn't load the product's kit."""
         if self._mint is None:
-            from pydantic import SecretStr  # noqa: PLC0415
+            from pydantic import SecretStr  # noqa: PLC0415 - only when the control room asks
 
-            from atlas_kit.identity import TokenMint  # noqa: PLC0415
+            from atlas_kit.identity import TokenMint  # noqa: PLC0415 - as above
 
             self._mint = TokenMint(SecretStr(self.secret), ISSUER)
         return self._mint

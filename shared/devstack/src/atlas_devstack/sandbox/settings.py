@@ -78,5 +78,5 @@ def is_http_url(value: str) -> bool:
 
 def default_public_url(host: str, port: int) -> str:
     """The listening address, as a browser on this machine writes it."""
-    reachable = "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104
+    reachable = "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 - compared, not bound
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
