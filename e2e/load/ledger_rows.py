@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.types.json import Jsonb
 from webhook_events import session
 
 from atlas_contracts.billing import BillingData, RecordedSession, Via
@@ -56,9 +57,13 @@ def _purchase(*, refunded: bool, disputed: bool) -> list[BillingData]:
 def _copy_line(data: BillingData) -> str:
     """The fact's row as COPY reads it."""
     row = ledger._row(ledger_entry(encode(billing_event(data, "bench"))), data.received_at)
-    *columns, facts = row
-    values = [r"\N" if value is None else str(value) for value in columns]
-    return "\t".join([*values, json.dumps(facts.obj)]) + "\n"
+    return "\t".join(map(_copy_value, row)) + "\n"
+
+
+def _copy_value(value: Any) -> str:
+    if value is None:
+        return r"\N"
+    return json.dumps(value.obj) if isinstance(value, Jsonb) else str(value)
 
 
 def _lines(rows: int) -> Iterator[str]:
