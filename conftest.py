@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 # A busy machine is no failure: pytest's own time-out is the bound.
 settings.register_profile("atlas", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -12,9 +13,30 @@ settings.load_profile("atlas")
 pytest_plugins = ["support.servers"]
 
 
+LONGEST = ("/e2e/compose/", "/e2e/", "/integration/stack/")
+"""What starts containers or whole stacks takes the longest."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole stacks take the longest: they begin first, so that no worker is left with them in the end."""
-    items.sort(key=lambda item: "integration/stack" not in item.path.as_posix())
+    """The longest begin first, so that no worker is left with them in the end."""
+
+    def rank(item: pytest.Item) -> int:
+        return next((number for number, part in enumerate(LONGEST) if part in item.path.as_posix()), len(LONGEST))
+
+    items.sort(key=rank)
+
+
+class ByFile(LoadScopeScheduling):
+    """A file is one worker's, and so are all tests of the containers: there is one Compose project."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "e2e/compose" if nodeid.startswith("e2e/compose/") else nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    """Instead of `--dist loadfile`'s own."""
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,8 @@ import asyncio
 import contextlib
 import json
 import os
-import secrets
 import time
 from collections.abc import Callable
-from random import Random
 from typing import Any
 
 import aiohttp
@@ -27,25 +25,20 @@ from support.faults import checker
 from support.faults.aftermath import heal, judge
 from support.faults.containers import Havoc, draw, moved_elsewhere
 from support.faults.workload import Grants, PatientTeller, Workload
+from support.seeds import first_seed, following
 from support.stack import eventually
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
 
 SEEDS = int(os.environ.get("ATLAS_SEEDS", "1"))
-FIRST = os.environ.get("ATLAS_SEED") or secrets.token_hex(4)
+FIRST = first_seed()
 ROUNDS = 1 if SEEDS == 1 else 3
 """In each, four things happen to each of the six containers."""
 PEOPLE_AT_ONCE = 6
 ABOUT_TO_PAY = 12
 
 
-def seeds() -> list[str]:
-    """The first is given or new; the others follow from it."""
-    chance = Random(FIRST)
-    return [FIRST] + [f"{chance.getrandbits(32):08x}" for _ in range(SEEDS - 1)]
-
-
-@pytest.mark.parametrize("seed", seeds())
+@pytest.mark.parametrize("seed", following(FIRST, SEEDS))
 def test_nothing_is_lost_doubled_or_wrong_whatever_happens_to_the_containers(compose: ComposeStack, seed: str) -> None:
     replay = f"ATLAS_SEED={seed} ATLAS_SEEDS={SEEDS}"
     print(f"\n{replay}", flush=True)

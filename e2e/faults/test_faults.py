@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import secrets
 import time
 from collections import Counter
 from pathlib import Path
@@ -25,10 +24,11 @@ from support.faults.aftermath import heal, judge
 from support.faults.schedule import Fault, Havoc, draw
 from support.faults.wiring import Wired, wired_stack
 from support.faults.workload import Grants, PatientTeller, Workload
+from support.seeds import first_seed, following
 from support.stack import WORKSPACE
 
 SEEDS = int(os.environ.get("ATLAS_SEEDS", "1"))
-FIRST = os.environ.get("ATLAS_SEED") or secrets.token_hex(4)
+FIRST = first_seed()
 SHORT, LONG = 14, 30
 OTHER_FAULTS = int(os.environ.get("ATLAS_FAULTS") or (SHORT if SEEDS == 1 else LONG))
 """Beside the kill of each process."""
@@ -39,14 +39,8 @@ FIGURES = WORKSPACE / "test-results" / "faults.json"
 LIMITS = {f"RATE_LIMIT_{name}": "0" for name in ("CHECKOUT", "PORTAL", "RESTORE", "CONFIRM")}
 
 
-def seeds() -> list[str]:
-    """The first is given or new; the others follow from it."""
-    chance = Random(FIRST)
-    return [FIRST] + [f"{chance.getrandbits(32):08x}" for _ in range(SEEDS - 1)]
-
-
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("seed", seeds())
+@pytest.mark.parametrize("seed", following(FIRST, SEEDS))
 def test_nothing_is_lost_doubled_or_wrong_whatever_breaks(seed: str) -> None:
     replay = f"ATLAS_SEED={seed} ATLAS_FAULTS={OTHER_FAULTS}"
     print(f"\n{replay}", flush=True)

@@ -35,7 +35,7 @@ from webhook_events import event_body, signature
 SECONDS = float(os.environ.get("ATLAS_SOAK_SECONDS", "8"))
 WARM_UP_SECONDS = max(5.0, SECONDS / 10)
 READERS, STREAMERS, SENDERS, BUYERS = 3, 3, 2, 2
-PAUSE_SECONDS = 0.02
+PAUSE_SECONDS = float(os.environ.get("ATLAS_SOAK_PAUSE", "0.02"))
 """Between two requests of one client: steady, not as fast as can be."""
 SAMPLE_SECONDS = 0.5
 SETTLED_SECONDS = 45.0

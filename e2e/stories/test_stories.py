@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import secrets
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -18,11 +17,12 @@ import aiohttp
 import pytest
 
 from support.entitlements import announced, query
+from support.seeds import first_seed
 from support.stack import Stack, running_stack
 from support.stories import AT_ONCE, Story, Teller
 
 STORIES = int(os.environ.get("ATLAS_STORIES", "120"))
-SEED = os.environ.get("ATLAS_SEED") or secrets.token_hex(4)
+SEED = first_seed()
 ONLY = os.environ.get("ATLAS_STORY")
 SETTLED_WITHIN_SECONDS = 60.0
 LIMITS = {f"RATE_LIMIT_{name}": "0" for name in ("CHECKOUT", "PORTAL", "RESTORE", "CONFIRM")}

@@ -105,6 +105,7 @@ def _install(root: Path, wanted: str, lock: int) -> None:
         _make_venv(root)
     _pip(root, lock)
     site = next((root / ".venv" / "lib").glob("python3.*/site-packages"))
+    _compile(root, site)
     (site / "atlas.pth").write_text("\n".join(_sources(root)) + "\n")
     _replace(_stamp(root), wanted)
     _say(f"Dependencies installed in {time.monotonic() - begun:.0f} s.\n")
@@ -143,7 +144,7 @@ def _pip(root: Path, lock: int) -> None:
     locked = root / "requirements" / "dev.lock"
     total = len(re.findall(r"^[A-Za-z0-9_.-]+(\[[^]]*])?==", locked.read_text(), re.MULTILINE))
     command = [str(_python(root)), "-m", "pip", "install", "--require-hashes", "--no-deps", "--no-input"]
-    command += ["--disable-pip-version-check", "--progress-bar", "off", "-r", str(locked)]
+    command += ["--disable-pip-version-check", "--progress-bar", "off", "--no-compile", "-r", str(locked)]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     log_path = root / ".venv" / "pip.log"
     seen = 0
@@ -174,6 +175,12 @@ def _pip(root: Path, lock: int) -> None:
             f"\npip could not install the dependencies:\n{lines}\n"
             "Is the package index reachable? Then call ./atlas again. The whole log: .venv/pip.log"
         )
+
+
+def _compile(root: Path, site: Path) -> None:
+    """Bytecode, on all cores; pip would make it on one. A file that can't be compiled is some template."""
+    _say("  compiling …")
+    subprocess.run([str(_python(root)), "-m", "compileall", "-qq", "-j", "0", str(site)], check=False)
 
 
 def _explain_missing_servers(log: str) -> None:

@@ -13,6 +13,7 @@ from atlas_devstack.stack.home import WORKSPACE
 
 FAST = ("tests/unit", "tests/contract", "tests/property", "tests/policy")
 SCOPES = ("fast", "all")
+NOT_SLOW = ("-m", "not slow")
 NOTHING_COLLECTED = 5
 """pytest's exit code when a selection matches no test."""
 MOST_WORKERS = 4
@@ -39,16 +40,22 @@ def test(context: typer.Context) -> None:
 def commands(scope: str, arguments: Sequence[str]) -> list[list[str]]:
     """The arguments of each pytest run. Paths given by the caller replace ours and run as they are.
 
-    Everything else runs beside each other, a file a worker; end-to-end tests measure times and break things, so they
-    run by themselves. The long run is asked for with `-m slow`.
+    Otherwise tests run beside each other, a file a worker; then those that measure times or share a stack, by
+    themselves. The long run (`-m slow`, or any `-m` of the caller's) has all end-to-end tests by themselves.
     """
-    marks = [] if any(a == "-m" or a.startswith("-m=") for a in arguments) else ["-m", "not slow"]
+    asked = any(a == "-m" or a.startswith("-m=") for a in arguments)
+    marks = () if asked else NOT_SLOW
     if _names_paths(arguments):
         return [[*marks, *arguments]]
     beside = ["-n", str(_workers()), "--dist", "loadfile", IN_ORDER]
     if scope == "fast":
         return [[*marks, *beside, *(path for path in FAST if (WORKSPACE / path).is_dir()), *arguments]]
-    return [[*marks, *beside, "tests", *arguments], [*marks, "e2e", *arguments]]
+    if asked:
+        return [[*beside, "tests", *arguments], ["e2e", *arguments]]
+    return [
+        ["-m", "not slow and not alone", *beside, "tests", "e2e", *arguments],
+        ["-m", "not slow and alone", "e2e", *arguments],
+    ]
 
 
 def _workers() -> int:

@@ -1,0 +1,57 @@
+"""The benchmarks of docs/performance.md run, in miniature: their figures mean nothing here, that they come does."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from atlas_kit import migrations
+from entitlements import rebuild
+from entitlements.domain.policy import Policy
+from support.stack import Stack
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE)]
+
+from ledger_rows import fill
+
+
+def test_the_rows_of_the_rebuild_benchmark_are_what_the_service_would_have_written(postgres_dsn: str) -> None:
+    migrations.upgrade(postgres_dsn, "entitlements")
+    fill(postgres_dsn, 50)
+    put_right = asyncio.run(rebuild.rebuild(postgres_dsn, Policy(), lambda _done, _total: None))
+    assert put_right.facts == 50
+    with psycopg.connect(postgres_dsn) as connection:
+        found = connection.execute("SELECT is_pro, count(*) FROM entitlements GROUP BY is_pro ORDER BY is_pro").fetchall()
+    # Two facts a purchase: 22 of them, for the seventh was disputed (two more), the 10th and the 20th refunded (two more each).
+    assert found == [(False, 2), (True, 20)]
+
+
+def test_the_pipeline_benchmark(stack: Stack) -> None:
+    said = _said("pipeline_bench.py", "--events", "40", "--connections", "8", "--rate", "10", "--seconds", "1", home=stack.home)
+    assert "burst of 40 over 8 connections: accepted" in said
+    assert "webhook sent → Pro at the gateway: p50" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("script", "little"),
+    [("webhook_bench.py", ["--events", "2000"]), ("entitlement_read_bench.py", ["--reads", "4000"]), ("rebuild_bench.py", ["--rows", "500"])],
+)  # fmt: skip
+def test_side_by_side_with_the_obvious_design(script: str, little: list[str]) -> None:
+    said = _said(script, *little)
+    assert "obvious" in said
+    assert "not 200: 0" in said or "rebuild --verify" in said
+
+
+def _said(script: str, *options: str, home: Path | None = None) -> str:
+    environment = os.environ | ({"ATLAS_HOME": str(home)} if home else {})
+    done = subprocess.run([sys.executable, str(HERE / script), *options], env=environment, text=True, capture_output=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
