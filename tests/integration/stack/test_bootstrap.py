@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import shutil
 import subprocess
 import sys
 import threading
@@ -17,12 +18,13 @@ WORKSPACE = Path(__file__).resolve().parents[3]
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace whose lock asks for nothing, so that only the mechanics run; installed once."""
+    """A workspace whose lock asks for nothing, so that only the mechanics run; installed once, and a copy kept."""
     root = tmp_path_factory.mktemp("workspace")
     (root / "requirements").mkdir()
     (root / "requirements" / "dev.lock").write_text("")
     (root / "shared" / "kit" / "src").mkdir(parents=True)
     bootstrap.ensure_installed(root)
+    shutil.copytree(root / ".venv", root / "kept", symlinks=True)
     return root
 
 
@@ -33,7 +35,8 @@ def workspace(installed: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     lock(installed, "")
-    bootstrap.ensure_installed(installed)
+    shutil.rmtree(installed / ".venv")
+    shutil.copytree(installed / "kept", installed / ".venv", symlinks=True)
     return installed
 
 
