@@ -55,6 +55,9 @@ MUTANTS: dict[str, tuple[str, str, str, str, str]] = {
     "ending who waits for an answer": (
         f"{KIT}/http_connections.py", 'for the process."""\n        self._waiting.pop(connection, None)', 'for the process."""', CONNECTIONS, "",
     ),
+    "ending whose request is unread": (
+        f"{KIT}/http_connections.py", "first is None or not first.has_unread()", "True", CONNECTIONS, "did_not_come_to_read",
+    ),
     "half bodies": (f"{KIT}/http_connections.py", "self._held > self._bodies_bytes", "False", CONNECTIONS, ""),
     "a packet full of requests": (f"{KIT}/http_protocol.py", "len(self.pipeline) > PIPELINED", "False", CONNECTIONS, ""),
     "answers nobody reads": (f"{KIT}/http_protocol.py", "self._stall = self.loop.call_later(", "(lambda *_: None)(", CONNECTIONS, "nobody_reads"),

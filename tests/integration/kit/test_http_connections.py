@@ -141,6 +141,51 @@ def test_who_waits_for_an_answer_is_never_ended_and_the_newcomer_hears_503(serve
     assert "/" not in served.asked, "who is turned away causes nothing"
 
 
+def hesitating(served: Served, monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+    """The process stops where it lets the next connection in: (it is there, it may go on)."""
+    arrived, go_on, enter = threading.Event(), threading.Event(), served.among.enter
+
+    def wait(connection: object) -> bool:
+        arrived.set()
+        go_on.wait(10)
+        return enter(connection)
+
+    monkeypatch.setattr(served.among, "enter", wait)
+    return arrived, go_on
+
+
+def test_who_has_sent_what_a_busy_process_did_not_come_to_read_is_not_ended(served: Served, monkeypatch) -> None:
+    idle = [served.connect(GET) for _ in range(MOST)]
+    for line in idle:
+        assert answered(line).startswith(b"HTTP/1.1 200")
+    arrived, go_on = hesitating(served, monkeypatch)
+    newcomer = served.connect(GET)
+    assert arrived.wait(10)
+    for line in idle:
+        line.sendall(GET)
+    go_on.set()
+    assert heard(newcomer).startswith(b"HTTP/1.1 503")
+    for line in idle:
+        assert b"HTTP/1.1 200" in answered(line)  # the rest of the first answer may come before it
+
+
+def test_a_byte_at_the_right_moment_is_no_protection_for_long(served: Served, monkeypatch) -> None:
+    slow = [served.connect(b"POST / HTTP/1.1\r\nHo") for _ in range(MOST)]
+    eventually(lambda: [c._in_the_middle() for c in list(served.among._open)] == [True] * MOST)
+    arrived, go_on = hesitating(served, monkeypatch)
+    newcomer = served.connect(GET)
+    assert arrived.wait(10)
+    for line in slow[:-1]:
+        line.sendall(b"s")
+    go_on.set()
+    assert answered(newcomer).startswith(b"HTTP/1.1 200")
+    assert heard(slow[-1]).startswith(b"HTTP/1.1 503"), "the one that was silent"
+    eventually(lambda: len(served.among._waiting) == MOST, 5)
+    later = [served.connect(GET) for _ in range(MOST)]
+    assert all(answered(line).startswith(b"HTTP/1.1 200") for line in later)
+    assert all(heard(line).startswith(b"HTTP/1.1 503") for line in slow[:-1])
+
+
 def test_who_was_turned_away_does_not_stay(served: Served) -> None:
     busy = [served.connect(SLOW) for _ in range(MOST)]
     eventually(lambda: served.asked.count("/slow") == MOST)

@@ -2,7 +2,8 @@
 
 A stranger may open as many as the network carries, and hold each for as long as a deadline allows. So what is bounded
 is the number, and whoever makes the process wait the longest leaves first: between two requests, within a head, within
-a body. Who has sent all of a request is never cut off for somebody new; where everybody has, the newcomer hears 503.
+a body. Who has sent all of a request, or something that the process has not come to read, is never cut off for somebody
+new; where everybody has, the newcomer hears 503.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ log = get_logger()
 
 BODIES_BYTES = 64 * 1024 * 1024
 """Of all bodies that aren't complete yet: a thousand good webhooks need 4 MB."""
+LOOKS = 16
+"""How many are asked for one newcomer whether they have sent something: each costs a system call."""
 LOG_SECONDS = 10.0
 """At most one line in so much time: who floods the door must not flood the disk."""
 OPEN = Gauge("atlas_http_connections", "Connections open.")
@@ -29,6 +32,9 @@ class Connection(Protocol):
 
     def end(self) -> None:
         """Close now; what is in the middle of being sent is answered with 503."""
+
+    def has_unread(self) -> bool:
+        """Whether it has sent something that the process has not come to read."""
 
 
 class Connections:
@@ -45,8 +51,7 @@ class Connections:
 
     def enter(self, connection: Connection) -> bool:
         """Whether there is room for it, made at somebody else's cost if need be. It waits, for its first request."""
-        room = len(self._open) < self._most or self._end_first(self._waiting, "made_room")
-        if room:
+        if len(self._open) < self._most or self._make_room():
             self._open.add(connection)
             self._waiting[connection] = None
             OPEN.set(len(self._open))
@@ -70,6 +75,11 @@ class Connections:
             self._waiting.pop(connection, None)
             self._waiting[connection] = None
 
+    def still_waits(self, connection: Connection) -> None:
+        """What came was not all of it: in its old place, if it still has one."""
+        if connection in self._open:
+            self._waiting.setdefault(connection)
+
     def works(self, connection: Connection) -> None:
         """The client has sent all of a request: now it waits for the process."""
         self._waiting.pop(connection, None)
@@ -83,6 +93,14 @@ class Connections:
 
     def body_complete(self, connection: Connection) -> None:
         self._held -= self._bodies.pop(connection, 0)
+
+    def _make_room(self) -> bool:
+        for _ in range(LOOKS):
+            first = next(iter(self._waiting), None)
+            if first is None or not first.has_unread():
+                return self._end_first(self._waiting, "made_room")
+            self.works(first)  # so it seems; reading it shows
+        return False
 
     def _end_first(self, among: dict[Connection, None] | dict[Connection, int], why: str) -> bool:
         first = next(iter(among), None)

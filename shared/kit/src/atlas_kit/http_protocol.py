@@ -9,6 +9,7 @@ full of small requests is held as 14,000 of them, and one whose request was answ
 from __future__ import annotations
 
 import asyncio
+import select
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -79,6 +80,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._head_open:
             self._bound_head(len(data))
+        if self._body_open or not self._working():
+            self.among.still_waits(self)
 
     def on_message_begin(self) -> None:
         self._head_open = True
@@ -140,6 +143,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._in_the_middle():
             self.transport.write(BUSY)
         self._close()
+
+    def has_unread(self) -> bool:
+        """Whether the client's bytes are in the kernel, where a busy process has left them."""
+        if self.transport.is_closing():
+            return False
+        poller = select.poll()
+        poller.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(poller.poll(0))
 
     def _in_the_middle(self) -> bool:
         """Whether the client is sending a request to which no answer has begun."""
