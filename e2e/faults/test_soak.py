@@ -1,6 +1,7 @@
 """A steady day, compressed: afterwards each service holds what it held after warming up, and not more.
 
-``ATLAS_SOAK_SECONDS=3600`` for the long run. Figures: ``test-results/soak.json``.
+``ATLAS_SOAK_SECONDS=3600`` for the long run, ``ATLAS_SOAK_PAUSE=0.2`` for a slower pace beside other work.
+Figures: ``test-results/soak.json``.
 """
 
 from __future__ import annotations

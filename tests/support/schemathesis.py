@@ -73,7 +73,9 @@ def _again_where_the_interpreter_stumbles(call: Callable[[], None]) -> None:
     """
     try:
         call()
-    except* SystemError:
+    except* SystemError as stumbled:
+        if not all("AST constructor" in str(error) for error in stumbled.exceptions):
+            raise
         call()
 
 

@@ -54,13 +54,20 @@ def test_the_first_call_installs_and_the_next_does_nothing(workspace: Path, monk
     bootstrap.ensure_installed(workspace)
 
 
-def test_a_changed_lock_installs_again(workspace: Path, monkeypatch) -> None:
+def test_a_changed_lock_installs_again_and_compiles_what_came(workspace: Path, monkeypatch) -> None:
     lock(workspace, "# changed\n")
     called = []
-    monkeypatch.setattr(bootstrap, "_pip", lambda *_: called.append(True))
+
+    def install_a_module(*_: object) -> None:
+        called.append(True)
+        (site(workspace) / "fresh.py").write_text("FRESH = True\n")
+        (site(workspace) / "template.py").write_text("{{ no Python }}\n")
+
+    monkeypatch.setattr(bootstrap, "_pip", install_a_module)
     bootstrap.ensure_installed(workspace)
     bootstrap.ensure_installed(workspace)
     assert called == [True]
+    assert len(list((site(workspace) / "__pycache__").glob("fresh.*.pyc"))) == 1
 
 
 def test_an_interrupted_installation_is_thrown_away_and_done_again_once_by_two_at_once(
