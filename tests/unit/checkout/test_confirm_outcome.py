@@ -7,7 +7,7 @@ import pytest
 from atlas_contracts.internal_api import EntitlementView
 from checkout.confirm import _outcome
 from checkout.payment_reading import Payment
-from checkout.standing import Standing
+from checkout.payment_outcome import PaymentOutcome
 
 NOT_PRO = EntitlementView(
     user_id="ada", is_pro=False, status="none", source=None,
@@ -15,19 +15,19 @@ NOT_PRO = EntitlementView(
 )  # fmt: skip
 
 
-def outcome(standing: Standing, *, applied: bool) -> str:
+def outcome(standing: PaymentOutcome, *, applied: bool) -> str:
     return _outcome(NOT_PRO, Payment({"id": "cs_1"}, standing, (), (), ()), applied=applied)
 
 
-@pytest.mark.parametrize("standing", [Standing.PENDING, Standing.PAID, Standing.FREE, Standing.DISPUTED])
-def test_what_may_still_grant_is_processing_until_it_is_folded(standing: Standing) -> None:
+@pytest.mark.parametrize("standing", [PaymentOutcome.PENDING, PaymentOutcome.PAID, PaymentOutcome.FREE, PaymentOutcome.DISPUTED])
+def test_what_may_still_grant_is_processing_until_it_is_folded(standing: PaymentOutcome) -> None:
     assert outcome(standing, applied=False) == "processing"
 
 
-@pytest.mark.parametrize("standing", [Standing.NOT_COMPLETED, Standing.FAILED, Standing.REFUNDED, Standing.LOST])
-def test_what_grants_no_more_is_not_paid_at_once(standing: Standing) -> None:
+@pytest.mark.parametrize("standing", [PaymentOutcome.NOT_COMPLETED, PaymentOutcome.FAILED, PaymentOutcome.REFUNDED, PaymentOutcome.LOST])
+def test_what_grants_no_more_is_not_paid_at_once(standing: PaymentOutcome) -> None:
     assert outcome(standing, applied=False) == outcome(standing, applied=True) == "not_paid"
 
 
 def test_a_dispute_that_suspends_is_not_paid_once_it_is_folded() -> None:
-    assert outcome(Standing.DISPUTED, applied=True) == "not_paid"
+    assert outcome(PaymentOutcome.DISPUTED, applied=True) == "not_paid"

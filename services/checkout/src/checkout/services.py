@@ -12,7 +12,9 @@ from atlas_kit.database import Database
 from atlas_kit.identity import TokenVerifier
 from atlas_kit.messaging import Broker
 from checkout.confirm import Confirm
+from checkout.find_customer import Customers
 from checkout.open_portal import Portal
+from checkout.profile import Unsought
 from checkout.provider_state import ProviderPolicy
 from checkout.restore import Restore
 from checkout.sale import Checkout
@@ -30,11 +32,13 @@ class Services:
     stripe: StripeGateway
     policy: ProviderPolicy
     checkout: Checkout
+    customers: Customers
     portal: Portal
     restore: Restore
     confirm: Confirm
     opening: SingleFlight[CheckoutSessionResult] = field(default_factory=SingleFlight)
     restoring: SingleFlight[RestoreResult] = field(default_factory=SingleFlight)
+    nobody: Unsought = field(default_factory=Unsought)
 
 
 def services_of(request: Request) -> Services:
