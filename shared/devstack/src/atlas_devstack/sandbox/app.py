@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
@@ -17,11 +18,13 @@ from atlas_devstack.sandbox.api import StripeApi
 from atlas_devstack.sandbox.behavior import ApiBehavior, RequestLog
 from atlas_devstack.sandbox.control import Control
 from atlas_devstack.sandbox.delivery import Delivery
+from atlas_devstack.sandbox.doors import Doors
 from atlas_devstack.sandbox.entitlement import entitlements
 from atlas_devstack.sandbox.hosted import HostedCheckout
 from atlas_devstack.sandbox.idempotency import IdempotencyKeys
 from atlas_devstack.sandbox.operation import World
 from atlas_devstack.sandbox.pages import STATIC
+from atlas_devstack.sandbox.permissions import Permissions
 from atlas_devstack.sandbox.portal_pages import PortalPages
 from atlas_devstack.sandbox.resources import catalog, endpoints
 from atlas_devstack.sandbox.resources.checkout import close
@@ -40,9 +43,9 @@ def create_app(
     store = Store(state_directory)
     world = World(settings, store, clock)
     delivery = Delivery(world)
-    behavior, log = ApiBehavior(), RequestLog()
-    api = StripeApi(world, behavior, log, IdempotencyKeys(store))
-    control = Control(world, behavior, log, delivery)
+    behavior, log, permissions = ApiBehavior(), RequestLog(), Permissions()
+    api = StripeApi(world, behavior, log, IdempotencyKeys(store), permissions)
+    control = Control(world, behavior, log, delivery, permissions)
     product = entitlements(settings)
     room = ControlRoom(world, behavior, delivery, product)
 
@@ -80,7 +83,7 @@ def create_app(
         Mount("/static", STATIC),
         Route("/v1/{path:path}", answer_api, methods=METHODS),
     ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    return Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(Doors, settings=settings)])
 
 
 async def expire_sessions(world: World) -> None:

@@ -16,6 +16,7 @@ from atlas_devstack.sandbox.delivery import MODES, Delivery, DeliverySettings
 from atlas_devstack.sandbox.errors import StripeError, invalid, missing, unknown
 from atlas_devstack.sandbox.ids import new_id
 from atlas_devstack.sandbox.operation import Operation, World
+from atlas_devstack.sandbox.permissions import TODAY, Permissions
 from atlas_devstack.sandbox.resources import buying, checkout, disputes, endpoints, links, refunds
 from atlas_devstack.sandbox.resources.payments import Buyer
 from atlas_devstack.sandbox.store import Json
@@ -33,6 +34,7 @@ class Control:
     behavior: ApiBehavior
     log: RequestLog
     delivery: Delivery
+    permissions: Permissions
 
     def routes(self) -> list[Route]:
         """The routes of the control surface."""
@@ -53,6 +55,8 @@ class Control:
             self.plain("/delivery/flush", self.flush, "POST"),
             self.plain("/api", self.put_api, "PUT"),
             self.plain("/api", self.get_api, "GET"),
+            self.plain("/permissions", self.put_permissions, "PUT"),
+            self.plain("/permissions", lambda _body: self.permissions.shown(), "GET"),
             self.plain("/requests", self.get_requests, "GET"),
             self.plain("/requests", self.delete_requests, "DELETE"),
         ]
@@ -108,6 +112,12 @@ class Control:
 
     def get_api(self, _body: Json) -> Json:
         return self.behavior.shown()
+
+    def put_permissions(self, body: Json) -> Json:
+        """What the key lacks from now on; an empty list gives everything back."""
+        only(body, "deny", "wording")
+        self.permissions.change(body.get("deny", []), body.get("wording", TODAY))
+        return self.permissions.shown()
 
     def get_requests(self, _body: Json) -> Json:
         return self.log.shown()
@@ -237,11 +247,9 @@ async def json_body(request: Request) -> Json:
 
 
 def guarded(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-    """Errors in Stripe's envelope, and no calls from other web sites through a visitor's browser."""
+    """Errors in Stripe's envelope."""
 
     async def wrapped(request: Request) -> Response:
-        if request.headers.get("sec-fetch-site") == "cross-site":
-            return refused(StripeError("The control surface doesn't answer other sites.", status=403))
         try:
             return await endpoint(request)
         except StripeError as error:

@@ -87,8 +87,6 @@ class HostedCheckout:
             return self.closed(session)
         if session["status"] == "complete":
             return self.back(session)
-        if request.headers.get("sec-fetch-site") == "cross-site":
-            return message_page("Not from here", "Open the checkout page and pay there.", 403)
         form = await form_of(request)
         card, problems = self.check(session, form)
         if card is None or problems:
