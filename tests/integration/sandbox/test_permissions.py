@@ -97,4 +97,4 @@ def test_the_older_wording_can_be_asked_for(sandbox, client, deny):
     with pytest.raises(stripe.PermissionError) as caught:
         client.v1.webhook_endpoints.list()
     assert "Having the 'rak_webhook_read' permission would allow this request to continue." in caught.value.user_message
-    assert "code" not in caught.value.error.to_dict()
+    assert caught.value.error.code is None

@@ -27,6 +27,7 @@ from atlas_devstack.sandbox.pages import STATIC
 from atlas_devstack.sandbox.permissions import Permissions
 from atlas_devstack.sandbox.portal_pages import PortalPages
 from atlas_devstack.sandbox.resources import catalog, endpoints
+from atlas_devstack.sandbox.resources.aftermath import end_refund
 from atlas_devstack.sandbox.resources.checkout import close
 from atlas_devstack.sandbox.room import ControlRoom
 from atlas_devstack.sandbox.settings import Settings
@@ -87,7 +88,7 @@ def create_app(
 
 
 async def expire_sessions(world: World) -> None:
-    """Close sessions whose time is over, and tell, as long as the sandbox runs."""
+    """Close sessions whose time is over, and end refunds that have second thoughts, as long as the sandbox runs."""
     while True:
         await asyncio.sleep(EXPIRY_SECONDS)
         now = world.clock()
@@ -97,3 +98,8 @@ async def expire_sessions(world: World) -> None:
             with world.operation() as op:
                 for session in due:
                     close(op, session)
+        waiting = [entry for entry in world.store.of("refund_to_end").oldest_first() if entry["at"] <= now]
+        if waiting:
+            with world.operation() as op:
+                for entry in waiting:
+                    end_refund(op, entry)

@@ -17,7 +17,7 @@ from atlas_devstack.sandbox.errors import StripeError, invalid, missing, unknown
 from atlas_devstack.sandbox.ids import new_id
 from atlas_devstack.sandbox.operation import Operation, World
 from atlas_devstack.sandbox.permissions import TODAY, Permissions
-from atlas_devstack.sandbox.resources import buying, checkout, disputes, endpoints, links, refunds
+from atlas_devstack.sandbox.resources import buying, checkout, choosing, disputes, endpoints, fraud, links, refunds
 from atlas_devstack.sandbox.resources.payments import Buyer
 from atlas_devstack.sandbox.store import Json
 
@@ -48,6 +48,7 @@ class Control:
             self.action("/refunds/{id}/settle", settle_refund),
             self.action("/disputes", open_dispute),
             self.action("/disputes/{id}", move_dispute),
+            self.action("/fraud_warnings", warn_of_fraud),
             self.action("/webhook_endpoints/{id}/roll", roll_secret),
             self.action("/events/{id}/resend", self.resend),
             self.plain("/delivery", self.put_delivery, "PUT"),
@@ -135,7 +136,11 @@ class Control:
 
 def pay(op: Operation, body: Json, identifier: str) -> Json:
     """As if the buyer had paid, or tried to."""
-    only(body, "outcome", "email", "name")
+    only(body, "outcome", "email", "name", "currency", "promotion_code")
+    if "currency" in body:
+        choosing.choose_currency(op, identifier, text(body, "currency", "").lower())
+    if "promotion_code" in body:
+        choosing.apply_code(op, identifier, text(body, "promotion_code", ""))
     return buying.pay(op, identifier, text(body, "outcome", "paid"), buyer_of(body))
 
 
@@ -161,7 +166,7 @@ def open_refund(op: Operation, body: Json, _identifier: str) -> Json:
     only(body, "payment_intent", "charge", "amount", "status", "reason", "metadata")
     if "amount" in body:
         whole(body, "amount", 10**12)
-    return refunds.new_refund(op, body, text(body, "status", "succeeded"))
+    return refunds.new_refund(op, body, text(body, "status", "") or None)
 
 
 def fail_refund(op: Operation, _body: Json, identifier: str) -> Json:
@@ -187,6 +192,12 @@ def move_dispute(op: Operation, body: Json, identifier: str) -> Json:
     if "status" not in body:
         raise missing("status")
     return disputes.move(op, identifier, body["status"])
+
+
+def warn_of_fraud(op: Operation, body: Json, _identifier: str) -> Json:
+    """The card network warns of a charge."""
+    only(body, "payment_intent", "charge", "fraud_type")
+    return fraud.warn(op, body)
 
 
 def roll_secret(op: Operation, _body: Json, identifier: str) -> Json:
