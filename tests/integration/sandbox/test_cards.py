@@ -129,7 +129,13 @@ def test_a_receipt_is_sent_where_an_address_is_known(client, buy_with):
     assert charge.receipt_email == CARD["email"]
     assert len(charge.receipt_number.replace("-", "")) == 8
     silent = client.v1.payment_intents.create(
-        {"amount": 900, "currency": "usd", "payment_method": "pm_card_visa", "confirm": True, "expand": ["latest_charge"]}
+        {
+            "amount": 900,
+            "currency": "usd",
+            "payment_method": "pm_card_visa",
+            "confirm": True,
+            "expand": ["latest_charge"],
+        }
     )
     assert (silent.latest_charge.receipt_email, silent.latest_charge.receipt_number) == (None, None)
 
@@ -141,8 +147,8 @@ def test_checkout_gives_a_customer_without_an_address_the_one_that_was_typed(cli
     assert client.v1.customers.retrieve(customer.id).email == CARD["email"]
     told = eventually(lambda: receiver.of("customer.updated"))[0].event["data"]
     assert told["previous_attributes"] == {"email": None}
-    client.v1.billing_portal.configurations.create({"features": {"invoice_history": {"enabled": True}}})
-    portal = client.v1.billing_portal.sessions.create({"customer": customer.id})
+    made = client.v1.billing_portal.configurations.create({"features": {"invoice_history": {"enabled": True}}})
+    portal = client.v1.billing_portal.sessions.create({"customer": customer.id, "configuration": made.id})
     assert CARD["email"] in visit(portal.url)[2]
     again = new_session(customer=customer.id)
     visit(again.url, {**CARD, "email": "second@example.com"})

@@ -44,8 +44,8 @@ def test_coupons_and_codes_are_changed_listed_and_deleted(client, new_code):
 
 
 def test_an_active_code_is_unique_whatever_its_case(client, new_code):
-    code, coupon = new_code({"percent_off": 25})
-    with pytest.raises(stripe.InvalidRequestError, match="active promotion code with `code: .*already exists"):
+    code, _coupon = new_code({"percent_off": 25})
+    with pytest.raises(stripe.InvalidRequestError, match=r"active promotion code with `code: .*already exists"):
         new_code({"percent_off": 10}, code=code.code.lower())
     client.v1.promotion_codes.update(code.id, {"active": False})
     assert new_code({"percent_off": 10}, code=code.code)[0].active

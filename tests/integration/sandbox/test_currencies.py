@@ -55,7 +55,7 @@ def test_a_session_made_in_one_currency_offers_no_other(sandbox, client, new_ses
     session = new_session(line_items=items, currency="eur")
     assert amounts(session) == ("eur", 9000, 9000)
     assert sandbox.http("POST", f"/_sandbox/checkout/{session.id}/pay", {"currency": "usd"})[0] == 400
-    with pytest.raises(stripe.InvalidRequestError, match="only supports `usd`.*expected currency: `gbp`"):
+    with pytest.raises(stripe.InvalidRequestError, match=r"only supports `usd`.*expected currency: `gbp`"):
         new_session(line_items=items, currency="gbp")
 
 

@@ -46,7 +46,9 @@ def test_other_hosts_names_are_refused(sandbox, path):
     assert "SANDBOX_ALLOWED_HOSTS" in json.loads(body)["error"]["message"]
 
 
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:80", "127.0.0.1:1", "127.8.8.8", "[::1]:80", "shop.localhost"])
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:80", "127.0.0.1:1", "127.8.8.8", "[::1]:80", "shop.localhost"]
+)
 def test_loopback_names_are_its_own(sandbox, host):
     assert ask(sandbox.url, host)[0] == 200
 

@@ -33,7 +33,9 @@ def test_a_warning_is_found_by_payment_by_charge_and_by_id(client, warned):
 
 def test_it_is_told_and_told_again_when_a_full_refund_settles_it(client, warned, endpoint, receiver, sandbox, paid):
     intent = paid().payment_intent
-    made = sandbox.control("POST", "/fraud_warnings", {"charge": intent.latest_charge.id, "fraud_type": "made_with_lost_card"})
+    made = sandbox.control(
+        "POST", "/fraud_warnings", {"charge": intent.latest_charge.id, "fraud_type": "made_with_lost_card"}
+    )
     kinds = ("radar.early_fraud_warning.created", "radar.early_fraud_warning.updated")
     eventually(lambda: receiver.of(kinds[0]))
     client.v1.refunds.create({"charge": intent.latest_charge.id, "amount": 900})

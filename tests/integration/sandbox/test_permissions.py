@@ -27,7 +27,9 @@ def test_a_denied_read_is_403_in_stripes_words(client, deny):
     message = error.user_message
     assert message.startswith("Permission denied. The provided key 'rk_test_")
     assert "does not have the required permissions for this endpoint on account 'acct_" in message
-    assert "Enabling Webhook Endpoints Read ('webhook_read') permissions on this key would allow this request" in message
+    assert (
+        "Enabling Webhook Endpoints Read ('webhook_read') permissions on this key would allow this request" in message
+    )
     assert KEY not in message
     client.v1.customers.list()
 

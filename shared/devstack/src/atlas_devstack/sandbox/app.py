@@ -33,7 +33,7 @@ from atlas_devstack.sandbox.room import ControlRoom
 from atlas_devstack.sandbox.settings import Settings
 from atlas_devstack.sandbox.store import Store
 
-EXPIRY_SECONDS = 1.0  # how often open sessions are looked over
+EXPIRY_SECONDS = 1.0  # how often open sessions and refunds under way are looked over
 METHODS = ["GET", "POST", "DELETE", "PUT", "PATCH"]
 
 
@@ -57,13 +57,13 @@ def create_app(
         with world.operation() as op:
             catalog.seed(op)
             endpoints.seed(op)
-        expiry = asyncio.create_task(expire_sessions(world))
+        clocks = asyncio.gather(expire_sessions(world), end_refunds(world))
         try:
             yield
         finally:
-            expiry.cancel()
+            clocks.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await expiry
+                await clocks
             await delivery.stop()
             await product.close()
             store.close()
@@ -88,7 +88,7 @@ def create_app(
 
 
 async def expire_sessions(world: World) -> None:
-    """Close sessions whose time is over, and end refunds that have second thoughts, as long as the sandbox runs."""
+    """Close sessions whose time is over, and tell, as long as the sandbox runs."""
     while True:
         await asyncio.sleep(EXPIRY_SECONDS)
         now = world.clock()
@@ -98,6 +98,13 @@ async def expire_sessions(world: World) -> None:
             with world.operation() as op:
                 for session in due:
                     close(op, session)
+
+
+async def end_refunds(world: World) -> None:
+    """End the refunds of test cards whose refunds end otherwise than they begin, as long as the sandbox runs."""
+    while True:
+        await asyncio.sleep(EXPIRY_SECONDS)
+        now = world.clock()
         waiting = [entry for entry in world.store.of("refund_to_end").oldest_first() if entry["at"] <= now]
         if waiting:
             with world.operation() as op:

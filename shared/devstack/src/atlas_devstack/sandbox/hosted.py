@@ -44,7 +44,7 @@ class HostedCheckout:
 
     async def show(self, request: Request) -> Response:
         """The form, or what became of the session."""
-        return self.act(request, lambda op, session: choosing.locate(op, session), self.form)
+        return self.act(request, choosing.locate, self.form)
 
     def act(
         self,
@@ -93,12 +93,12 @@ class HostedCheckout:
 
     async def pay(self, request: Request) -> Response:
         """The buyer pressed Pay; pressing twice pays once."""
+        form = await form_of(request)
         session = self.session(request)
         if session is None or session["status"] == "expired":
             return self.closed(session)
         if session["status"] == "complete":
             return self.back(session)
-        form = await form_of(request)
         try:
             with self.world.operation() as op:
                 choosing.locate(op, choosing.payable(op, session["id"]))
@@ -205,7 +205,7 @@ class HostedCheckout:
     def orphaned(self, session: Json) -> Response:
         """The session's customer was deleted: there is nobody to sell to."""
         link = ("Back to the shop", returned(session, "cancel_url")) if session["cancel_url"] else None
-        text = "The shop has deleted the account that this checkout was for. Nothing was charged. Start again from the shop."
+        text = "The shop has deleted the account that this checkout was for. Nothing was charged. Start again there."
         return message_page("This checkout can't be paid any more", text, 410, link)
 
     def closed(self, session: Json | None) -> Response:

@@ -33,9 +33,7 @@ RESOURCES: dict[str, Resource] = {
     "balance_transactions": Resource(
         "Balance Transaction Sources", "balance_transaction_source", ("balance_transactions",)
     ),
-    "billing_portal_configurations": Resource(
-        "Customer Portal", "customer_portal", ("billing_portal/configurations",)
-    ),
+    "billing_portal_configurations": Resource("Customer Portal", "customer_portal", ("billing_portal/configurations",)),
     "billing_portal_sessions": Resource("Customer Portal", "customer_portal", ("billing_portal/sessions",)),
     "charges": Resource("Charges and Refunds", "charge", ("charges",)),
     "checkout_sessions": Resource("Checkout Sessions", "checkout_session", ("checkout/sessions",)),
@@ -56,9 +54,7 @@ RESOURCES: dict[str, Resource] = {
 }
 KNOWN = frozenset(f"{name}:{level}" for name in RESOURCES for level in LEVELS)
 BY_SLUG: dict[str, list[str]] = {
-    f"{resource.slug}_{level}": [
-        f"{name}:{level}" for name, other in RESOURCES.items() if other.slug == resource.slug
-    ]
+    f"{resource.slug}_{level}": [f"{name}:{level}" for name, other in RESOURCES.items() if other.slug == resource.slug]
     for resource in RESOURCES.values()
     for level in LEVELS
 }

@@ -79,7 +79,7 @@ def reckon(op: Operation, session: Json, *, currency: str | None = None) -> None
     for item in items:
         item["currency"], amount = amount_in(op, item["price"], currency or session["currency"], "currency")
         item["amount_subtotal"] = amount * item["quantity"]
-    coupon, _code = coupons.found(op, session["discounts"])
+    coupon = private["coupon"] if session["discounts"] else None
     taxed = session["automatic_tax"]["status"] == "complete"
     totals = add_up(items, lambda subtotal, unit: coupons.amount_off(op, coupon, subtotal, unit), taxed=taxed)
     require_enough(session["mode"], totals, "line_items")

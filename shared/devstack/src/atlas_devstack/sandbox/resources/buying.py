@@ -15,7 +15,14 @@ from atlas_devstack.sandbox.resources.collecting import keep_details
 from atlas_devstack.sandbox.resources.coupons import redeem
 from atlas_devstack.sandbox.resources.customers import new_customer
 from atlas_devstack.sandbox.resources.invoices import new_invoice, tell_paid
-from atlas_devstack.sandbox.resources.payments import Buyer, billing_details, fail, intent_of_session, new_charge, succeed
+from atlas_devstack.sandbox.resources.payments import (
+    Buyer,
+    billing_details,
+    fail,
+    intent_of_session,
+    new_charge,
+    succeed,
+)
 from atlas_devstack.sandbox.store import Json
 
 OUTCOMES = ("paid", "processing", "declined")

@@ -141,9 +141,7 @@ def update_price(op: Operation, params: Json, identifier: str) -> Json:
     """``POST /v1/prices/{id}``."""
     price = op.get("price", identifier)
     keep_offers(op, price, params.get("currency_options") or {})
-    return apply_update(
-        op, price, params, ("active", "nickname", "lookup_key", "tax_behavior"), "price.updated"
-    )
+    return apply_update(op, price, params, ("active", "nickname", "lookup_key", "tax_behavior"), "price.updated")
 
 
 def currency_of(value: str, param: str) -> str:

@@ -29,7 +29,10 @@ def create(op: Operation, params: Json) -> Json:
     check_collection(op, params)
     check_urls(params)
     expires_at = expiry_of(op, params)
-    items, totals, discounts = priced(op, params, mode)
+    coupon, code = coupons.found(op, params.get("discounts", []))
+    coupons.require_usable(op, coupon, code)
+    items, totals = priced(op, params, mode, coupon)
+    discounts = [{"coupon": coupon["id"], "promotion_code": code["id"] if code else None}] if coupon else []
     session = new_session(op, params, totals, discounts, expires_at)
     op.put_private(
         session["id"],
@@ -38,6 +41,7 @@ def create(op: Operation, params: Json) -> Json:
             "payment_intent_data": params.get("payment_intent_data", {}),
             "invoice_data": params.get("invoice_creation", {}).get("invoice_data", {}),
             "currency_given": "currency" in params,
+            "coupon": coupon,
             "customer_update": params.get("customer_update", {}),
         },
     )
@@ -97,19 +101,16 @@ def expiry_of(op: Operation, params: Json) -> int:
     return expires_at
 
 
-def priced(op: Operation, params: Json, mode: str) -> tuple[list[Json], Totals | None, list[Json]]:
-    """Line items, totals, and the discounts as the session shows them."""
+def priced(op: Operation, params: Json, mode: str, coupon: Json | None) -> tuple[list[Json], Totals | None]:
+    """Line items and totals."""
     if mode == "setup":
-        return [], None, []
+        return [], None
     currency = params["currency"].lower() if "currency" in params else None
     items = build_items(op, params.get("line_items", []), mode, currency)
-    coupon, code = coupons.found(op, params.get("discounts", []))
-    coupons.require_usable(op, coupon, code)
     taxed = automatic_tax(op, params)["status"] == "complete"
     totals = add_up(items, lambda subtotal, unit: coupons.amount_off(op, coupon, subtotal, unit), taxed=taxed)
     require_enough(mode, totals, "line_items")
-    shown = [{"coupon": coupon["id"], "promotion_code": code["id"] if code else None}] if coupon else []
-    return items, totals, shown
+    return items, totals
 
 
 def new_session(op: Operation, params: Json, totals: Totals | None, discounts: list[Json], expires_at: int) -> Json:

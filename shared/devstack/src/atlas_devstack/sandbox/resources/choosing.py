@@ -67,12 +67,14 @@ def apply_code(op: Operation, identifier: str, word: str) -> Json:
     if not is_usable(op, code) or not is_usable(op, coupon):
         raise invalid("This code has expired.", "promotion_code")
     check_restrictions(op, session, code)
-    before = session["discounts"]
+    before, private = session["discounts"], op.private(session["id"])
+    op.put_private(session["id"], {**private, "coupon": coupon})
     session["discounts"] = [{"coupon": coupon["id"], "promotion_code": code["id"]}]
     try:
         reckon(op, session)
     except StripeError as error:
         session["discounts"] = before
+        op.put_private(session["id"], private)
         raise invalid(f"This code can't be applied to this order. {error.message}", "promotion_code") from None
     return session
 

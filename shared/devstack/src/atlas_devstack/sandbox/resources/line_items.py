@@ -86,5 +86,3 @@ def price_from_data(op: Operation, data: Json, param: str) -> Json:
     else:
         raise missing(f"{param}[price_data][product]")
     return new_price(op, {**data, "active": False}, product)
-
-
