@@ -34,7 +34,7 @@ def refund(amount, status="succeeded") -> dict:
         (session(refunded=4900), [], [], PaymentOutcome.REFUNDED),
         (session(refunded=4900), [refund(2450), refund(2450)], [], PaymentOutcome.REFUNDED),
         (session(refunded=4900), [refund(4900, "pending")], [], PaymentOutcome.REFUNDED),
-        (session(refunded=4900), [refund(4900, "failed")], [], PaymentOutcome.PAID),
+        (session(refunded=4900), [refund(4900, "failed")], [], PaymentOutcome.REFUNDED),
         (session(refunded=0), [refund(4900, "failed")], [], PaymentOutcome.PAID),
         (session(refunded=4900), [refund(4900, "failed"), refund(4900)], [], PaymentOutcome.REFUNDED),
         (session(), [], [{"status": "warning_needs_response"}], PaymentOutcome.PAID),
