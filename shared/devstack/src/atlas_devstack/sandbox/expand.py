@@ -82,8 +82,15 @@ def nothing(sub_list: str) -> Callable[[Store, Json], Json]:
     return lambda _store, item: embedded_list([], f"/v1/customers/{item['id']}/{sub_list}")
 
 
+def price_offers(store: Store, price: Json) -> Json:
+    """What a price asks in each currency."""
+    options = (store.get("private", price["id"]) or {}).get("currency_options", {})
+    return {price["currency"]: {"unit_amount": price["unit_amount"]}, **options}
+
+
 INCLUDABLE: dict[tuple[str, str], Callable[[Store, Json], Json]] = {
     ("checkout.session", "line_items"): session_items,
+    ("price", "currency_options"): price_offers,
     ("payment_link", "line_items"): link_items,
     ("charge", "refunds"): charge_refunds,
     ("invoice", "payments"): invoice_payments,
