@@ -173,7 +173,7 @@ class BatchSubscriber(BatchPullStreamSubscriber):
         deliveries, self._deliveries = self._deliveries, None
         if deliveries and self.connection.is_connected:
             with suppress(nats.errors.Error, TimeoutError, OSError):
-                await asyncio.wait_for(deliveries.drain(), DRAIN_SECONDS)
+                await asyncio.wait_for(deliveries.drain(), DRAIN_SECONDS)  # type: ignore[no-untyped-call]  # nats-py
 
     def _waiting(self) -> list[Msg]:
         waiting = []
