@@ -17,7 +17,7 @@ from atlas_kit.http_client import ServiceClient
 from atlas_kit.identity import TokenMint, TokenVerifier
 from atlas_kit.messaging import Broker
 from atlas_kit.outbox import OutboxRelay
-from atlas_kit.tasks import running
+from atlas_kit.tasks import Workers
 from checkout import api, operator_api
 from checkout.confirm import Confirm
 from checkout.entitlements_client import EntitlementsClient
@@ -52,6 +52,8 @@ def create(settings: Settings) -> ASGIApp:
     mint = TokenMint(settings.internal_auth_secret, CHECKOUT_SERVICE)
     client = ServiceClient(settings.entitlements_url, ENTITLEMENTS_SERVICE, mint)
 
+    workers = Workers(outbox=OutboxRelay(database, broker, BILLING).run)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         stripe = StripeGateway(settings.stripe_secret_key, settings.stripe_api_base)
@@ -59,14 +61,14 @@ def create(settings: Settings) -> ASGIApp:
         async with client:
             await database.start()
             await broker.start()
-            async with running(outbox=OutboxRelay(database, broker, BILLING).run):
+            async with workers:
                 yield
             await broker.close()
             await database.close()
             await stripe.close()
 
     def checks() -> Mapping[str, Check]:
-        return {"database": database.check, "broker": broker.check}
+        return {"database": database.check, "broker": broker.check, **workers.checks()}
 
     app = create_app("Atlas checkout", lifespan, checks)
     app.include_router(api.router)

@@ -11,6 +11,8 @@ from datetime import datetime
 
 from atlas_contracts.entitlements import EntitlementData, EntitlementType
 from atlas_contracts.streams import entitlement_subject
+from atlas_kit import context
+from atlas_kit.context import Ids
 from atlas_kit.database import Connection
 from atlas_kit.events import encode, entitlement_event
 from atlas_kit.outbox import OutboxMessage, enqueue
@@ -44,12 +46,24 @@ async def fold(connection: Connection, entries: Sequence[LedgerEntry], policy: P
         changes = [change for fact in about_payments for change in projection.apply(fact)]
         await projection_store.save(connection, projection, changes)
         if changes:
-            await enqueue(connection, [announcement(change) for change in changes])
+            ids = ids_by_event(entries)
+            await enqueue(connection, [announcement(change, ids.get(change.after.caused_by)) for change in changes])
         return Folded(facts, changes)
 
 
-def announcement(change: Change) -> OutboxMessage:
-    """The entitlement event of one change; its message id is the user and the version, so each is announced once."""
+def ids_by_event(entries: Sequence[LedgerEntry]) -> dict[str | None, Ids]:
+    """Whose request told each event, by event id; where one is told twice, the first counts, as in the ledger."""
+    return {entry.data.event_id: entry.ids for entry in reversed(entries) if entry.ids}
+
+
+def announcement(change: Change, ids: Ids | None = None) -> OutboxMessage:
+    """The entitlement event of one change; its message id is the user and the version, so each is announced once.
+
+    It belongs to the request ``ids`` of the fact that caused it, else to the one being worked on, in a span of its own.
+    """
+    if ids:
+        with context.bound(ids.request_id, ids.traceparent):
+            return announcement(change)
     after = change.after
     assert after.caused_by
     assert after.updated_at

@@ -15,6 +15,8 @@ from typing import Any
 
 from atlas_contracts.billing import BillingOutline, read_billing_event
 from atlas_contracts.cloudevents import SCHEMA_VERSION
+from atlas_kit.context import Ids
+from atlas_kit.messaging import told_ids
 from entitlements.domain.facts import (
     Adjustment,
     Charge,
@@ -44,6 +46,8 @@ class LedgerEntry:
     data: BillingOutline
     type: str
     facts: Mapping[str, Any]
+    ids: Ids | None = None
+    """Whose request told it, in which span; for what it causes. None: that of whoever appends it."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -72,12 +76,13 @@ class LedgerEntry:
         )
 
 
-def ledger_entry(payload: bytes) -> LedgerEntry:
+def ledger_entry(payload: bytes, headers: Mapping[str, str] | None = None) -> LedgerEntry:
     """A billing CloudEvent off the wire as an entry. Raises pydantic.ValidationError when it is none."""
     event = read_billing_event(payload)
+    ids = told_ids(headers or {}, event.requestid, event.traceparent)
     told = json.loads(payload)["data"]
     facts = {name: value for name, value in told.items() if name not in _IN_COLUMNS and value is not None}
-    return LedgerEntry(event.data, event.type.rsplit(".", 1)[-1], facts)
+    return LedgerEntry(event.data, event.type.rsplit(".", 1)[-1], facts, ids)
 
 
 def is_newer(schema_version: int) -> bool:

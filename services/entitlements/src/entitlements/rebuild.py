@@ -23,6 +23,7 @@ from entitlements.domain.facts import claimed_by
 from entitlements.domain.policy import Policy
 from entitlements.domain.projection import Change, Entitlement, Projection
 from entitlements.fold import announcement
+from entitlements.unresolved import seek_again
 
 WRITE_CHUNK = 10_000
 """Payments per statement: what one message to the server holds stays far below its limit of 1 GB."""
@@ -61,6 +62,7 @@ async def _put_right(connection: Connection, fresh: Projection, differences: Dif
         last_seq = facts[-1].seq
     await _write_payments(connection, fresh, payments | set(fresh.absorbed))
     await _write_entitlements(connection, fresh, users)
+    await seek_again(connection)
     return last_seq
 
 

@@ -109,6 +109,24 @@ class EntitlementRow(Table, table=True):
     updated_at: datetime = Field(sa_column=_when())
 
 
+class ChargeLookupRow(Table, table=True):
+    """Charges that nothing ties to a payment, and when to ask for each; see ``unresolved``."""
+
+    __tablename__ = "charge_lookups"
+    __table_args__ = (Index("charge_lookups_due", "ask_at", "payment_id"),)
+    charge_id: str = Field(sa_column=Column(Text, primary_key=True))
+    payment_id: int = Field(sa_column=Column(BigInteger, nullable=False))
+    ask_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, server_default=func.now()))
+
+
+class ChargesSoughtRow(Table, table=True):
+    """One row: up to which fact such charges have been sought."""
+
+    __tablename__ = "charges_sought"
+    only_row: bool = Field(sa_column=Column(Boolean, primary_key=True, server_default="true"))
+    until: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
 class OutboxRow(Table, table=True):
     """Events to announce; see ``atlas_kit.outbox``."""
 
