@@ -65,6 +65,6 @@ def test_an_unrecorded_session_is_held_to_the_operators_rules(told: dict[str, An
 
 
 def test_another_product_that_we_never_sold_is_nobodys_review() -> None:
-    assert is_somebody_elses("pro_other", None)
-    assert not is_somebody_elses("pro_other", RECORD)
-    assert not is_somebody_elses(None, None)
+    assert is_somebody_elses("pro_other", recorded=False)
+    assert not is_somebody_elses("pro_other", recorded=True)
+    assert not is_somebody_elses(None, recorded=False)

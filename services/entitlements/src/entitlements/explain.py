@@ -167,26 +167,30 @@ def _would_change(entitlement: Entitlement, payments: Sequence[_Payment]) -> Ite
             yield "`atlas revoke` would end the operator's grant."
         return
     for payment in payments:
-        if payment.verdict.because == "refunded":
-            yield f"If the refund of {payment.name} failed or was canceled, Pro would be back."
-        elif payment.verdict.because == "chargeback_lost":
-            yield f"If the dispute of {payment.name} was won after all, Pro would be back."
-        elif payment.verdict.because == "revoked_by_operator" and payment.provider != "manual":
-            yield f"`atlas revoke … --payment {payment.name} --undo` would bring back what {payment.name} grants."
-        elif payment.verdict.because == "free_checkout":
-            yield f"With BILLING_GRANT_FREE_CHECKOUTS=true {payment.name}, which a coupon made free, would grant."
-        elif payment.verdict.review:
-            yield (
-                f"{payment.name} is paid and can't grant ({payment.verdict.review.reason}): refund it at Stripe, "
-                "or `atlas grant` where the buyer shall have Pro."
-            )
-        elif payment.verdict.because == "suspended_by_dispute":
-            yield f"When the dispute of {payment.name} is won, Pro is back."
-        elif payment.verdict.because == "payment_pending":
-            yield f"When the money of {payment.name} arrives, Pro begins."
-        elif payment.verdict.rejected:
-            yield f"{payment.name} can't grant: {payment.verdict.rejected}."
+        yield from _what_helps(payment)
     yield "A completed purchase or `atlas grant` would make the user Pro."
+
+
+def _what_helps(payment: _Payment) -> Iterator[str]:
+    verdict, name = payment.verdict, payment.name
+    if verdict.review:
+        yield (
+            f"{name} is paid and can't grant ({verdict.review.reason}): refund it at Stripe, or `atlas grant` where the "
+            "buyer shall have Pro."
+        )
+        return
+    helps = {
+        "refunded": f"If the refund of {name} failed or was canceled, Pro would be back.",
+        "chargeback_lost": f"If the dispute of {name} was won after all, Pro would be back.",
+        "suspended_by_dispute": f"When the dispute of {name} is won, Pro is back.",
+        "payment_pending": f"When the money of {name} arrives, Pro begins.",
+        "revoked_by_operator": f"`atlas revoke … --payment {name} --undo` would bring back what {name} grants.",
+        "free_checkout": f"With BILLING_GRANT_FREE_CHECKOUTS=true {name}, which a coupon made free, would grant.",
+    }
+    if payment.provider != "manual" and not verdict.rejected and verdict.because in helps:
+        yield helps[verdict.because]
+    elif verdict.rejected:
+        yield f"{name} can't grant: {verdict.rejected}."
 
 
 def _granted_by_operator(payment: _Payment) -> bool:

@@ -25,7 +25,7 @@ KINDS = ("payment_intent", "checkout_session", "charge", "refund", "dispute")
 
 
 async def find(connection: Connection, wanted: str) -> dict[str, Any]:
-    """``{"known", "users", "payments"}`` of an id: a user's, or one of Stripe's (pi_, cs_, ch_, re_, dp_, cus_, evt_)."""
+    """``{"known", "users", "payments"}`` of an id: a user's, or Stripe's (pi_, cs_, ch_, re_, dp_, cus_, evt_)."""
     refs = [f"{provider}:{kind}:{wanted}" for provider in PROVIDERS for kind in KINDS]
     given = {"id": wanted, "refs": refs, "providers": PROVIDERS}
     cursor = await connection.execute(_USERS.encode(), given)

@@ -75,9 +75,9 @@ def why_not_ours(session: Session, user_id: str | None, record: Record | None, r
     return next((reason for reason, refused in refusals if refused), None)
 
 
-def is_somebody_elses(product_key: str | None, record: Record | None) -> bool:
+def is_somebody_elses(product_key: str | None, *, recorded: bool) -> bool:
     """A session that names another product, and that we never made, is no business of ours: nobody reviews it."""
-    return record is None and product_key is not None and product_key != PRODUCT_PRO
+    return not recorded and product_key is not None and product_key != PRODUCT_PRO
 
 
 def _against_record(session: Session, user_id: str | None, record: Record) -> list[tuple[str, bool]]:
