@@ -11,13 +11,14 @@ from starlette.types import ASGIApp
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE
 from atlas_contracts.streams import BILLING
 from atlas_kit.database import Database
+from atlas_kit.doors import install_doors
 from atlas_kit.health import Check
 from atlas_kit.http_app import create_app, with_edge
 from atlas_kit.http_client import ServiceClient
 from atlas_kit.identity import TokenMint, TokenVerifier
 from atlas_kit.messaging import Broker
 from atlas_kit.outbox import OutboxRelay
-from atlas_kit.tasks import running
+from atlas_kit.tasks import Workers
 from checkout import api, operator_api
 from checkout.confirm import Confirm
 from checkout.entitlements_client import EntitlementsClient
@@ -52,6 +53,8 @@ def create(settings: Settings) -> ASGIApp:
     mint = TokenMint(settings.internal_auth_secret, CHECKOUT_SERVICE)
     client = ServiceClient(settings.entitlements_url, ENTITLEMENTS_SERVICE, mint)
 
+    workers = Workers(outbox=OutboxRelay(database, broker, BILLING).run)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as closing:
@@ -63,13 +66,14 @@ def create(settings: Settings) -> ASGIApp:
             await database.start()
             closing.push_async_callback(broker.close)
             await broker.start()
-            async with running(outbox=OutboxRelay(database, broker, BILLING).run):
+            async with workers:
                 yield
 
     def checks() -> Mapping[str, Check]:
-        return {"database": database.check, "broker": broker.check}
+        return {"database": database.check, "broker": broker.check, **workers.checks()}
 
     app = create_app("Atlas checkout", lifespan, checks)
+    install_doors(app, TokenVerifier(settings.internal_auth_secret, CHECKOUT_SERVICE))
     app.include_router(api.router)
     app.include_router(operator_api.router)
     return with_edge(app)
@@ -81,7 +85,6 @@ def assemble(
     """Give each use case what it works with."""
     customers = Customers(database, stripe, entitlements)
     return Services(
-        verifier=TokenVerifier(settings.internal_auth_secret, CHECKOUT_SERVICE),
         database=database,
         broker=broker,
         stripe=stripe,

@@ -9,8 +9,6 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from atlas_contracts.internal_api import (
-    INGEST_SERVICE,
-    OPERATOR,
     ForgetRequest,
     ProviderPayment,
     ProviderStateEnd,
@@ -18,14 +16,14 @@ from atlas_contracts.internal_api import (
 )
 from atlas_contracts.user_id import UserId
 from atlas_kit.answers import JSON
-from checkout.callers import require
+from atlas_kit.doors import GuardedRoute
 from checkout.failures import told_as
 from checkout.forget_user import forget_user
 from checkout.provider_state import provider_state
 from checkout.services import services_of
 from checkout.sweep import sweep
 
-router = APIRouter()
+router = APIRouter(route_class=GuardedRoute)
 
 NDJSON = "application/x-ndjson"
 STRIPE_DOWN = "Stripe is temporarily unavailable. Please try again later."
@@ -49,7 +47,6 @@ async def read_provider_state(
     ``session`` (repeated, with ``user``): sessions that an earlier look found, read again whatever leads to them.
     """
     services = services_of(request)
-    require(request, services.verifier, OPERATOR)
     payments = provider_state(
         services.database, services.stripe, services.policy, days=days, user_id=user, session_ids=session or ()
     )
@@ -62,7 +59,6 @@ async def read_provider_state(
 @router.post("/operator/sweep")
 async def sweep_payments(request: Request, body: SweepRequest) -> Response:
     services = services_of(request)
-    require(request, services.verifier, OPERATOR, INGEST_SERVICE)
     async with told_as(STRIPE_DOWN, seconds=SWEEP_SECONDS):
         result = await sweep(services.stripe, services.broker, body)
     return Response(result.model_dump_json(by_alias=True), media_type=JSON)
@@ -72,7 +68,6 @@ async def sweep_payments(request: Request, body: SweepRequest) -> Response:
 async def forget(request: Request, body: ForgetRequest) -> Response:
     """Take a user out of this database and out of what we wrote at Stripe; 409 while a payment is being processed."""
     services = services_of(request)
-    require(request, services.verifier, OPERATOR)
     async with told_as(STRIPE_DOWN, seconds=FORGET_SECONDS):
         result = await forget_user(services.database, services.stripe, body.user_id, even_if_paying=body.even_if_paying)
     return Response(result.model_dump_json(by_alias=True), media_type=JSON)

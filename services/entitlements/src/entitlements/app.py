@@ -12,13 +12,14 @@ from starlette.types import ASGIApp
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE
 from atlas_contracts.streams import BILLING, ENTITLEMENTS, PARKED
 from atlas_kit.database import Database
+from atlas_kit.doors import Doors
 from atlas_kit.events import now
 from atlas_kit.http_app import HotRoute, create_app, with_edge
 from atlas_kit.http_client import ServiceClient
 from atlas_kit.identity import TokenMint, TokenVerifier
 from atlas_kit.messaging import Broker
 from atlas_kit.outbox import OutboxRelay
-from atlas_kit.tasks import running
+from atlas_kit.tasks import Workers
 from entitlements.api import InternalApi
 from entitlements.consumer import Projector
 from entitlements.operator import OperatorApi
@@ -44,7 +45,7 @@ def build(settings: Settings) -> ASGIApp:
         streams=(BILLING, ENTITLEMENTS, PARKED),
         replicas=settings.nats_stream_replicas,
     )
-    verifier = TokenVerifier(settings.internal_auth_secret, ENTITLEMENTS_SERVICE)
+    doors = Doors(TokenVerifier(settings.internal_auth_secret, ENTITLEMENTS_SERVICE))
     folded = asyncio.Condition()
     projector = Projector(database, broker, policy, now, folded)
     relay = OutboxRelay(database, broker, ENTITLEMENTS)
@@ -55,6 +56,8 @@ def build(settings: Settings) -> ASGIApp:
     )
     resolver = ChargeResolver(database, checkout, folded)
 
+    workers = Workers(projector=projector.run, outbox=relay.run, charge_resolver=resolver.run, rereading=rereading.run)
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
@@ -63,19 +66,20 @@ def build(settings: Settings) -> ASGIApp:
             await broker.start()
             stack.push_async_callback(broker.close)
             await stack.enter_async_context(checkout)
-            await stack.enter_async_context(
-                running(
-                    projector=projector.run, outbox=relay.run, charge_resolver=resolver.run, rereading=rereading.run
-                )
-            )
+            await stack.enter_async_context(workers)
             yield
 
     app = create_app(
         ENTITLEMENTS_SERVICE,
         lifespan,
-        lambda: {"database": database.check, "broker": broker.check, "consumer": projector.check},
+        lambda: {
+            "database": database.check,
+            "broker": broker.check,
+            "consumer": projector.check,
+            **workers.checks(),
+        },
     )
-    internal = InternalApi(database, EntitlementReader(database), verifier, policy, folded)
+    internal = InternalApi(database, EntitlementReader(database), doors, policy, folded)
     read, *others = internal.routes()
-    app.router.routes.extend([read, *others, *OperatorApi(database, verifier, policy).routes()])
+    app.router.routes.extend([read, *others, *OperatorApi(database, doors, policy).routes()])
     return with_edge(HotRoute(app, read))

@@ -10,7 +10,6 @@ from atlas_kit.database import Connection
 from entitlements.domain.payment import judge
 from entitlements.domain.policy import Policy
 from entitlements.knowledge_json import decode_knowledge
-from entitlements.needs_review import needs_review
 
 SESSION_REF = "stripe:checkout_session:"
 MAX_CUSTOMERS = 20
@@ -21,9 +20,9 @@ WHERE r.ref = ANY(%s)
 """
 _CUSTOMERS = """
 SELECT l.customer_id FROM payments p JOIN payment_facts f ON f.payment_id = p.id JOIN ledger l USING (seq)
-WHERE p.user_id = %s AND p.provider = 'stripe' AND l.customer_id IS NOT NULL
+WHERE (p.user_id = %(user)s OR p.also_users @> ARRAY[%(user)s]) AND p.provider = 'stripe' AND l.customer_id IS NOT NULL
   AND l.type <> 'purchase_initiated'
-GROUP BY l.customer_id ORDER BY max(l.occurred_at) DESC, l.customer_id LIMIT %s
+GROUP BY l.customer_id ORDER BY max(l.occurred_at) DESC, l.customer_id LIMIT %(most)s
 """
 
 
@@ -35,16 +34,15 @@ async def verdicts_on(connection: Connection, session_ids: Sequence[str], policy
 
 async def customers_of(connection: Connection, user_id: str) -> list[str]:
     """The Stripe customers that facts of the user's payments name, newest first; an open session is no history yet."""
-    cursor = await connection.execute(_CUSTOMERS, (user_id, MAX_CUSTOMERS))
+    cursor = await connection.execute(_CUSTOMERS, {"user": user_id, "most": MAX_CUSTOMERS})
     return [row[0] for row in await cursor.fetchall()]
 
 
 def _view(ref: str, provider: str, stored: list[Any], *, policy: Policy) -> PaymentVerdictView:
-    knowledge = decode_knowledge(stored)
-    verdict = judge(knowledge, provider, policy)
+    verdict = judge(decode_knowledge(stored), provider, policy)
     return PaymentVerdictView(
         checkout_session_id=ref.removeprefix(SESSION_REF),
         grants=verdict.grants,
         because=verdict.because,
-        needs_review=needs_review(knowledge, verdict),
+        needs_review=verdict.review is not None,
     )

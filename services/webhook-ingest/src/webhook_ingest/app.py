@@ -10,12 +10,13 @@ from starlette.types import ASGIApp
 
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE
 from atlas_contracts.streams import BILLING, PARKED
+from atlas_kit.doors import install_doors
 from atlas_kit.group_commit import GroupCommit
 from atlas_kit.http_app import create_app, with_edge
 from atlas_kit.http_client import ServiceClient
 from atlas_kit.identity import TokenMint, TokenVerifier
 from atlas_kit.messaging import Broker
-from atlas_kit.tasks import running
+from atlas_kit.tasks import Workers
 from webhook_ingest.api import WEBHOOK_PATH, WebhookEndpoint
 from webhook_ingest.door import Door
 from webhook_ingest.envelope import MAX_BODY_BYTES
@@ -48,16 +49,17 @@ def build(settings: IngestSettings) -> ASGIApp:
     pull = Pull(StripeEvents(settings.stripe_secret_key, settings.stripe_api_base), door, state, sweep)
     schedule = PullSchedule(pull, state, settings.billing_pull_interval_seconds)
 
+    workers = Workers(pull=schedule.run)
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await broker.start()
-        async with entitlements, checkout, running(pull=schedule.run):
+        async with entitlements, checkout, workers:
             yield
         await broker.close()
 
-    app = create_app(INGEST_SERVICE, lifespan, lambda: {"broker": broker.check})
-    app.include_router(
-        operator_routes(TokenVerifier(settings.internal_auth_secret, INGEST_SERVICE), door, ParkedReader(broker), pull)
-    )
+    app = create_app(INGEST_SERVICE, lifespan, lambda: {"broker": broker.check, **workers.checks()})
+    install_doors(app, TokenVerifier(settings.internal_auth_secret, INGEST_SERVICE))
+    app.include_router(operator_routes(door, ParkedReader(broker), pull))
     verifier = SignatureVerifier(settings.webhook_secrets, settings.billing_webhook_tolerance_seconds)
     return with_edge(WebhookEndpoint(app, verifier, door), body_limits=[(WEBHOOK_PATH, MAX_BODY_BYTES)])
