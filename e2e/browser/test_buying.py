@@ -141,7 +141,7 @@ REVIEWED = "Your payment was received, but Pro could not be switched on automati
 def paid_otherwise(shopper: Shopper, **changes: object) -> str:
     """A paid session with all of our metadata that isn't what the buyer was offered: its id."""
     client = stripe.StripeClient(
-        shopper.stack.description["sandbox"]["secret_key"], base_addresses={"api": shopper.stack.url("sandbox")}
+        shopper.stack.json["sandbox"]["secret_key"], base_addresses={"api": shopper.stack.url("sandbox")}
     )
     ours = client.raw_request("get", f"/v1/checkout/sessions/{shopper.go_to_checkout()}").data
     item = {"price_data": {"currency": "eur", "unit_amount": 4400, "product_data": {"name": "Pro"}}, "quantity": 1}
@@ -167,13 +167,13 @@ def test_a_payment_that_may_not_grant_is_told_to_its_buyer(
     shopper.page.get_by_role("button", name="Restore purchase").click()
     shopper.sees_toast(REVIEWED)
     shopper.open("/api/billing/stripe/checkout")
-    shopper.sees_toast("Your payment was received and is being reviewed. Please contact support.")
+    shopper.sees_toast("Your payment was received and is being reviewed. Please contact support.", role="alert")
 
 
 def test_after_a_refund_the_return_says_refunded(shopper: Shopper, deaf_webhooks: None) -> None:
     session = paid_otherwise(shopper)
     client = stripe.StripeClient(
-        shopper.stack.description["sandbox"]["secret_key"], base_addresses={"api": shopper.stack.url("sandbox")}
+        shopper.stack.json["sandbox"]["secret_key"], base_addresses={"api": shopper.stack.url("sandbox")}
     )
     intent = client.raw_request("get", f"/v1/checkout/sessions/{session}").data["payment_intent"]
     client.raw_request("post", "/v1/refunds", payment_intent=intent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 
@@ -282,12 +283,10 @@ async def test_a_session_without_a_customer_is_found_on_the_second_look_too(worl
     assert await provider_state(world, f"?user={user}-other&session={session['id']}") == []
 
 
-async def test_a_sweep_that_stripe_slows_down_stops_as_a_whole(world, user):
-    sessions = [(await bought(world, f"{user}-{number}"))["id"] for number in range(8)]
-    await world.control("PUT", "/api", {"fail_next": 1000, "status": 500})
-    await world.control("DELETE", "/requests")
-    answer = await world.ask("POST", "/operator/sweep", body={"checkoutSessionIds": sessions}, **OPERATOR)
+async def test_a_sweep_that_fails_stops_as_a_whole(world, user):
+    await world.control("PUT", "/api", {"fail_next": 10_000, "status": 500})
+    ids = [f"cs_test_{user.removeprefix('user_')}{number}" for number in range(100)]
+    answer = await world.ask("POST", "/operator/sweep", body={"checkoutSessionIds": ids}, **OPERATOR)
     assert answer.status == 503
-    settled = len((await world.control("GET", "/requests"))["data"])
-    assert settled <= 2 * 4  # those that were under way, each tried once more by the SDK; not all eight
-    assert len((await world.control("GET", "/requests"))["data"]) == settled
+    await asyncio.sleep(1)  # in which siblings that go on would ask for dozens more
+    assert len((await world.control("GET", "/requests"))["data"]) < 30
