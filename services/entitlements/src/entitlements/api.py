@@ -9,7 +9,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from atlas_contracts.internal_api import CHECKOUT_SERVICE, GATEWAY_SERVICE, OPERATOR, AppliedRequest, AppliedResult
+from atlas_contracts.internal_api import (
+    CHECKOUT_SERVICE,
+    GATEWAY_SERVICE,
+    INGEST_SERVICE,
+    OPERATOR,
+    AppliedRequest,
+    AppliedResult,
+    ToldAgain,
+)
 from atlas_kit.answers import JSON
 from atlas_kit.database import Database
 from atlas_kit.errors import Forbidden, InvalidRequest
@@ -17,7 +25,10 @@ from atlas_kit.identity import Caller, TokenVerifier
 from entitlements.applied import wait_until_applied
 from entitlements.domain.policy import Policy
 from entitlements.reads import EntitlementReader, overview, view
+from entitlements.told_again import told_again
 
+FOLD_MS = 1_000
+"""How long the first telling of an event may still be on its way here."""
 READERS = (GATEWAY_SERVICE, CHECKOUT_SERVICE, OPERATOR)
 
 
@@ -36,6 +47,7 @@ class InternalApi:
             Route("/internal/entitlement", self.entitlement, methods=["GET"]),
             Route("/internal/overview", self.overview, methods=["GET"]),
             Route("/internal/applied", self.applied, methods=["POST"]),
+            Route("/internal/told-again", self.told_again, methods=["POST"]),
         ]
 
     async def entitlement(self, request: Request) -> Response:
@@ -56,6 +68,18 @@ class InternalApi:
             raise InvalidRequest from error
         done = await wait_until_applied(self.database, asked.event_ids, asked.timeout_ms, self.folded)
         return Response(AppliedResult(applied=done).model_dump_json(by_alias=True), media_type=JSON)
+
+    async def told_again(self, request: Request) -> Response:
+        """Whether a known event, told again, contradicts its first; one that isn't folded yet is waited for."""
+        self._caller(request, INGEST_SERVICE)
+        try:
+            data = ToldAgain.model_validate_json(await request.body()).data
+        except ValueError as error:
+            raise InvalidRequest from error
+        await wait_until_applied(self.database, [str(data.get("eventId"))], FOLD_MS, self.folded)
+        async with self.database.transaction() as connection:
+            answer = await told_again(connection, data)
+        return Response(answer.model_dump_json(by_alias=True), media_type=JSON)
 
     def _caller(self, request: Request, *issuers: str) -> Caller:
         caller = self.verifier.verify(request.headers.get("authorization"))

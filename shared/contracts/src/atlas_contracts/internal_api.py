@@ -10,6 +10,7 @@ from atlas_contracts.billing import AdjustmentAction
 from atlas_contracts.entitlements import Source, Status
 from atlas_contracts.model import Instant, WireModel
 from atlas_contracts.public_api import Entitlement, EntitlementSummary, PaymentState
+from atlas_contracts.user_id import UserId
 
 ENTITLEMENTS_SERVICE = "entitlements"
 CHECKOUT_SERVICE = "checkout"
@@ -23,7 +24,6 @@ PAYMENT_ACTIONS = frozenset({"revoke_payment", "undo_revoke_payment"})
 
 PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 """What databases and headers can hold."""
-UserId = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=PRINTABLE)]
 EventId = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=PRINTABLE)]
 
 
@@ -98,9 +98,9 @@ class AdjustmentRequest(WireModel):
         pattern=r"^(pi|cs)_[A-Za-z0-9_]+$",
         description="a payment intent or checkout session: with the two actions about a payment, and only with them",
     )
-    ticket: str | None = Field(default=None, max_length=255)
-    reason: str = Field(min_length=1, max_length=500)
-    operator: str | None = Field(default=None, max_length=255)
+    ticket: str | None = Field(default=None, max_length=255, pattern=PRINTABLE)
+    reason: str = Field(min_length=1, max_length=500, pattern=PRINTABLE)
+    operator: str | None = Field(default=None, max_length=255, pattern=PRINTABLE)
     idempotency_key: str = Field(
         min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$", description="becomes a part of the event's id"
     )
