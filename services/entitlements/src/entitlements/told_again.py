@@ -22,10 +22,10 @@ _REFS = {
     "refundId": "refund_id",
     "disputeId": "dispute_id",
 }
-_READ = (
-    "SELECT user_id, product_key, plan_type, occurred_at, facts,"
-    f" {', '.join(_REFS.values())} FROM ledger WHERE provider = %s AND provider_event_id = %s"  # noqa: S608 - own columns
-).encode()
+_READ = f"""
+SELECT user_id, product_key, plan_type, occurred_at, facts, {", ".join(_REFS.values())}
+FROM ledger WHERE provider = %s AND provider_event_id = %s
+""".encode()  # noqa: S608 - names of our own columns
 
 
 async def told_again(connection: Connection, data: Mapping[str, Any]) -> ToldAgainResult:

@@ -1,4 +1,4 @@
-"""The service's key-value bucket in the broker: small JSON values that every replica sees, written by compare and set."""
+"""The service's key-value bucket in the broker: small JSON values for every replica, written by compare and set."""
 
 from __future__ import annotations
 
@@ -38,10 +38,9 @@ class Bucket:
     async def get(self, key: str) -> Entry:
         try:
             entry = await (await self._bucket()).get(key)
-        except nats.js.errors.KeyDeletedError as deleted:
-            return Entry(None, deleted.entry.revision or 0)
-        except nats.js.errors.KeyNotFoundError:
-            return Entry(None, 0)
+        except nats.js.errors.KeyNotFoundError as missing:
+            mark = missing.entry  # of a deletion, if there was one
+            return Entry(None, mark.revision if mark and mark.revision else 0)
         except _BROKER_ERRORS as error:
             raise BrokerUnavailable from error
         return Entry(json.loads(entry.value or b"{}"), entry.revision or 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -84,20 +84,20 @@ class Door:
             return await self._park(event, _UNPRINTABLE, arrival)
         try:
             normalized = normalize(event, arrival)
-        except Unmappable as reason:
-            return await self._park(event, reason, arrival)
-        subject = billing_subject(event_type_of(normalized.id))
-        payload = encode(normalized)
-        stored = await self.billing.publish(subject, payload, normalized.id)
-        if not stored.duplicate:
-            self.told_before.remember(normalized.id, payload)
-            return Outcome(Verdict.ACCEPTED, normalized.id)
-        changed = await self.told_before.contradiction(normalized.id, payload)
-        if changed:
-            reason = Unmappable(CHANGED_CONTENT, f"{changed} differs from what this event id said first, which holds.")
-            told = await self._park(event, reason, arrival, again=True)
-            return Outcome(Verdict.DUPLICATE, normalized.id, CHANGED_CONTENT, parked=told.parked)
-        return Outcome(Verdict.DUPLICATE, normalized.id)
+        except Unmappable as senseless:
+            return await self._park(event, senseless, arrival)
+        changed: str | None = "its type"
+        if not self.told_before.was_of_another_type(normalized):
+            payload = encode(normalized)
+            stored = await self.billing.publish(billing_subject(event_type_of(normalized.id)), payload, normalized.id)
+            if not stored.duplicate:
+                self.told_before.remember(normalized, payload)
+                return Outcome(Verdict.ACCEPTED, normalized.id)
+            changed = await self.told_before.contradiction(normalized, payload)
+        if changed is None:
+            return Outcome(Verdict.DUPLICATE, normalized.id)
+        reason = Unmappable(CHANGED_CONTENT, f"{changed} differs from what this event id said first, which holds.")
+        return replace(await self._park(event, reason, arrival, again=True), verdict=Verdict.DUPLICATE)
 
     async def reason_to_ignore(self, event: Mapping[str, Any]) -> str | None:
         """Why an event is none of our business, or None. Where it doesn't say a mode, the signing secret did."""

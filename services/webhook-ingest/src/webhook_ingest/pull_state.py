@@ -59,6 +59,7 @@ class PullState:
         self._bucket = Bucket(broker, replicas)
         self._cursor_key = cursor_key(types)
         self._owner = secrets.token_hex(8)
+        self._taking = asyncio.Lock()
         self._ended: Ended | None = None
         """The end of this replica's last pull that the broker could not be told."""
         self.known: int | None = None
@@ -95,6 +96,10 @@ class PullState:
 
     async def take_lease(self) -> bool:
         """Whether this replica may pull for the next LEASE_SECONDS; call it again to keep it."""
+        async with self._taking:  # the pull and the keeper of its lease must not lose it to each other
+            return await self._take_lease()
+
+    async def _take_lease(self) -> bool:
         entry = await self._bucket.get(LEASE_KEY)
         now = time.time()
         # Nobody may hold it for longer: a clock that was ahead wrote that, and its replica may be dead.

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from atlas_contracts.billing import BillingEvent
 from atlas_contracts.contradiction import contradiction
 from atlas_contracts.internal_api import INGEST_SERVICE, ToldAgain, ToldAgainResult
 from atlas_kit.errors import AtlasError
@@ -43,31 +44,37 @@ def ledger_of(entitlements: ServiceClient) -> Ledger:
 
 
 class ToldBefore:
-    """Remembers events by message id and compares those that come again."""
+    """Remembers events by the provider's event id, and compares those that come again."""
 
     def __init__(self, ledger: Ledger | None = None) -> None:
         self._ledger = ledger
-        self._recent: OrderedDict[str, bytes] = OrderedDict()
+        self._recent: OrderedDict[str, tuple[str, bytes]] = OrderedDict()
+        """The message id under which each was published, and what was."""
         self._not_before = 0.0
 
-    def remember(self, message_id: str, payload: bytes) -> None:
-        """``payload`` is what this id said first."""
-        self._recent[message_id] = payload
+    def remember(self, event: BillingEvent, payload: bytes) -> None:
+        """``payload`` is what this event id said first."""
+        self._recent[event.data.provider_event_id] = (event.id, payload)
         if len(self._recent) > IN_MEMORY:
             self._recent.popitem(last=False)
 
-    async def contradiction(self, message_id: str, payload: bytes) -> str | None:
-        """The name of a fact in which this event contradicts the first of its id; None when none is known to."""
+    def was_of_another_type(self, event: BillingEvent) -> bool:
+        """Whether this event id is known to have been of another type: to the broker that is another message."""
+        first = self._recent.get(event.data.provider_event_id)
+        return first is not None and first[0] != event.id
+
+    async def contradiction(self, event: BillingEvent, payload: bytes) -> str | None:
+        """The name of a fact in which a known event contradicts the first of its id; None when none is known to."""
         again = json.loads(payload)["data"]
-        first = self._recent.get(message_id)
+        first = self._recent.get(event.data.provider_event_id)
         if first is not None:
-            return contradiction(json.loads(first)["data"], again)
+            return contradiction(json.loads(first[1])["data"], again)
         answer = await self._asked(again)
         if answer is None or not answer.known:
             UNCOMPARED.inc()
             return None
         if answer.contradiction is None:
-            self.remember(message_id, payload)
+            self.remember(event, payload)
         return answer.contradiction
 
     async def _asked(self, data: dict[str, Any]) -> ToldAgainResult | None:
