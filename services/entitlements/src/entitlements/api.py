@@ -9,19 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from atlas_contracts.internal_api import (
-    CHECKOUT_SERVICE,
-    GATEWAY_SERVICE,
-    INGEST_SERVICE,
-    OPERATOR,
-    AppliedRequest,
-    AppliedResult,
-    ToldAgain,
-)
+from atlas_contracts.internal_api import AppliedRequest, AppliedResult, ToldAgain
 from atlas_kit.answers import JSON
 from atlas_kit.database import Database
-from atlas_kit.errors import Forbidden, InvalidRequest
-from atlas_kit.identity import Caller, TokenVerifier
+from atlas_kit.doors import Doors, caller_of
+from atlas_kit.errors import InvalidRequest
 from entitlements.applied import wait_until_applied
 from entitlements.domain.policy import Policy
 from entitlements.reads import EntitlementReader, overview, view
@@ -29,7 +21,6 @@ from entitlements.told_again import told_again
 
 FOLD_MS = 1_000
 """How long the first telling of an event may still be on its way here."""
-READERS = (GATEWAY_SERVICE, CHECKOUT_SERVICE, OPERATOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,30 +29,29 @@ class InternalApi:
 
     database: Database
     reader: EntitlementReader
-    verifier: TokenVerifier
+    doors: Doors
     policy: Policy
     folded: asyncio.Condition
 
     def routes(self) -> list[Route]:
         return [
-            Route("/internal/entitlement", self.entitlement, methods=["GET"]),
-            Route("/internal/overview", self.overview, methods=["GET"]),
-            Route("/internal/applied", self.applied, methods=["POST"]),
-            Route("/internal/told-again", self.told_again, methods=["POST"]),
+            self.doors.route("GET", "/internal/entitlement", self.entitlement),
+            self.doors.route("GET", "/internal/overview", self.overview),
+            self.doors.route("POST", "/internal/applied", self.applied),
+            self.doors.route("POST", "/internal/told-again", self.told_again),
         ]
 
     async def entitlement(self, request: Request) -> Response:
-        found = await self.reader.read(self._caller(request, *READERS).subject)
+        found = await self.reader.read(caller_of(request).subject)
         return Response(view(found).model_dump_json(by_alias=True), media_type=JSON)
 
     async def overview(self, request: Request) -> Response:
-        user_id = self._caller(request, GATEWAY_SERVICE).subject
+        user_id = caller_of(request).subject
         async with self.database.transaction() as connection:
             answer = await overview(connection, user_id, self.policy)
         return Response(answer.model_dump_json(by_alias=True), media_type=JSON)
 
     async def applied(self, request: Request) -> Response:
-        self._caller(request, CHECKOUT_SERVICE)
         try:
             asked = AppliedRequest.model_validate_json(await request.body())
         except ValueError as error:
@@ -71,7 +61,6 @@ class InternalApi:
 
     async def told_again(self, request: Request) -> Response:
         """Whether a known event, told again, contradicts its first; one that isn't folded yet is waited for."""
-        self._caller(request, INGEST_SERVICE)
         try:
             data = ToldAgain.model_validate_json(await request.body()).data
         except ValueError as error:
@@ -80,9 +69,3 @@ class InternalApi:
         async with self.database.transaction() as connection:
             answer = await told_again(connection, data)
         return Response(answer.model_dump_json(by_alias=True), media_type=JSON)
-
-    def _caller(self, request: Request, *issuers: str) -> Caller:
-        caller = self.verifier.verify(request.headers.get("authorization"))
-        if caller.issuer not in issuers:
-            raise Forbidden
-        return caller

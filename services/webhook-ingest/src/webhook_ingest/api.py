@@ -67,8 +67,6 @@ async def _read_body(receive: Receive) -> bytes:
     more = True
     while more:
         message = await receive()
-        if message["type"] != "http.request":
-            raise InvalidRequest("The request was cut off.")
         chunks.append(message.get("body", b""))
         more = message.get("more_body", False)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)

@@ -6,17 +6,17 @@ import json
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter
 from starlette.responses import Response, StreamingResponse
 
-from atlas_contracts.internal_api import OPERATOR, AdjustmentRequest, PullRequest
+from atlas_contracts.internal_api import AdjustmentRequest, PullRequest
 from atlas_contracts.parked import ParkedData
 from atlas_contracts.text import visible
 from atlas_kit.answers import ok_json
-from atlas_kit.errors import AtlasError, Forbidden
-from atlas_kit.identity import TokenVerifier
+from atlas_kit.doors import GuardedRoute
+from atlas_kit.errors import AtlasError
 from atlas_kit.logs import get_logger
 from webhook_ingest.adjustments import adjust
 from webhook_ingest.bucket import Bucket
@@ -43,14 +43,9 @@ class OperatorTools:
     shares: WebhookShares
 
 
-def operator_routes(verifier: TokenVerifier, tools: OperatorTools) -> APIRouter:
+def operator_routes(tools: OperatorTools) -> APIRouter:
     """``/operator/pull``, ``/operator/adjustments``, ``/operator/parked…``, ``/operator/webhook-shares``."""
-
-    async def operator(authorization: Annotated[str | None, Header()] = None) -> None:
-        if verifier.verify(authorization).issuer != OPERATOR:
-            raise Forbidden
-
-    router = APIRouter(prefix="/operator", dependencies=[Depends(operator)])
+    router = APIRouter(prefix="/operator", route_class=GuardedRoute)
     _parked_routes(router, tools.parked, tools.door)
     _figures(router, tools)
 
