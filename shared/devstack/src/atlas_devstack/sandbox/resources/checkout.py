@@ -8,12 +8,14 @@ from atlas_devstack.sandbox.errors import StripeError, invalid, missing
 from atlas_devstack.sandbox.ids import new_id
 from atlas_devstack.sandbox.listing import list_objects
 from atlas_devstack.sandbox.operation import Operation, change, merge_metadata
+from atlas_devstack.sandbox.resources import coupons
+from atlas_devstack.sandbox.resources.amounts import Totals, add_up, require_enough
+from atlas_devstack.sandbox.resources.collecting import automatic_tax, check_collection, tax_id_collection
 from atlas_devstack.sandbox.resources.customers import check_email, living
-from atlas_devstack.sandbox.resources.line_items import Totals, apply_discount, build_items, find_coupon
+from atlas_devstack.sandbox.resources.line_items import build_items
 from atlas_devstack.sandbox.store import Json
 
 MIN_LIFE, MAX_LIFE = 30 * 60, 24 * 60 * 60  # seconds a session may stay open
-MIN_AMOUNT = 50  # Stripe's least charge, in minor units of usd
 PAYMENT_METHODS = ("card", "us_bank_account")
 MAX_REFERENCE = 200
 
@@ -24,9 +26,13 @@ def create(op: Operation, params: Json) -> Json:
     if mode is None:
         raise missing("mode")
     check_parties(op, params)
+    check_collection(op, params)
     check_urls(params)
     expires_at = expiry_of(op, params)
-    items, totals, discounts = priced(op, params, mode)
+    coupon, code = coupons.found(op, params.get("discounts", []))
+    coupons.require_usable(op, coupon, code)
+    items, totals = priced(op, params, mode, coupon)
+    discounts = [{"coupon": coupon["id"], "promotion_code": code["id"] if code else None}] if coupon else []
     session = new_session(op, params, totals, discounts, expires_at)
     op.put_private(
         session["id"],
@@ -34,6 +40,9 @@ def create(op: Operation, params: Json) -> Json:
             "line_items": items,
             "payment_intent_data": params.get("payment_intent_data", {}),
             "invoice_data": params.get("invoice_creation", {}).get("invoice_data", {}),
+            "currency_given": "currency" in params,
+            "coupon": coupon,
+            "customer_update": params.get("customer_update", {}),
         },
     )
     return op.put(session)
@@ -92,21 +101,16 @@ def expiry_of(op: Operation, params: Json) -> int:
     return expires_at
 
 
-def priced(op: Operation, params: Json, mode: str) -> tuple[list[Json], Totals | None, list[Json]]:
-    """Line items, totals, and the discounts as the session shows them."""
+def priced(op: Operation, params: Json, mode: str, coupon: Json | None) -> tuple[list[Json], Totals | None]:
+    """Line items and totals."""
     if mode == "setup":
-        return [], None, []
-    items = build_items(op, params.get("line_items", []), mode)
-    coupon, code = find_coupon(op, params.get("discounts", []), items[0]["currency"])
-    totals = apply_discount(items, coupon)
-    if mode == "payment" and 0 < totals.total < MIN_AMOUNT:
-        raise invalid(
-            "The Checkout Session's total amount due must add up to at least $0.50 usd",
-            "line_items",
-            "amount_too_small",
-        )
-    shown = [{"coupon": coupon["id"], "promotion_code": code["id"] if code else None}] if coupon else []
-    return items, totals, shown
+        return [], None
+    currency = params["currency"].lower() if "currency" in params else None
+    items = build_items(op, params.get("line_items", []), mode, currency)
+    taxed = automatic_tax(op, params)["status"] == "complete"
+    totals = add_up(items, lambda subtotal, unit: coupons.amount_off(op, coupon, subtotal, unit), taxed=taxed)
+    require_enough(mode, totals, "line_items")
+    return items, totals
 
 
 def new_session(op: Operation, params: Json, totals: Totals | None, discounts: list[Json], expires_at: int) -> Json:
@@ -123,12 +127,7 @@ def new_session(op: Operation, params: Json, totals: Totals | None, discounts: l
         "allowed_payment_method_types": params.get("allowed_payment_method_types"),
         "amount_subtotal": totals.subtotal if totals else None,
         "amount_total": totals.total if totals else None,
-        "automatic_tax": {
-            "enabled": params.get("automatic_tax", {}).get("enabled", False),
-            "liability": None,
-            "provider": None,
-            "status": None,
-        },
+        "automatic_tax": automatic_tax(op, params),
         "billing_address_collection": params.get("billing_address_collection"),
         "branding_settings": params.get("branding_settings"),
         "cancel_url": params.get("cancel_url"),
@@ -190,8 +189,8 @@ def new_session(op: Operation, params: Json, totals: Totals | None, discounts: l
         "submit_type": params.get("submit_type"),
         "subscription": None,
         "success_url": params.get("success_url"),
-        "tax_id_collection": None,
-        "total_details": {"amount_discount": totals.discount, "amount_shipping": 0, "amount_tax": 0}
+        "tax_id_collection": tax_id_collection(params),
+        "total_details": {"amount_discount": totals.discount, "amount_shipping": 0, "amount_tax": totals.tax}
         if totals
         else None,
         "ui_mode": params.get("ui_mode", "hosted_page"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, replace
 
 from atlas_devstack.sandbox.ids import new_id, random_text
@@ -18,6 +19,7 @@ class Buyer:
     """Who pays, with what.
 
     ``email``: as typed, else what the session or its customer know. ``method``: ``card`` or ``us_bank_account``.
+    ``after``: what follows a payment with this card (see ``aftermath``); empty for nothing.
     """
 
     email: str | None = None
@@ -26,6 +28,7 @@ class Buyer:
     brand: str = "visa"
     last4: str = "4242"
     decline_code: str = "generic_decline"
+    after: str = ""
 
     def by_bank(self) -> Buyer:
         """The same buyer, paying by bank debit."""
@@ -172,6 +175,8 @@ def new_charge(op: Operation, intent: Json, buyer: Buyer, status: str) -> Json:
         "transfer_group": intent["transfer_group"],
     }
     op.put(charge)
+    if buyer.after:
+        op.put_private(identifier, {"after": buyer.after})
     change(intent, latest_charge=identifier, payment_method=method["id"])
     op.put(intent)
     return charge
@@ -188,11 +193,20 @@ def succeed(op: Operation, intent: Json, charge: Json) -> None:
         amount_captured=charge["amount"],
         balance_transaction=transaction["id"],
     )
+    email = charge["receipt_email"] or charge["billing_details"]["email"]
+    if email:
+        change(charge, receipt_email=email, receipt_number=receipt_number())
     change(intent, status="succeeded", amount_received=charge["amount"], last_payment_error=None, processing=None)
     op.put(charge)
     op.put(intent)
     op.emit("charge.succeeded", charge)
     op.emit("payment_intent.succeeded", intent)
+
+
+def receipt_number() -> str:
+    """The number of a receipt that is sent by e-mail, as Stripe writes it: ``1234-5678``."""
+    digits = f"{secrets.randbelow(10**8):08d}"
+    return f"{digits[:4]}-{digits[4:]}"
 
 
 def fail(op: Operation, intent: Json, charge: Json, code: str, message: str, decline_code: str | None = None) -> None:
