@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import stripe
 
 from .finding import Report
@@ -36,9 +39,11 @@ def price(report: Report, client: stripe.StripeClient, patient: Patient) -> None
             f"the product {product.id} of the price is not active: no checkout can be opened",
             "Activate it in Stripe's dashboard, under Product catalog, or use another price.",
         )
-    others = {name: option for name, option in (found.currency_options or {}).items() if name != found.currency}
+    told_by_stripe: Any = found.last_response.data if found.last_response else {}
+    options: Mapping[str, Any] = told_by_stripe.get("currency_options") or {}
+    others = [f"{option['unit_amount']} {name}" for name, option in sorted(options.items()) if name != found.currency]
     if others:
-        told = ", ".join(f"{option.unit_amount} {name}" for name, option in sorted(others.items()))
+        told = ", ".join(others)
         report.ok(f"for information: the price has several currencies; buyers may also be asked {told} (minor units)")
 
 
