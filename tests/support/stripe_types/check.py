@@ -42,7 +42,7 @@ def event_problems(event: Any) -> list[str]:
     kind = load()["events"].get(event["type"])
     if kind is None:
         return [f"event: no type is called {event['type']}"]
-    frame = {**event, "data": {}}
+    frame = {**event, "data": {"object": {}}}
     inner = event["data"]
     path = f"event {event['type']}"
     found = differences(frame, {"ref": EVENT}, path) + differences(inner["object"], {"ref": kind}, f"{path}.object")
@@ -52,15 +52,18 @@ def event_problems(event: Any) -> list[str]:
     return found + [f"{path}.data: unknown {sorted(unknown)}"] * bool(unknown)
 
 
-def differences(value: Any, kind: Any, path: str) -> list[str]:  # noqa: PLR0911 - one line per form
-    """Where a value isn't of a type."""
-    if kind == "any":
+def differences(  # noqa: PLR0911 - one line per form
+    value: Any, kind: Any, path: str, *, loose: bool = False
+) -> list[str]:
+    """Where a value isn't of a type. ``loose``: as in ``previous_attributes``, of hashes only what changed is told, and
+    what wasn't there before is told as null."""
+    if kind == "any" or (loose and value is None):
         return []
     if isinstance(kind, str):
         return scalar_differences(value, kind, path)
     (form, inner), *_ = kind.items()
     if form == "any":
-        return min((differences(value, member, path) for member in ordered(inner, value)), key=weight)
+        return min((differences(value, member, path, loose=loose) for member in ordered(inner, value)), key=weight)
     if form == "enum":
         return [] if value in inner and isinstance(value, type(inner[0])) else [f"{path}: {value!r} is none of {inner[:8]}"]
     if form == "page":
@@ -72,23 +75,23 @@ def differences(value: Any, kind: Any, path: str) -> list[str]:  # noqa: PLR0911
     if not isinstance(value, dict):
         return [f"{path}: an object expected, not {value!r}"]
     if form == "map":
-        return [each for key, child in value.items() for each in differences(child, inner, f"{path}[{key}]")]
+        return [each for key, child in value.items() for each in differences(child, inner, f"{path}[{key}]", loose=loose)]
     if form == "partial":
-        members = load()["types"][inner["ref"]]
-        return member_differences(value, {name.rstrip("?") + "?": of for name, of in members.items()}, path, loose=True)
-    return member_differences(value, inner if form == "inline" else load()["types"][inner], path)
+        return differences(value, inner, path, loose=True)
+    return member_differences(value, inner if form == "inline" else load()["types"][inner], path, loose=loose)
 
 
 def member_differences(value: Any, members: dict[str, Any], path: str, *, loose: bool = False) -> list[str]:
-    """Members missing, unknown or of another type. ``loose``: an absent optional one may be told as null."""
+    """Members missing, unknown or of another type."""
     if "*?" in members:
         return [each for key, child in value.items() for each in differences(child, members["*?"], f"{path}.{key}")]
     known = {name.rstrip("?"): kind for name, kind in members.items()}
-    found = [f"{path}.{name}: missing" for name in members if not name.endswith("?") and name not in value]
+    required = [] if loose else [name for name in members if not name.endswith("?")]
+    found = [f"{path}.{name}: missing" for name in required if name not in value]
     found += [f"{path}.{name}: unknown" for name in value if name not in known]
     for name, child in value.items():
-        if name in known and not (loose and child is None):
-            found += differences(child, known[name], f"{path}.{name}")
+        if name in known:
+            found += differences(child, known[name], f"{path}.{name}", loose=loose)
     return found
 
 
@@ -101,8 +104,7 @@ def page_problems(value: Any, kind: Any, path: str) -> list[str]:
     frame = {"object": "string", "data": "any", "has_more": "boolean", "url": "string", **extra}
     found = member_differences(value, frame, path)
     for place, item in enumerate(value["data"]):
-        inner = f"{path}[{place}]"
-        found += [f"{inner} {each}" for each in problems(item)] if kind == "any" else differences(item, kind, inner)
+        found += problems(item) if kind == "any" else differences(item, kind, f"{path}[{place}]")
     return found
 
 

@@ -15,7 +15,7 @@ from atlas_devstack.sandbox.operation import World
 from atlas_devstack.sandbox.pages import message_page, page
 from atlas_devstack.sandbox.resources import buying
 from atlas_devstack.sandbox.resources.checkout import fresh
-from atlas_devstack.sandbox.resources.payments import Buyer
+from atlas_devstack.sandbox.resources.payment_methods import Buyer
 from atlas_devstack.sandbox.store import Json
 
 REDIRECT_WAIT_SECONDS = 10  # Checkout waits this long for the webhook's answer before it sends the buyer back

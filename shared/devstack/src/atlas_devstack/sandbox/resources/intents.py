@@ -7,7 +7,8 @@ from atlas_devstack.sandbox.operation import Operation, change, merge_metadata
 from atlas_devstack.sandbox.resources.catalog import currency_of
 from atlas_devstack.sandbox.resources.checkout import MIN_AMOUNT
 from atlas_devstack.sandbox.resources.customers import living
-from atlas_devstack.sandbox.resources.payments import Buyer, fail, new_charge, new_payment_intent, succeed
+from atlas_devstack.sandbox.resources.payment_methods import Buyer
+from atlas_devstack.sandbox.resources.payments import fail, new_charge, new_payment_intent, succeed
 from atlas_devstack.sandbox.store import Json
 
 # Stripe's test payment methods, and what comes of them

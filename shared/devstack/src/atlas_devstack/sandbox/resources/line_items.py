@@ -9,6 +9,7 @@ from atlas_devstack.sandbox.errors import invalid, missing
 from atlas_devstack.sandbox.ids import new_id
 from atlas_devstack.sandbox.operation import Operation
 from atlas_devstack.sandbox.resources.catalog import create_product, new_price
+from atlas_devstack.sandbox.resources.offers import cost, offers
 from atlas_devstack.sandbox.store import Json
 
 
@@ -61,7 +62,7 @@ def build_item(op: Operation, entry: Json, param: str, mode: str) -> Json:
     if mode == "subscription" and price["type"] == "one_time":
         raise invalid("You must provide at least one recurring price in `subscription` mode when using prices.")
     product = op.get("product", price["product"])
-    amount = price["unit_amount"] * quantity
+    amount = cost(offers(op, price)[price["currency"]], quantity)
     return {
         "id": new_id("item"),
         "object": "item",
@@ -83,12 +84,7 @@ def price_from_data(op: Operation, data: Json, param: str) -> Json:
     if "product" in data:
         product = op.get("product", data["product"], f"{param}[price_data][product]")["id"]
     elif "product_data" in data:
-        details = {
-            key: value
-            for key, value in data["product_data"].items()
-            if key in {"name", "description", "images", "metadata"}
-        }
-        product = create_product(op, {**details, "active": False})["id"]
+        product = create_product(op, {**data["product_data"], "active": False})["id"]
     else:
         raise missing(f"{param}[price_data][product]")
     return new_price(op, {**data, "active": False}, product)
