@@ -37,6 +37,7 @@ class BillingType(StrEnum):
     RESTORE_REQUESTED = "restore_requested"
     RESTORE_SUCCEEDED = "restore_succeeded"
     RESTORE_FAILED = "restore_failed"
+    FRAUD_WARNING_OBSERVED = "fraud_warning_observed"
 
 
 class Provider(StrEnum):
@@ -75,7 +76,8 @@ class CheckoutSessionFacts(WireModel):
     status: str | None = Field(description="open, complete or expired")
     payment_status: str = Field(description="paid, unpaid or no_payment_required")
     mode: str
-    amount_total: int | None = None
+    amount_subtotal: int | None = Field(default=None, description="before taxes and discounts: what the price asks")
+    amount_total: int | None = Field(default=None, description="what the buyer pays")
     currency: str | None = None
     livemode: bool
     payment_link: bool = Field(description="true when a payment link made the session, and not our server")
@@ -118,22 +120,47 @@ class DisputeFacts(WireModel):
     reason: str | None = None
 
 
+class FraudWarningFacts(WireModel):
+    """The card network's early word that a payment may be fraud. It changes no verdict."""
+
+    id: str
+    fraud_type: str | None = None
+    actionable: bool | None = Field(default=None, description="false once the payment is refunded or disputed")
+
+
+class Offer(WireModel):
+    """What the price asks in one currency, in its minor unit."""
+
+    amount: int
+    currency: str
+
+
 class RecordedSession(WireModel):
     """What the checkout service asked Stripe for when it made a session: what the session must turn out to be."""
 
     id: str
     amount: int
     currency: str
+    offers: tuple[Offer, ...] = Field(
+        default=(), description="every currency that the price offers; amount and currency are the price's own"
+    )
     price_id: str
     source: str
 
 
-class Adjustment(WireModel):
-    """An operator's word: a manual grant or its end."""
+AdjustmentAction = Literal["grant", "revoke", "revoke_payment", "undo_revoke_payment"]
 
-    action: Literal["grant", "revoke"]
+
+class Adjustment(WireModel):
+    """An operator's word: a manual grant or its end, or the end of what one payment grants (and that taken back).
+
+    The two about a payment say so with ``schemaVersion`` 2, and name the payment in the event's ``refs``.
+    """
+
+    action: AdjustmentAction
     reason: str
     operator: str | None = None
+    ticket: str | None = None
 
 
 class RestoreFacts(WireModel):
@@ -172,6 +199,7 @@ class BillingData(BillingOutline):
     charge: ChargeFacts | None = None
     refund: RefundFacts | None = None
     dispute: DisputeFacts | None = None
+    fraud_warning: FraudWarningFacts | None = None
     recorded_session: RecordedSession | None = None
     adjustment: Adjustment | None = None
     restore: RestoreFacts | None = None

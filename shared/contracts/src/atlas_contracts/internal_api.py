@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from atlas_contracts.billing import AdjustmentAction
 from atlas_contracts.entitlements import Source, Status
 from atlas_contracts.model import Instant, WireModel
 from atlas_contracts.public_api import Entitlement, EntitlementSummary, PaymentState
@@ -88,7 +89,11 @@ class AdjustmentRequest(WireModel):
     """``POST /operator/adjustments`` at webhook-ingest."""
 
     user_id: str = Field(min_length=1, max_length=255)
-    action: Literal["grant", "revoke"]
+    action: AdjustmentAction
+    payment_id: str | None = Field(
+        default=None, description="pi_ or cs_ (or an imported grant's id): with the two actions about a payment"
+    )
+    ticket: str | None = Field(default=None, max_length=255)
     reason: str = Field(min_length=1, max_length=500)
     operator: str | None = Field(default=None, max_length=255)
     idempotency_key: str = Field(min_length=1, max_length=255)

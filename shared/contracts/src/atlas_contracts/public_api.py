@@ -88,11 +88,14 @@ class RestoreRequest(WireModel):
     trigger: Literal["account"]
 
 
+NotEligible = Literal[
+    "refunded", "chargeback_lost", "payment_pending", "needs_review", "free_checkout", "revoked_by_operator"
+]
+
+
 class RestoreResult(WireModel):
     outcome: Literal["restored", "already_active", "not_found", "not_eligible"]
-    reason: Literal["refunded", "chargeback_lost", "payment_pending"] | None = Field(
-        default=None, description="only with not_eligible; the key is absent otherwise"
-    )
+    reason: NotEligible | None = Field(default=None, description="only with not_eligible; the key is absent otherwise")
     entitlement: EntitlementSummary
 
 
@@ -112,12 +115,15 @@ class ConfirmRequest(WireModel):
 
 
 class ConfirmResult(WireModel):
-    outcome: Literal["active", "processing", "not_paid"]
+    outcome: Literal["active", "processing", "not_paid", "needs_review"]
+    reason: Literal["refunded", "chargeback_lost", "free_checkout", "revoked_by_operator"] | None = Field(
+        default=None, description="why not_paid, where money or a coupon was there; the key is absent otherwise"
+    )
     entitlement: EntitlementSummary
 
 
 class PaymentState(WireModel):
-    state: Literal["processing", "failed"]
+    state: Literal["processing", "failed", "needs_review"]
     since: Instant = Field(description="when the session was completed at Stripe")
 
 

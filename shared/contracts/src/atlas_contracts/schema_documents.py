@@ -57,6 +57,7 @@ BILLING_FACTS: Mapping[BillingType, tuple[str, str]] = {
     BillingType.CHARGEBACK_LOST: ("dispute", "A dispute was lost."),
     BillingType.ENTITLEMENT_GRANTED: ("adjustment", "An operator granted Pro."),
     BillingType.ENTITLEMENT_REVOKED: ("adjustment", "An operator ended a manual grant."),
+    BillingType.FRAUD_WARNING_OBSERVED: ("fraudWarning", "The card network warned of fraud; no verdict changes."),
     BillingType.RESTORE_REQUESTED: ("restore", "A user asked to restore a purchase."),
     BillingType.RESTORE_SUCCEEDED: ("restore", "A restore found a purchase that grants."),
     BillingType.RESTORE_FAILED: ("restore", "A restore found nothing that grants."),

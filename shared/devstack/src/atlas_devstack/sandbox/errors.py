@@ -66,7 +66,7 @@ def unknown(*params: str) -> StripeError:
 
 def unsupported(param: str) -> StripeError:
     """A parameter that Stripe knows and the sandbox doesn't."""
-    message = f"The Stripe sandbox does not support the parameter {param}: see docs/sandbox.md, \"What it doesn't do\"."
+    message = f'The Stripe sandbox does not support the parameter {param}: see docs/sandbox.md, "What it doesn\'t do".'
     return StripeError(message, code="parameter_unknown", param=param)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from atlas_devstack.sandbox.errors import StripeError, invalid, missing, unknown
 
@@ -22,7 +22,7 @@ class Number(float):
 
     written: str
 
-    def __new__(cls, text: str) -> Number:
+    def __new__(cls, text: str) -> Self:
         number = super().__new__(cls, text)
         number.written = text
         return number

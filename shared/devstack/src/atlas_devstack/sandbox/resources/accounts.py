@@ -43,7 +43,9 @@ def retrieve_account(op: Operation, _params: Json) -> Json:
             "dashboard": {"display_name": "Atlas sandbox", "timezone": "Etc/UTC"},
             "payments": {
                 "statement_descriptor": "ATLAS",
-                **dict.fromkeys(f"statement_descriptor{part}{script}" for part in ("", "_prefix") for script in SCRIPTS),
+                **dict.fromkeys(
+                    f"statement_descriptor{part}{script}" for part in ("", "_prefix") for script in SCRIPTS
+                ),
             },
         },
         "type": "standard",

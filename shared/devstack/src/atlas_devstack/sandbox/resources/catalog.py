@@ -1,9 +1,9 @@
-"""Products, prices, coupons and promotion codes."""
+"""Products and prices."""
 
 from __future__ import annotations
 
 from atlas_devstack.sandbox.errors import StripeError, invalid, missing
-from atlas_devstack.sandbox.ids import new_id, random_text
+from atlas_devstack.sandbox.ids import new_id
 from atlas_devstack.sandbox.operation import Operation, change, merge_metadata
 from atlas_devstack.sandbox.resources.offers import amounts, checked_options, currency_options, keep_offers
 from atlas_devstack.sandbox.store import Json
@@ -11,7 +11,8 @@ from atlas_devstack.sandbox.store import Json
 PRODUCT_NAME = "Atlas Pro (lifetime)"
 PRICE_AMOUNT, PRICE_CURRENCY = 4900, "usd"  # minor units
 SUPPORTED_CURRENCIES = frozenset(
-    "usd eur gbp chf jpy cad aud sek nok dkk pln czk huf inr brl mxn nzd sgd hkd".split()
+    ["usd", "eur", "gbp", "chf", "jpy", "cad", "aud", "sek", "nok", "dkk"]
+    + ["pln", "czk", "huf", "inr", "brl", "mxn", "nzd", "sgd", "hkd"]
 )
 # What updates can set
 PRODUCT_FIELDS = (
@@ -181,64 +182,6 @@ def update_price(op: Operation, params: Json, identifier: str) -> Json:
     after = currency_options(op.store, price)
     told = {"currency_options": before} if before != after else {}
     return apply_update(op, price, params, PRICE_FIELDS, "price.updated", told)
-
-
-def create_coupon(op: Operation, params: Json) -> Json:
-    """``POST /v1/coupons``: a percentage or an amount off."""
-    percent, amount = params.get("percent_off"), params.get("amount_off")
-    if (percent is None) == (amount is None):
-        raise invalid("You must pass either percent_off or amount_off.", "percent_off", "parameter_missing")
-    if percent is not None and not 0 < percent <= 100:
-        raise invalid("Invalid percent_off: must be greater than 0 and at most 100.", "percent_off")
-    if amount is not None and "currency" not in params:
-        raise missing("currency")
-    identifier = params.get("id") or random_text(8)
-    if op.store.get("coupon", identifier) is not None:
-        raise StripeError("Coupon already exists.", code="resource_already_exists", param="id")
-    coupon: Json = {
-        "id": identifier,
-        "object": "coupon",
-        "amount_off": amount,
-        "created": op.now,
-        "currency": params.get("currency"),
-        "duration": params.get("duration", "once"),
-        "duration_in_months": params.get("duration_in_months"),
-        "livemode": False,
-        "max_redemptions": params.get("max_redemptions"),
-        "metadata": merge_metadata({}, params.get("metadata", {})),
-        "name": params.get("name"),
-        "percent_off": percent,
-        "redeem_by": params.get("redeem_by"),
-        "times_redeemed": 0,
-        "valid": True,
-    }
-    op.put(coupon)
-    op.emit("coupon.created", coupon)
-    return coupon
-
-
-def create_promotion_code(op: Operation, params: Json) -> Json:
-    """``POST /v1/promotion_codes``: a word that stands for a coupon."""
-    coupon = op.get("coupon", params["promotion"].get("coupon", ""), "promotion[coupon]")
-    code: Json = {
-        "id": new_id("promotion_code"),
-        "object": "promotion_code",
-        "active": params.get("active", True),
-        "code": params.get("code") or random_text(8).upper(),
-        "created": op.now,
-        "customer": params.get("customer"),
-        "customer_account": None,
-        "expires_at": params.get("expires_at"),
-        "livemode": False,
-        "max_redemptions": params.get("max_redemptions"),
-        "metadata": merge_metadata({}, params.get("metadata", {})),
-        "promotion": {"coupon": coupon["id"], "type": "coupon"},
-        "restrictions": {"first_time_transaction": False, "minimum_amount": None, "minimum_amount_currency": None},
-        "times_redeemed": 0,
-    }
-    op.put(code)
-    op.emit("promotion_code.created", code)
-    return code
 
 
 def currency_of(value: str, param: str) -> str:

@@ -7,13 +7,15 @@ from urllib.parse import urlsplit
 from atlas_devstack.sandbox.errors import StripeError, invalid, missing
 from atlas_devstack.sandbox.listing import list_objects
 from atlas_devstack.sandbox.operation import Operation, change, merge_metadata
+from atlas_devstack.sandbox.resources import coupons
+from atlas_devstack.sandbox.resources.amounts import Totals, add_up, require_enough
+from atlas_devstack.sandbox.resources.collecting import automatic_tax, check_collection
 from atlas_devstack.sandbox.resources.customers import check_email, living
-from atlas_devstack.sandbox.resources.line_items import Totals, apply_discount, build_items, find_coupon
+from atlas_devstack.sandbox.resources.line_items import build_items
 from atlas_devstack.sandbox.resources.session_shape import new_session
 from atlas_devstack.sandbox.store import Json
 
 MIN_LIFE, MAX_LIFE = 30 * 60, 24 * 60 * 60  # seconds a session may stay open
-MIN_AMOUNT = 50  # Stripe's least charge, in minor units of usd
 MAX_REFERENCE = 200
 
 
@@ -23,9 +25,13 @@ def create(op: Operation, params: Json) -> Json:
     if mode is None:
         raise missing("mode")
     check_parties(op, params)
+    check_collection(op, params)
     check_urls(params)
     expires_at = expiry_of(op, params)
-    items, totals, discounts = priced(op, params, mode)
+    coupon, code = coupons.found(op, params.get("discounts", []))
+    coupons.require_usable(op, coupon, code)
+    items, totals = priced(op, params, mode, coupon)
+    discounts = [{"coupon": coupon["id"], "promotion_code": code["id"] if code else None}] if coupon else []
     session = new_session(op, params, totals, discounts, expires_at)
     op.put_private(
         session["id"],
@@ -33,6 +39,9 @@ def create(op: Operation, params: Json) -> Json:
             "line_items": items,
             "payment_intent_data": params.get("payment_intent_data", {}),
             "invoice_data": params.get("invoice_creation", {}).get("invoice_data", {}),
+            "currency_given": "currency" in params,
+            "coupon": coupon,
+            "customer_update": params.get("customer_update", {}),
         },
     )
     return op.put(session)
@@ -91,21 +100,16 @@ def expiry_of(op: Operation, params: Json) -> int:
     return expires_at
 
 
-def priced(op: Operation, params: Json, mode: str) -> tuple[list[Json], Totals | None, list[Json]]:
-    """Line items, totals, and the discounts as the session shows them."""
+def priced(op: Operation, params: Json, mode: str, coupon: Json | None) -> tuple[list[Json], Totals | None]:
+    """Line items and totals."""
     if mode == "setup":
-        return [], None, []
-    items = build_items(op, params.get("line_items", []), mode)
-    coupon, code = find_coupon(op, params.get("discounts", []), items[0]["currency"])
-    totals = apply_discount(items, coupon)
-    if mode == "payment" and 0 < totals.total < MIN_AMOUNT:
-        raise invalid(
-            "The Checkout Session's total amount due must add up to at least $0.50 usd",
-            "line_items",
-            "amount_too_small",
-        )
-    shown = [{"coupon": coupon["id"], "promotion_code": code["id"] if code else None}] if coupon else []
-    return items, totals, shown
+        return [], None
+    currency = params["currency"].lower() if "currency" in params else None
+    items = build_items(op, params.get("line_items", []), mode, currency)
+    taxed = automatic_tax(op, params)["status"] == "complete"
+    totals = add_up(items, lambda subtotal, unit: coupons.amount_off(op, coupon, subtotal, unit), taxed=taxed)
+    require_enough(mode, totals, "line_items")
+    return items, totals
 
 
 def retrieve(op: Operation, _params: Json, identifier: str) -> Json:

@@ -14,6 +14,7 @@ class Buyer:
     """Who pays, with what.
 
     ``email``: as typed, else what the session or its customer know. ``method``: ``card`` or ``us_bank_account``.
+    ``after``: what follows a payment with this card (see ``aftermath``); empty for nothing.
     """
 
     email: str | None = None
@@ -22,6 +23,7 @@ class Buyer:
     brand: str = "visa"
     last4: str = "4242"
     decline_code: str = "generic_decline"
+    after: str = ""
 
     def by_bank(self) -> Buyer:
         """The same buyer, paying by bank debit."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 from atlas_devstack.sandbox.ids import new_id, random_text
 from atlas_devstack.sandbox.operation import Operation, change, merge_metadata
 from atlas_devstack.sandbox.resources.balance import new_transaction
@@ -12,6 +14,7 @@ from atlas_devstack.sandbox.resources.payment_methods import (
     new_payment_method,
 )
 from atlas_devstack.sandbox.store import Json
+
 
 def intent_of_session(op: Operation, session: Json) -> Json:
     """The payment intent that a session's first attempt makes; metadata comes from ``payment_intent_data``."""
@@ -142,6 +145,8 @@ def new_charge(op: Operation, intent: Json, buyer: Buyer, status: str) -> Json:
         "transfer_group": intent["transfer_group"],
     }
     op.put(charge)
+    if buyer.after:
+        op.put_private(identifier, {"after": buyer.after})
     change(intent, latest_charge=identifier, payment_method=method["id"])
     op.put(intent)
     return charge
@@ -158,11 +163,20 @@ def succeed(op: Operation, intent: Json, charge: Json) -> None:
         amount_captured=charge["amount"],
         balance_transaction=transaction["id"],
     )
+    email = charge["receipt_email"] or charge["billing_details"]["email"]
+    if email:
+        change(charge, receipt_email=email, receipt_number=receipt_number())
     change(intent, status="succeeded", amount_received=charge["amount"], last_payment_error=None, processing=None)
     op.put(charge)
     op.put(intent)
     op.emit("charge.succeeded", charge)
     op.emit("payment_intent.succeeded", intent)
+
+
+def receipt_number() -> str:
+    """The number of a receipt that is sent by e-mail, as Stripe writes it: ``1234-5678``."""
+    digits = f"{secrets.randbelow(10**8):08d}"
+    return f"{digits[:4]}-{digits[4:]}"
 
 
 def fail(op: Operation, intent: Json, charge: Json, code: str, message: str, decline_code: str | None = None) -> None:

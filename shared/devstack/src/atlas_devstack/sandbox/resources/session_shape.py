@@ -6,7 +6,8 @@ from typing import Any
 
 from atlas_devstack.sandbox.ids import new_id, random_text
 from atlas_devstack.sandbox.operation import Operation, merge_metadata
-from atlas_devstack.sandbox.resources.line_items import Totals
+from atlas_devstack.sandbox.resources.amounts import Totals
+from atlas_devstack.sandbox.resources.collecting import automatic_tax, tax_id_collection
 from atlas_devstack.sandbox.store import Json
 
 PAYMENT_METHODS = ("card", "us_bank_account")
@@ -43,12 +44,7 @@ def new_session(op: Operation, params: Json, totals: Totals | None, discounts: l
         "allowed_payment_method_types": params.get("allowed_payment_method_types"),
         "amount_subtotal": totals.subtotal if totals else None,
         "amount_total": totals.total if totals else None,
-        "automatic_tax": {
-            "enabled": params.get("automatic_tax", {}).get("enabled", False),
-            "liability": None,
-            "provider": None,
-            "status": None,
-        },
+        "automatic_tax": automatic_tax(op, params),
         "billing_address_collection": params.get("billing_address_collection"),
         "branding_settings": branding(params.get("branding_settings")),
         "cancel_url": params.get("cancel_url"),
@@ -111,8 +107,8 @@ def new_session(op: Operation, params: Json, totals: Totals | None, discounts: l
         "submit_type": params.get("submit_type"),
         "subscription": None,
         "success_url": params.get("success_url"),
-        "tax_id_collection": tax_id_collection(params.get("tax_id_collection")),
-        "total_details": {"amount_discount": totals.discount, "amount_shipping": 0, "amount_tax": 0}
+        "tax_id_collection": tax_id_collection(params),
+        "total_details": {"amount_discount": totals.discount, "amount_shipping": 0, "amount_tax": totals.tax}
         if totals
         else None,
         "ui_mode": ui_mode,
@@ -162,11 +158,6 @@ def custom_text(given: Json) -> Json:
 def name_collection(given: Json | None) -> Json | None:
     """Which names are asked for."""
     return {name: {"optional": False, **value} for name, value in given.items()} if given else None
-
-
-def tax_id_collection(given: Json | None) -> Json | None:
-    """Whether tax ids are asked for."""
-    return {"required": "never", **given} if given else None
 
 
 def methods_of(params: Json) -> list[str]:
