@@ -119,9 +119,8 @@ def _pull(report: Report, told: Mapping[str, Any]) -> None:
         report.ok(f"Stripe's events were read {age:.0f} s ago")
 
 
-def _reviews(report: Report, told: Any) -> None:
-    refused = told if isinstance(told, list) else told.get("refused") or told.get("reviews") or []
-    warnings = [] if isinstance(told, list) else told.get("fraudWarnings") or []
+def _reviews(report: Report, told: Mapping[str, Any]) -> None:
+    refused, warnings = told["refused"], told["fraudWarnings"]
     for row in refused[:SHOWN]:
         payment = row.get("checkoutSessionId") or row.get("paymentIntentId")
         report.error(

@@ -10,6 +10,7 @@ import stripe
 from .finding import Report
 from .patient import Patient
 
+MISSING = "resource_missing"
 PORTAL = "In Stripe's dashboard, under Settings → Billing → Customer portal, "
 
 
@@ -20,7 +21,9 @@ def price(report: Report, client: stripe.StripeClient, patient: Patient) -> None
         return
     try:
         found = client.v1.prices.retrieve(patient.price_id, {"expand": ["product", "currency_options"]})
-    except stripe.InvalidRequestError:
+    except stripe.InvalidRequestError as error:
+        if error.code != MISSING:
+            raise
         report.error("STRIPE_PRICE_PRO_LIFETIME does not exist here", "Is it of the other mode? Take it from Products.")
         return
     report.check(
@@ -55,7 +58,9 @@ def portal(report: Report, client: stripe.StripeClient, patient: Patient) -> Non
     name = "STRIPE_BILLING_PORTAL_CONFIGURATION_ID"
     try:
         found = client.v1.billing_portal.configurations.retrieve(patient.portal_configuration)
-    except stripe.InvalidRequestError:
+    except stripe.InvalidRequestError as error:
+        if error.code != MISSING:
+            raise
         report.error(
             f"{name} does not exist here: buyers cannot open the portal",
             "Is it of the other mode? Unset it, and one is made through the API.",
