@@ -17,7 +17,7 @@ from atlas_kit.http_app import create_app, with_edge
 from atlas_kit.http_client import ServiceClient
 from atlas_kit.identity import TokenMint, TokenVerifier
 from atlas_kit.messaging import Broker, BrokerUnavailable
-from atlas_kit.tasks import running
+from atlas_kit.tasks import Workers
 from webhook_ingest.api import WEBHOOK_PATH, WebhookEndpoint
 from webhook_ingest.bucket import Bucket
 from webhook_ingest.door import Door
@@ -62,17 +62,19 @@ def build(settings: IngestSettings) -> ASGIApp:
     shares = WebhookShares(bucket)
     schedule = PullSchedule(pull, state, settings.billing_pull_interval_seconds)
 
+    workers = Workers(pull=schedule.run, webhook_shares=shares.run)
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await broker.start()
-        async with entitlements, checkout, running(pull=schedule.run, webhook_shares=shares.run):
+        async with entitlements, checkout, workers:
             yield
         with contextlib.suppress(BrokerUnavailable):
             await shares.write()
         await stripe.close()
         await broker.close()
 
-    app = create_app(INGEST_SERVICE, lifespan, lambda: {"broker": broker.check})
+    app = create_app(INGEST_SERVICE, lifespan, lambda: {"broker": broker.check, **workers.checks()})
     install_doors(app, TokenVerifier(settings.internal_auth_secret, INGEST_SERVICE))
     app.include_router(operator_routes(OperatorTools(door, ParkedReader(broker), pull, bucket, shares)))
     verifier = SignatureVerifier(settings.webhook_secrets, settings.billing_webhook_tolerance_seconds)

@@ -53,7 +53,8 @@ async def redrive(parked: Parked, door: Door) -> Redriven:
     event, told = _event_of(parked.data)
     # Milliseconds: growing, and no two tries of one operator are as close.
     message_id = f"redrive:{time.time_ns() // 1_000_000}:{event.data.event_id}"
-    again = json.dumps({**told, "id": message_id, "requestid": context.current_request_id()}).encode()
+    ids = {"requestid": context.current_request_id(), "traceparent": context.current_traceparent()}
+    again = json.dumps({**told, "id": message_id, **ids}).encode()
     await door.billing.publish(billing_subject(event_type_of(event.data.event_id)), again, message_id)
     await _mark(parked.data.id, message_id, door.parking)
     REDRIVEN.inc()

@@ -73,6 +73,31 @@ class AppliedResult(WireModel):
     applied: bool = Field(description="false when the time was up before all were there")
 
 
+class VerdictsRequest(WireModel):
+    """``POST /internal/payment-verdicts`` at entitlements: what these checkout sessions' payments come to."""
+
+    checkout_session_ids: list[EventId] = Field(max_length=1000)
+
+
+class PaymentVerdictView(WireModel):
+    """The policy's verdict on one payment, in the words of ``explain``."""
+
+    checkout_session_id: str
+    grants: bool
+    because: str = Field(description="paid, refunded, chargeback_lost, revoked_by_operator …, or why it isn't ours")
+    needs_review: bool = Field(description="Stripe says paid, and the session may not grant: somebody's money")
+
+
+class PaymentVerdicts(WireModel):
+    payments: list[PaymentVerdictView] = Field(description="sessions that no fact tells of are left out")
+
+
+class KnownCustomers(WireModel):
+    """``GET /internal/customers`` at entitlements: the Stripe customers named by facts of the user's payments."""
+
+    customer_ids: list[str] = Field(description="newest first")
+
+
 class CheckoutSessionRequest(WireModel):
     source: str
 
@@ -84,7 +109,7 @@ class CheckoutSessionResult(WireModel):
 
 
 class BillingProfile(WireModel):
-    can_manage_billing: bool = Field(description="true when a Stripe customer is stored for the user")
+    can_manage_billing: bool = Field(description="true when a Stripe customer is known for the user")
 
 
 class AdjustmentRequest(WireModel):
@@ -165,6 +190,9 @@ class ProviderPayment(WireModel):
     completed_at: Instant | None
     should_grant: bool = Field(description="whether the policy makes its buyer Pro, for this payment alone")
     because: str = Field(description="a stable word: paid, refunded, chargeback_lost, payment_pending …")
+    refused: str | None = Field(
+        default=None, description="paid, and it may not grant: the policy's reason; money of somebody's to look after"
+    )
 
 
 class ProviderStateEnd(WireModel):
@@ -178,7 +206,14 @@ class ForgetRequest(WireModel):
     """``POST /operator/forget`` at checkout: take a user out of its database and of what we wrote at Stripe."""
 
     user_id: UserId
+    even_if_paying: bool = Field(default=False, description="also while a payment of theirs is being processed")
+
+
+class ForgottenPlace(WireModel):
+    place: str = Field(description="what was looked at, with its id")
+    done: str = Field(description="what was done there, in plain words")
 
 
 class ForgetResult(WireModel):
     sessions: int = Field(description="checkout sessions that no longer say whose they were")
+    places: list[ForgottenPlace] = Field(default_factory=list, description="every place, and what was done there")

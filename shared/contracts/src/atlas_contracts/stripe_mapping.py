@@ -239,6 +239,7 @@ def _session_snapshot(
         status=optional_text(session, "status"),
         payment_status=text(session, "payment_status"),
         mode=text(session, "mode"),
+        amount_subtotal=optional_amount(session, "amount_subtotal"),
         amount_total=optional_amount(session, "amount_total"),
         currency=currency(session),
         livemode=flag(session, "livemode", absent=False),

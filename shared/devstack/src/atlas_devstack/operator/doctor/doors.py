@@ -52,7 +52,7 @@ PASSING = frozenset({"stripe_unavailable", "stripe_rate_limited", "broker_unavai
 def look(operator: Operator, services: Iterable[str]) -> list[Report]:
     """One report on webhooks and pulls, one on payments; of the services that can be asked."""
     known = set(services)
-    webhooks, payments = Report("webhooks"), Report("payments")
+    webhooks, payments = Report("operator"), Report("operator")
     if INGEST_SERVICE in known:
         _asked(webhooks, operator, "/operator/webhook-shares", "the share of bad webhooks", _shares)
         _asked(webhooks, operator, "/operator/pull", "the last pull", _pull)
