@@ -16,6 +16,7 @@ from atlas_contracts.internal_api import (
     AppliedResult,
     KnownCustomers,
     PaymentVerdicts,
+    ToldAgain,
     VerdictsRequest,
 )
 from atlas_kit.answers import JSON
@@ -26,6 +27,10 @@ from entitlements.applied import wait_until_applied
 from entitlements.domain.policy import Policy
 from entitlements.payment_reads import customers_of, verdicts_on
 from entitlements.reads import EntitlementReader, overview, view
+from entitlements.told_again import told_again
+
+FOLD_MS = 1_000
+"""How long the first telling of an event may still be on its way here."""
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -47,6 +52,7 @@ class InternalApi:
             self.doors.route("GET", "/internal/customers", self.customers),
             self.doors.route("POST", "/internal/payment-verdicts", self.verdicts),
             self.doors.route("POST", "/internal/applied", self.applied),
+            self.doors.route("POST", "/internal/told-again", self.told_again),
         ]
 
     async def entitlement(self, request: Request) -> Response:
@@ -75,6 +81,14 @@ class InternalApi:
         asked = _parsed(AppliedRequest, await request.body())
         done = await wait_until_applied(self.database, asked.event_ids, asked.timeout_ms, self.folded)
         return Response(AppliedResult(applied=done).model_dump_json(by_alias=True), media_type=JSON)
+
+    async def told_again(self, request: Request) -> Response:
+        """Whether a known event, told again, contradicts its first; one that isn't folded yet is waited for."""
+        data = _parsed(ToldAgain, await request.body()).data
+        await wait_until_applied(self.database, [str(data.get("eventId"))], FOLD_MS, self.folded)
+        async with self.database.transaction() as connection:
+            answer = await told_again(connection, data)
+        return Response(answer.model_dump_json(by_alias=True), media_type=JSON)
 
 
 def _parsed(model: type[ModelT], body: bytes) -> ModelT:

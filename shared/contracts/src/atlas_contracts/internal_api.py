@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from atlas_contracts.billing import AdjustmentAction
 from atlas_contracts.entitlements import Source, Status
@@ -19,6 +19,8 @@ INGEST_SERVICE = "webhook-ingest"
 OPERATOR = "operator"
 """Issuer (and subject) of the command line's tokens."""
 
+
+PAYMENT_ACTIONS = frozenset({"revoke_payment", "undo_revoke_payment"})
 
 PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 """What databases and headers can hold."""
@@ -116,12 +118,34 @@ class AdjustmentRequest(WireModel):
     user_id: UserId
     action: AdjustmentAction
     payment_id: str | None = Field(
-        default=None, description="pi_ or cs_ (or an imported grant's id): with the two actions about a payment"
+        default=None,
+        max_length=255,
+        pattern=r"^(pi|cs)_[A-Za-z0-9_]+$",
+        description="a payment intent or checkout session: with the two actions about a payment, and only with them",
     )
-    ticket: str | None = Field(default=None, max_length=255)
-    reason: str = Field(min_length=1, max_length=500)
-    operator: str | None = Field(default=None, max_length=255)
-    idempotency_key: str = Field(min_length=1, max_length=255)
+    ticket: str | None = Field(default=None, max_length=255, pattern=PRINTABLE)
+    reason: str = Field(min_length=1, max_length=500, pattern=PRINTABLE)
+    operator: str | None = Field(default=None, max_length=255, pattern=PRINTABLE)
+    idempotency_key: str = Field(
+        min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$", description="becomes a part of the event's id"
+    )
+
+    @model_validator(mode="after")
+    def _payment_is_named_where_it_is_meant(self) -> Self:
+        if (self.payment_id is not None) != (self.action in PAYMENT_ACTIONS):
+            raise ValueError("paymentId goes with revoke_payment and undo_revoke_payment, and only with them")
+        return self
+
+
+class ToldAgain(WireModel):
+    """``POST /internal/told-again`` at entitlements: a provider's event whose id the broker has seen before."""
+
+    data: dict[str, Any] = Field(description="the billing event's data as it travels")
+
+
+class ToldAgainResult(WireModel):
+    known: bool = Field(description="whether the ledger holds the first event of this id")
+    contradiction: str | None = Field(default=None, description="a fact in which this one contradicts the first")
 
 
 class PullRequest(WireModel):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from atlas_devstack.sandbox.resources.payments import Buyer
+from atlas_devstack.sandbox.resources.payment_methods import Buyer
 
 VISA = Buyer()
 

@@ -18,7 +18,7 @@ from atlas_devstack.sandbox.ids import new_id
 from atlas_devstack.sandbox.operation import Operation, World
 from atlas_devstack.sandbox.permissions import TODAY, Permissions
 from atlas_devstack.sandbox.resources import buying, checkout, choosing, disputes, endpoints, fraud, links, refunds
-from atlas_devstack.sandbox.resources.payments import Buyer
+from atlas_devstack.sandbox.resources.payment_methods import Buyer
 from atlas_devstack.sandbox.store import Json
 
 MAX_BODY = 100_000

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 
 from atlas_devstack.sandbox.errors import invalid
 from atlas_devstack.sandbox.operation import Operation
 from atlas_devstack.sandbox.resources import coupons
-from atlas_devstack.sandbox.resources.offers import offers
+from atlas_devstack.sandbox.resources.offers import cost, offers
 from atlas_devstack.sandbox.store import Json
 
 TAX_PERCENT = 10
@@ -30,7 +31,7 @@ class Totals:
     total: int
 
 
-def amount_in(op: Operation, price: Json, currency: str | None, param: str) -> tuple[str, int]:
+def amount_in(op: Operation, price: Json, currency: str | None, param: str) -> tuple[str, Decimal]:
     """The currency asked for (else the price's own) and what one piece costs in it."""
     offered = offers(op, price)
     wanted = currency or price["currency"]
@@ -78,7 +79,7 @@ def reckon(op: Operation, session: Json, *, currency: str | None = None) -> None
     items = [dict(item) for item in private["line_items"]]
     for item in items:
         item["currency"], amount = amount_in(op, item["price"], currency or session["currency"], "currency")
-        item["amount_subtotal"] = amount * item["quantity"]
+        item["amount_subtotal"] = cost(amount, item["quantity"])
     coupon = private["coupon"] if session["discounts"] else None
     taxed = session["automatic_tax"]["status"] == "complete"
     totals = add_up(items, lambda subtotal, unit: coupons.amount_off(op, coupon, subtotal, unit), taxed=taxed)

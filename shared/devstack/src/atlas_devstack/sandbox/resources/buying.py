@@ -9,20 +9,15 @@ from atlas_devstack.sandbox.errors import StripeError, invalid
 from atlas_devstack.sandbox.ids import random_text
 from atlas_devstack.sandbox.operation import Operation, change
 from atlas_devstack.sandbox.resources.aftermath import follow_payment
-from atlas_devstack.sandbox.resources.checkout import details, fresh
+from atlas_devstack.sandbox.resources.checkout import fresh
 from atlas_devstack.sandbox.resources.choosing import locate, payable
 from atlas_devstack.sandbox.resources.collecting import keep_details
 from atlas_devstack.sandbox.resources.coupons import redeem
 from atlas_devstack.sandbox.resources.customers import new_customer
 from atlas_devstack.sandbox.resources.invoices import new_invoice, tell_paid
-from atlas_devstack.sandbox.resources.payments import (
-    Buyer,
-    billing_details,
-    fail,
-    intent_of_session,
-    new_charge,
-    succeed,
-)
+from atlas_devstack.sandbox.resources.payment_methods import Buyer, billing_details
+from atlas_devstack.sandbox.resources.payments import fail, intent_of_session, new_charge, succeed
+from atlas_devstack.sandbox.resources.session_shape import details
 from atlas_devstack.sandbox.store import Json
 
 OUTCOMES = ("paid", "processing", "declined")

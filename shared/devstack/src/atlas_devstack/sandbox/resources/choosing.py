@@ -7,7 +7,7 @@ from atlas_devstack.sandbox.operation import Operation
 from atlas_devstack.sandbox.resources.amounts import reckon
 from atlas_devstack.sandbox.resources.checkout import fresh
 from atlas_devstack.sandbox.resources.coupons import find_code, is_usable
-from atlas_devstack.sandbox.resources.offers import offers
+from atlas_devstack.sandbox.resources.offers import cost, offers
 from atlas_devstack.sandbox.store import Json
 
 
@@ -39,7 +39,7 @@ def currencies(op: Operation, session: Json) -> dict[str, int]:
     if private.get("currency_given") or not private.get("line_items"):
         return {}
     amounts = [
-        {currency: amount * item["quantity"] for currency, amount in offers(op, item["price"]).items()}
+        {currency: cost(amount, item["quantity"]) for currency, amount in offers(op, item["price"]).items()}
         for item in private["line_items"]
     ]
     common = [currency for currency in amounts[0] if all(currency in each for each in amounts)]

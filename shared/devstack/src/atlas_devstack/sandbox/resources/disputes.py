@@ -6,8 +6,8 @@ from atlas_devstack.sandbox.errors import StripeError, invalid, missing, no_such
 from atlas_devstack.sandbox.ids import new_id
 from atlas_devstack.sandbox.listing import list_objects
 from atlas_devstack.sandbox.operation import Operation, change, merge_metadata
+from atlas_devstack.sandbox.resources.balance import new_transaction
 from atlas_devstack.sandbox.resources.fraud import settle_warnings
-from atlas_devstack.sandbox.resources.payments import new_transaction
 from atlas_devstack.sandbox.store import Json
 
 INQUIRY = ("warning_needs_response", "warning_under_review", "warning_closed")

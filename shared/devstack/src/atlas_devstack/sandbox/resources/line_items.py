@@ -7,6 +7,7 @@ from atlas_devstack.sandbox.ids import new_id
 from atlas_devstack.sandbox.operation import Operation
 from atlas_devstack.sandbox.resources.amounts import amount_in
 from atlas_devstack.sandbox.resources.catalog import create_product, new_price
+from atlas_devstack.sandbox.resources.offers import cost
 from atlas_devstack.sandbox.store import Json
 
 
@@ -44,7 +45,7 @@ def build_item(op: Operation, entry: Json, param: str, mode: str, currency: str 
         raise invalid("You must provide at least one recurring price in `subscription` mode when using prices.")
     product = op.get("product", price["product"])
     unit, unit_amount = amount_in(op, price, currency, f"{param}[price]")
-    amount = unit_amount * quantity
+    amount = cost(unit_amount, quantity)
     return {
         "id": new_id("item"),
         "object": "item",
@@ -77,12 +78,7 @@ def price_from_data(op: Operation, data: Json, param: str) -> Json:
     if "product" in data:
         product = op.get("product", data["product"], f"{param}[price_data][product]")["id"]
     elif "product_data" in data:
-        details = {
-            key: value
-            for key, value in data["product_data"].items()
-            if key in {"name", "description", "images", "metadata"}
-        }
-        product = create_product(op, {**details, "active": False})["id"]
+        product = create_product(op, {**data["product_data"], "active": False})["id"]
     else:
         raise missing(f"{param}[price_data][product]")
     return new_price(op, {**data, "active": False}, product)

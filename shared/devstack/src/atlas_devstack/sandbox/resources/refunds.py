@@ -6,8 +6,9 @@ from atlas_devstack.sandbox.errors import StripeError, invalid, missing, no_such
 from atlas_devstack.sandbox.ids import new_id
 from atlas_devstack.sandbox.listing import list_objects
 from atlas_devstack.sandbox.operation import Operation, change, merge_metadata
+from atlas_devstack.sandbox.resources.balance import new_transaction
 from atlas_devstack.sandbox.resources.fraud import settle_warnings
-from atlas_devstack.sandbox.resources.payments import new_transaction, receipt_number
+from atlas_devstack.sandbox.resources.payments import receipt_number
 from atlas_devstack.sandbox.store import Json
 
 # Only these count against a charge (Stripe takes the amount at once, and gives it back when the refund ends badly).
@@ -43,12 +44,10 @@ def new_refund(op: Operation, params: Json, wanted: str | None) -> Json:
         "currency": charge["currency"],
         "customer": None,
         "customer_account": None,
-        "description": None,
         "destination_details": destination(charge),
         "metadata": merge_metadata({}, params.get("metadata") or {}),
         "payment_intent": charge["payment_intent"],
         "payment_method": charge["payment_method"],
-        "presentment_details": None,
         "reason": params.get("reason"),
         "receipt_number": receipt_number() if charge["receipt_email"] else None,
         "source_transfer_reversal": None,
