@@ -175,8 +175,8 @@ def _what_helps(payment: _Payment) -> Iterator[str]:
     verdict, name = payment.verdict, payment.name
     if verdict.review:
         yield (
-            f"{name} is paid and can't grant ({verdict.review.reason}): refund it at Stripe, or `atlas grant` where the "
-            "buyer shall have Pro."
+            f"{name} is paid and can't grant ({verdict.review.reason}): refund it at Stripe, or `atlas grant` "
+            "where the buyer shall have Pro."
         )
         return
     helps = {

@@ -82,7 +82,9 @@ def is_somebodys_money(session: CheckoutSession, recorded: RecordedSession | Non
     """
     named = session.user_id is not None or recorded is not None
     paid = session.payment_status == "paid" and session.paid_at is not None
-    return paid and named and not session_ownership.is_somebody_elses(session.product_key, _record(recorded))
+    return (
+        paid and named and not session_ownership.is_somebody_elses(session.product_key, recorded=recorded is not None)
+    )
 
 
 def _record(recorded: RecordedSession | None) -> Record | None:
