@@ -88,7 +88,7 @@ def test_webhooks_with_a_wrong_signature_are_told_and_a_restart_forgets_none(sta
     eventually(
         lambda: (
             stack.json["services"]["webhook-ingest"]["pid"] not in (None, old)
-            and stack.status["services"]["webhook-ingest"]["health"] == "ok"
+            and stack.status()["services"]["webhook-ingest"]["health"] == "ok"
         ),
         60,
         "ingest is back",
