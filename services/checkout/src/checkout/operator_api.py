@@ -32,7 +32,8 @@ SWEEP_SECONDS = 300
 FORGET_SECONDS = 60
 DEFAULT_DAYS = 365
 MAX_DAYS = 3650
-MAX_SESSIONS = 100
+MAX_SESSIONS = 500
+"""As many as fit into a request's head."""
 
 
 @router.get("/operator/provider-state")

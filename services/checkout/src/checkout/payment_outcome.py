@@ -6,12 +6,18 @@ This is the provider's final state, not the entitlement: who is Pro is decided e
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 
-from atlas_contracts.stripe_mapping import PAYMENT_INTENT_FAILED
+from atlas_contracts import refund_arithmetic
+from atlas_contracts.refund_arithmetic import AmountTold, Failure
+from atlas_contracts.stripe_mapping import FAILED_REFUND_STATUSES, PAYMENT_INTENT_FAILED
 from atlas_contracts.stripe_objects import StripeObject
 
 OPEN_DISPUTES = frozenset({"needs_response", "under_review", "appeal_needs_response", "appeal_under_review"})
+
+ONE_MOMENT = datetime.min.replace(tzinfo=UTC)
+"""Whichever it is: everything about a payment is read together."""
 
 
 class PaymentOutcome(StrEnum):
@@ -68,9 +74,12 @@ def charge_of(session: StripeObject) -> StripeObject | None:
 
 
 def amount_refunded(charge: StripeObject, refunds: Sequence[StripeObject]) -> int:
-    """Minor units that went back: what succeeded, or what the charge says.
-
-    The charge's amount has a refund that failed out already, since both were read at one moment (CONTRACT 11).
-    """
+    """Minor units that went back, reckoned as the policy does, for a charge and its refunds read at one moment."""
     succeeded = sum(refund["amount"] for refund in refunds if refund.get("status") == "succeeded")
-    return int(max(succeeded, charge.get("amount_refunded", 0)))
+    failures = [
+        Failure(charge["id"], refund["amount"], ONE_MOMENT, read=True)
+        for refund in refunds
+        if refund.get("status") in FAILED_REFUND_STATUSES
+    ]
+    told = AmountTold(charge["id"], charge.get("amount_refunded", 0), ONE_MOMENT, read=True)
+    return refund_arithmetic.amount_refunded(succeeded, [told], failures)

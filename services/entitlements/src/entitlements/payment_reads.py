@@ -21,6 +21,7 @@ WHERE r.ref = ANY(%s)
 _CUSTOMERS = """
 SELECT l.customer_id FROM payments p JOIN payment_facts f ON f.payment_id = p.id JOIN ledger l USING (seq)
 WHERE (p.user_id = %(user)s OR p.also_users @> ARRAY[%(user)s]) AND p.provider = 'stripe' AND l.customer_id IS NOT NULL
+  AND l.type <> 'purchase_initiated'
 GROUP BY l.customer_id ORDER BY max(l.occurred_at) DESC, l.customer_id LIMIT %(most)s
 """
 
@@ -32,7 +33,7 @@ async def verdicts_on(connection: Connection, session_ids: Sequence[str], policy
 
 
 async def customers_of(connection: Connection, user_id: str) -> list[str]:
-    """The Stripe customers that facts of the user's payments name, newest first."""
+    """The Stripe customers that facts of the user's payments name, newest first; an open session is no history yet."""
     cursor = await connection.execute(_CUSTOMERS, {"user": user_id, "most": MAX_CUSTOMERS})
     return [row[0] for row in await cursor.fetchall()]
 
