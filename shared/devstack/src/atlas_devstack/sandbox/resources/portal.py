@@ -8,6 +8,7 @@ from atlas_devstack.sandbox.errors import StripeError
 from atlas_devstack.sandbox.ids import new_id, random_text
 from atlas_devstack.sandbox.operation import Operation, change, merge_metadata
 from atlas_devstack.sandbox.resources.customers import living
+from atlas_devstack.sandbox.shapes import QUANTITY
 from atlas_devstack.sandbox.store import Json
 
 FEATURES: Json = {
@@ -71,8 +72,7 @@ def features(current: Json, given: Json) -> Json:
     """Given features over the current ones, member by member; an empty value unsets."""
     shown: Json = merged(current, given)
     for product in shown["subscription_update"]["products"]:
-        quantity = {"enabled": False, "maximum": None, "minimum": 1, **product.get("adjustable_quantity", {})}
-        product["adjustable_quantity"] = quantity
+        product["adjustable_quantity"] = {**QUANTITY, **product.get("adjustable_quantity", {})}
     return shown
 
 
