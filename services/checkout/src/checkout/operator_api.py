@@ -25,6 +25,7 @@ from checkout.forget_user import forget_user
 from checkout.provider_state import provider_state
 from checkout.services import services_of
 from checkout.sweep import sweep
+from checkout.whose import whose
 
 router = APIRouter()
 
@@ -51,6 +52,18 @@ async def read_provider_state(
     async with told_as(STRIPE_DOWN, seconds=FIRST_LINE_SECONDS):
         first = await anext(payments, None)
     return StreamingResponse(_lines(first, payments), media_type=NDJSON)
+
+
+@router.get("/operator/whose")
+async def read_whose(
+    request: Request, object_id: Annotated[str, Query(alias="id", min_length=1, max_length=255, pattern=PRINTABLE)]
+) -> Response:
+    """Whose an object at Stripe is."""
+    services = services_of(request)
+    require(request, services.verifier, OPERATOR)
+    async with told_as(STRIPE_DOWN, seconds=FIRST_LINE_SECONDS):
+        found = await whose(services.database, services.stripe, object_id)
+    return Response(found.model_dump_json(by_alias=True), media_type=JSON)
 
 
 @router.post("/operator/sweep")
