@@ -17,6 +17,7 @@ from atlas_kit.logs import get_logger
 from webhook_ingest.adjustments import adjust
 from webhook_ingest.door import Door
 from webhook_ingest.parked import ParkedReader
+from webhook_ingest.parked_user import user_of
 from webhook_ingest.pull import Progress, Pull
 from webhook_ingest.redrive import redrive
 
@@ -59,7 +60,9 @@ def _parked_routes(router: APIRouter, parked: ParkedReader, door: Door) -> None:
     @router.get("/parked")
     async def list_parked() -> Response:
         shown = {"id", "kind", "reason", "detail", "subject", "event_id", "at"}
-        return ok_json([data.model_dump(mode="json", by_alias=True, include=shown) for data in await parked.waiting()])
+        rows = await parked.waiting()
+        told = [(data.model_dump(mode="json", by_alias=True, include=shown), user_of(data)) for data in rows]
+        return ok_json([{**row, "userId": user} for row, user in told])
 
     @router.get("/parked/{parked_id}")
     async def show_parked(parked_id: str) -> Response:

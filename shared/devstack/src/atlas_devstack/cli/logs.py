@@ -27,7 +27,7 @@ def logs(
 ) -> None:
     """Show the last lines that a part has written in this run."""
     if service not in PARTS:
-        fail(f"There is no part called {service}.", f"Choose one of: {', '.join(PARTS)}.")
+        fail(f"There is no part called {service}.", f"Choose one of: {', '.join(PARTS)}.", code=2)
     path = homes.find(os.environ).log(service)
     if not path.exists():
         fail(f"{service} has not written anything yet.", "./atlas up starts it.")
