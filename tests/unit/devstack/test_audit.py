@@ -105,3 +105,10 @@ def test_the_second_look_asks_for_the_sessions_that_the_first_one_found() -> Non
     found = compare([at_stripe("ada", "cs_1"), at_stripe("ada", "cs_2")], [here("bob", payment("cs_3"))])
     assert sessions_of(found, "ada") == ["cs_1", "cs_2"]
     assert sessions_of(found, "bob") == ["cs_3"]
+
+
+def test_a_payment_that_checkout_itself_refuses_is_listed_with_the_policys_reason() -> None:
+    refused = at_stripe("ada", grants=False, because="amount_mismatch").model_copy(update={"refused": "amount_mismatch"})
+    for reviews in ([], [REVIEW]):
+        [row] = compare([refused], [], reviews)["paidNotPro"]
+        assert (row["userId"], row["reason"]) == ("ada", "Stripe: paid; here: amount_mismatch")

@@ -141,6 +141,9 @@ class ProviderPayment(WireModel):
     completed_at: Instant | None
     should_grant: bool = Field(description="whether the policy makes its buyer Pro, for this payment alone")
     because: str = Field(description="a stable word: paid, refunded, chargeback_lost, payment_pending …")
+    refused: str | None = Field(
+        default=None, description="paid, and it may not grant: the policy's reason; money of somebody's to look after"
+    )
 
 
 class ProviderStateEnd(WireModel):

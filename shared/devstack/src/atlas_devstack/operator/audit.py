@@ -34,9 +34,15 @@ def compare(provider: Iterable[ProviderPayment], holders: Iterable[Row], reviews
     for name in sorted({*paid, *held}):
         _compare_user(name, held.get(name), paid.get(name, []), found)
     told = {row["userId"] for kind in ("paidNotPro", AGREED) for row in found[kind]}
-    for review in reviews:
-        _add_review(review, held.get(str(review.get("userId"))), told, found)
+    for review in (*reviews, *(_review(payment) for rows in paid.values() for payment in rows if payment.refused)):
+        if review.get("userId") not in told:
+            told.add(review.get("userId"))
+            _add_review(review, held.get(str(review.get("userId"))), found)
     return found
+
+
+def _review(payment: ProviderPayment) -> Row:
+    return {**payment.model_dump(mode="json", by_alias=True), "reason": payment.refused}
 
 
 def _compare_user(name: str, mine: Row | None, theirs: list[ProviderPayment], found: Found) -> None:
@@ -50,18 +56,15 @@ def _compare_user(name: str, mine: Row | None, theirs: list[ProviderPayment], fo
     found["secondPayments"] += [_second(name, payment) for payment in _beside_the_first(mine)]
 
 
-def _add_review(review: Row, mine: Row | None, told: set[Any], found: Found) -> None:
+def _add_review(review: Row, mine: Row | None, found: Found) -> None:
     """A payment that Stripe calls paid and that may not grant is somebody's money, whoever they are to us now."""
-    user = review.get("userId")
-    if user in told:
-        return
     # An operator who made its buyer Pro has answered it.
     answered = bool(mine and mine["isPro"]) and any(
         _by_operator(payment) for payment in (mine or {}).get("payments", [])
     )
     found[AGREED if answered else "paidNotPro"].append(
         {
-            "userId": user,
+            "userId": review.get("userId"),
             "reason": f"Stripe: paid; here: {review.get('reason')}",
             "status": mine["status"] if mine else "none",
             "payments": [dict(review)],
