@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE
 from atlas_contracts.streams import BILLING
 from atlas_kit.database import Database
+from atlas_kit.doors import install_doors
 from atlas_kit.health import Check
 from atlas_kit.http_app import create_app, with_edge
 from atlas_kit.http_client import ServiceClient
@@ -69,6 +70,7 @@ def create(settings: Settings) -> ASGIApp:
         return {"database": database.check, "broker": broker.check}
 
     app = create_app("Atlas checkout", lifespan, checks)
+    install_doors(app, TokenVerifier(settings.internal_auth_secret, CHECKOUT_SERVICE))
     app.include_router(api.router)
     app.include_router(operator_api.router)
     return with_edge(app)
@@ -79,7 +81,6 @@ def assemble(
 ) -> Services:
     """Give each use case what it works with."""
     return Services(
-        verifier=TokenVerifier(settings.internal_auth_secret, CHECKOUT_SERVICE),
         database=database,
         broker=broker,
         stripe=stripe,

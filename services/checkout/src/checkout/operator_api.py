@@ -9,8 +9,6 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from atlas_contracts.internal_api import (
-    INGEST_SERVICE,
-    OPERATOR,
     ForgetRequest,
     ForgetResult,
     ProviderPayment,
@@ -19,7 +17,7 @@ from atlas_contracts.internal_api import (
 )
 from atlas_contracts.user_id import UserId
 from atlas_kit.answers import JSON
-from checkout.callers import require
+from atlas_kit.doors import GuardedRoute
 from checkout.failures import told_as
 from checkout.forget_user import forget_user
 from checkout.provider_state import provider_state
@@ -27,7 +25,7 @@ from checkout.services import services_of
 from checkout.sweep import sweep
 from checkout.whose import whose
 
-router = APIRouter()
+router = APIRouter(route_class=GuardedRoute)
 
 NDJSON = "application/x-ndjson"
 STRIPE_DOWN = "Stripe is temporarily unavailable. Please try again later."
@@ -46,7 +44,6 @@ async def read_provider_state(
 ) -> Response:
     """NDJSON: one ProviderPayment per line, and a ProviderStateEnd (without which the answer was cut off)."""
     services = services_of(request)
-    require(request, services.verifier, OPERATOR)
     payments = provider_state(services.database, services.stripe, services.policy, days=days, user_id=user)
     # Ask for the first before the answer begins, so that Stripe being away is a 503 and no half answer.
     async with told_as(STRIPE_DOWN, seconds=FIRST_LINE_SECONDS):
@@ -69,7 +66,6 @@ async def read_whose(
 @router.post("/operator/sweep")
 async def sweep_payments(request: Request, body: SweepRequest) -> Response:
     services = services_of(request)
-    require(request, services.verifier, OPERATOR, INGEST_SERVICE)
     async with told_as(STRIPE_DOWN, seconds=SWEEP_SECONDS):
         result = await sweep(services.stripe, services.broker, body)
     return Response(result.model_dump_json(by_alias=True), media_type=JSON)
@@ -79,7 +75,6 @@ async def sweep_payments(request: Request, body: SweepRequest) -> Response:
 async def forget(request: Request, body: ForgetRequest) -> Response:
     """Take a user out of this database and out of what we wrote at Stripe."""
     services = services_of(request)
-    require(request, services.verifier, OPERATOR)
     async with told_as(STRIPE_DOWN, seconds=FORGET_SECONDS):
         sessions = await forget_user(services.database, services.stripe, body.user_id)
     return Response(ForgetResult(sessions=sessions).model_dump_json(by_alias=True), media_type=JSON)

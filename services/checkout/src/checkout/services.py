@@ -9,7 +9,6 @@ from starlette.requests import Request
 from atlas_contracts.internal_api import CheckoutSessionResult
 from atlas_contracts.public_api import RestoreResult
 from atlas_kit.database import Database
-from atlas_kit.identity import TokenVerifier
 from atlas_kit.messaging import Broker
 from checkout.confirm import Confirm
 from checkout.open_portal import Portal
@@ -24,7 +23,6 @@ from checkout.stripe_gateway import StripeGateway
 class Services:
     """Adapters, and the use cases' dependencies made of them."""
 
-    verifier: TokenVerifier
     database: Database
     broker: Broker
     stripe: StripeGateway

@@ -9,16 +9,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from atlas_contracts.internal_api import CHECKOUT_SERVICE, GATEWAY_SERVICE, OPERATOR, AppliedRequest, AppliedResult
+from atlas_contracts.internal_api import AppliedRequest, AppliedResult
 from atlas_kit.answers import JSON
 from atlas_kit.database import Database
-from atlas_kit.errors import Forbidden, InvalidRequest
-from atlas_kit.identity import Caller, TokenVerifier
+from atlas_kit.doors import Doors, caller_of
+from atlas_kit.errors import InvalidRequest
 from entitlements.applied import wait_until_applied
 from entitlements.domain.policy import Policy
 from entitlements.reads import EntitlementReader, overview, view
-
-READERS = (GATEWAY_SERVICE, CHECKOUT_SERVICE, OPERATOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,38 +25,31 @@ class InternalApi:
 
     database: Database
     reader: EntitlementReader
-    verifier: TokenVerifier
+    doors: Doors
     policy: Policy
     folded: asyncio.Condition
 
     def routes(self) -> list[Route]:
         return [
-            Route("/internal/entitlement", self.entitlement, methods=["GET"]),
-            Route("/internal/overview", self.overview, methods=["GET"]),
-            Route("/internal/applied", self.applied, methods=["POST"]),
+            self.doors.route("GET", "/internal/entitlement", self.entitlement),
+            self.doors.route("GET", "/internal/overview", self.overview),
+            self.doors.route("POST", "/internal/applied", self.applied),
         ]
 
     async def entitlement(self, request: Request) -> Response:
-        found = await self.reader.read(self._caller(request, *READERS).subject)
+        found = await self.reader.read(caller_of(request).subject)
         return Response(view(found).model_dump_json(by_alias=True), media_type=JSON)
 
     async def overview(self, request: Request) -> Response:
-        user_id = self._caller(request, GATEWAY_SERVICE).subject
+        user_id = caller_of(request).subject
         async with self.database.transaction() as connection:
             answer = await overview(connection, user_id, self.policy)
         return Response(answer.model_dump_json(by_alias=True), media_type=JSON)
 
     async def applied(self, request: Request) -> Response:
-        self._caller(request, CHECKOUT_SERVICE)
         try:
             asked = AppliedRequest.model_validate_json(await request.body())
         except ValueError as error:
             raise InvalidRequest from error
         done = await wait_until_applied(self.database, asked.event_ids, asked.timeout_ms, self.folded)
         return Response(AppliedResult(applied=done).model_dump_json(by_alias=True), media_type=JSON)
-
-    def _caller(self, request: Request, *issuers: str) -> Caller:
-        caller = self.verifier.verify(request.headers.get("authorization"))
-        if caller.issuer not in issuers:
-            raise Forbidden
-        return caller

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE
 from atlas_contracts.streams import BILLING, PARKED
+from atlas_kit.doors import install_doors
 from atlas_kit.group_commit import GroupCommit
 from atlas_kit.http_app import create_app, with_edge
 from atlas_kit.http_client import ServiceClient
@@ -56,8 +57,7 @@ def build(settings: IngestSettings) -> ASGIApp:
         await broker.close()
 
     app = create_app(INGEST_SERVICE, lifespan, lambda: {"broker": broker.check})
-    app.include_router(
-        operator_routes(TokenVerifier(settings.internal_auth_secret, INGEST_SERVICE), door, ParkedReader(broker), pull)
-    )
+    install_doors(app, TokenVerifier(settings.internal_auth_secret, INGEST_SERVICE))
+    app.include_router(operator_routes(door, ParkedReader(broker), pull))
     verifier = SignatureVerifier(settings.webhook_secrets, settings.billing_webhook_tolerance_seconds)
     return with_edge(WebhookEndpoint(app, verifier, door), body_limits=[(WEBHOOK_PATH, MAX_BODY_BYTES)])

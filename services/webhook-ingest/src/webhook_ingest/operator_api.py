@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter
 from starlette.responses import Response, StreamingResponse
 
-from atlas_contracts.internal_api import OPERATOR, AdjustmentRequest, PullRequest
+from atlas_contracts.internal_api import AdjustmentRequest, PullRequest
 from atlas_kit.answers import ok_json
-from atlas_kit.errors import AtlasError, Forbidden, InvalidRequest
-from atlas_kit.identity import TokenVerifier
+from atlas_kit.doors import GuardedRoute
+from atlas_kit.errors import AtlasError, InvalidRequest
 from atlas_kit.logs import get_logger
 from webhook_ingest.adjustments import adjust
 from webhook_ingest.door import Door
@@ -28,14 +27,9 @@ MAX_KEY = 200
 """An idempotency key becomes part of an event id, which has 255 characters."""
 
 
-def operator_routes(verifier: TokenVerifier, door: Door, parked: ParkedReader, pull: Pull) -> APIRouter:
+def operator_routes(door: Door, parked: ParkedReader, pull: Pull) -> APIRouter:
     """``/operator/pull``, ``/operator/adjustments``, ``/operator/parked…``."""
-
-    async def operator(authorization: Annotated[str | None, Header()] = None) -> None:
-        if verifier.verify(authorization).issuer != OPERATOR:
-            raise Forbidden
-
-    router = APIRouter(prefix="/operator", dependencies=[Depends(operator)])
+    router = APIRouter(prefix="/operator", route_class=GuardedRoute)
     _parked_routes(router, parked, door)
 
     @router.post("/pull")
@@ -45,9 +39,8 @@ def operator_routes(verifier: TokenVerifier, door: Door, parked: ParkedReader, p
 
     @router.post("/adjustments")
     async def make_adjustment(request: AdjustmentRequest) -> Response:
-        for value in (request.user_id, request.idempotency_key):
-            if not value.isprintable() or value != value.strip():
-                raise InvalidRequest
+        if not request.idempotency_key.isprintable() or request.idempotency_key != request.idempotency_key.strip():
+            raise InvalidRequest
         if len(request.idempotency_key) > MAX_KEY or not request.idempotency_key.isascii():
             raise InvalidRequest
         adjusted = await adjust(request, door.billing)
