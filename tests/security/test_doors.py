@@ -14,7 +14,13 @@ import pytest
 from pydantic import SecretStr
 
 from atlas_contracts.callers import MAY_CALL
-from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, GATEWAY_SERVICE, INGEST_SERVICE, OPERATOR
+from atlas_contracts.internal_api import (
+    CHECKOUT_SERVICE,
+    ENTITLEMENTS_SERVICE,
+    GATEWAY_SERVICE,
+    INGEST_SERVICE,
+    OPERATOR,
+)
 from atlas_devstack.servers.ports import LOOPBACK, free_port
 from atlas_kit.identity import TokenMint
 from support.http_server import answered

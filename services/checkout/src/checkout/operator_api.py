@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from atlas_contracts.internal_api import (
+    EventId,
     ForgetRequest,
     ForgetResult,
     ProviderPayment,
@@ -52,12 +53,9 @@ async def read_provider_state(
 
 
 @router.get("/operator/whose")
-async def read_whose(
-    request: Request, object_id: Annotated[str, Query(alias="id", min_length=1, max_length=255, pattern=PRINTABLE)]
-) -> Response:
+async def read_whose(request: Request, object_id: Annotated[EventId, Query(alias="id")]) -> Response:
     """Whose an object at Stripe is."""
     services = services_of(request)
-    require(request, services.verifier, OPERATOR)
     async with told_as(STRIPE_DOWN, seconds=FIRST_LINE_SECONDS):
         found = await whose(services.database, services.stripe, object_id)
     return Response(found.model_dump_json(by_alias=True), media_type=JSON)

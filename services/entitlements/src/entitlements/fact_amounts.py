@@ -9,7 +9,7 @@ Facts = Mapping[str, Any]
 
 
 def amount_of(facts: Facts) -> dict[str, Any] | None:
-    """``{"amount", "of", "currency"}`` in minor units; ``of`` is the whole where the amount is a part. None: no money."""
+    """``{"amount", "of", "currency"}`` in minor units, ``of`` being the whole where the amount is a part; or None."""
     for kind, amount, whole in (
         ("refund", "amount", None),
         ("dispute", "amount", None),

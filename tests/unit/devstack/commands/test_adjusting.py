@@ -126,7 +126,7 @@ def test_forgetting_while_a_payment_is_processed_is_refused_unless_it_is_meant(a
     fake.routes["/operator/find"] = {"users": ["ada"], "payments": [], "known": True}
     places = [{"place": "Stripe customer cus_1", "done": "name taken out"}, {"place": "Stripe session cs_1", "done": "not there any more"}]
     fake.routes["/operator/forget"] = lambda _, body: (
-        {"facts": 3, "sessions": 1, "places": places} if body.get("evenIfPaying") or "evenIfPaying" not in body and refused is None else refused
+        {"facts": 3, "sessions": 1, "places": places} if body.get("evenIfPaying") or ("evenIfPaying" not in body and refused is None) else refused
     )
     refused: Refused | None = Refused(409, "A payment is being processed.")
     done = atlas("forget", "ada", "--yes")

@@ -85,7 +85,7 @@ def test_bad_input_is_refused_in_one_sentence(
     done = atlas(*arguments)
     assert done.code == 2, done
     assert [path for method, path, _, _ in fake.asked if method == "POST"] == []
-    if arguments not in (("parked",),):  # which prints its help
+    if arguments != ("parked",):  # which prints its help
         assert done.err.startswith("✗ ")
         assert len(done.err.splitlines()) <= 2, "a sentence, and perhaps a remedy"
         assert done.out == ""

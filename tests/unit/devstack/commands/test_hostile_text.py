@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 
 from support.fake_operator import CommandLine, FakeOperator, Lines, Refused, nobody

@@ -25,7 +25,7 @@ def explain(
         str,
         typer.Argument(
             metavar="ID",
-            help="A user's id, or one of Stripe's: payment, session, charge, refund, dispute, customer, invoice, event.",
+            help="A user's id or one of Stripe's: payment, session, charge, refund, dispute, customer, invoice, event",
         ),
     ],
     *,

@@ -42,7 +42,11 @@ def up(
     home = homes.find(os.environ)
     given = configuration.read(os.environ, WORKSPACE / ".env")
     if not LOWEST_PORT <= port_base <= HIGHEST_PORT - max(OFFSETS.values()):
-        fail(f"--port-base {port_base} leaves no room for {len(OFFSETS)} ports.", "Choose one from 1024 to 65531.", code=2)
+        fail(
+            f"--port-base {port_base} leaves no room for {len(OFFSETS)} ports.",
+            "Choose one from 1024 to 65531.",
+            code=2,
+        )
     if homes.is_running(home):
         _already_running(home, fresh, port_base)
         return
