@@ -82,12 +82,44 @@ def test_audit_names_a_buyer_whose_webhook_was_lost_and_pull_mends_it(stack: Sta
 def test_an_operators_grant_and_revoke_are_in_the_ledger_with_their_reason(stack: Stack, buyer: Buyer) -> None:
     granted = stack.atlas("grant", buyer.user, "--reason", "a gift")
     assert granted.returncode == 0, granted.stderr
-    eventually(buyer.is_pro, what="granted")
+    assert f"{buyer.user} is Pro: active through manual" in granted.stdout, "the verdict that results"
+    assert buyer.is_pro(), "it waits until its word is applied"
     assert buyer.entitlement()["source"] == "manual"
     assert stack.atlas("revoke", buyer.user, "--reason", "given in error").returncode == 0
-    eventually(lambda: not buyer.is_pro(), what="revoked")
+    assert not buyer.is_pro()
     told = json.loads(stack.atlas("explain", buyer.user, "--json").stdout)
     assert [fact["effect"] for fact in told["adjustments"]] == ["grant: a gift", "revoke: given in error"]
+
+
+def test_every_id_of_a_purchase_explains_and_audits_its_buyer(stack: Stack, buyer: Buyer) -> None:
+    session = buyer.stripe.v1.checkout.sessions.retrieve(buyer.buy())
+    intent = buyer.stripe.v1.payment_intents.retrieve(str(session.payment_intent))
+    events = buyer.stripe.v1.events.list({"type": "checkout.session.completed"}).data
+    event = next(event.id for event in events if event.data.object["id"] == session.id)
+    invoice = [str(session.invoice)] if session.invoice else []
+    for name in (session.id, intent.id, str(intent.latest_charge), str(session.customer), event, *invoice):
+        explained = stack.atlas("explain", name)
+        assert explained.returncode == 0, (name, explained.stdout, explained.stderr)
+        assert f"{buyer.user} is Pro" in explained.stdout, name
+    assert "$" in explained.stdout, "amounts are shown"
+    assert stack.atlas("audit", "--user", str(intent.latest_charge)).returncode == 0
+    for name in ("pi_unknown", "evt_unknown", "nobody-at-all"):
+        unknown = stack.atlas("explain", name)
+        assert unknown.returncode == 1
+        assert "known" in unknown.stdout
+        assert "atlas grant" not in unknown.stdout
+    refused = stack.atlas("grant", intent.id, "--reason", "a slip of the pen")
+    assert refused.returncode == 2
+    assert buyer.user in refused.stderr
+
+
+def test_a_buyer_is_not_revoked_by_word_alone(stack: Stack, buyer: Buyer) -> None:
+    buyer.buy()
+    refused = stack.atlas("revoke", buyer.user, "--reason", "a slip of the pen")
+    assert refused.returncode == 1
+    assert "is Pro through payment pi_" in refused.stderr
+    assert json.loads(stack.atlas("explain", buyer.user, "--json").stdout)["adjustments"] == []
+    assert buyer.is_pro()
 
 
 def test_a_refund_alone_is_not_said_to_end_what_an_operator_granted_too(stack: Stack, buyer: Buyer) -> None:
