@@ -14,14 +14,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from atlas_contracts.internal_api import EventId, ForgetRequest
+from atlas_contracts.internal_api import ForgetRequest
 from atlas_contracts.user_id import UserId
 from atlas_kit.database import Database
 from atlas_kit.doors import Doors
 from atlas_kit.errors import InvalidRequest
 from entitlements.domain.policy import Policy
 from entitlements.explain import explain
-from entitlements.find import find
 from entitlements.forget import forget
 from entitlements.holders import changeable_payments, holders
 
@@ -30,7 +29,6 @@ PAGE = 200
 MAX_DIGITS = 18
 """A sequence number has 63 bits."""
 _USER = TypeAdapter[str](UserId)
-_ID = TypeAdapter[str](EventId)
 
 
 class RebuildRequest(BaseModel):
@@ -48,7 +46,6 @@ class OperatorApi:
     def routes(self) -> list[Route]:
         return [
             self.doors.route("GET", "/operator/explain", self.explain),
-            self.doors.route("GET", "/operator/find", self.find),
             self.doors.route("GET", "/operator/holders", self.holders),
             self.doors.route("GET", "/operator/payments", self.payments),
             self.doors.route("GET", "/operator/state", self.state),
@@ -62,15 +59,6 @@ class OperatorApi:
             raise InvalidRequest("Name a user: ?user=…")
         async with self.database.transaction() as connection:
             return JSONResponse(await explain(connection, user_id, self.policy))
-
-    async def find(self, request: Request) -> Response:
-        """Whose an id is: a user's own, or any of Stripe's."""
-        try:
-            name = _ID.validate_python(request.query_params.get("id"))
-        except ValueError as error:
-            raise InvalidRequest("Name an id: ?id=…") from error
-        async with self.database.transaction() as connection:
-            return JSONResponse(await find(connection, name))
 
     async def holders(self, request: Request) -> Response:
         user_id = _named_user(request)
