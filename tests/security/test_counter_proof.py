@@ -72,7 +72,7 @@ MUTANTS: dict[str, tuple[str, str, str, str, str]] = {
     "fifty chunks": (f"{GATEWAY}/session/cookies.py", "MAX_CHUNKS = 8", "MAX_CHUNKS = 80", TOKENS, ""),
     "huge cookies": (f"{GATEWAY}/session/cookies.py", "or len(raw) > MAX_COOKIE_HEADER", "", TOKENS, ""),
     "an expired database session": (f"{GATEWAY}/session/stored.py", "expires > self._now() and", "", STORED, "expired"),
-    "writing to the web app's database": (f"{GATEWAY}/session/stored.py", "default_transaction_read_only=on", "default_transaction_read_only=off", STORED, ""),
+    "writing to the web app's database": (f"{GATEWAY}/session/stored.py", "BEGIN READ ONLY", "BEGIN", STORED, ""),
     "a stream after its session": (f"{GATEWAY}/stream.py", "or not await signed_in()", "", STREAMS, "signing_out"),
     "any number of streams": (f"{GATEWAY}/changes.py", "> MOST_STREAMS_PER_USER:", "> 10**9:", STREAMS, "too_many"),
     **{
@@ -96,7 +96,7 @@ MUTANTS: dict[str, tuple[str, str, str, str, str]] = {
     "a door that reads facts": (f"{STACK}/permissions.py", "            *_read(PARKED.name),\n", "            *_read(PARKED.name),\n            *_read(BILLING.name),\n", BROKER, ""),
     "one inbox for all": (f"{STACK}/permissions.py", 'return f"_INBOX_{user}"', 'return "_INBOX"', BROKER, "overhears"),
     "purging": (f"{STACK}/permissions.py", '("DELETE", "PURGE", "UPDATE", "MSG.DELETE")', '("DELETE", "UPDATE", "MSG.DELETE")', BROKER, ""),
-    "facts under any subject": (f"{ENTITLEMENTS}/pull_consumer.py", "filter_subject=stream.subjects[0],", "", REPLIES, "not_even_given"),
+    "facts under any subject": (f"{KIT}/listening/durable.py", "filter_subject=stream.subjects[0],", "", REPLIES, "not_even_given"),
     "direct reads of facts": (f"{KIT}/messaging.py", "allow_direct=stream.direct_reads", "allow_direct=True", REPLIES, "bare_copy"),
     "folding copies": (f"{ENTITLEMENTS}/consumer.py", "if COPY_HEADER in (message.headers or {}):", "if False:", REPLIES, "older_version"),
     "changing the ledger": (

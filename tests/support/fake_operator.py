@@ -56,7 +56,7 @@ class FakeOperator:
             "/operator/explain": lambda query, _: nobody(query["user"][0]),
             "/operator/find": {"users": [], "payments": [], "known": False},
             "/operator/whose": {"known": False, "userId": None, "checkoutSessionId": None, "paymentIntentId": None},
-            "/operator/reviews": [],
+            "/operator/reviews": {"refused": [], "fraudWarnings": []},
             "/operator/holders": Lines([]),
             "/operator/provider-state": Lines([{"done": True, "payments": 0}]),
             "/operator/parked": [],

@@ -37,7 +37,6 @@ from account_gateway.stream import StreamTimes, stream_routes
 from account_gateway.upgrade import upgrade_routes
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, GATEWAY_SERVICE
 from atlas_contracts.public_api import Recovery
-from atlas_kit import tasks
 from atlas_kit.answers import error_response
 from atlas_kit.errors import InvalidRequest
 from atlas_kit.health import Check
@@ -45,6 +44,7 @@ from atlas_kit.http_app import HotRoute, create_app, with_edge
 from atlas_kit.http_client import ServiceClient
 from atlas_kit.identity import TokenMint
 from atlas_kit.messaging import Broker
+from atlas_kit.tasks import Workers
 
 VERSION = "1.0.0"
 
@@ -84,6 +84,8 @@ def build(settings: GatewaySettings, times: StreamTimes | None = None) -> Gatewa
         changes=EntitlementChanges(broker),
     )
 
+    workers = Workers(entitlement_changes=parts.changes.follow)
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
@@ -94,11 +96,15 @@ def build(settings: GatewaySettings, times: StreamTimes | None = None) -> Gatewa
             await stack.enter_async_context(parts.checkout)
             await broker.start()
             stack.push_async_callback(broker.close)
-            await stack.enter_async_context(tasks.running(entitlement_changes=parts.changes.follow))
+            await stack.enter_async_context(workers)
             yield
 
     app = create_app(
-        GATEWAY_SERVICE, lifespan, lambda: _checks(parts), openapi_url="/openapi.json", redirect_slashes=False
+        GATEWAY_SERVICE,
+        lifespan,
+        lambda: {**_checks(parts), **workers.checks()},
+        openapi_url="/openapi.json",
+        redirect_slashes=False,
     )
     hot = entitlement_route(parts.sessions, parts.entitlements)
     app.router.routes.extend([hot, *_routes(parts, times)])
@@ -109,8 +115,7 @@ def build(settings: GatewaySettings, times: StreamTimes | None = None) -> Gatewa
 
 def _sessions(settings: GatewaySettings) -> EncryptedSessions | StoredSessions:
     if settings.nextauth_session_strategy == "database":
-        assert settings.atlas_database_url  # settings refuse to load without it
-        return StoredSessions(settings.atlas_database_url, secure=settings.secure)
+        return StoredSessions(settings.atlas_database, secure=settings.secure)
     return EncryptedSessions(settings.secrets, secure=settings.secure)
 
 
@@ -130,7 +135,12 @@ def _routes(parts: Parts, times: StreamTimes | None) -> list[BaseRoute]:
     origin = settings.nextauth_url
 
     def sign_in(return_path: str) -> str:
-        return sign_in_location(return_path, nextauth_url=origin, dev_sign_in=settings.dev_sign_in)
+        return sign_in_location(
+            return_path,
+            nextauth_url=origin,
+            sign_in_url=settings.atlas_sign_in_url,
+            dev_sign_in=settings.dev_sign_in,
+        )
 
     pages = PageContext(
         sessions=sessions,

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from atlas_contracts.entitlements import EntitlementEvent
 from atlas_contracts.streams import ENTITLEMENTS
 from atlas_kit.errors import Unavailable
+from atlas_kit.listening import Listeners
 from atlas_kit.logs import get_logger
 from atlas_kit.messaging import Broker
 
@@ -58,6 +59,9 @@ class EntitlementChanges:
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
+        self._listeners = Listeners(broker)
+        for subject in ENTITLEMENTS.subjects:
+            self._listeners.subscriber(subject)(self._on_message)
         self._watches: defaultdict[str, dict[Watch, None]] = defaultdict(dict)
         self._heard_on: int | None = None
         self.ending = False
@@ -99,21 +103,14 @@ class EntitlementChanges:
         self.wake_all()
 
     async def follow(self) -> None:
-        """Subscribe, and notice when the broker goes and comes. Never returns while the subscription stands."""
-        await self._broker.connected.wait()
-        try:
-            subscriptions = [await self._broker.client.subscribe(s, cb=self._on_message) for s in ENTITLEMENTS.subjects]
-        except Unavailable:
-            return  # gone again: the caller starts this anew
-        try:
-            while True:
-                self._note(self._connection())
-                await asyncio.sleep(LOOK_SECONDS)
-        finally:
-            self._note(None)
-            for subscription in subscriptions:
-                with contextlib.suppress(Exception):
-                    await subscription.unsubscribe()
+        """Listen, and notice when the broker goes and comes, until cancelled."""
+        async with self._listeners.listening():
+            try:
+                while True:
+                    self._note(self._connection())
+                    await asyncio.sleep(LOOK_SECONDS)
+            finally:
+                self._note(None)
 
     def _note(self, connection: int | None) -> None:
         if connection != self._heard_on:

@@ -9,7 +9,6 @@ from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 
 from atlas_contracts.internal_api import (
-    BillingProfile,
     CheckoutSessionRequest,
     CheckoutSessionResult,
 )
@@ -18,10 +17,10 @@ from atlas_kit.answers import JSON
 from atlas_kit.doors import GuardedRoute, caller_of
 from atlas_kit.errors import InvalidRequest
 from checkout.confirm import confirm
-from checkout.customers import stored_customer
 from checkout.failures import told_as
 from checkout.open_checkout import open_checkout
 from checkout.open_portal import open_portal
+from checkout.profile import billing_profile
 from checkout.resolve_charge import resolve_charge
 from checkout.restore import restore
 from checkout.services import Services, services_of
@@ -62,11 +61,10 @@ async def open_portal_session(request: Request) -> Response:
 
 
 @router.get("/internal/billing-profile")
-async def billing_profile(request: Request) -> Response:
+async def read_billing_profile(request: Request) -> Response:
     services, user_id = _asked(request)
     async with told_as(BILLING_DOWN, seconds=PROFILE_SECONDS):
-        customer_id = await stored_customer(services.database, user_id)
-    return _json(BillingProfile(can_manage_billing=customer_id is not None))
+        return _json(await billing_profile(services.customers, services.nobody, user_id))
 
 
 @router.post("/internal/restore")

@@ -11,7 +11,6 @@ from starlette.responses import Response, StreamingResponse
 from atlas_contracts.internal_api import (
     EventId,
     ForgetRequest,
-    ForgetResult,
     ProviderPayment,
     ProviderStateEnd,
     SweepRequest,
@@ -35,6 +34,7 @@ SWEEP_SECONDS = 300
 FORGET_SECONDS = 60
 DEFAULT_DAYS = 365
 MAX_DAYS = 3650
+MAX_SESSIONS = 100
 
 
 @router.get("/operator/provider-state")
@@ -42,10 +42,16 @@ async def read_provider_state(
     request: Request,
     days: Annotated[int, Query(ge=1, le=MAX_DAYS)] = DEFAULT_DAYS,
     user: Annotated[UserId | None, Query()] = None,
+    session: Annotated[list[str] | None, Query(max_length=MAX_SESSIONS)] = None,
 ) -> Response:
-    """NDJSON: one ProviderPayment per line, and a ProviderStateEnd (without which the answer was cut off)."""
+    """NDJSON: one ProviderPayment per line, and a ProviderStateEnd (without which the answer was cut off).
+
+    ``session`` (repeated, with ``user``): sessions that an earlier look found, read again whatever leads to them.
+    """
     services = services_of(request)
-    payments = provider_state(services.database, services.stripe, services.policy, days=days, user_id=user)
+    payments = provider_state(
+        services.database, services.stripe, services.policy, days=days, user_id=user, session_ids=session or ()
+    )
     # Ask for the first before the answer begins, so that Stripe being away is a 503 and no half answer.
     async with told_as(STRIPE_DOWN, seconds=FIRST_LINE_SECONDS):
         first = await anext(payments, None)
@@ -71,11 +77,11 @@ async def sweep_payments(request: Request, body: SweepRequest) -> Response:
 
 @router.post("/operator/forget")
 async def forget(request: Request, body: ForgetRequest) -> Response:
-    """Take a user out of this database and out of what we wrote at Stripe."""
+    """Take a user out of this database and out of what we wrote at Stripe; 409 while a payment is being processed."""
     services = services_of(request)
     async with told_as(STRIPE_DOWN, seconds=FORGET_SECONDS):
-        sessions = await forget_user(services.database, services.stripe, body.user_id)
-    return Response(ForgetResult(sessions=sessions).model_dump_json(by_alias=True), media_type=JSON)
+        result = await forget_user(services.database, services.stripe, body.user_id, even_if_paying=body.even_if_paying)
+    return Response(result.model_dump_json(by_alias=True), media_type=JSON)
 
 
 async def _lines(first: ProviderPayment | None, rest: AsyncIterator[ProviderPayment]) -> AsyncIterator[str]:

@@ -97,10 +97,17 @@ class StripeGateway:
         return _read(await _made(self._client.v1.checkout.sessions.create_async, parameters, idempotency_key))
 
     async def read_session(self, session_id: str) -> Read:
-        """The session with its payment, charge and balance transaction."""
-        return _read(
-            await _asked(self._client.v1.checkout.sessions.retrieve_async(session_id, {"expand": [SESSION_EXPANSION]}))
-        )
+        """The session with its customer, payment, charge and balance transaction."""
+        retrieve = self._client.v1.checkout.sessions.retrieve_async
+        return _read(await _asked(retrieve(session_id, {"expand": [SESSION_EXPANSION, "customer"]})))
+
+    async def read_price(self, price_id: str) -> Read:
+        """The price with what it asks in each currency, which Stripe tells only when asked for."""
+        return _read(await _asked(self._client.v1.prices.retrieve_async(price_id, {"expand": ["currency_options"]})))
+
+    async def read_customer(self, customer_id: str) -> Read:
+        """The customer; a deleted one is a stub with ``deleted`` true."""
+        return _read(await _asked(self._client.v1.customers.retrieve_async(customer_id)))
 
     async def expire_session(self, session_id: str) -> Read:
         return _read(await _asked(self._client.v1.checkout.sessions.expire_async(session_id)))
@@ -146,8 +153,8 @@ class StripeGateway:
         )
         return str(configuration.id)
 
-    async def erase_user(self, object_id: str) -> None:
-        """Take the user id out of the metadata of a session, payment, charge or customer, if that is still there."""
+    async def erase_user(self, object_id: str) -> bool:
+        """Take the user id out of the metadata of a session, payment, charge or customer; False when that is gone."""
         services: dict[str, Any] = {
             "cs": self._client.v1.checkout.sessions,
             "pi": self._client.v1.payment_intents,
@@ -159,6 +166,8 @@ class StripeGateway:
         except StripeFailure as failure:
             if not failure.is_missing:
                 raise
+            return False
+        return True
 
 
 async def _made(create: Call, parameters: Mapping[str, Any], idempotency_key: str) -> Any:

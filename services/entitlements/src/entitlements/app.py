@@ -19,7 +19,7 @@ from atlas_kit.http_client import ServiceClient
 from atlas_kit.identity import TokenMint, TokenVerifier
 from atlas_kit.messaging import Broker
 from atlas_kit.outbox import OutboxRelay
-from atlas_kit.tasks import running
+from atlas_kit.tasks import Workers
 from entitlements.api import InternalApi
 from entitlements.consumer import Projector
 from entitlements.operator import OperatorApi
@@ -56,6 +56,8 @@ def build(settings: Settings) -> ASGIApp:
     )
     resolver = ChargeResolver(database, checkout, folded)
 
+    workers = Workers(projector=projector.run, outbox=relay.run, charge_resolver=resolver.run, rereading=rereading.run)
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
@@ -64,17 +66,18 @@ def build(settings: Settings) -> ASGIApp:
             await broker.start()
             stack.push_async_callback(broker.close)
             await stack.enter_async_context(checkout)
-            await stack.enter_async_context(
-                running(
-                    projector=projector.run, outbox=relay.run, charge_resolver=resolver.run, rereading=rereading.run
-                )
-            )
+            await stack.enter_async_context(workers)
             yield
 
     app = create_app(
         ENTITLEMENTS_SERVICE,
         lifespan,
-        lambda: {"database": database.check, "broker": broker.check, "consumer": projector.check},
+        lambda: {
+            "database": database.check,
+            "broker": broker.check,
+            "consumer": projector.check,
+            **workers.checks(),
+        },
     )
     internal = InternalApi(database, EntitlementReader(database), doors, policy, folded)
     read, *others = internal.routes()

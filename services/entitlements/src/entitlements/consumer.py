@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
 
-import nats.errors
-import nats.js.errors
 import psycopg
 from nats.aio.msg import Msg
 from prometheus_client import Counter, Histogram
@@ -24,23 +22,28 @@ from atlas_contracts.streams import BILLING, PROJECTOR_DURABLE
 from atlas_kit import context
 from atlas_kit.database import Database
 from atlas_kit.errors import Unavailable
+from atlas_kit.listening import Durable, Listeners, follow_durable
 from atlas_kit.logs import get_logger
-from atlas_kit.messaging import Broker
+from atlas_kit.messaging import Broker, told_ids
+from entitlements.domain.naming import payment_name
 from entitlements.domain.policy import Policy
-from entitlements.fold import Folded, fold
+from entitlements.fold import Folded, fold, ids_by_event
 from entitlements.ledger_entry import LedgerEntry, ledger_entry
 from entitlements.parking import park
-from entitlements.pull_consumer import batches, declare_consumer
 
 log = get_logger()
 
 FACTS_FOLDED = Counter("atlas_facts_folded_total", "Facts appended to the ledger.", ["type"])
 FOLD_SECONDS = Histogram("atlas_fold_seconds", "One batch: ledger, projection, outbox, commit.")
+PAYMENTS_REFUSED = Counter(
+    "atlas_payments_refused_total", "Payments that Stripe calls paid and that may not grant.", ["reason"]
+)
+CHANGED_CONTENT = "changed_content"
+_CHANGED = "An event of this id is in the ledger with other content; what came first holds."
 RETRY_DELAYS_SECONDS = (1, 2, 5, 15, 30, 60)
 """Pauses before another try, by how often a message was delivered; the last one repeats."""
 TRIES_BEFORE_PARKING = 10
 """An error of a kind nobody foresaw is tried so often (about six minutes), then parked."""
-RECONNECT_SECONDS = 1.0
 
 
 COPY_HEADER = "Nats-Stream"
@@ -93,23 +96,19 @@ class Projector:
     ) -> None:
         self._database, self._broker, self._policy, self._clock = database, broker, policy, clock
         self._folded = folded
+        self._listeners = Listeners(broker)
+        self._subscriber = follow_durable(self._listeners, Durable(BILLING, PROJECTOR_DURABLE), self.handle)
 
     async def run(self) -> None:
-        """Consume until cancelled; a lost broker or durable is waited for and declared again."""
+        """Listen until cancelled, then finish the batch in hand and give back what was not begun."""
         await self._database.migrated.wait()
-        await self._broker.connected.wait()
-        while True:
-            try:
-                await declare_consumer(self._broker.client, BILLING, PROJECTOR_DURABLE)
-                async for batch in batches(self._broker.client, BILLING, PROJECTOR_DURABLE):
-                    await self.handle(batch)
-            except (nats.errors.Error, nats.js.errors.Error, Unavailable, TimeoutError) as error:
-                log.warning("consumer.waiting", error=type(error).__name__)
-            await asyncio.sleep(RECONNECT_SECONDS)
+        async with self._listeners.listening():
+            await asyncio.Event().wait()
 
     async def check(self) -> None:
-        """Readiness: the durable answers."""
-        await self._broker.jetstream.consumer_info(BILLING.name, PROJECTOR_DURABLE)
+        """Readiness: connected, and the durable serves us. Raises what is wrong."""
+        _ = self._broker.client
+        await self._subscriber.check()
 
     async def handle(self, batch: list[Msg]) -> None:
         """Fold a batch in one transaction; where that fails, each message in its own: one bad can't stop the rest."""
@@ -144,44 +143,59 @@ class Projector:
 
     async def _fold_and_ack(self, readable: list[tuple[Msg, LedgerEntry]]) -> None:
         started = perf_counter()
-        first = readable[0][0].headers or {}
-        with context.bound(context.accept_request_id(first.get("x-request-id")), first.get("traceparent")):
-            async with self._database.transaction() as connection:
-                folded = await fold(connection, [entry for _, entry in readable], self._policy, self._clock())
-            for message, _ in readable:
-                await message.ack()
-            self._report(folded, len(readable), perf_counter() - started)
+        entries = [entry for _, entry in readable]
+        async with self._database.transaction() as connection:
+            folded = await fold(connection, entries, self._policy, self._clock())
+        for message, entry in readable:
+            if any(entry is other for other in folded.contradicted):
+                await park(self._broker, message, CHANGED_CONTENT, _CHANGED, self._clock())
+            await message.ack()
+        self._report(folded, entries, perf_counter() - started)
         async with self._folded:
             self._folded.notify_all()
 
-    def _report(self, folded: Folded, messages: int, seconds: float) -> None:
+    def _report(self, folded: Folded, entries: list[LedgerEntry], seconds: float) -> None:
         FOLD_SECONDS.observe(seconds)
+        ids = ids_by_event(entries)
         for fact in folded.facts:
             FACTS_FOLDED.labels(fact.type).inc()
         for change in folded.changes:
             after = change.after
             log.info(
                 "billing.projection.applied",
+                requestId=ids[after.caused_by].request_id,
                 eventId=after.caused_by,
                 userId=after.user_id,
                 status=after.verdict.status,
                 version=after.version,
             )
-        log.debug("consumer.batch", messages=messages, facts=len(folded.facts), ms=round(seconds * 1000, 2))
+        for refused in folded.refused:
+            PAYMENTS_REFUSED.labels(refused.review.reason).inc()
+            log.warning(
+                "billing.payment.refused",
+                requestId=ids[refused.fact.event_id].request_id,
+                eventId=refused.fact.event_id,
+                paymentId=payment_name(refused.payment.refs),
+                userIds=list(refused.review.users),
+                reason=refused.review.reason,
+            )
+        log.debug("consumer.batch", messages=len(entries), facts=len(folded.facts), ms=round(seconds * 1000, 2))
 
     async def _dispose(self, message: Msg, error: Exception) -> None:
         deliveries = message.metadata.num_delivered or 1
-        match disposition(error, deliveries):
-            case Retry(seconds):
-                log.warning("consumer.retry", error=type(error).__name__, seconds=seconds, deliveries=deliveries)
-                await message.nak(delay=seconds)
-            case Park(reason, detail):
-                await park(self._broker, message, reason, detail, self._clock())
-                await message.ack()
+        ids = told_ids(message.headers or {})
+        with context.bound(ids.request_id, ids.traceparent):
+            match disposition(error, deliveries):
+                case Retry(seconds):
+                    log.warning("consumer.retry", error=type(error).__name__, seconds=seconds, deliveries=deliveries)
+                    await message.nak(delay=seconds)
+                case Park(reason, detail):
+                    await park(self._broker, message, reason, detail, self._clock())
+                    await message.ack()
 
 
 def _entry(message: Msg) -> LedgerEntry:
     """What the message says. Raises CopiedError, or what :func:`ledger_entry` raises."""
     if COPY_HEADER in (message.headers or {}):
         raise CopiedError
-    return ledger_entry(message.data)
+    return ledger_entry(message.data, message.headers)

@@ -6,18 +6,20 @@ Exactly-once effect: the ledger's unique key decides what is new, and ledger, pr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from atlas_contracts.entitlements import EntitlementData, EntitlementType
 from atlas_contracts.streams import entitlement_subject
+from atlas_kit import context
+from atlas_kit.context import Ids
 from atlas_kit.database import Connection
 from atlas_kit.events import encode, entitlement_event
 from atlas_kit.outbox import OutboxMessage, enqueue
 from entitlements import ledger, projection_store
 from entitlements.domain.facts import Fact
 from entitlements.domain.policy import Policy
-from entitlements.domain.projection import Change
+from entitlements.domain.projection import Change, Refused
 from entitlements.ledger_entry import LedgerEntry
 
 
@@ -27,6 +29,10 @@ class Folded:
 
     facts: list[Fact]
     changes: list[Change]
+    refused: list[Refused] = field(default_factory=list)
+    """Payments that became somebody's to review."""
+    contradicted: list[LedgerEntry] = field(default_factory=list)
+    """Events that came again with other content; the first holds."""
 
 
 async def fold(connection: Connection, entries: Sequence[LedgerEntry], policy: Policy, now: datetime) -> Folded:
@@ -37,19 +43,41 @@ async def fold(connection: Connection, entries: Sequence[LedgerEntry], policy: P
     async with connection.pipeline():
         await ledger.lock_fold(connection)
         facts = await ledger.append(connection, entries, now)
+        contradicted = await _contradicted(connection, entries, facts)
         about_payments = [fact for fact in facts if fact.refs]
         if not about_payments:
-            return Folded(facts, [])
+            return Folded(facts, [], contradicted=contradicted)
         projection = await projection_store.load(connection, about_payments, policy)
         changes = [change for fact in about_payments for change in projection.apply(fact)]
         await projection_store.save(connection, projection, changes)
         if changes:
-            await enqueue(connection, [announcement(change) for change in changes])
-        return Folded(facts, changes)
+            ids = ids_by_event(entries)
+            await enqueue(connection, [announcement(change, ids.get(change.after.caused_by)) for change in changes])
+        return Folded(facts, changes, projection.refused, contradicted)
 
 
-def announcement(change: Change) -> OutboxMessage:
-    """The entitlement event of one change; its message id is the user and the version, so each is announced once."""
+async def _contradicted(
+    connection: Connection, entries: Sequence[LedgerEntry], appended: Sequence[Fact]
+) -> list[LedgerEntry]:
+    """Asked only where something came that was known already."""
+    if len(appended) == len(entries):
+        return []
+    return await ledger.contradicted(connection, entries)
+
+
+def ids_by_event(entries: Sequence[LedgerEntry]) -> dict[str | None, Ids]:
+    """Whose request told each event, by event id; where one is told twice, the first counts, as in the ledger."""
+    return {entry.data.event_id: entry.ids for entry in reversed(entries) if entry.ids}
+
+
+def announcement(change: Change, ids: Ids | None = None) -> OutboxMessage:
+    """The entitlement event of one change; its message id is the user and the version, so each is announced once.
+
+    It belongs to the request ``ids`` of the fact that caused it, else to the one being worked on, in a span of its own.
+    """
+    if ids:
+        with context.bound(ids.request_id, ids.traceparent):
+            return announcement(change)
     after = change.after
     assert after.caused_by
     assert after.updated_at

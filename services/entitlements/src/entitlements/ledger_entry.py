@@ -15,12 +15,16 @@ from typing import Any
 
 from atlas_contracts.billing import BillingOutline, read_billing_event
 from atlas_contracts.cloudevents import SCHEMA_VERSION
+from atlas_kit.context import Ids
+from atlas_kit.messaging import told_ids
 from entitlements.domain.facts import (
     Adjustment,
     Charge,
     CheckoutSession,
     Dispute,
     Fact,
+    FraudWarning,
+    PaymentAdjustment,
     RecordedSession,
     Refund,
     Snapshot,
@@ -28,6 +32,9 @@ from entitlements.domain.facts import (
 
 TIES = ("checkout_session_id", "payment_intent_id", "charge_id", "refund_id", "dispute_id")
 """References that make two facts the same payment's. A customer has many payments, so it ties nothing."""
+
+ABOUT_A_PAYMENT = frozenset({"revoke_payment", "undo_revoke_payment"})
+"""An operator's actions that name a payment in ``refs``; the others are about the user."""
 
 _IN_COLUMNS = frozenset(
     {
@@ -44,6 +51,8 @@ class LedgerEntry:
     data: BillingOutline
     type: str
     facts: Mapping[str, Any]
+    ids: Ids | None = None
+    """Whose request told it, in which span; for what it causes. None: that of whoever appends it."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -72,12 +81,13 @@ class LedgerEntry:
         )
 
 
-def ledger_entry(payload: bytes) -> LedgerEntry:
+def ledger_entry(payload: bytes, headers: Mapping[str, str] | None = None) -> LedgerEntry:
     """A billing CloudEvent off the wire as an entry. Raises pydantic.ValidationError when it is none."""
     event = read_billing_event(payload)
+    ids = told_ids(headers or {}, event.requestid, event.traceparent)
     told = json.loads(payload)["data"]
     facts = {name: value for name, value in told.items() if name not in _IN_COLUMNS and value is not None}
-    return LedgerEntry(event.data, event.type.rsplit(".", 1)[-1], facts)
+    return LedgerEntry(event.data, event.type.rsplit(".", 1)[-1], facts, ids)
 
 
 def is_newer(schema_version: int) -> bool:
@@ -99,7 +109,10 @@ def make_fact(
     facts: Mapping[str, Any],
 ) -> Fact:
     """The domain's fact, from the ledger's columns."""
-    snapshots = () if is_newer(schema_version) else tuple(_snapshots(facts, user_id, event_id))
+    snapshots = () if is_newer(schema_version) else tuple(_snapshots(facts, user_id, event_id, ties["charge_id"]))
+    about_payment = any(isinstance(snapshot, PaymentAdjustment) for snapshot in snapshots)
+    if about_payment:  # an operator's word about a payment belongs to that payment, whoever tells it
+        provider = "stripe"
     return Fact(
         seq=seq,
         event_id=event_id,
@@ -122,19 +135,32 @@ def _refs(provider: str, user_id: str | None, ties: Mapping[str, str | None]) ->
             yield f"{provider}:{name.removesuffix('_id')}:{value}"
 
 
-def _snapshots(facts: Mapping[str, Any], user_id: str | None, event_id: str) -> Iterator[Snapshot]:
+def _snapshots(
+    facts: Mapping[str, Any], user_id: str | None, event_id: str, charge_id: str | None
+) -> Iterator[Snapshot]:
     if session := facts.get("checkoutSession"):
         yield _session(session, user_id)
     if (recorded := facts.get("recordedSession")) and user_id:
-        yield RecordedSession(recorded["id"], user_id, recorded["amount"], recorded["currency"])
+        yield _recorded(recorded, user_id)
     if charge := facts.get("charge"):
         yield Charge(charge["id"], charge["amount"], charge["amountRefunded"])
     if refund := facts.get("refund"):
-        yield Refund(refund["id"], refund["amount"], refund["status"])
+        yield Refund(refund["id"], refund["amount"], refund["status"], charge_id)
     if dispute := facts.get("dispute"):
         yield Dispute(dispute["id"], dispute["status"])
+    if warning := facts.get("fraudWarning"):
+        yield FraudWarning(warning["id"], warning.get("fraudType"), warning.get("actionable"))
     if (adjustment := facts.get("adjustment")) and user_id:
-        yield Adjustment(event_id, adjustment["action"], user_id)
+        action = adjustment["action"]
+        if action in ABOUT_A_PAYMENT:
+            yield PaymentAdjustment(event_id, action)
+        else:
+            yield Adjustment(event_id, action, user_id)
+
+
+def _recorded(recorded: Mapping[str, Any], user_id: str) -> RecordedSession:
+    offers = sorted((offer["amount"], offer["currency"]) for offer in recorded.get("offers") or ())
+    return RecordedSession(recorded["id"], user_id, recorded["amount"], recorded["currency"], tuple(offers))
 
 
 def _session(session: Mapping[str, Any], user_id: str | None) -> CheckoutSession:
@@ -153,6 +179,7 @@ def _session(session: Mapping[str, Any], user_id: str | None) -> CheckoutSession
         paid_at=_moment(session.get("paidAt")),
         failed_at=_moment(session.get("failedAt")),
         paid_at_inferred=bool(session.get("paidAtInferred")),
+        amount_subtotal=session.get("amountSubtotal"),
     )
 
 

@@ -15,14 +15,16 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from atlas_contracts.internal_api import ForgetRequest
-from atlas_contracts.user_id import UserId
+from atlas_contracts.user_id import UserId, is_user_id
 from atlas_kit.database import Database
 from atlas_kit.doors import Doors
 from atlas_kit.errors import InvalidRequest
 from entitlements.domain.policy import Policy
 from entitlements.explain import explain
+from entitlements.find import find
 from entitlements.forget import forget
 from entitlements.holders import changeable_payments, holders
+from entitlements.reviews import reviews
 
 NDJSON = "application/x-ndjson"
 PAGE = 200
@@ -46,6 +48,8 @@ class OperatorApi:
     def routes(self) -> list[Route]:
         return [
             self.doors.route("GET", "/operator/explain", self.explain),
+            self.doors.route("GET", "/operator/find", self.find),
+            self.doors.route("GET", "/operator/reviews", self.reviews),
             self.doors.route("GET", "/operator/holders", self.holders),
             self.doors.route("GET", "/operator/payments", self.payments),
             self.doors.route("GET", "/operator/state", self.state),
@@ -59,6 +63,19 @@ class OperatorApi:
             raise InvalidRequest("Name a user: ?user=…")
         async with self.database.transaction() as connection:
             return JSONResponse(await explain(connection, user_id, self.policy))
+
+    async def find(self, request: Request) -> Response:
+        """Users and payments by any id that the ledger knows."""
+        wanted = request.query_params.get("id", "")
+        if not is_user_id(wanted):
+            raise InvalidRequest("Name an id: ?id=…")
+        async with self.database.transaction() as connection:
+            return JSONResponse(await find(connection, wanted))
+
+    async def reviews(self, _request: Request) -> Response:
+        """Payments that a person has to look at, and fraud warnings."""
+        async with self.database.transaction() as connection:
+            return JSONResponse(await reviews(connection))
 
     async def holders(self, request: Request) -> Response:
         user_id = _named_user(request)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from atlas_contracts.billing import BillingEvent, KeptEvent, Via, read_billing_event
+from atlas_contracts.contradiction import CHANGED_CONTENT
 from atlas_contracts.internal_api import INGEST_SERVICE
 from atlas_contracts.parked import COPIED_EVENT, ParkedData, RedrivenData, RedrivenEvent
 from atlas_contracts.public_api import Recovery
@@ -52,7 +53,8 @@ async def redrive(parked: Parked, door: Door) -> Redriven:
     event, told = _event_of(parked.data)
     # Milliseconds: growing, and no two tries of one operator are as close.
     message_id = f"redrive:{time.time_ns() // 1_000_000}:{event.data.event_id}"
-    again = json.dumps({**told, "id": message_id, "requestid": context.current_request_id()}).encode()
+    ids = {"requestid": context.current_request_id(), "traceparent": context.current_traceparent()}
+    again = json.dumps({**told, "id": message_id, **ids}).encode()
     await door.billing.publish(billing_subject(event_type_of(event.data.event_id)), again, message_id)
     await _mark(parked.data.id, message_id, door.parking)
     REDRIVEN.inc()
@@ -64,6 +66,8 @@ def _event_of(data: ParkedData) -> tuple[BillingEvent | KeptEvent, dict[str, Any
     """The event, and all that it says: a newer service than ours may have told more than we read."""
     if data.reason == COPIED_EVENT:
         raise StillParked("nobody who may publish facts published it.")
+    if data.reason == CHANGED_CONTENT:
+        raise StillParked("what came first under its event id holds.")
     try:
         told = json.loads(data.payload) if isinstance(data.payload, str) else data.payload
         if data.kind == "billing_event":

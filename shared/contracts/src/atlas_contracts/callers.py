@@ -21,7 +21,8 @@ Door = tuple[str, str]
 
 _GATEWAY, _CHECKOUT = frozenset({GATEWAY_SERVICE}), frozenset({CHECKOUT_SERVICE})
 _ENTITLEMENTS, _OPERATOR = frozenset({ENTITLEMENTS_SERVICE}), frozenset({OPERATOR})
-_OPERATOR_OR_INGEST = frozenset({OPERATOR, INGEST_SERVICE})
+_INGEST = frozenset({INGEST_SERVICE})
+_OPERATOR_OR_INGEST = _OPERATOR | _INGEST
 
 MAY_CALL: Mapping[str, Mapping[Door, frozenset[str]]] = {
     GATEWAY_SERVICE: {},
@@ -39,10 +40,14 @@ MAY_CALL: Mapping[str, Mapping[Door, frozenset[str]]] = {
     },
     ENTITLEMENTS_SERVICE: {
         ("GET", "/internal/entitlement"): _GATEWAY | _CHECKOUT | _OPERATOR,
-        ("GET", "/internal/overview"): _GATEWAY,
+        ("GET", "/internal/overview"): _GATEWAY | _CHECKOUT,
+        ("GET", "/internal/customers"): _CHECKOUT,
+        ("POST", "/internal/payment-verdicts"): _CHECKOUT,
         ("POST", "/internal/applied"): _CHECKOUT,
+        ("POST", "/internal/told-again"): _INGEST,
         ("GET", "/operator/explain"): _OPERATOR,
         ("GET", "/operator/find"): _OPERATOR,
+        ("GET", "/operator/reviews"): _OPERATOR,
         ("GET", "/operator/holders"): _OPERATOR,
         ("GET", "/operator/payments"): _OPERATOR_OR_INGEST,
         ("GET", "/operator/state"): _OPERATOR,
@@ -51,6 +56,8 @@ MAY_CALL: Mapping[str, Mapping[Door, frozenset[str]]] = {
     },
     INGEST_SERVICE: {
         ("POST", "/operator/pull"): _OPERATOR,
+        ("GET", "/operator/pull"): _OPERATOR,
+        ("GET", "/operator/webhook-shares"): _OPERATOR,
         ("POST", "/operator/adjustments"): _OPERATOR,
         ("GET", "/operator/parked"): _OPERATOR,
         ("GET", "/operator/parked/{parked_id}"): _OPERATOR,

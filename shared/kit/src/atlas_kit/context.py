@@ -7,12 +7,21 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 
 REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 TRACEPARENT_PATTERN = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 _traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """Whose request something belongs to, and the span that made it."""
+
+    request_id: str
+    traceparent: str
 
 
 def current_request_id() -> str:
@@ -34,14 +43,20 @@ def _random_hex(count: int) -> str:
 
 
 def new_traceparent(parent: str | None = None) -> str:
-    """A W3C traceparent with a span id of ours, in the parent's trace when the parent is well-formed."""
-    trace_id = parent[3:35] if parent and TRACEPARENT_PATTERN.fullmatch(parent) else _random_hex(16)
-    return f"00-{trace_id}-{_random_hex(8)}-01"
+    """A W3C traceparent with a span id of ours; trace and flags are the parent's when the parent is well-formed."""
+    if parent and TRACEPARENT_PATTERN.fullmatch(parent):
+        return f"{parent[:36]}{_random_hex(8)}{parent[52:]}"
+    return f"00-{_random_hex(16)}-{_random_hex(8)}-01"
 
 
 def accept_request_id(*candidates: str | None) -> str:
     """The first acceptable id that the caller sent, else a new one."""
     return next((c for c in candidates if c and REQUEST_ID_PATTERN.fullmatch(c)), None) or new_request_id()
+
+
+def accept_traceparent(*candidates: str | None) -> str:
+    """The first well-formed one that the sender sent, else a new one."""
+    return next((c for c in candidates if c and TRACEPARENT_PATTERN.fullmatch(c)), None) or new_traceparent()
 
 
 def enter(request_id: str, traceparent: str | None = None) -> None:
@@ -52,8 +67,15 @@ def enter(request_id: str, traceparent: str | None = None) -> None:
 
 @contextmanager
 def bound(request_id: str, traceparent: str | None = None) -> Iterator[None]:
-    """Bind the ids for a block."""
-    tokens = _request_id.set(request_id), _traceparent.set(new_traceparent(traceparent))
+    """Bind the ids for a block, which is a span of its own in the trace of ``traceparent``."""
+    with carrying(Ids(request_id, new_traceparent(traceparent))):
+        yield
+
+
+@contextmanager
+def carrying(ids: Ids) -> Iterator[None]:
+    """Bind the ids for a block as they are: for what only passes on what another span has made."""
+    tokens = _request_id.set(ids.request_id), _traceparent.set(ids.traceparent)
     try:
         yield
     finally:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import nats
@@ -60,6 +60,14 @@ def message_headers(message_id: str, stream: StreamSpec) -> dict[str, str]:
     }
 
 
+def told_ids(headers: Mapping[str, str], request_id: str | None = None, traceparent: str | None = None) -> context.Ids:
+    """Whose request a message belongs to: as its headers say, else as the event in it says, else new ids."""
+    return context.Ids(
+        context.accept_request_id(headers.get("x-request-id"), request_id),
+        context.accept_traceparent(headers.get("traceparent"), traceparent),
+    )
+
+
 def count_published(subject: str, stored: Stored) -> None:
     EVENTS_PUBLISHED.labels(subject, "true" if stored.duplicate else "false").inc()
 
@@ -76,7 +84,7 @@ class Broker:
         streams: Sequence[StreamSpec] = (),
         replicas: int = 1,
     ) -> None:
-        self._url, self._name, self._inbox_prefix = url, name, inbox_prefix
+        self._url, self._name, self.inbox_prefix = url, name, inbox_prefix
         self._streams, self._replicas = streams, replicas
         self._client: Client | None = None
         self._starting: asyncio.Task[None] | None = None
@@ -102,6 +110,13 @@ class Broker:
     def client(self) -> Client:
         """The live client. Raises BrokerUnavailable while there is no connection."""
         if self._client is None or not self._client.is_connected:
+            raise BrokerUnavailable
+        return self._client
+
+    @property
+    def connection(self) -> Client:
+        """The process's one client, connected right now or not: what is subscribed on it stays through reconnects."""
+        if self._client is None:
             raise BrokerUnavailable
         return self._client
 
@@ -169,7 +184,7 @@ class Broker:
         return await nats.connect(
             self._url.get_secret_value(),
             name=self._name,
-            inbox_prefix=self._inbox_prefix.encode(),
+            inbox_prefix=self.inbox_prefix.encode(),
             connect_timeout=CONNECT_SECONDS,
             allow_reconnect=True,
             max_reconnect_attempts=-1,

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import psycopg
 from prometheus_client import Gauge
@@ -56,6 +56,8 @@ class OutboxMessage:
     message_id: str
     subject: str
     payload: str
+    request_id: str = field(default_factory=context.current_request_id)
+    """Whose request made it: the one in which the message is made."""
 
 
 async def enqueue(connection: Connection, messages: Sequence[OutboxMessage]) -> None:
@@ -63,7 +65,7 @@ async def enqueue(connection: Connection, messages: Sequence[OutboxMessage]) -> 
     await connection.cursor().executemany(
         "INSERT INTO outbox (message_id, subject, payload, request_id) VALUES (%s, %s, %s, %s)"
         " ON CONFLICT (message_id) DO NOTHING",
-        [(m.message_id, m.subject, m.payload, context.current_request_id()) for m in messages],
+        [(m.message_id, m.subject, m.payload, m.request_id) for m in messages],
     )
 
 
@@ -82,8 +84,6 @@ class OutboxRelay:
                     await self._relay_while_connected(connection)
             except (psycopg.OperationalError, Unavailable, OSError) as error:
                 log.warning("outbox.waiting", error=type(error).__name__)
-            except Exception:
-                log.exception("outbox.failed")
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _relay_while_connected(self, connection: Connection) -> None:
@@ -111,8 +111,13 @@ class OutboxRelay:
         return len(rows)
 
     async def _publish(self, message_id: str, subject: str, payload: str, request_id: str | None) -> None:
-        # The event knows whose trace it belongs to; a header of the relay's own would lead a listener nowhere.
-        with context.bound(request_id or context.new_request_id(), json.loads(payload).get("traceparent")):
+        # Header and event name one span, that of the event; a header of the relay's own would lead a listener nowhere.
+        event = json.loads(payload)
+        ids = context.Ids(
+            context.accept_request_id(request_id, event.get("requestid")),
+            context.accept_traceparent(event.get("traceparent")),
+        )
+        with context.carrying(ids):
             await self._broker.publish(subject, payload.encode(), message_id, stream=self._stream)
 
 

@@ -1,36 +1,65 @@
-"""Background loops of a service: started with it, stopped with it, and never silently dead."""
+"""Background workers of a service: started with it, stopped with it, and never silently dead."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from functools import partial
+from time import monotonic
+from types import TracebackType
+from typing import Self
 
+from atlas_kit.health import Check
 from atlas_kit.logs import get_logger
 
 log = get_logger()
 
 RESTART_SECONDS = 1.0
+STEADY_SECONDS = 10.0
+"""A worker that was started again counts as well after so long: one that dies at once must not look well in between."""
+
+Loop = Callable[[], Awaitable[None]]
 
 
-@asynccontextmanager
-async def running(**loops: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-    """Run the named loops for the length of the block; one that raises is logged and started again."""
-    tasks = [asyncio.create_task(_keep_running(name, loop), name=name) for name, loop in loops.items()]
-    try:
-        yield
-    finally:
-        for task in tasks:
+class WorkerDied(Exception):
+    """The worker's last life ended by an exception, and the present one is too short to be trusted."""
+
+
+class Workers:
+    """The named loops of a service. One that raises is logged, turns readiness red, and is started again."""
+
+    def __init__(self, **loops: Loop) -> None:
+        self._loops = loops
+        self._tasks: list[asyncio.Task[None]] = []
+        self._died: dict[str, float] = {}
+
+    def checks(self) -> dict[str, Check]:
+        """A readiness check for each, by name."""
+        return {name: partial(self._check, name) for name in self._loops}
+
+    async def __aenter__(self) -> Self:
+        self._tasks = [asyncio.create_task(self._keep_running(*named), name=named[0]) for named in self._loops.items()]
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for task in self._tasks:
             task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    async def _check(self, name: str) -> None:
+        died = self._died.get(name)
+        if died is not None and monotonic() - died < STEADY_SECONDS:
+            raise WorkerDied(name)
+        if any(task.get_name() == name and task.done() for task in self._tasks):
+            raise WorkerDied(name)
 
-async def _keep_running(name: str, loop: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        try:
-            await loop()
-        except Exception:
-            log.exception("task.failed", task=name)
-        await asyncio.sleep(RESTART_SECONDS)
+    async def _keep_running(self, name: str, loop: Loop) -> None:
+        while True:
+            try:
+                await loop()
+            except Exception:
+                self._died[name] = monotonic()
+                log.exception("task.failed", task=name)
+            await asyncio.sleep(RESTART_SECONDS)

@@ -128,10 +128,11 @@ def test_forgetting_while_a_payment_is_processed_is_refused_unless_it_is_meant(a
     fake.routes["/operator/forget"] = lambda _, body: (
         {"facts": 3, "sessions": 1, "places": places} if body.get("evenIfPaying") or ("evenIfPaying" not in body and refused is None) else refused
     )
-    refused: Refused | None = Refused(409, "A payment is being processed.")
+    refused: Refused | None = Refused(409, "A payment of this user is being processed: wait, or forget --even-if-paying.")
     done = atlas("forget", "ada", "--yes")
     assert done.code == 1
-    assert "A payment of ada is being processed" in done.err
+    assert "is being processed" in done.err
+    assert "Nothing was forgotten." in done.err
     assert "--even-if-paying" in done.err
     assert len(fake.posts("/operator/forget")) == 1, "the ledger was not asked"
     refused = None

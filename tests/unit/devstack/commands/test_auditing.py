@@ -58,7 +58,7 @@ def test_a_payment_that_an_operator_revoked_is_agreed(atlas: CommandLine, fake: 
 
 
 def test_a_paid_and_refused_payment_is_listed_with_its_reason(atlas: CommandLine, fake: FakeOperator) -> None:
-    fake.routes["/operator/reviews"] = [{"userId": "ada", "checkoutSessionId": "cs_1", "reason": "amount_mismatch"}]
+    fake.routes["/operator/reviews"] = {"refused": [{"userId": "ada", "checkoutSessionId": "cs_1", "reason": "amount_mismatch"}]}
     fake.routes["/operator/holders"] = Lines([holder("ada", "amount_mismatch")])
     for arguments in (("audit",), ("audit", "--user", "ada")):
         done = atlas(*arguments)

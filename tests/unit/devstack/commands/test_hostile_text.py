@@ -52,7 +52,7 @@ def hostile(fake: FakeOperator) -> None:
         "/operator/find": {"users": [HOSTILE], "payments": [HOSTILE], "known": True},
         "/operator/whose": {"known": True, "userId": HOSTILE, "checkoutSessionId": HOSTILE, "paymentIntentId": HOSTILE},
         "/operator/explain": TOLD,
-        "/operator/reviews": [{"userId": HOSTILE, "reason": HOSTILE, "checkoutSessionId": HOSTILE}],
+        "/operator/reviews": {"refused": [{"userId": HOSTILE, "reason": HOSTILE, "checkoutSessionId": HOSTILE}]},
         "/operator/holders": Lines([HOLDER]),
         "/operator/parked": [PARKED],
         "/operator/parked/evt_1": PARKED,

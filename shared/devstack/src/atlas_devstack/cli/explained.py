@@ -111,9 +111,11 @@ def amount(fact: Row) -> str:
 
 
 def _effect(fact: Row) -> str:
-    effect = str(fact.get("effect") or fact.get("reason") or "")
-    by = [f"{name} {fact[key]}" for name, key in (("by", "operator"), ("ticket", "ticket")) if fact.get(key)]
-    return "" if effect == NO_EFFECT else ", ".join([effect, *by])
+    """What a fact did, and of an operator's word why, for which ticket and by whom."""
+    effect, reason = str(fact.get("effect") or ""), str(fact.get("reason") or "")
+    said = [reason] if reason not in effect else []
+    said += [f"{name} {fact[key]}" for name, key in (("ticket", "ticket"), ("by", "operator")) if fact.get(key)]
+    return ", ".join([*([effect] if effect != NO_EFFECT else []), *said])
 
 
 def _rejected(row: Row) -> str:

@@ -50,10 +50,7 @@ def _at_stripe(operator: Operator, user: str, *, even_if_paying: bool) -> Mappin
     except CallFailed as failure:
         if failure.status != CONFLICT:
             raise
-        fail(
-            f"A payment of {user} is being processed: its money would come and be nobody's. Nothing was forgotten.",
-            f"Wait until ./atlas explain {user} shows nothing pending, or add --even-if-paying.",
-        )
+        fail(f"{failure} Nothing was forgotten.")
     return done
 
 

@@ -68,10 +68,12 @@ def _epoch(instant: str) -> int:
 
 def seconds(duration: str) -> int:
     """A duration such as 72h in seconds."""
-    match = re.fullmatch(r"(\d+)\s*([smhd])", duration.strip())
+    match = re.fullmatch(r"([0-9]{1,9})\s*([smhd])", duration.strip())
     if not match:
         fail(f"--since {duration} is no duration.", "Write it as 90m, 72h or 7d.", code=2)
     length = int(match[1]) * UNITS[match[2]]
-    if not 0 < length <= LONGEST:
-        fail(f"--since {duration} is out of range.", "Stripe keeps events for 30 days: at most 30d.", code=2)
+    if length == 0:
+        fail(f"--since {duration} looks back no time at all.", "Write how far, such as 90m, 72h or 7d.", code=2)
+    if length > LONGEST:
+        fail(f"--since {duration} is too far back.", "Stripe keeps events for 30 days: at most 30d.", code=2)
     return length

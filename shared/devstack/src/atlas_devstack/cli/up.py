@@ -104,7 +104,7 @@ def _welcome(home: Home, given: dict[str, str], current: State) -> None:
     stack: Any = read_json(home.stack_file) or {}
     public = stack.get("nextauth_url", "")
     dev_sign_in = (
-        not public.startswith("https:")
+        not public.lower().startswith("https:")
         and given.get("ATLAS_DEV_SIGN_IN", "true").lower() in ("true", "1")
         # Its cookies are encrypted ones; database sessions are made by the web app alone.
         and stack.get("auth", {}).get("strategy") == "jwt"

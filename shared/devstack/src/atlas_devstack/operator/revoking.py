@@ -7,7 +7,7 @@ from typing import Any
 
 Told = Mapping[str, Any]
 REVOKED = "revoked_by_operator"
-REVOKE_PAYMENT, UNDO = "revoke_payment", "undo_revoke_payment"
+ENDED, GIVEN_BACK = "entitlement_revoked", "entitlement_granted"
 
 
 def facts(told: Told) -> Iterator[Mapping[str, Any]]:
@@ -37,12 +37,22 @@ def granted_by_operator(told: Told) -> bool:
 
 
 def is_revoked(told: Told, payments: Collection[str]) -> bool:
-    """Whether an operator has ended what this payment (by any of its ids) grants."""
+    """Whether an operator has ended what this payment (by any of its ids) grants, whatever else ended it since."""
     return any(
-        payment.get("revokedByOperator") is True or payment.get("because") == REVOKED
+        payment.get("because") == REVOKED or _last_word(payment) == ENDED
         for payment in told.get("payments", ())
         if payment.get("id") in payments
     )
+
+
+def _last_word(payment: Told) -> str:
+    """The type of the operator's last word about a payment; of one instant, the end holds."""
+    words = [
+        (str(fact.get("occurredAt")), fact["type"] == ENDED, str(fact["type"]))
+        for fact in payment.get("facts", ())
+        if fact.get("type") in (ENDED, GIVEN_BACK)
+    ]
+    return max(words)[2] if words else ""
 
 
 def through(told: Told) -> str:

@@ -8,6 +8,7 @@ from atlas_devstack.sandbox.operation import Operation, change, merge_metadata
 from atlas_devstack.sandbox.store import Json
 
 ACCOUNT_ID = "acct_1AtlasSandbox"
+SCRIPTS = ("_kana", "_kanji")  # of Japanese statement descriptors
 
 
 def retrieve_account(op: Operation, _params: Json) -> Json:
@@ -15,7 +16,17 @@ def retrieve_account(op: Operation, _params: Json) -> Json:
     return {
         "id": ACCOUNT_ID,
         "object": "account",
-        "business_profile": {"name": "Atlas", "support_email": None, "url": op.settings.public_url},
+        "business_profile": {
+            "mcc": None,
+            "minority_owned_business_designation": None,
+            "name": "Atlas",
+            "specified_commercial_transactions_act_url": None,
+            "support_address": None,
+            "support_email": None,
+            "support_phone": None,
+            "support_url": None,
+            "url": op.settings.public_url,
+        },
         "business_type": "company",
         "capabilities": {"card_payments": "active", "transfers": "active", "us_bank_account_ach_payments": "active"},
         "charges_enabled": True,
@@ -26,7 +37,17 @@ def retrieve_account(op: Operation, _params: Json) -> Json:
         "email": "owner@atlas.example",
         "metadata": {},
         "payouts_enabled": True,
-        "settings": {"dashboard": {"display_name": "Atlas sandbox", "timezone": "Etc/UTC"}},
+        "settings": {
+            "branding": dict.fromkeys(("icon", "logo", "primary_color", "secondary_color")),
+            "card_payments": dict.fromkeys(f"statement_descriptor_prefix{script}" for script in ("", *SCRIPTS)),
+            "dashboard": {"display_name": "Atlas sandbox", "timezone": "Etc/UTC"},
+            "payments": {
+                "statement_descriptor": "ATLAS",
+                **dict.fromkeys(
+                    f"statement_descriptor{part}{script}" for part in ("", "_prefix") for script in SCRIPTS
+                ),
+            },
+        },
         "type": "standard",
     }
 

@@ -6,7 +6,8 @@ from atlas_devstack.sandbox.errors import StripeError, invalid, missing, no_such
 from atlas_devstack.sandbox.ids import new_id
 from atlas_devstack.sandbox.listing import list_objects
 from atlas_devstack.sandbox.operation import Operation, change, merge_metadata
-from atlas_devstack.sandbox.resources.payments import new_transaction
+from atlas_devstack.sandbox.resources.balance import new_transaction
+from atlas_devstack.sandbox.resources.fraud import settle_warnings
 from atlas_devstack.sandbox.store import Json
 
 INQUIRY = ("warning_needs_response", "warning_under_review", "warning_closed")
@@ -66,6 +67,7 @@ def opened(op: Operation, params: Json) -> Json:
     op.emit("charge.dispute.created", dispute)
     if before:
         op.emit("charge.updated", charge, before)
+    settle_warnings(op, charge)
     if status == "prevented":
         op.emit("charge.dispute.closed", dispute)
     move_money(op, dispute)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+from atlas_devstack.sandbox.cards import BY_METHOD, DECLINES
 from atlas_devstack.sandbox.errors import StripeError, invalid, no_such
 from atlas_devstack.sandbox.operation import Operation, change, merge_metadata
+from atlas_devstack.sandbox.resources.aftermath import follow_payment
+from atlas_devstack.sandbox.resources.amounts import MIN_AMOUNT
 from atlas_devstack.sandbox.resources.catalog import currency_of
-from atlas_devstack.sandbox.resources.checkout import MIN_AMOUNT
 from atlas_devstack.sandbox.resources.customers import living
-from atlas_devstack.sandbox.resources.payments import Buyer, fail, new_charge, new_payment_intent, succeed
+from atlas_devstack.sandbox.resources.payments import fail, new_charge, new_payment_intent, succeed
 from atlas_devstack.sandbox.store import Json
 
-# Stripe's test payment methods, and what comes of them
-TEST_METHODS = {
-    "pm_card_visa": ("paid", Buyer()),
-    "pm_card_visa_chargeDeclined": ("declined", Buyer(last4="0002")),
-    "pm_usBankAccount_success": ("processing", Buyer().by_bank()),
-}
 OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
 
 
@@ -41,19 +37,22 @@ def confirm(op: Operation, params: Json, identifier: str) -> Json:
             "You cannot confirm this PaymentIntent because it's missing a payment method.",
             code="payment_intent_unexpected_state",
         )
-    outcome, buyer = TEST_METHODS[params["payment_method"]]
-    charge = new_charge(op, intent, buyer, "pending")
-    if outcome == "paid":
+    card = BY_METHOD[params["payment_method"]]
+    charge = new_charge(op, intent, card.buyer, "pending")
+    if card.outcome == "paid":
         succeed(op, intent, charge)
-    elif outcome == "processing":
+        follow_payment(op, charge)
+    elif card.outcome == "processing":
         change(intent, status="processing")
         op.put(intent)
         op.emit("charge.pending", charge)
         op.emit("payment_intent.processing", intent)
     else:
-        message = "Your card was declined."
-        fail(op, intent, charge, "card_declined", message, buyer.decline_code)
-        raise StripeError(message, status=402, type="card_error", code="card_declined", decline_code=buyer.decline_code)
+        reason = DECLINES[card.buyer.decline_code]
+        fail(op, intent, charge, reason.code, reason.message, reason.decline_code)
+        raise StripeError(
+            reason.message, status=402, type="card_error", code=reason.code, decline_code=reason.decline_code
+        )
     return intent
 
 
@@ -80,7 +79,7 @@ def update(op: Operation, params: Json, identifier: str) -> Json:
 def check_method(params: Json) -> None:
     """Only Stripe's test payment methods exist here."""
     method = params.get("payment_method")
-    if method is not None and method not in TEST_METHODS:
+    if method is not None and method not in BY_METHOD:
         raise no_such("PaymentMethod", method, "payment_method", 400)
 
 

@@ -9,7 +9,7 @@ from atlas_devstack.sandbox.resources.buying import pay
 from atlas_devstack.sandbox.resources.catalog import apply_update
 from atlas_devstack.sandbox.resources.checkout import create as create_session
 from atlas_devstack.sandbox.resources.line_items import build_items
-from atlas_devstack.sandbox.resources.payments import Buyer
+from atlas_devstack.sandbox.resources.payment_methods import Buyer
 from atlas_devstack.sandbox.store import Json
 
 
@@ -22,7 +22,7 @@ def create(op: Operation, params: Json) -> Json:
         "active": True,
         "after_completion": params.get(
             "after_completion",
-            {"hosted_confirmation": {"custom_message": None}, "redirect": None, "type": "hosted_confirmation"},
+            {"hosted_confirmation": {"custom_message": None}, "type": "hosted_confirmation"},
         ),
         "allow_promotion_codes": params.get("allow_promotion_codes", False),
         "application": None,
@@ -45,7 +45,6 @@ def create(op: Operation, params: Json) -> Json:
         "livemode": False,
         "managed_payments": None,
         "metadata": merge_metadata({}, params.get("metadata", {})),
-        "name_collection": None,
         "on_behalf_of": None,
         "optional_items": None,
         "payment_intent_data": None,

@@ -6,24 +6,33 @@ from atlas_devstack.sandbox.errors import StripeError, invalid, missing, no_such
 from atlas_devstack.sandbox.ids import new_id
 from atlas_devstack.sandbox.listing import list_objects
 from atlas_devstack.sandbox.operation import Operation, change, merge_metadata
-from atlas_devstack.sandbox.resources.payments import new_transaction
+from atlas_devstack.sandbox.resources.balance import new_transaction
+from atlas_devstack.sandbox.resources.fraud import settle_warnings
+from atlas_devstack.sandbox.resources.payments import receipt_number
 from atlas_devstack.sandbox.store import Json
 
 # Only these count against a charge (Stripe takes the amount at once, and gives it back when the refund ends badly).
 LIVING = ("pending", "requires_action", "succeeded")
 OPENING = LIVING
+# Test cards whose refunds end otherwise than they begin, and how soon (at Stripe: "some time later").
+SECOND_THOUGHTS, SECOND_THOUGHT_SECONDS = ("refund_waits", "refund_fails"), 2
 
 
 def create(op: Operation, params: Json) -> Json:
     """``POST /v1/refunds``."""
-    return new_refund(op, params, "succeeded")
+    return new_refund(op, params, None)
 
 
-def new_refund(op: Operation, params: Json, status: str) -> Json:
-    """A refund in the given status; nothing is inherited from charge, payment or session."""
-    if status not in OPENING:
+def new_refund(op: Operation, params: Json, wanted: str | None) -> Json:
+    """A refund in the status wanted, else in that which the charge's card stands for.
+
+    Nothing is inherited from charge, payment or session.
+    """
+    if wanted is not None and wanted not in OPENING:
         raise invalid(f"Invalid status: must be one of {', '.join(OPENING)}", "status")
     charge = refundable_charge(op, params)
+    after = op.private(charge["id"]).get("after") if wanted is None else None
+    status = wanted or ("pending" if after == "refund_waits" else "succeeded")
     amount = amount_of(charge, params.get("amount"))
     refund: Json = {
         "id": new_id("refund"),
@@ -35,14 +44,12 @@ def new_refund(op: Operation, params: Json, status: str) -> Json:
         "currency": charge["currency"],
         "customer": None,
         "customer_account": None,
-        "description": None,
         "destination_details": destination(charge),
         "metadata": merge_metadata({}, params.get("metadata") or {}),
         "payment_intent": charge["payment_intent"],
         "payment_method": charge["payment_method"],
-        "presentment_details": None,
         "reason": params.get("reason"),
-        "receipt_number": None,
+        "receipt_number": receipt_number() if charge["receipt_email"] else None,
         "source_transfer_reversal": None,
         "status": status,
         "transfer_reversal": None,
@@ -52,9 +59,13 @@ def new_refund(op: Operation, params: Json, status: str) -> Json:
     op.put(refund)
     if status != "requires_action":
         change(refund, balance_transaction=new_transaction(op, refund, -amount, "refund", "REFUND FOR CHARGE")["id"])
+    if after in SECOND_THOUGHTS:
+        entry = {"refund": refund["id"], "how": after, "at": op.now + SECOND_THOUGHT_SECONDS}
+        op.store.put("refund_to_end", refund["id"], entry)
     recount(op, charge)
     op.emit("refund.created", refund)
     op.emit("charge.refunded", charge)
+    settle_warnings(op, charge)
     return refund
 
 
