@@ -6,6 +6,7 @@ import json
 
 import pytest
 import stripe
+
 from tests.support.stripe_types.check import load, problems
 
 from .conftest import start
