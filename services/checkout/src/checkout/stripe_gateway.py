@@ -125,7 +125,7 @@ class StripeGateway:
         readers: dict[str, Any] = {
             "cs": v1.checkout.sessions, "pi": v1.payment_intents, "ch": v1.charges, "py": v1.charges,
             "re": v1.refunds, "pyr": v1.refunds, "dp": v1.disputes, "du": v1.disputes, "cus": v1.customers,
-            "in": v1.invoices, "evt": v1.events, "issfr": v1.radar.early_fraud_warnings,
+            "in": v1.invoices, "evt": v1.events,
         }  # fmt: skip
         service = readers.get(object_id.partition("_")[0])
         return _read(await _asked(service.retrieve_async(object_id))) if service else None

@@ -68,7 +68,7 @@ async def _first(stripe: ObjectSource, *, invoice: str | None = None, **filters:
 
 
 async def _charge_of(stripe: ObjectSource, body: StripeObject) -> StripeObject | None:
-    """The charge of a refund, dispute or fraud warning that names no payment."""
+    """The charge of a refund or dispute (or of an event about a fraud warning) that names no payment."""
     charge = reference(body, "charge")
     return await _read(stripe, charge) if charge and not _intent(body) else None
 

@@ -9,11 +9,10 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from atlas_contracts.internal_api import UserId
+from atlas_contracts.user_id import MAX_USER_ID, UserId, is_user_id
 
 from .console import misunderstood
 
-LONGEST_ID = 255
 LONGEST_KEY = 200
 """An idempotency key becomes part of an event id."""
 STRIPE_ID = re.compile(r"(pi|cs|ch|py|re|pyr|dp|du|cus|in|evt|issfr|prod|price|sub|seti|pm|txn)_\w+", re.ASCII)
@@ -47,8 +46,8 @@ def utf8(text: str, name: str) -> str:
 def any_id(text: str, name: str = "ID") -> str:
     """Any id: a user's, one of Stripe's, a parked event's."""
     utf8(text, name)
-    if len(text) > LONGEST_ID:
-        misunderstood(f"{name} {_too_long(LONGEST_ID, len(text))}.")
+    if len(text) > MAX_USER_ID:
+        misunderstood(f"{name} {_too_long(MAX_USER_ID, len(text))}.")
     return _verbatim(text, name)
 
 
@@ -84,7 +83,7 @@ def request(model: type[ModelT], values: Mapping[str, Any], names: Mapping[str, 
 
 
 def _verbatim(text: str, name: str) -> str:
-    if not text.isprintable() or text != text.strip():
+    if not is_user_id(text):
         misunderstood(f"{name} {VERBATIM}.")
     return text
 
