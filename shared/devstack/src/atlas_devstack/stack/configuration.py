@@ -22,7 +22,7 @@ OWN: Mapping[str, tuple[str, ...]] = {
         "ATLAS_DATABASE_URL",
         "ATLAS_DEV_SIGN_IN",
     ),
-    "webhook-ingest": ("STRIPE_SECRET_KEY", "STRIPE_API_BASE", "STRIPE_WEBHOOK_SECRET"),
+    "webhook-ingest": ("STRIPE_SECRET_KEY", "STRIPE_API_BASE", "STRIPE_WEBHOOK_SECRET", "STRIPE_ACCOUNT_ID"),
     "checkout": (
         "STRIPE_SECRET_KEY",
         "STRIPE_API_BASE",
