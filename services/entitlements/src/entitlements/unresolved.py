@@ -49,7 +49,7 @@ UPDATE charge_lookups SET ask_at = now() + %s * interval '1 second' WHERE charge
     FOR UPDATE SKIP LOCKED)
 RETURNING charge_id, payment_id
 """
-_STILL_UNTIED = f"SELECT {_NOTHING_TIES.format(payment='%(payment)s')}"  # noqa: S608 - SQL of our own
+_STILL_UNTIED = f"SELECT {_NOTHING_TIES.format(payment='%(payment)s')}"
 
 
 async def list_new(connection: Connection) -> bool:
