@@ -67,11 +67,11 @@ MUTANTS: dict[str, tuple[str, str, str, str, str]] = {
     # 2. Callers.
     "an expired token": (f"{GATEWAY}/session/tokens.py", "expires + CLOCK_TOLERANCE_SECONDS <= now or", "", TOKENS, ""),
     "a token without exp": (f"{GATEWAY}/session/tokens.py", "or not _is_number(expires) or", "or", TOKENS, ""),
-    "a state cookie": (f"{GATEWAY}/session/tokens.py", 'acceptable_user_id(claims.get("sub"))', 'str(claims.get("sub"))', TOKENS, ""),
+    "a state cookie": (f"{GATEWAY}/session/tokens.py", 'claims.get("sub")', 'str(claims.get("sub"))', TOKENS, ""),
     "plain names on https": (f"{GATEWAY}/session/cookies.py", '"__Secure-" if secure else ""', '""', TOKENS, ""),
     "fifty chunks": (f"{GATEWAY}/session/cookies.py", "MAX_CHUNKS = 8", "MAX_CHUNKS = 80", TOKENS, ""),
     "huge cookies": (f"{GATEWAY}/session/cookies.py", "or len(raw) > MAX_COOKIE_HEADER", "", TOKENS, ""),
-    "an expired database session": (f"{GATEWAY}/session/stored.py", "if expires > self._now() else None", "", STORED, "expired"),
+    "an expired database session": (f"{GATEWAY}/session/stored.py", "expires > self._now() and", "", STORED, "expired"),
     "writing to the web app's database": (f"{GATEWAY}/session/stored.py", "default_transaction_read_only=on", "default_transaction_read_only=off", STORED, ""),
     "a stream after its session": (f"{GATEWAY}/stream.py", "or not await signed_in()", "", STREAMS, "signing_out"),
     "any number of streams": (f"{GATEWAY}/changes.py", "> MOST_STREAMS_PER_USER:", "> 10**9:", STREAMS, "too_many"),

@@ -12,9 +12,10 @@ from account_gateway.lean_route import LeanRoute, unlisted_route
 from account_gateway.navigation import see_other
 from account_gateway.pages.sign_in import SignInForm, sign_in_page
 from account_gateway.return_paths import safe_return_path
-from account_gateway.session.caller import Sessions, acceptable_user_id
+from account_gateway.session.caller import Sessions
 from account_gateway.session.cookies import NEXT_AUTH_V4
 from account_gateway.session.mint import SESSION_SECONDS, mint_token
+from atlas_contracts.user_id import DESCRIPTION, is_user_id
 from atlas_kit.logs import get_logger
 
 log = get_logger()
@@ -22,7 +23,7 @@ log = get_logger()
 DEV_SIGN_IN_PATH = "/dev/sign-in"
 FORM = "application/x-www-form-urlencoded"
 MAX_FIELDS = 10
-UNREADABLE = "Enter a user name: up to 255 printable characters."
+UNREADABLE = f"Enter a user name: {DESCRIPTION}."
 
 
 def dev_sign_in_routes(sessions: Sessions, secret: str, origin: str) -> list[LeanRoute]:
@@ -37,8 +38,8 @@ def dev_sign_in_routes(sessions: Sessions, secret: str, origin: str) -> list[Lea
         require_same_origin(request.headers, origin)
         fields = await _form_fields(request)
         callback = safe_return_path(fields.get("callbackUrl"))
-        user_id = acceptable_user_id(fields.get("user", "").strip())
-        if user_id is None:
+        user_id = fields.get("user")
+        if not is_user_id(user_id):
             return sign_in_page(request, SignInForm(callback_url=callback, error=UNREADABLE), status=400)
         log.info("dev.sign_in", userId=user_id)
         answer = see_other(callback)

@@ -11,13 +11,13 @@ from starlette.responses import Response, StreamingResponse
 from atlas_contracts.internal_api import (
     INGEST_SERVICE,
     OPERATOR,
-    PRINTABLE,
     ForgetRequest,
     ForgetResult,
     ProviderPayment,
     ProviderStateEnd,
     SweepRequest,
 )
+from atlas_contracts.user_id import UserId
 from atlas_kit.answers import JSON
 from checkout.callers import require
 from checkout.failures import told_as
@@ -41,7 +41,7 @@ MAX_DAYS = 3650
 async def read_provider_state(
     request: Request,
     days: Annotated[int, Query(ge=1, le=MAX_DAYS)] = DEFAULT_DAYS,
-    user: Annotated[str | None, Query(min_length=1, max_length=255, pattern=PRINTABLE)] = None,
+    user: Annotated[UserId | None, Query()] = None,
 ) -> Response:
     """NDJSON: one ProviderPayment per line, and a ProviderStateEnd (without which the answer was cut off)."""
     services = services_of(request)

@@ -14,7 +14,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from atlas_contracts.internal_api import INGEST_SERVICE, OPERATOR, ForgetRequest, UserId
+from atlas_contracts.internal_api import INGEST_SERVICE, OPERATOR, ForgetRequest
+from atlas_contracts.user_id import UserId
 from atlas_kit.database import Database
 from atlas_kit.errors import Forbidden, InvalidRequest
 from atlas_kit.identity import TokenVerifier

@@ -10,6 +10,7 @@ from atlas_contracts.billing import AdjustmentAction
 from atlas_contracts.entitlements import Source, Status
 from atlas_contracts.model import Instant, WireModel
 from atlas_contracts.public_api import Entitlement, EntitlementSummary, PaymentState
+from atlas_contracts.user_id import UserId
 
 ENTITLEMENTS_SERVICE = "entitlements"
 CHECKOUT_SERVICE = "checkout"
@@ -21,7 +22,6 @@ OPERATOR = "operator"
 
 PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 """What databases and headers can hold."""
-UserId = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=PRINTABLE)]
 EventId = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=PRINTABLE)]
 
 
@@ -88,7 +88,7 @@ class BillingProfile(WireModel):
 class AdjustmentRequest(WireModel):
     """``POST /operator/adjustments`` at webhook-ingest."""
 
-    user_id: str = Field(min_length=1, max_length=255)
+    user_id: UserId
     action: AdjustmentAction
     payment_id: str | None = Field(
         default=None, description="pi_ or cs_ (or an imported grant's id): with the two actions about a payment"

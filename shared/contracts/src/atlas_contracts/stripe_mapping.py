@@ -39,10 +39,12 @@ from atlas_contracts.stripe_objects import (
     StripeObject,
     Unmappable,
     amount,
+    claimed_reference,
     currency,
     expanded,
     flag,
     metadata,
+    metadata_user,
     moment,
     optional_amount,
     optional_moment,
@@ -211,9 +213,8 @@ def _session_snapshot(
     failed_at: datetime | None = None,
     inferred: bool = False,
 ) -> Snapshot:
-    user_id = metadata(session, "userId")
-    claimed = optional_text(session, "client_reference_id")
-    if user_id is not None and claimed is not None and claimed != user_id:
+    user_id = metadata_user(session)
+    if user_id is not None and claimed_reference(session) not in {None, user_id}:
         raise Unmappable("contradicting_user", "client_reference_id names another user than metadata.userId.")
     facts = CheckoutSessionFacts(
         id=text(session, "id"),

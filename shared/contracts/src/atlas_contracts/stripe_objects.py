@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from atlas_contracts import user_id
+from atlas_contracts.user_id import is_user_id
+
 StripeObject = Mapping[str, Any]
 
 MAX_TEXT = 255
@@ -117,9 +120,30 @@ def moment(obj: StripeObject, field: str) -> datetime:
 
 
 def metadata(obj: StripeObject, key: str) -> str | None:
+    """The trimmed string under ``key``; None when there is none."""
+    return optional_text(_metadata(obj), key)
+
+
+def metadata_user(obj: StripeObject) -> str | None:
+    """``metadata.userId``, verbatim; None when there is none. Raises Unmappable for what is not a user id."""
+    value = _metadata(obj).get("userId")
+    if value is None or is_user_id(value):
+        return value
+    raise Unmappable("unusable_user_id", f"metadata.userId is no user id, which is {user_id.DESCRIPTION}.")
+
+
+def claimed_reference(obj: StripeObject) -> str | None:
+    """``client_reference_id``, verbatim: only ever compared. None when there is none."""
+    value = obj.get("client_reference_id")
+    if value is not None and not isinstance(value, str):
+        raise malformed("client_reference_id", "a string")
+    return value or None
+
+
+def _metadata(obj: StripeObject) -> Mapping[str, Any]:
     values = obj.get("metadata")
     if values is None:
-        return None
+        return {}
     if not isinstance(values, Mapping):
         raise malformed("metadata", "an object")
-    return optional_text(values, key)
+    return values

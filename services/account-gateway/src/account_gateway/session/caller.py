@@ -9,8 +9,6 @@ from starlette.requests import Request
 
 from atlas_kit.errors import Unauthorized
 
-MAX_USER_ID_LENGTH = 255
-
 
 class Sessions(Protocol):
     """Reads a session. ``userId`` is the only identity: no other header, parameter or body field names a user."""
@@ -28,10 +26,3 @@ async def require_user(request: Request, sessions: Sessions) -> str:
     if user_id is None:
         raise Unauthorized
     return user_id
-
-
-def acceptable_user_id(value: object) -> str | None:
-    """``value`` if it can be a user id: a non-empty, bounded string that every store and header may carry."""
-    if isinstance(value, str) and 0 < len(value) <= MAX_USER_ID_LENGTH and value.isprintable() and value.strip():
-        return value
-    return None

@@ -15,8 +15,8 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 from pydantic import SecretStr
 from starlette.datastructures import Headers
 
-from account_gateway.session.caller import acceptable_user_id
 from account_gateway.session.cookies import cookie_names, session_cookies
+from atlas_contracts.user_id import is_user_id
 from atlas_kit.errors import Unavailable
 
 POOL_SIZE = 8
@@ -73,7 +73,7 @@ class StoredSessions:
         user_id, expires = row
         # Prisma stores UTC in a timestamp without time zone.
         expires = expires if expires.tzinfo else expires.replace(tzinfo=UTC)
-        return acceptable_user_id(user_id) if expires > self._now() else None
+        return user_id if expires > self._now() and is_user_id(user_id) else None
 
     async def _row(self, token: str) -> TupleRow | None:
         try:

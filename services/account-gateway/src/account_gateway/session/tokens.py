@@ -19,8 +19,8 @@ from joserfc import jwe
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
-from account_gateway.session.caller import acceptable_user_id
 from account_gateway.session.cookies import AUTH_JS_V5, MAX_TOKEN_LENGTH
+from atlas_contracts.user_id import is_user_id
 
 CLOCK_TOLERANCE_SECONDS = 15
 """What both libraries allow between two machines' clocks."""
@@ -115,8 +115,8 @@ def _session(plaintext: bytes, now: float) -> Session | None:
         return None
     if not isinstance(claims, dict):
         return None
-    user_id, expires, not_before = acceptable_user_id(claims.get("sub")), claims.get("exp"), claims.get("nbf", 0)
-    if user_id is None or not _is_number(expires) or not _is_number(not_before):
+    user_id, expires, not_before = claims.get("sub"), claims.get("exp"), claims.get("nbf", 0)
+    if not is_user_id(user_id) or not _is_number(expires) or not _is_number(not_before):
         return None  # a state cookie has no sub; what never expires is not a session of ours
     if expires + CLOCK_TOLERANCE_SECONDS <= now or not_before - CLOCK_TOLERANCE_SECONDS > now:
         return None

@@ -1,0 +1,40 @@
+"""What a user id is: the one definition, for sessions, tokens, metadata, operators and imports.
+
+It is taken verbatim. Whoever trims it in one place and not in another makes two users of one: ``"mia "`` pays and
+``mia`` is Pro. So a padded id is nobody's, everywhere.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeGuard
+
+from pydantic import AfterValidator, StringConstraints
+
+from atlas_contracts.text import is_invisible
+
+MAX_USER_ID = 255
+"""Characters."""
+DESCRIPTION = f"1 to {MAX_USER_ID} printable characters, none of them white space or invisible at its ends"
+
+
+def is_user_id(value: object) -> TypeGuard[str]:
+    """Whether ``value`` is a user id: :data:`DESCRIPTION`. A plain space within is fine; control, zero-width and
+    bidirectional characters, lone surrogates and other kinds of space are so nowhere.
+    """
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= MAX_USER_ID
+        and value.isprintable()
+        and not is_invisible(value[0])
+        and not is_invisible(value[-1])
+    )
+
+
+def _checked(value: str) -> str:
+    if not is_user_id(value):
+        raise ValueError(f"a user id is {DESCRIPTION}")
+    return value
+
+
+UserId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_USER_ID), AfterValidator(_checked)]
+"""The same as a field's type."""
