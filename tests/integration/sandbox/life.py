@@ -22,7 +22,9 @@ def play(sandbox: Sandbox, raw: Raw) -> None:
     """Everything once; the answers are in ``raw.answers``."""
     catalog(raw)
     customer = raw.post("/v1/customers", email="life@example.com", name="Ada", address={"country": "DE"}, metadata={"userId": "u"})
-    raw.post(f"/v1/customers/{customer['id']}", phone="+49", business_name="Ada GmbH")
+    more = {"shipping": {"name": "Ada", "address": {"line1": "1"}}, "invoice_settings": {"rendering_options": {"amount_tax_display": "exclude_tax"}}}
+    raw.post(f"/v1/customers/{customer['id']}", phone="+49", business_name="Ada GmbH", **more)
+    raw.get(f"/v1/customers/{customer['id']}", expand=["subscriptions", "sources", "tax_ids", "tax"])
     settings(raw, customer["id"])
     sessions(sandbox, raw, customer["id"])
     money_back(sandbox, raw)
@@ -60,7 +62,13 @@ def catalog(raw: Raw) -> None:
     raw.post("/v1/coupons", percent_off=12.5, name="C")
     coupon = raw.post("/v1/coupons", amount_off=100, currency="usd", duration="repeating", duration_in_months=3)
     raw.get(f"/v1/coupons/{coupon['id']}")
-    raw.post("/v1/promotion_codes", promotion={"type": "coupon", "coupon": coupon["id"]})
+    raw.get(f"/v1/coupons/{coupon['id']}", expand=["currency_options", "applies_to"])
+    code = raw.post("/v1/promotion_codes", promotion={"type": "coupon", "coupon": coupon["id"]}, code="LIFE")
+    raw.get(f"/v1/promotion_codes/{code['id']}", expand=["promotion.coupon"])
+    raw.post(f"/v1/promotion_codes/{code['id']}", metadata={"a": "b"})
+    gone = raw.post("/v1/coupons", amount_off=100, currency="usd", currency_options={"eur": {"amount_off": 90}})
+    raw.post(f"/v1/coupons/{gone['id']}", name="Gone", expand=["currency_options"])
+    raw.ok("DELETE", f"/v1/coupons/{gone['id']}")
 
 
 def settings(raw: Raw, customer: str) -> None:
@@ -71,7 +79,7 @@ def settings(raw: Raw, customer: str) -> None:
         default_return_url=SHOP,
     )
     path = f"/v1/billing_portal/configurations/{made['id']}"
-    raw.post(path, features={"payment_method_update": {"enabled": True}}, metadata={"k": "v"}, login_page={"enabled": True})
+    raw.post(path, features={"payment_method_update": {"enabled": True}, "subscription_update": {"enabled": True, "products": [{"product": "prod_a", "prices": ["price_a"]}]}}, metadata={"k": "v"}, login_page={"enabled": True})
     raw.post("/v1/billing_portal/sessions", customer=customer, configuration=made["id"], return_url=SHOP)
     raw.post("/v1/billing_portal/sessions", customer=customer, configuration=made["id"], locale="de")
     endpoint = raw.post("/v1/webhook_endpoints", url="http://127.0.0.1:9/hook", enabled_events=["invoice.voided"], description="D")
@@ -118,8 +126,21 @@ def sessions(sandbox: Sandbox, raw: Raw, customer: str) -> None:
     for given in sets:
         made = {"mode": "payment", "line_items": [ITEM], "success_url": SHOP, "cancel_url": SHOP, **given}
         status, answer = raw("POST", "/v1/checkout/sessions", {name: value for name, value in made.items() if value is not None})
-        if status != 200:
-            pass; print(answer["error"]["message"], given) #["error"]["message"], answer
+        assert status == 200, (given, answer)
+    price = raw.post("/v1/prices", currency="usd", unit_amount=900, product_data={"name": "P"}, currency_options={"eur": {"unit_amount": 800}})
+    choosing = session_of(
+        raw,
+        line_items=[{"price": price["id"], "quantity": 2}],
+        allow_promotion_codes=True,
+        automatic_tax={"enabled": True},
+        tax_id_collection={"enabled": True},
+        invoice_creation={"enabled": True},
+        customer_creation="always",
+    )
+    sandbox.control("POST", f"/checkout/{choosing['id']}/pay", {"currency": "usd", "promotion_code": "life"})
+    raw.get(f"/v1/checkout/sessions/{choosing['id']}", expand=["line_items", "invoice", "discounts.coupon", "discounts.promotion_code"])
+    foreign = session_of(raw, line_items=[{"price": price["id"], "quantity": 1}])
+    raw.answers.append(sandbox.control("POST", f"/checkout/{foreign['id']}/pay", {"currency": "eur", "email": "eu@example.com"}))
     for outcome in ("paid", "processing", "declined"):
         raw.answers.append(sandbox.pay(session_of(raw, metadata={"userId": "u"})["id"], outcome))
     for result in ("succeeded", "failed"):
@@ -165,6 +186,9 @@ def disputes(sandbox: Sandbox, raw: Raw) -> None:
         for status in moves[1:]:
             raw.answers.append(sandbox.control("POST", f"/disputes/{made['id']}", {"status": status}))
     raw.get(f"/v1/disputes/{made['id']}", expand=["charge", "payment_intent"])
+    reported = bought(sandbox, raw)
+    raw.answers.append(sandbox.control("POST", "/fraud_warnings", {"charge": reported}))
+    raw.post("/v1/refunds", charge=reported)
 
 
 def intents(raw: Raw, customer: str) -> None:
@@ -174,12 +198,15 @@ def intents(raw: Raw, customer: str) -> None:
     raw.get(f"/v1/payment_intents/{made['id']}", expand=["payment_method", "customer", "latest_charge"])
     raw("POST", "/v1/payment_intents", {"amount": 700, "currency": "usd", "payment_method": "pm_card_visa_chargeDeclined", "confirm": True})
     raw.post("/v1/payment_intents", amount=700, currency="usd", payment_method="pm_usBankAccount_success", confirm=True)
-    open_one = raw.post("/v1/payment_intents", amount=700, currency="usd")
+    raw.post("/v1/payment_intents", amount=700, currency="usd", payment_method="pm_card_createDispute", confirm=True)
+    full = {"automatic_payment_methods": {"enabled": True}, "shipping": {"name": "Ada", "address": {"line1": "1"}}}
+    open_one = raw.post("/v1/payment_intents", amount=700, currency="usd", payment_method="pm_card_visa", **full)
     raw.post(f"/v1/payment_intents/{open_one['id']}/cancel", cancellation_reason="abandoned")
 
 
 def links(sandbox: Sandbox, raw: Raw) -> None:
     link = raw.post("/v1/payment_links", line_items=[ITEM], metadata={"a": "b"})
+    raw.post("/v1/payment_links", line_items=[ITEM], payment_intent_data={"description": "D"}, after_completion={"type": "redirect", "redirect": {"url": SHOP}})
     raw.post(f"/v1/payment_links/{link['id']}", inactive_message="Gone")
     raw.get(f"/v1/payment_links/{link['id']}", expand=["line_items"])
     raw.answers.append(sandbox.control("POST", "/payment_links/pay", {"payment_link": link["id"]}))
@@ -216,6 +243,7 @@ LISTS = (
     "prices",
     "products",
     "promotion_codes",
+    "radar/early_fraud_warnings",
     "refunds",
     "webhook_endpoints",
 )

@@ -124,3 +124,13 @@ def test_pay_takes_a_promotion_code_too(sandbox, new_session, new_code):
     assert (answer["amount_subtotal"], answer["amount_total"]) == (4900, 4000)
     status, refusal = sandbox.http("POST", f"/_sandbox/checkout/{new_session().id}/pay", body)
     assert (status, refusal["error"]["param"]) == (400, "promotion_code")
+
+
+def test_a_coupon_deleted_while_a_session_is_open_keeps_its_promise(sandbox, client, new_session, new_code):
+    code, coupon = new_code({"percent_off": 25})
+    session = new_session(allow_promotion_codes=True, automatic_tax={"enabled": True})
+    visit(f"{session.url}/promotion_code", {"promotion_code": code.code})
+    client.v1.coupons.delete(coupon.id)
+    answer = sandbox.pay(session.id)
+    assert (answer["payment_status"], answer["total_details"]["amount_discount"]) == ("paid", 1225)
+    assert not client.v1.promotion_codes.retrieve(code.id).active

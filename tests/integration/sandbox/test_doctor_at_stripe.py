@@ -75,6 +75,7 @@ DENIED = {
     "disputes:read": ("Disputes", "Read", "error"),
     "prices:read": ("Prices", "Read", "error"),
     "products:read": ("Products", "Read", "warning"),
+    "invoices:read": ("Invoices", "Read", "warning"),
     "webhook_endpoints:read": ("Webhook Endpoints", "Read", "warning"),
     "billing_portal_configurations:read": ("Customer Portal", "Read", "warning"),
     "billing_portal_configurations:write": ("Customer Portal", "Write", "error"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import stripe
 
-from .conftest import eventually
+from .conftest import eventually, params
+from .test_object_shapes import annotated
 
 
 @pytest.fixture
@@ -58,3 +59,17 @@ def test_what_makes_no_sense_is_refused(sandbox, new_session):
     intent = sandbox.pay(session.id, "declined")["payment_intent"]
     for body in ({}, {"payment_intent": "pi_none"}, {"payment_intent": intent}, {"charge": "ch_none", "x": 1}):
         assert sandbox.http("POST", "/_sandbox/fraud_warnings", body)[0] in {400, 404}
+
+
+def test_it_has_the_fields_of_the_sdks_type(client, warned):
+    found = client.v1.radar.early_fraud_warnings.retrieve(warned[1]["id"])
+    assert set(found.to_dict()) == annotated(type(found))
+
+
+def test_the_endpoint_of_a_stack_is_told_of_fraud_warnings(start_sandbox, receiver):
+    made = start_sandbox(SANDBOX_WEBHOOK_URL=receiver.url, SANDBOX_WEBHOOK_SECRET="whsec_x")
+    session = made.client().v1.checkout.sessions.create(params())
+    intent = made.pay(session.id)["payment_intent"]
+    warning = made.control("POST", "/fraud_warnings", {"payment_intent": intent})
+    told = eventually(lambda: receiver.of("radar.early_fraud_warning.created"))[0].event["data"]["object"]
+    assert told == warning

@@ -6,7 +6,6 @@ import json
 
 import pytest
 import stripe
-
 from tests.support.stripe_types.check import load, problems
 
 from .conftest import start
@@ -48,7 +47,7 @@ def test_every_object_and_event_is_of_its_type(lived):
 def test_the_life_shows_every_object_and_every_event_that_the_sandbox_knows(lived):
     shown = {item["object"] for item in objects_in(lived)}
     missing = set(load()["objects"]) - shown
-    assert missing <= {"discount", "radar.early_fraud_warning"}
+    assert missing <= {"discount"}
     events = {item["type"] for item in objects_in(lived) if item["object"] == "event"}
     assert {"charge.refunded", "charge.dispute.closed", "invoice.paid", "product.updated", "price.updated"} <= events
 

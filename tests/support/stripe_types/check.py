@@ -52,11 +52,12 @@ def event_problems(event: Any) -> list[str]:
     return found + [f"{path}.data: unknown {sorted(unknown)}"] * bool(unknown)
 
 
-def differences(  # noqa: PLR0911 - one line per form
+def differences(
     value: Any, kind: Any, path: str, *, loose: bool = False
 ) -> list[str]:
     """Where a value isn't of a type. ``loose``: as in ``previous_attributes``, of hashes only what changed is told, and
-    what wasn't there before is told as null."""
+    what wasn't there before is told as null.
+    """
     if kind == "any" or (loose and value is None):
         return []
     if isinstance(kind, str):

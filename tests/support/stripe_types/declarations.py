@@ -196,7 +196,7 @@ class Parser:
             kind = {"list": kind}
         return kind
 
-    def single(self) -> Any:  # noqa: PLR0911 - one line per form
+    def single(self) -> Any:
         token = self.take()
         if token[0] in "'\"":
             return {"enum": [token[1:-1]]}

@@ -85,7 +85,7 @@ class Extraction:
             scope = scope.outer
         return scope.imported[""][0]
 
-    def converted(self, kind: Any, scope: Scope) -> Any:  # noqa: PLR0911 - one line per form
+    def converted(self, kind: Any, scope: Scope) -> Any:
         """A parsed type with its names looked up; None for one that is left out."""
         if isinstance(kind, str):
             return kind

@@ -94,7 +94,7 @@ def test_a_payment_with_two_sessions_of_different_users_is_nobody_s():
     first, second = Purchase("ada"), Purchase("eve")
     second_told = second.paid(at=1, payment_intent=first.intent)
     state = told(first.paid(at=0), second_told)
-    assert (state.status("ada"), state.status("eve")) == ("none", "none")
+    assert (state.status("ada"), state.status("eve")) == ("revoked", "revoked")
     assert state.judged(first).rejected == "contradicting_user"
 
 

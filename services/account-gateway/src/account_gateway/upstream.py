@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol, TypeVar
 
 from pydantic import BaseModel
@@ -29,13 +30,18 @@ class AsksService(ReadsService, Protocol):
 
 
 def unavailable_as(message: str, handler: Handler) -> Handler:
-    """``handler``, but whatever is unavailable for it, sessions included, the caller reads the route's own message."""
+    """``handler``, but whatever is unavailable for it, sessions included, the caller reads the route's own message.
+
+    So does one whose request outlasts this process: the server cancels what is still there after its grace.
+    """
 
     async def worded(request: Request) -> Response:
         try:
             return await handler(request)
         except Unavailable as error:
             raise Unavailable(message, headers=error.headers) from error
+        except asyncio.CancelledError as error:
+            raise Unavailable(message) from error
 
     worded.__doc__ = handler.__doc__
     return worded

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from atlas_contracts.internal_api import (
+    EventId,
     ForgetRequest,
     ProviderPayment,
     ProviderStateEnd,
@@ -22,6 +23,7 @@ from checkout.forget_user import forget_user
 from checkout.provider_state import provider_state
 from checkout.services import services_of
 from checkout.sweep import sweep
+from checkout.whose import whose
 
 router = APIRouter(route_class=GuardedRoute)
 
@@ -55,6 +57,15 @@ async def read_provider_state(
     async with told_as(STRIPE_DOWN, seconds=FIRST_LINE_SECONDS):
         first = await anext(payments, None)
     return StreamingResponse(_lines(first, payments), media_type=NDJSON)
+
+
+@router.get("/operator/whose")
+async def read_whose(request: Request, object_id: Annotated[EventId, Query(alias="id")]) -> Response:
+    """Whose an object at Stripe is."""
+    services = services_of(request)
+    async with told_as(STRIPE_DOWN, seconds=FIRST_LINE_SECONDS):
+        found = await whose(services.database, services.stripe, object_id)
+    return Response(found.model_dump_json(by_alias=True), media_type=JSON)
 
 
 @router.post("/operator/sweep")

@@ -119,6 +119,17 @@ class StripeGateway:
     async def read_charge(self, charge_id: str) -> Read:
         return _read(await _asked(self._client.v1.charges.retrieve_async(charge_id)))
 
+    async def read_object(self, object_id: str) -> Read | None:
+        """Anything that a payment leads to, by its id alone; None for other kinds of ids."""
+        v1 = self._client.v1
+        readers: dict[str, Any] = {
+            "cs": v1.checkout.sessions, "pi": v1.payment_intents, "ch": v1.charges, "py": v1.charges,
+            "re": v1.refunds, "pyr": v1.refunds, "dp": v1.disputes, "du": v1.disputes, "cus": v1.customers,
+            "in": v1.invoices, "evt": v1.events,
+        }  # fmt: skip
+        service = readers.get(object_id.partition("_")[0])
+        return _read(await _asked(service.retrieve_async(object_id))) if service else None
+
     def refunds(self, charge_id: str) -> AsyncIterator[Read]:
         return _pages(self._client.v1.refunds.list_async, {"charge": charge_id})
 

@@ -15,6 +15,7 @@ from entitlements.domain.payment import PaymentVerdict, judge
 from entitlements.domain.policy import OPEN_DISPUTE, Policy, is_known_status, rank
 from entitlements.domain.projection import Entitlement
 from entitlements.domain.verdict import manual_grant
+from entitlements.fact_amounts import amount_of
 from entitlements.ledger import FACT_COLUMNS, fact_from_row
 from entitlements.ledger_entry import is_newer
 from entitlements.projection_store import load_entitlements
@@ -49,6 +50,7 @@ async def explain(connection: Connection, user_id: str, policy: Policy) -> dict[
         "userId": user_id,
         "verdict": _verdict(entitlement),
         "payments": [payment.described() for payment in paying if payment.concerns(user_id)],
+        "grantedByOperator": any(_granted_by_operator(payment) for payment in payments),
         "adjustments": [_described(row, _adjustment(row["facts"]["adjustment"])) for row in adjusting],
         "rejected": [item for payment in paying for item in payment.rejected(user_id)],
         "pending": [item for payment in paying for item in payment.pending()],
@@ -214,7 +216,15 @@ def _described(row: Row, effect: str) -> dict[str, Any]:
         "receivedAt": iso_utc(row["received_at"]),
         "via": row["via"],
         "effect": effect,
+        "amount": amount_of(row["facts"]),
+        **_said_by(row["facts"].get("adjustment")),
     }
+
+
+def _said_by(adjustment: object) -> dict[str, Any]:
+    """Who said an adjustment, why, and for which ticket, where that was told."""
+    told = adjustment if isinstance(adjustment, Mapping) else {}
+    return {name: told[name] for name in ("reason", "operator", "ticket") if told.get(name)}
 
 
 def _adjustment(adjustment: Mapping[str, Any]) -> str:

@@ -22,6 +22,7 @@ from webhook_ingest.adjustments import adjust
 from webhook_ingest.bucket import Bucket
 from webhook_ingest.door import Door
 from webhook_ingest.parked import ParkedReader
+from webhook_ingest.parked_user import user_of
 from webhook_ingest.pull import Progress, Pull
 from webhook_ingest.redrive import redrive
 from webhook_ingest.webhook_shares import WebhookShares
@@ -79,7 +80,7 @@ def _figures(router: APIRouter, tools: OperatorTools) -> None:
 def _shown(data: ParkedData) -> dict[str, Any]:
     """A row of the list; whoever published it chose its texts."""
     row = data.model_dump(mode="json", by_alias=True, include=SHOWN)
-    return {name: visible(value) for name, value in row.items()}
+    return {**{name: visible(value) for name, value in row.items()}, "userId": user_of(data)}
 
 
 def _parked_routes(router: APIRouter, parked: ParkedReader, door: Door) -> None:

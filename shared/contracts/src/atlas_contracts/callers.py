@@ -34,6 +34,7 @@ MAY_CALL: Mapping[str, Mapping[Door, frozenset[str]]] = {
         ("POST", "/internal/confirm"): _GATEWAY,
         ("POST", "/internal/charges/{charge_id}/resolve"): _ENTITLEMENTS,
         ("GET", "/operator/provider-state"): _OPERATOR,
+        ("GET", "/operator/whose"): _OPERATOR,
         ("POST", "/operator/sweep"): _OPERATOR_OR_INGEST,
         ("POST", "/operator/forget"): _OPERATOR,
     },

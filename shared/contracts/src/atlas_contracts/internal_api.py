@@ -202,6 +202,15 @@ class ProviderStateEnd(WireModel):
     payments: int
 
 
+class Whose(WireModel):
+    """``GET /operator/whose?id=`` at checkout: what Stripe knows of an id of its own."""
+
+    known: bool
+    user_id: str | None = None
+    checkout_session_id: str | None = None
+    payment_intent_id: str | None = None
+
+
 class ForgetRequest(WireModel):
     """``POST /operator/forget`` at checkout: take a user out of its database and of what we wrote at Stripe."""
 

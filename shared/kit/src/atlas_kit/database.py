@@ -51,6 +51,14 @@ SESSION_OPTIONS = (
     f" {SERVER_NOTICES}"
 )
 Connection = AsyncConnection[TupleRow]
+GONE = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,  # what was open is closed
+    psycopg.errors.IdleInTransactionSessionTimeout,  # this process stood still for longer than the server allows
+    PoolTimeout,
+    PoolClosed,
+)
+"""How a server that goes away, or goes on without us, is told."""
 
 
 class DatabaseUnavailable(Unavailable):
@@ -111,8 +119,12 @@ class Database:
         try:
             async with self._pool.connection() as connection:
                 yield connection
-        except (psycopg.OperationalError, PoolTimeout, PoolClosed) as error:
+        except GONE as error:
             raise DatabaseUnavailable from error
+        except psycopg.ProgrammingError as error:
+            if self.migrated.is_set():
+                raise
+            raise DatabaseUnavailable from error  # its tables are still being made
 
     async def connect_alone(self, name: str) -> Connection:
         """A connection beside the pool, for a lease: commits by itself; both sides notice when the other is gone."""

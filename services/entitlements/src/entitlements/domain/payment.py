@@ -135,9 +135,8 @@ def _refused(
     owners = {recorded[s.id].user_id for s in sessions if s.id in recorded}
     named = {s.user_id for s in sessions if s.user_id}
     user_id = verdict.user_id or min(owners or named)
-    last = list(_intervals(knowledge, sessions, policy))[-1]
-    if last.end is not None and last.because != "suspended_by_dispute":
-        return replace(verdict, user_id=user_id, rejected=reason, ended=last.because)
+    if ended := _ended(knowledge, sessions, policy):
+        return replace(verdict, user_id=user_id, rejected=reason, ended=ended)
     review = Review(reason, _completed_at(sessions) or _paid_at(sessions), tuple(sorted(owners | named)))
     return replace(verdict, user_id=user_id, rejected=reason, review=review)
 
@@ -164,11 +163,17 @@ def _contradiction(knowledge: Knowledge, ours: list[CheckoutSession], policy: Po
     payers = {s.user_id for s in paying if s.user_id}
     held = tuple((user, tuple(cut) or nothing if user == order[0] else nothing) for user in sorted(payers))
     verdict = PaymentVerdict(None, rejected=CONTRADICTING, held=held)
-    last = intervals[-1]
-    if last.end is not None and last.because != "suspended_by_dispute":
-        return replace(verdict, ended=last.because)
+    if ended := _ended(knowledge, paying, policy):
+        return replace(verdict, ended=ended)
     users = tuple(sorted(first))
     return replace(verdict, review=Review(CONTRADICTING, _completed_at(paying) or _paid_at(paying), users))
+
+
+def _ended(knowledge: Knowledge, paid: list[CheckoutSession], policy: Policy) -> str | None:
+    """Why the money is nobody's to review any more as things stand now: given back, lost, or an operator said so."""
+    *_, (_, standing) = standings(knowledge, _paid_at(paid))
+    because = why_revoked(max(s.amount_total or 0 for s in paid), standing, policy)
+    return None if because == "suspended_by_dispute" else because
 
 
 def _recorded(knowledge: Knowledge) -> dict[str, RecordedSession]:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from atlas_contracts.text import visible
 from atlas_devstack.operator.client import Operator
 from atlas_devstack.operator.doctor import broker, databases, doors, provider, services
 from atlas_devstack.operator.doctor.finding import Finding, Report
 from atlas_devstack.operator.doctor.patient import DATABASES, Patient, examine
 from atlas_devstack.operator.target import find
 
-from .console import errors, out
+from .console import errors, say, say_json
 
-MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "error": "[red]✗[/]"}
+MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "red")}
 
 
 def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="The same for programs.")] = False) -> None:
@@ -28,7 +25,7 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="The same for
     with errors.status("Looking …"):
         findings = [finding for report in _reports(examine(find())) for finding in report.findings]
     if as_json:
-        print(json.dumps([asdict(finding) for finding in findings], indent=2))
+        say_json([asdict(finding) for finding in findings])
     else:
         _show(findings)
     raise typer.Exit(1 if any(finding.level == "error" for finding in findings) else 0)
@@ -74,7 +71,7 @@ def _show(findings: list[Finding]) -> None:
     for finding in findings:
         if finding.area != area:
             area = finding.area
-            out.print(f"[bold]{area}[/]")
-        out.print(f"  {MARKS[finding.level]} {escape(visible(finding.what))}")
+            say((area, "bold"))
+        say("  ", MARKS[finding.level], f" {finding.what}")
         if finding.remedy:
-            out.print(f"      → {escape(visible(finding.remedy))}", style="dim")
+            say((f"      → {finding.remedy}", "dim"))

@@ -25,9 +25,10 @@ from atlas_devstack.sandbox.operation import World
 from atlas_devstack.sandbox.params import MAX_BODY_BYTES, as_json, decode
 from atlas_devstack.sandbox.permissions import Permissions
 from atlas_devstack.sandbox.routes import Route, find
-from atlas_devstack.sandbox.schema import check
+from atlas_devstack.sandbox.schema import api_versions, check
 from atlas_devstack.sandbox.settings import API_VERSION
 from atlas_devstack.sandbox.store import Json
+from atlas_devstack.sandbox.supported import require_supported
 
 SERVER_ERROR = 500
 LOG = logging.getLogger(__name__)
@@ -82,6 +83,7 @@ class StripeApi:
         encoded = await encoded_params(request)
         entry["params"] = noted_params(encoded)
         self.authenticate(request)
+        check_version(request.headers.get("stripe-version"))
         self.permissions.check(request.method, request.url.path, self.world.settings.secret_key)
         raw = decode(encoded)
         if self.behavior.latency_ms and (request.method != "POST" or not request.headers.get("idempotency-key")):
@@ -129,7 +131,9 @@ class StripeApi:
             )
         route, arguments = found
         key = request.headers.get("idempotency-key") if request.method == "POST" else None
-        return Call(request_id, request.method, request.url.path, raw, key, check(route.params, raw), route, arguments)
+        params = check(route.params, raw)
+        require_supported(route.params, params)
+        return Call(request_id, request.method, request.url.path, raw, key, params, route, arguments)
 
     def perform(self, call: Call) -> tuple[int, Json]:
         """Run the use case, unless this call was chosen to fail."""
@@ -205,6 +209,12 @@ def noted_params(encoded: str) -> Json:
     except StripeError:
         return {}
     return noted
+
+
+def check_version(given: str | None) -> None:
+    """Refuse an API version that Stripe never had (what follows a semicolon asks for previews)."""
+    if given is not None and given.partition(";")[0].strip() not in api_versions():
+        raise StripeError(f"Invalid Stripe API version: {given[:100]}")
 
 
 def presented_key(authorization: str) -> str:

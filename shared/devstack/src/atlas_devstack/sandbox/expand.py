@@ -80,6 +80,13 @@ def invoice_payments(store: Store, invoice: Json) -> Json:
     return embedded_list(paid, f"/v1/invoice_payments?invoice={invoice['id']}")
 
 
+def coupon_currencies(store: Store, coupon: Json) -> Json:
+    """What a coupon takes off in each currency."""
+    further = (store.get("private", coupon["id"]) or {}).get("amounts_off", {})
+    own = {coupon["currency"]: coupon["amount_off"]} if coupon["currency"] else {}
+    return {currency: {"amount_off": amount} for currency, amount in sorted({**further, **own}.items())}
+
+
 def nothing(sub_list: str) -> Callable[[Store, Json], Json]:
     """A sub-list that is always empty here."""
     return lambda _store, item: embedded_list([], f"/v1/customers/{item['id']}/{sub_list}")
@@ -89,7 +96,6 @@ def nothing(sub_list: str) -> Callable[[Store, Json], Json]:
 NEVER = frozenset(
     [
         ("coupon", "applies_to"),
-        ("coupon", "currency_options"),
         ("customer", "cash_balance"),
         ("customer", "invoice_credit_balance"),
         ("customer", "tax"),
@@ -104,6 +110,7 @@ INCLUDABLE: dict[tuple[str, str], Callable[[Store, Json], Json]] = {
     ("payment_link", "line_items"): link_items,
     ("charge", "refunds"): charge_refunds,
     ("price", "currency_options"): currency_options,
+    ("coupon", "currency_options"): coupon_currencies,
     ("invoice", "payments"): invoice_payments,
     ("customer", "subscriptions"): nothing("subscriptions"),
     ("customer", "sources"): nothing("sources"),

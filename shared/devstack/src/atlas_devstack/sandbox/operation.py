@@ -110,8 +110,10 @@ def before(item: Json, values: Json) -> Json:
     for name, value in values.items():
         old = item.get(name)
         if old != value:
-            both = isinstance(old, dict) and isinstance(value, dict)
-            previous[name] = before(old, {**dict.fromkeys(old), **value}) if both else old
+            if isinstance(old, dict) and isinstance(value, dict):
+                previous[name] = before(old, {**dict.fromkeys(old), **value})
+            else:
+                previous[name] = old
     return previous
 
 

@@ -35,6 +35,12 @@ def load() -> dict[str, Any]:
     return schema
 
 
+@functools.cache
+def api_versions() -> frozenset[str]:
+    """Every API version that Stripe has published, as the SDK lists them for webhook endpoints."""
+    return frozenset(load()["WebhookEndpointCreateParams"]["fields"]["api_version"]["enum"])
+
+
 def check(params_class: str, params: dict[str, Any]) -> dict[str, Any]:
     """The parameters with their real types; StripeError as Stripe words it when one is wrong."""
     return check_object(load()[params_class], params, "")

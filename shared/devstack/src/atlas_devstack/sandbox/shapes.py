@@ -25,6 +25,10 @@ ABSENT: dict[str, tuple[str, ...]] = {
 }
 
 
+# How a customer may change a subscription's quantity, where nothing was said
+QUANTITY: Json = {"enabled": False, "maximum": None, "minimum": 1}
+
+
 def without_absent(item: Json) -> Json:
     """The same object, rid of nulls where Stripe shows nothing."""
     for name in ABSENT.get(item["object"], ()):
@@ -61,6 +65,8 @@ def upgrade_configuration(item: Json) -> None:
     features["subscription_pause"].setdefault("duration", {"interval_options": [], "type": "indefinite"})
     features["subscription_update"].setdefault("billing_cycle_anchor", None)
     features["subscription_cancel"]["cancellation_reason"].setdefault("feedback_options", [])
+    for product in features["subscription_update"]["products"]:
+        product["adjustable_quantity"] = {**QUANTITY, **product.get("adjustable_quantity", {})}
 
 
 def upgrade_intent(item: Json) -> None:

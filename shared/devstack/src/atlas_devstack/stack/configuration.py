@@ -21,8 +21,9 @@ OWN: Mapping[str, tuple[str, ...]] = {
         "NEXTAUTH_SESSION_STRATEGY",
         "ATLAS_DATABASE_URL",
         "ATLAS_DEV_SIGN_IN",
+        "ATLAS_SIGN_IN_URL",
     ),
-    "webhook-ingest": ("STRIPE_SECRET_KEY", "STRIPE_API_BASE", "STRIPE_WEBHOOK_SECRET"),
+    "webhook-ingest": ("STRIPE_SECRET_KEY", "STRIPE_API_BASE", "STRIPE_WEBHOOK_SECRET", "STRIPE_ACCOUNT_ID"),
     "checkout": (
         "STRIPE_SECRET_KEY",
         "STRIPE_API_BASE",

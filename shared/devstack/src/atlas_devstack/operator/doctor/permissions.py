@@ -31,7 +31,7 @@ SENSELESS: Mapping[str, Any] = {"metadata": "atlas doctor"}
 class Need:
     """A call that the services make, and the permission for it as Stripe's dashboard names it.
 
-    `of_doctor`: only this doctor needs it, so that its lack costs no money.
+    `of_doctor`: only this doctor or another operator's command needs it, so that its lack costs no money.
     """
 
     label: str
@@ -61,6 +61,7 @@ NEEDS = (
     _read("Disputes", "disputes", "restore and sweep read disputes"),
     _read("Prices", "prices", "checkout reads what Pro costs in each currency"),
     _read("Products", "products", "doctor looks whether Pro's product is active", of_doctor=True),
+    _read("Invoices", "invoices", "explain finds whose an invoice is", of_doctor=True),
     _read("Webhook Endpoints", "webhook_endpoints", "doctor looks at the webhook endpoint", of_doctor=True),
     _read("Customer Portal", "billing_portal/configurations", "doctor looks at the portal", of_doctor=True),
     Need("Customers", "Write", "customers/cus_atlas_doctor", "each buyer gets a customer", SENSELESS),

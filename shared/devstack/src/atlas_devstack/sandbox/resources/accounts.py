@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from atlas_devstack.sandbox.errors import no_such
+from atlas_devstack.sandbox.errors import invalid, no_such
 from atlas_devstack.sandbox.listing import list_objects
 from atlas_devstack.sandbox.operation import Operation, change, merge_metadata
+from atlas_devstack.sandbox.resources.customers import living, shipping_of
 from atlas_devstack.sandbox.store import Json
 
 ACCOUNT_ID = "acct_1AtlasSandbox"
@@ -78,9 +79,18 @@ def retrieve_balance(op: Operation, _params: Json) -> Json:
 
 
 def update_charge(op: Operation, params: Json, identifier: str) -> Json:
-    """``POST /v1/charges/{id}``: description and metadata."""
+    """``POST /v1/charges/{id}``."""
     charge = op.get("charge", identifier)
-    changes: Json = {"description": params["description"]} if "description" in params else {}
+    if "customer" in params and charge["customer"] not in (None, living(op, params["customer"], "customer")["id"]):
+        raise invalid("You cannot change the customer of a charge that already has one.", "customer")
+    names = ("customer", "description", "receipt_email", "transfer_group")
+    changes: Json = {name: params[name] or None for name in names if name in params}
+    if "shipping" in params:
+        changes["shipping"] = shipping_of(params["shipping"])
+    if "fraud_details" in params:
+        reported = params["fraud_details"].get("user_report") if params["fraud_details"] else None
+        kept = {name: value for name, value in charge["fraud_details"].items() if name != "user_report"}
+        changes["fraud_details"] = {**kept, **({"user_report": reported} if reported else {})}
     if "metadata" in params:
         changes["metadata"] = merge_metadata(charge["metadata"], params["metadata"])
     previous = change(charge, **changes)
@@ -94,6 +104,4 @@ def list_customer_methods(op: Operation, params: Json, customer: str) -> Json:
     """``GET /v1/customers/{id}/payment_methods``."""
     op.get("customer", customer)
     wanted = {**params, "customer": customer}
-    return list_objects(
-        op.store, "payment_method", f"/v1/customers/{customer}/payment_methods", wanted, ("customer", "type")
-    )
+    return list_objects(op.store, "payment_method", f"/v1/customers/{customer}/payment_methods", wanted)

@@ -11,9 +11,9 @@ from atlas_devstack.sandbox.store import Json
 PRODUCT_NAME = "Atlas Pro (lifetime)"
 PRICE_AMOUNT, PRICE_CURRENCY = 4900, "usd"  # minor units
 SUPPORTED_CURRENCIES = frozenset(
-    ["usd", "eur", "gbp", "chf", "jpy", "cad", "aud", "sek", "nok", "dkk"]
-    + ["pln", "czk", "huf", "inr", "brl", "mxn", "nzd", "sgd", "hkd"]
-)
+    ["usd", "eur", "gbp", "chf", "jpy", "cad", "aud", "sek", "nok", "dkk"],
+).union(["pln", "czk", "huf", "inr", "brl", "mxn", "nzd", "sgd", "hkd"])
+
 # What updates can set
 PRODUCT_FIELDS = (
     "active",

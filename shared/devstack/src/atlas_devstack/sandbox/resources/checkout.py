@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from atlas_devstack.sandbox.errors import StripeError, invalid, missing
-from atlas_devstack.sandbox.listing import list_objects
+from atlas_devstack.sandbox.listing import list_objects, page_of
 from atlas_devstack.sandbox.operation import Operation, change, merge_metadata
 from atlas_devstack.sandbox.resources import coupons
 from atlas_devstack.sandbox.resources.amounts import Totals, add_up, require_enough
@@ -142,7 +142,7 @@ def list_sessions(op: Operation, params: Json) -> Json:
         "checkout.session",
         "/v1/checkout/sessions",
         params,
-        ("customer", "payment_intent", "payment_link", "status", "subscription", "customer_account"),
+        ("customer_details",),
         (lambda session: (session["customer_details"] or {}).get("email") == email) if email else None,
     )
 
@@ -172,12 +172,4 @@ def line_items(op: Operation, params: Json, identifier: str) -> Json:
     """``GET /v1/checkout/sessions/{id}/line_items``."""
     op.get("checkout.session", identifier)
     items = op.private(identifier).get("line_items", [])
-    start = next((place + 1 for place, item in enumerate(items) if item["id"] == params.get("starting_after")), 0)
-    limit = params.get("limit", 10)
-    page = items[start : start + limit]
-    return {
-        "object": "list",
-        "url": f"/v1/checkout/sessions/{identifier}/line_items",
-        "has_more": len(items) > start + limit,
-        "data": page,
-    }
+    return page_of(items, "item", f"/v1/checkout/sessions/{identifier}/line_items", params)

@@ -148,7 +148,7 @@ def list_codes(op: Operation, params: Json) -> Json:
         same_word = word is None or code["code"].lower() == word.lower()
         return same_word and (coupon is None or code["promotion"]["coupon"] == coupon)
 
-    return list_objects(op.store, "promotion_code", "/v1/promotion_codes", params, ("active", "customer"), fits)
+    return list_objects(op.store, "promotion_code", "/v1/promotion_codes", params, ("code", "coupon"), fits)
 
 
 def find_code(op: Operation, word: str) -> Json | None:

@@ -134,15 +134,20 @@ def move(op: Operation, identifier: str, status: str) -> Json:
     """The dispute takes another status; any known one, since banks do surprising things."""
     check_status(status)
     dispute = op.get("dispute", identifier)
-    previous = change(dispute, status=status)
-    if not previous:
+    if dispute["status"] == status:
         return dispute
-    change(dispute, is_charge_refundable=status in INQUIRY)
-    dispute["payment_method_details"]["card"]["case_type"] = "inquiry" if status in INQUIRY else "chargeback"
+    details = dispute["payment_method_details"]
+    card = {**details["card"], "case_type": "inquiry" if status in INQUIRY else "chargeback"}
+    previous = change(
+        dispute,
+        status=status,
+        is_charge_refundable=status in INQUIRY,
+        payment_method_details={**details, "card": card},
+    )
     op.put(dispute)
     op.emit("charge.dispute.updated", dispute, previous)
     if status in CLOSED:
-        op.emit("charge.dispute.closed", dispute)
+        op.emit("charge.dispute.closed", dispute, previous)
     move_money(op, dispute)
     return dispute
 
@@ -167,9 +172,9 @@ def move_money(op: Operation, dispute: Json) -> None:
         }
         entry.update(fee=DISPUTE_FEE, net=amount - DISPUTE_FEE, fee_details=[fee])
         op.put(entry)
-    dispute["balance_transactions"] = [*dispute["balance_transactions"], entry]
+    previous = change(dispute, balance_transactions=[*dispute["balance_transactions"], entry])
     op.put(dispute)
-    op.emit("charge.dispute.funds_withdrawn" if chargeback else "charge.dispute.funds_reinstated", dispute)
+    op.emit("charge.dispute.funds_withdrawn" if chargeback else "charge.dispute.funds_reinstated", dispute, previous)
 
 
 def check_status(status: object) -> None:
@@ -183,7 +188,8 @@ def update(op: Operation, params: Json, identifier: str) -> Json:
     dispute = op.get("dispute", identifier)
     if dispute["status"] in CLOSED:
         raise StripeError("This dispute is already closed", code="dispute_already_closed")
-    changes: Json = {}
+    method = "intended_submission_method"
+    changes: Json = {method: params[method]} if method in params else {}
     if "metadata" in params:
         changes["metadata"] = merge_metadata(dispute["metadata"], params["metadata"])
     if "evidence" in params:
@@ -191,7 +197,12 @@ def update(op: Operation, params: Json, identifier: str) -> Json:
         changes["evidence"] = {**dispute["evidence"], **given}
         submitted = params.get("submit", True)
         count = dispute["evidence_details"]["submission_count"] + int(submitted)
-        changes["evidence_details"] = {**dispute["evidence_details"], "has_evidence": True, "submission_count": count}
+        changes["evidence_details"] = {
+            **dispute["evidence_details"],
+            "has_evidence": any(value for name, value in changes["evidence"].items() if name in EVIDENCE),
+            "submission_count": count,
+            **({"submission_method": "manual"} if submitted else {}),
+        }
         if submitted:
             changes["status"] = dispute["status"].replace("needs_response", "under_review")
     previous = change(dispute, **changes)
@@ -214,4 +225,4 @@ def list_disputes(op: Operation, params: Json) -> Json:
     for name in ("charge", "payment_intent"):
         if name in params and op.store.get(name, params[name]) is None:
             raise no_such(name, params[name], name, 400)
-    return list_objects(op.store, "dispute", "/v1/disputes", params, ("charge", "payment_intent"))
+    return list_objects(op.store, "dispute", "/v1/disputes", params)

@@ -136,7 +136,7 @@ def list_events(op: Operation, params: Json) -> Json:
             and (wanted is None or delivered(op.store, event) == wanted)
         )
 
-    page = list_objects(op.store, "event", "/v1/events", params, (), fits)
+    page = list_objects(op.store, "event", "/v1/events", params, ("type", "types", "delivery_success"), fits)
     return {**page, "data": [shown_event(op.store, event) for event in page["data"]]}
 
 

@@ -76,4 +76,4 @@ def list_warnings(op: Operation, params: Json) -> Json:
     for name in ("charge", "payment_intent"):
         if name in params:
             op.get(name, params[name], name)
-    return list_objects(op.store, KIND, "/v1/radar/early_fraud_warnings", params, ("charge", "payment_intent"))
+    return list_objects(op.store, KIND, "/v1/radar/early_fraud_warnings", params)

@@ -44,10 +44,10 @@ def new_payment_intent(op: Operation, data: Json) -> Json:
         "amount_received": 0,
         "application": None,
         "application_fee_amount": None,
-        "automatic_payment_methods": None,
+        "automatic_payment_methods": automatic_methods(data.get("automatic_payment_methods")),
         "canceled_at": None,
         "cancellation_reason": None,
-        "capture_method": "automatic_async",
+        "capture_method": data.get("capture_method", "automatic_async"),
         "client_secret": f"{identifier}_secret_{random_text(25)}",
         "confirmation_method": "automatic",
         "created": op.now,
@@ -79,7 +79,7 @@ def new_payment_intent(op: Operation, data: Json) -> Json:
         "receipt_email": data.get("receipt_email"),
         "review": None,
         "setup_future_usage": data.get("setup_future_usage"),
-        "shipping": None,
+        "shipping": data.get("shipping") or None,
         "source": None,
         "statement_descriptor": data.get("statement_descriptor"),
         "statement_descriptor_suffix": data.get("statement_descriptor_suffix"),
@@ -90,6 +90,11 @@ def new_payment_intent(op: Operation, data: Json) -> Json:
     op.put(intent)
     op.emit("payment_intent.created", intent)
     return intent
+
+
+def automatic_methods(given: Json | None) -> Json | None:
+    """Whether ways to pay are chosen by the account's settings."""
+    return {"allow_redirects": "always", **given} if given else None
 
 
 def new_charge(op: Operation, intent: Json, buyer: Buyer, status: str) -> Json:
@@ -135,7 +140,7 @@ def new_charge(op: Operation, intent: Json, buyer: Buyer, status: str) -> Json:
         "receipt_url": f"{op.settings.public_url}/receipts/{identifier}",
         "refunded": False,
         "review": None,
-        "shipping": None,
+        "shipping": intent["shipping"],
         "source": None,
         "source_transfer": None,
         "statement_descriptor": intent["statement_descriptor"],

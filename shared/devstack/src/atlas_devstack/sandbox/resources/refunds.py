@@ -62,9 +62,9 @@ def new_refund(op: Operation, params: Json, wanted: str | None) -> Json:
     if after in SECOND_THOUGHTS:
         entry = {"refund": refund["id"], "how": after, "at": op.now + SECOND_THOUGHT_SECONDS}
         op.store.put("refund_to_end", refund["id"], entry)
-    recount(op, charge)
+    before = recount(op, charge)
     op.emit("refund.created", refund)
-    op.emit("charge.refunded", charge)
+    op.emit("charge.refunded", charge, before)
     settle_warnings(op, charge)
     return refund
 
@@ -126,9 +126,10 @@ def fail(op: Operation, identifier: str, reason: str = "lost_or_stolen_card") ->
     refund = op.get("refund", identifier)
     if refund["status"] in {"failed", "canceled"}:
         raise StripeError(f"This refund has already {refund['status']}.", code="refund_status_invalid")
-    refund.update({"failure_reason": None, "failure_balance_transaction": None, **refund})
     back = new_transaction(op, refund, refund["amount"], "refund_failure", "REFUND FAILURE")
-    previous = change(refund, status="failed", failure_reason=reason, failure_balance_transaction=back["id"])
+    previous = change(
+        refund, status="failed", failure_reason=reason, failure_balance_transaction=back["id"], pending_reason=None
+    )
     return end(op, refund, previous, "refund.failed")
 
 
@@ -147,8 +148,7 @@ def settle(op: Operation, identifier: str) -> Json:
     refund = op.get("refund", identifier)
     if refund["status"] not in {"pending", "requires_action"}:
         raise StripeError(f"This refund is not under way: it is {refund['status']}.", code="refund_status_invalid")
-    refund.pop("pending_reason", None)
-    return end(op, refund, change(refund, status="succeeded"), None)
+    return end(op, refund, change(refund, status="succeeded", pending_reason=None), None)
 
 
 def end(op: Operation, refund: Json, previous: Json, extra_event: str | None) -> Json:
@@ -183,7 +183,7 @@ def list_refunds(op: Operation, params: Json) -> Json:
     for name in ("charge", "payment_intent"):
         if name in params and op.store.get(name, params[name]) is None:
             raise no_such(name, params[name], name, 400)
-    return list_objects(op.store, "refund", "/v1/refunds", params, ("charge", "payment_intent"))
+    return list_objects(op.store, "refund", "/v1/refunds", params)
 
 
 def destination(charge: Json) -> Json:
