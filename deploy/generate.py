@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from atlas_devstack.stack import permissions, roles
+from atlas_localstack.stack import permissions, roles
 
 HERE = Path(__file__).resolve().parent
-GENERATED = "Written by deploy/generate.py: change the rules there, or in shared/devstack/src/atlas_devstack/stack."
+GENERATED = "Written by deploy/generate.py: change the rules there, or in shared/localstack/src/atlas_localstack/stack."
 
 
 def broker_password(user: str) -> str:

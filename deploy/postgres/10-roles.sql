@@ -1,4 +1,4 @@
--- Written by deploy/generate.py: change the rules there, or in shared/devstack/src/atlas_devstack/stack.
+-- Written by deploy/generate.py: change the rules there, or in shared/localstack/src/atlas_localstack/stack.
 \getenv entitlements_owner ENTITLEMENTS_OWNER_PASSWORD
 \getenv entitlements_service ENTITLEMENTS_SERVICE_PASSWORD
 \getenv checkout_owner CHECKOUT_OWNER_PASSWORD

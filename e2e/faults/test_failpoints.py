@@ -19,7 +19,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from atlas_kit.identity import TokenMint
+from atlas_kit.http.identity import TokenMint
 from support.buyer import Buyer
 from support.faults import checker
 from support.faults.wiring import INJECT

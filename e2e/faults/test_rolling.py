@@ -18,8 +18,8 @@ import httpx
 import pytest
 
 from atlas_contracts.internal_api import INGEST_SERVICE
-from atlas_devstack.operator.client import Operator
-from atlas_devstack.operator.target import Target
+from atlas_operator.client import Operator
+from atlas_operator.target import Target
 from support.buyer import Buyer, explain
 from support.replicas import Replica, further_replica, wait_until_ready
 from support.stack import Stack, eventually, running_stack

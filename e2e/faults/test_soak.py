@@ -24,7 +24,7 @@ import psutil
 import pytest
 
 from account_gateway.session.mint import mint_token
-from atlas_devstack.servers.ports import LOOPBACK
+from atlas_localstack.servers.ports import LOOPBACK
 from support.faults import checker
 from support.faults.schedule import DATABASES, SERVICES
 from support.stack import WORKSPACE, Stack, running_stack

@@ -28,7 +28,7 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1] / "tests")]
 from webhook_bench import Figures, _Connection, serving
 
 from account_gateway.session.mint import mint_token
-from atlas_devstack.servers.ports import LOOPBACK, free_port
+from atlas_localstack.servers.ports import LOOPBACK, free_port
 from support.embedded import embedded_nats, embedded_postgres
 
 FLOOR = 0.75

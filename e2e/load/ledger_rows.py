@@ -15,11 +15,11 @@ from psycopg.types.json import Jsonb
 from webhook_events import session
 
 from atlas_contracts.billing import BillingData, RecordedSession, Via
-from atlas_contracts.stripe_mapping import Arrival, from_event
-from atlas_kit.events import billing_event, encode
-from checkout.own_facts import purchase_initiated
-from entitlements import ledger
-from entitlements.ledger_entry import ledger_entry
+from atlas_kit.messaging.events import billing_event, encode
+from atlas_stripe.mapping import Arrival, from_event
+from checkout.domain.own_facts import purchase_initiated
+from entitlements.adapters import ledger
+from entitlements.adapters.ledger_entry import ledger_entry
 
 PLACE = 77_000_077_000_077
 """Stands for a purchase's number in the rows made once."""

@@ -11,9 +11,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from atlas_kit import migrations
-from entitlements import rebuild
+from atlas_kit.storage import migrations
 from entitlements.domain.policy import Policy
+from entitlements.use_cases import rebuild
 from support.stack import Stack
 
 HERE = Path(__file__).resolve().parent

@@ -30,7 +30,7 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1] / "tests")]
 
 from webhook_events import event_body, request
 
-from atlas_devstack.servers.ports import LOOPBACK, free_port
+from atlas_localstack.servers.ports import LOOPBACK, free_port
 from support.embedded import embedded_nats, embedded_postgres
 
 SECRET = "whsec_" + secrets.token_hex(16)

@@ -21,7 +21,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from atlas_devstack.stack.home import Home
+from atlas_localstack.stack.home import Home
 from support.buyer import Buyer, new_user
 from support.canaries import Canaries, files_below
 from support.stack import Stack, eventually, running_stack
@@ -319,5 +319,5 @@ def _tables(scene: Scene) -> list[tuple[str, bytes]]:
                         sql.SQL("select t::text from {} t").format(sql.Identifier(table))
                     ).fetchall()
                     found.append((f"{name}.{table}", "\n".join(row[0] for row in rows).encode()))
-    assert {where for where, _ in found} >= {"checkout.checkout_attempts", "checkout.customers"}, found
+    assert {where for where, _ in found} >= {"checkout.checkout_attempts", "checkout.adapters.customers"}, found
     return found

@@ -29,8 +29,8 @@ from atlas_contracts.internal_api import (
     PullRequest,
     SweepRequest,
 )
-from atlas_devstack.stack.home import Home
-from atlas_kit.identity import TokenMint
+from atlas_kit.http.identity import TokenMint
+from atlas_localstack.stack.home import Home
 from support.buyer import Buyer
 from support.routes import HEALTH, routes_of
 from support.schemathesis import LONG, bombard

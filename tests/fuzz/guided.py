@@ -19,16 +19,16 @@ import atheris
 sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 
 with atheris.instrument_imports(
-    include=["webhook_ingest", "atlas_contracts.stripe_mapping", "atlas_contracts.stripe_objects", "json"]
+    include=["webhook_ingest", "atlas_stripe.mapping", "atlas_stripe.objects", "json"]
 ):
-    from webhook_ingest.door import Door
-    from webhook_ingest.envelope import InvalidPayload, holds_nul, read_event
-    from webhook_ingest.signature import MAX_SIGNATURES, InvalidSignature, SignatureVerifier
+    from atlas_stripe.envelope import InvalidPayload, holds_nul, read_event
+    from atlas_stripe.signature import MAX_SIGNATURES, InvalidSignature, SignatureVerifier
+    from webhook_ingest.use_cases.admit import Door
 
 from atlas_contracts.billing import BillingEvent, Via
 from atlas_contracts.parked import ParkedEvent
-from atlas_contracts.stripe_mapping import Arrival
-from atlas_kit.messaging import Stored
+from atlas_kit.messaging.broker import Stored
+from atlas_stripe.mapping import Arrival
 
 SECRET, NOW, TOLERANCE = b"whsec_guided", 1_800_000_000, 300
 BODY = b'{"id":"evt_1"}'

@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 
-from atlas_contracts.stripe_mapping import SUPPORTED_EVENT_TYPES
+from atlas_stripe.mapping import SUPPORTED_EVENT_TYPES
 from support import stripe_events
 from support.stripe_events import charge, dispute, event, fraud_warning, refund, session
 

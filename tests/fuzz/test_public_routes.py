@@ -13,7 +13,7 @@ import httpx
 import pytest
 import schemathesis
 
-from account_gateway.stream import StreamTimes
+from account_gateway.entrypoints.live.stream import StreamTimes
 from support.gateway import PRO, StandIn, cookie_of, entitlement_view, new_user, running_gateway, stand_in
 from support.schemathesis import CONFORMANCE, LONG, bombard
 

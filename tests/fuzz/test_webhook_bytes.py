@@ -17,12 +17,12 @@ import pytest
 
 from atlas_contracts.billing import BillingEvent, Via
 from atlas_contracts.parked import ParkedEvent
-from atlas_contracts.stripe_mapping import SUPPORTED_EVENT_TYPES, Arrival
-from atlas_kit.messaging import Stored
+from atlas_kit.messaging.broker import Stored
+from atlas_stripe.envelope import InvalidPayload, holds_nul, read_event
+from atlas_stripe.mapping import SUPPORTED_EVENT_TYPES, Arrival
+from atlas_stripe.signature import InvalidSignature, SignatureVerifier
 from support.stripe_events import SECRET, body_of, charge, dispute, event, refund, session, signature
-from webhook_ingest.door import Door
-from webhook_ingest.envelope import InvalidPayload, holds_nul, read_event
-from webhook_ingest.signature import InvalidSignature, SignatureVerifier
+from webhook_ingest.use_cases.admit import Door
 
 LONG = bool(os.environ.get("ATLAS_LONG"))
 DELIVERIES = 1_000_000 if LONG else 5_000

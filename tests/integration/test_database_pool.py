@@ -11,8 +11,8 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from atlas_devstack.servers.ports import LOOPBACK, free_port
-from atlas_kit.database import Database, DatabaseUnavailable
+from atlas_kit.storage.database import Database, DatabaseUnavailable
+from atlas_localstack.servers.ports import LOOPBACK, free_port
 from support.faults.proxy import Link, Proxies
 
 pytestmark = pytest.mark.anyio

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from atlas_contracts.stripe_objects import Unmappable
+from atlas_stripe.objects import Unmappable
 from entitlements.domain.policy import Policy
 from support.facts import Purchase, told
 

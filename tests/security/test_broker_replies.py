@@ -16,9 +16,9 @@ from nats.js.api import ConsumerConfig
 from pydantic import ValidationError
 
 from atlas_contracts.streams import BILLING, ENTITLEMENTS, STREAMS
-from atlas_devstack.stack import permissions
-from atlas_kit.messaging import declare_stream
-from entitlements.ledger_entry import ledger_entry
+from atlas_kit.messaging.broker import declare_stream
+from atlas_localstack.stack import permissions
+from entitlements.adapters.ledger_entry import ledger_entry
 from support.embedded import embedded_nats
 from support.entitlements import publish, running, stored
 from support.facts import Purchase

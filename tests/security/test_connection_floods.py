@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from atlas_devstack.servers.ports import LOOPBACK
+from atlas_localstack.servers.ports import LOOPBACK
 from support.embedded import embedded_nats
 from support.ingest import PATH, Ingest, eventually, running_ingest
 from support.stripe_events import body_of, purchase, signature

@@ -21,8 +21,8 @@ from atlas_contracts.internal_api import (
     INGEST_SERVICE,
     OPERATOR,
 )
-from atlas_devstack.servers.ports import LOOPBACK, free_port
-from atlas_kit.identity import TokenMint
+from atlas_kit.http.identity import TokenMint
+from atlas_localstack.servers.ports import LOOPBACK, free_port
 from support.http_server import answered
 from support.routes import ENVIRONMENT, HEALTH, routes_of
 from support.stack import eventually

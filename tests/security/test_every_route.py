@@ -11,7 +11,7 @@ import schemathesis
 from pydantic import SecretStr
 
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE, OPERATOR
-from atlas_kit.identity import TokenMint
+from atlas_kit.http.identity import TokenMint
 from support.embedded import embedded_nats
 from support.entitlements import running as running_entitlements
 from support.gateway import PRO, StandIn, cookie_of, entitlement_view, new_user, running_gateway, stand_in

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-import atlas_devstack.sandbox.__main__ as sandbox
+import stripe_sandbox.__main__ as sandbox
 from account_gateway.settings import GatewaySettings
-from atlas_devstack.sandbox.settings import ConfigurationError as SandboxRefusal
-from atlas_devstack.sandbox.settings import load as load_sandbox
-from atlas_kit.settings import ConfigurationError, load
+from atlas_kit.process.settings import ConfigurationError, load
 from checkout.settings import Settings as CheckoutSettings
 from entitlements.settings import Settings as EntitlementsSettings
+from stripe_sandbox.settings import ConfigurationError as SandboxRefusal
+from stripe_sandbox.settings import load as load_sandbox
 from webhook_ingest.settings import IngestSettings
 
 WORKSPACE = Path(__file__).resolve().parents[2]

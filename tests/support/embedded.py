@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from atlas_devstack.servers import binaries, broker, database
-from atlas_devstack.servers.ports import LOOPBACK, free_port
+from atlas_localstack.servers import binaries, broker, database
+from atlas_localstack.servers.ports import LOOPBACK, free_port
 
 
 @contextlib.contextmanager

@@ -23,9 +23,9 @@ import psycopg
 from pydantic import SecretStr
 
 from atlas_contracts.streams import BILLING, ENTITLEMENTS, PARKED, PROJECTOR_DURABLE, billing_subject
-from atlas_devstack.servers.ports import LOOPBACK, free_port
-from atlas_kit.events import event_type_of
-from atlas_kit.identity import TokenMint
+from atlas_kit.http.identity import TokenMint
+from atlas_kit.messaging.events import event_type_of
+from atlas_localstack.servers.ports import LOOPBACK, free_port
 from support.facts import Told
 from support.stack import eventually
 

@@ -19,17 +19,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from atlas_contracts import stripe_mapping
 from atlas_contracts.billing import Adjustment, BillingData, BillingType, Provider, RecordedSession, Refs, Via
-from atlas_contracts.stripe_mapping import Arrival
-from atlas_kit.events import billing_event, encode
+from atlas_kit.messaging.events import billing_event, encode
+from atlas_stripe import mapping as stripe_mapping
+from atlas_stripe.mapping import Arrival
+from entitlements.adapters.knowledge_json import encode_knowledge
+from entitlements.adapters.ledger_entry import LedgerEntry, ledger_entry
 from entitlements.domain.facts import Fact
 from entitlements.domain.payment import PaymentVerdict, judge
 from entitlements.domain.policy import Policy
 from entitlements.domain.projection import Change, Projection
 from entitlements.domain.verdict import NOTHING_KNOWN, Verdict
-from entitlements.knowledge_json import encode_knowledge
-from entitlements.ledger_entry import LedgerEntry, ledger_entry
 
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PRICE = 999

@@ -136,7 +136,7 @@ class CommandLine:
         monkeypatch.setenv("INTERNAL_AUTH_SECRET", "an-internal-secret-of-at-least-32-characters")
 
     def __call__(self, *arguments: str) -> Done:
-        from atlas_devstack.cli.app import main
+        from atlas_localstack.cli.app import main
 
         self._monkeypatch.setattr(sys, "argv", ["atlas", *arguments])
         self._capsys.readouterr()

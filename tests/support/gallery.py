@@ -22,13 +22,13 @@ from starlette.requests import Request, cookie_parser
 from starlette.responses import Response
 from starlette.routing import Route
 
-from account_gateway.dev_sign_in import dev_sign_in_routes
-from account_gateway.page_context import PageContext
-from account_gateway.pages.routes import page_routes
+from account_gateway.entrypoints.api.dev_sign_in import dev_sign_in_routes
+from account_gateway.entrypoints.pages.context import PageContext
+from account_gateway.entrypoints.pages.routes import page_routes
 from atlas_contracts.public_api import BillingOverview, Entitlement, PaymentState
-from atlas_kit.answers import error_response, ok
-from atlas_kit.errors import Unauthorized, Unavailable
-from atlas_kit.http_app import with_edge
+from atlas_kit.http.answers import error_response, ok
+from atlas_kit.http.app import with_edge
+from atlas_kit.http.errors import Unauthorized, Unavailable
 
 PREFIX = "ada-"
 MOMENT = datetime(2026, 11, 23, 10, 5, tzinfo=UTC)

@@ -19,11 +19,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from account_gateway.app import build
+from account_gateway.entrypoints.live.stream import StreamTimes
 from account_gateway.session.mint import mint_token
 from account_gateway.settings import GatewaySettings
-from account_gateway.stream import StreamTimes
-from atlas_devstack.servers.ports import LOOPBACK, free_port
-from atlas_kit.settings import load
+from atlas_kit.process.settings import load
+from atlas_localstack.servers.ports import LOOPBACK, free_port
 
 INTERNAL_SECRET = "an-internal-secret-for-tests-only-0123456789"
 SESSION_SECRET = "h4-test-secret-not-for-production-0123456789"

@@ -13,11 +13,11 @@ import pytest
 import uvicorn
 from starlette.types import ASGIApp
 
-from atlas_devstack.servers.ports import LOOPBACK, free_port
-from atlas_kit import http_protocol
-from atlas_kit.http_app import with_edge
-from atlas_kit.http_connections import Connections
-from atlas_kit.http_protocol import bounded_protocol
+from atlas_kit.http import protocol as http_protocol
+from atlas_kit.http.app import with_edge
+from atlas_kit.http.connections import Connections
+from atlas_kit.http.protocol import bounded_protocol
+from atlas_localstack.servers.ports import LOOPBACK, free_port
 from support.stack import eventually
 
 MOST = 8

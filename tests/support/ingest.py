@@ -23,8 +23,8 @@ from nats.aio.client import Client
 from pydantic import SecretStr
 
 from atlas_contracts.internal_api import INGEST_SERVICE, OPERATOR
-from atlas_devstack.servers.ports import LOOPBACK, free_port
-from atlas_kit.identity import TokenMint
+from atlas_kit.http.identity import TokenMint
+from atlas_localstack.servers.ports import LOOPBACK, free_port
 from support.stripe_events import SECRET, body_of, signature
 
 PATH = "/api/billing/stripe/webhook"

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from atlas_devstack.servers.ports import LOOPBACK
+from atlas_localstack.servers.ports import LOOPBACK
 
 SSL_REQUEST, GSS_REQUEST = 80877103, 80877104
 ALLOWED = {"user", "database", "application_name", "client_encoding", "DateStyle", "TimeZone"}

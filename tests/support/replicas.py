@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import psutil
 
-from atlas_devstack.servers.ports import LOOPBACK, free_port
-from atlas_devstack.stack.plan import MODULES
+from atlas_localstack.servers.ports import LOOPBACK, free_port
+from atlas_localstack.stack.plan import MODULES
 from support.stack import Stack, eventually
 
 READY_SECONDS = 90.0

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from functools import lru_cache
 
-from atlas_kit.settings import load
+from atlas_kit.process.settings import load
 
 BUILT = {  # package: what builds it, its settings
     "account_gateway": ("build", "GatewaySettings"),

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import psutil
 
-from atlas_devstack.servers.ports import NEVER_EPHEMERAL, is_free
+from atlas_localstack.servers.ports import NEVER_EPHEMERAL, is_free
 
 T = TypeVar("T")
 

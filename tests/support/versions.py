@@ -25,7 +25,7 @@ EDITS: dict[str, dict[str, str]] = {
         '    PURCHASE_PENDING = "purchase_pending"\n': '    PURCHASE_PENDING = "purchase_pending"\n    GIFT_RECEIVED = "gift_received"\n',
         "    adjustment: Adjustment | None = None\n": "    adjustment: Adjustment | None = None\n    gift: dict[str, str] | None = None\n",
     },
-    "atlas_contracts/stripe_mapping.py": {
+    "atlas_stripe/mapping.py": {
         '    "charge.refunded": _map_charge_refunded,\n':
             '    "charge.refunded": _map_charge_refunded,\n'
             '    "charge.succeeded": lambda charge, _type, _at: _charge_snapshot(charge, BillingType.CHARGE_OBSERVED),\n',
@@ -41,7 +41,7 @@ EDITS: dict[str, dict[str, str]] = {
         'if refund.status == "succeeded")': 'if refund.status == "succeeded" and refund.reason != "duplicate")',
         "amount_refunded(succeeded, self._amounts.values(), failures)": "amount_refunded(succeeded, (), failures)",
     },
-    "entitlements/ledger_entry.py": {
+    "entitlements/adapters/ledger_entry.py": {
         'yield Refund(refund["id"], refund["amount"], refund["status"], charge_id)':
             'amount = refund["amount"] if isinstance(refund["amount"], int) else refund["amount"]["minor"]\n'
             '        yield Refund(refund["id"], amount, refund["status"], charge_id, refund.get("reason"))\n'

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from account_gateway.stream import StreamTimes
+from account_gateway.entrypoints.live.stream import StreamTimes
 from support.gateway import StandIn, running_gateway, stand_in
 
 

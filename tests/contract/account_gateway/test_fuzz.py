@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
 
 from account_gateway.app import build
 from account_gateway.settings import GatewaySettings
-from atlas_kit.settings import load
+from atlas_kit.process.settings import load
 from support.gateway import PRO, cookie_of, entitlement_view, gateway_environment, new_user
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from atlas_kit.identity import TokenVerifier
+from atlas_kit.http.identity import TokenVerifier
 from support.gateway import INTERNAL_SECRET, PRO, cookie_of, entitlement_view, new_user
 from support.public_api import (
     CHECKOUT,

@@ -11,10 +11,10 @@ from contextlib import asynccontextmanager
 import pytest
 from pydantic import BaseModel, SecretStr
 
-from account_gateway.lean_client import LeanClient
-from atlas_devstack.servers.ports import LOOPBACK, free_port
-from atlas_kit.errors import NotFound, Unavailable
-from atlas_kit.identity import TokenMint, TokenVerifier
+from account_gateway.adapters.lean_client import LeanClient
+from atlas_kit.http.errors import NotFound, Unavailable
+from atlas_kit.http.identity import TokenMint, TokenVerifier
+from atlas_localstack.servers.ports import LOOPBACK, free_port
 
 pytestmark = pytest.mark.anyio
 SECRET = SecretStr("a-secret-of-at-least-32-characters-0123")

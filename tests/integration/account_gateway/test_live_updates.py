@@ -15,10 +15,10 @@ import httpx
 import nats
 import pytest
 
-from account_gateway.stream import StreamTimes
+from account_gateway.entrypoints.live.stream import StreamTimes
 from atlas_contracts.entitlements import EntitlementData
-from atlas_devstack.servers.ports import free_port
-from atlas_kit.events import encode, entitlement_event
+from atlas_kit.messaging.events import encode, entitlement_event
+from atlas_localstack.servers.ports import free_port
 from support.embedded import embedded_nats
 from support.gateway import PRO, StandIn, cookie_of, entitlement_view, new_user, running_gateway, stand_in
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import httpx
 
-from atlas_devstack.servers.ports import free_port
+from atlas_localstack.servers.ports import free_port
 from support.gateway import SESSION_SECRET, cookie_of, entitlement_view, gateway_environment, stand_in
 
 KEPT = ("PATH", "HOME", "PYTHONPATH", "VIRTUAL_ENV")

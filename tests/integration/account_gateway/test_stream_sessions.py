@@ -15,10 +15,10 @@ import httpx
 import psycopg
 import pytest
 
-from account_gateway.changes import MOST_STREAMS_PER_USER
+from account_gateway.entrypoints.live.changes import MOST_STREAMS_PER_USER
+from account_gateway.entrypoints.live.stream import StreamTimes
 from account_gateway.session.mint import mint_token
 from account_gateway.session.tokens import CLOCK_TOLERANCE_SECONDS
-from account_gateway.stream import StreamTimes
 from support.gateway import (
     COOKIE,
     PRO,

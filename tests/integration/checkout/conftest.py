@@ -24,8 +24,8 @@ import pytest
 import stripe
 from pydantic import SecretStr
 
-from atlas_devstack.servers.ports import free_port
-from atlas_kit.identity import TokenMint
+from atlas_kit.http.identity import TokenMint
+from atlas_localstack.servers.ports import free_port
 from support import docker
 from support.containers import container_nats
 from support.embedded import embedded_nats
@@ -197,7 +197,7 @@ def _world(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iter
         nats = running.enter_context(container_nats() if docker.wanted() else embedded_nats())
         sandbox = running.enter_context(
             service(
-                "atlas_devstack.sandbox",
+                "stripe_sandbox",
                 {"SANDBOX_SECRET_KEY": STRIPE_KEY, "SANDBOX_PRICE_ID": PRICE},
                 logs / "sandbox.log",
                 ready="/_sandbox/api",

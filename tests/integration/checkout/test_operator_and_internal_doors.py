@@ -11,7 +11,7 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 from pydantic import SecretStr
 
-from atlas_kit.identity import TokenMint
+from atlas_kit.http.identity import TokenMint
 
 pytestmark = pytest.mark.anyio
 

@@ -151,7 +151,7 @@ def test_the_database_folds_as_the_domain_does(nats_url, postgres_dsn):
         }
         assert live == expected
         knowledge = query(postgres_dsn, "SELECT knowledge FROM payments")
-        from entitlements.knowledge_json import decode_knowledge, encode_knowledge
+        from entitlements.adapters.knowledge_json import decode_knowledge, encode_knowledge
 
         assert sorted(encode_knowledge(decode_knowledge(row)) for (row,) in knowledge) == sorted(
             encode_knowledge(payment.knowledge) for payment in pure.projection.payments.values()

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from atlas_devstack.servers import binaries, database
-from atlas_devstack.servers.ports import free_port
+from atlas_localstack.servers import binaries, database
+from atlas_localstack.servers.ports import free_port
 from support.embedded import embedded_nats, embedded_postgres
 from support.entitlements import (
     Service,

@@ -7,7 +7,7 @@ import secrets
 import psycopg
 import pytest
 
-from atlas_kit import migrations
+from atlas_kit.storage import migrations
 from support.entitlements import SECRET, Service, publish, query, running, token
 from support.facts import Purchase
 

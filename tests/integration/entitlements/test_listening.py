@@ -11,10 +11,10 @@ import nats.aio.client
 import psycopg
 
 from atlas_contracts.streams import BILLING, PROJECTOR_DURABLE, billing_subject
-from atlas_kit import context
-from atlas_kit.events import billing_event, encode, event_type_of
-from atlas_kit.listening.durable import ACK_WAIT_SECONDS
-from entitlements.ledger import FOLD_LOCK
+from atlas_kit.messaging.events import billing_event, encode, event_type_of
+from atlas_kit.messaging.listening.durable import ACK_WAIT_SECONDS
+from atlas_kit.process import context
+from entitlements.adapters.ledger import FOLD_LOCK
 from support.entitlements import Service, on_broker, publish, running, unacknowledged
 from support.facts import Purchase, Told
 from support.stack import eventually

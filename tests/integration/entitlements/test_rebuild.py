@@ -7,11 +7,11 @@ from random import Random
 
 import psycopg
 
-from atlas_kit import migrations
-from entitlements import rebuild
-from entitlements.comparison import Differences
+from atlas_kit.storage import migrations
 from entitlements.domain.policy import Policy
-from entitlements.fold import fold
+from entitlements.use_cases import rebuild
+from entitlements.use_cases.compare_projections import Differences
+from entitlements.use_cases.fold import fold
 from support.facts import Purchase, grant, revoke, when
 from support.histories import random_history
 

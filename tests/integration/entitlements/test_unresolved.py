@@ -12,12 +12,12 @@ import pytest
 from psycopg import AsyncConnection
 from pydantic import SecretStr
 
-from atlas_kit.database import Database
-from atlas_kit.errors import AtlasError, NotFound, Unavailable
-from entitlements import unresolved
+from atlas_kit.http.errors import AtlasError, NotFound, Unavailable
+from atlas_kit.storage.database import Database
 from entitlements.domain.policy import Policy
-from entitlements.fold import fold
-from entitlements.unresolved import ChargeResolver
+from entitlements.use_cases import resolve_charges as unresolved
+from entitlements.use_cases.fold import fold
+from entitlements.use_cases.resolve_charges import ChargeResolver
 from support.facts import Purchase, Told
 
 pytestmark = pytest.mark.anyio

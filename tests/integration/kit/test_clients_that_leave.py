@@ -16,10 +16,10 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from atlas_devstack.servers.ports import LOOPBACK, free_port
-from atlas_kit.http_app import create_app, with_edge
-from atlas_kit.http_connections import Connections
-from atlas_kit.metrics import HTTP_REQUESTS
+from atlas_kit.http.app import create_app, with_edge
+from atlas_kit.http.connections import Connections
+from atlas_kit.process.metrics import HTTP_REQUESTS
+from atlas_localstack.servers.ports import LOOPBACK, free_port
 from support.http_server import answered, heard, serving
 from support.stack import eventually
 

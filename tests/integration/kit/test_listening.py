@@ -15,9 +15,9 @@ from nats.js.api import ConsumerConfig
 from pydantic import SecretStr
 
 from atlas_contracts.streams import BILLING
-from atlas_kit.listening import BatchSubscriber, Durable, Listeners, batches, follow_durable
-from atlas_kit.listening.durable import ACK_WAIT_SECONDS
-from atlas_kit.messaging import Broker, declare_stream
+from atlas_kit.messaging.broker import Broker, declare_stream
+from atlas_kit.messaging.listening import BatchSubscriber, Durable, Listeners, batches, follow_durable
+from atlas_kit.messaging.listening.durable import ACK_WAIT_SECONDS
 
 pytestmark = pytest.mark.anyio
 DURABLE = Durable(BILLING, "a-test", batch=16)

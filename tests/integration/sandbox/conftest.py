@@ -152,7 +152,7 @@ def start(*arguments: str, port: int | None = None, **environment: str) -> Sandb
         "SANDBOX_PRICE_ID": PRICE,
         **environment,
     }
-    command = [sys.executable, "-m", "atlas_devstack.sandbox", "--port", str(port), *arguments]
+    command = [sys.executable, "-m", "stripe_sandbox", "--port", str(port), *arguments]
     sandbox = Sandbox(f"http://127.0.0.1:{port}", subprocess.Popen(command, env=variables))
 
     def answers() -> bool:

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import stripe
 
-from atlas_contracts.stripe_mapping import SUPPORTED_EVENT_TYPES
-from atlas_devstack.operator.doctor import provider
-from atlas_devstack.operator.doctor.finding import Finding
-from atlas_devstack.operator.doctor.patient import Patient
-from atlas_devstack.operator.doctor.permissions import NEEDS
-from atlas_devstack.operator.target import Target
+from atlas_operator.doctor import provider
+from atlas_operator.doctor.finding import Finding
+from atlas_operator.doctor.patient import Patient
+from atlas_operator.doctor.permissions import NEEDS
+from atlas_operator.target import Target
+from atlas_stripe.mapping import SUPPORTED_EVENT_TYPES
 
 from .conftest import KEY, PRICE, Sandbox
 

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from pydantic import SecretStr
 
-from atlas_kit.identity import TokenVerifier
+from atlas_kit.http.identity import TokenVerifier
 
 SECRET = "an internal secret of at least thirty-two characters"
 

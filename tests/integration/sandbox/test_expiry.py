@@ -7,11 +7,11 @@ import time
 import anyio
 import pytest
 
-from atlas_devstack.sandbox.app import expire_sessions
-from atlas_devstack.sandbox.operation import World
-from atlas_devstack.sandbox.resources import catalog, checkout
-from atlas_devstack.sandbox.settings import Settings
-from atlas_devstack.sandbox.store import Store
+from stripe_sandbox.app import expire_sessions
+from stripe_sandbox.operation import World
+from stripe_sandbox.resources import catalog, checkout
+from stripe_sandbox.settings import Settings
+from stripe_sandbox.store import Store
 
 from .conftest import KEY, PRICE, params
 

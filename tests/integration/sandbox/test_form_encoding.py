@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stripe._encode import _api_encode
 
-from atlas_devstack.sandbox.params import as_json, decode
+from stripe_sandbox.params import as_json, decode
 
 names = st.from_regex(r"[a-z_]{1,12}", fullmatch=True).filter(lambda name: name != "metadata")
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

@@ -7,7 +7,7 @@ import json
 import pytest
 import stripe
 
-from atlas_devstack.sandbox.schema_from_sdk import SCHEMA_FILE, build_schema
+from stripe_sandbox.schema_from_sdk import SCHEMA_FILE, build_schema
 
 from .conftest import PRICE
 
@@ -108,7 +108,7 @@ def test_each_object_has_the_fields_of_its_sdk_type(objects):
 
 def test_the_parameter_schema_is_that_of_the_locked_sdk():
     committed = json.loads(SCHEMA_FILE.read_text())
-    assert committed == build_schema(), "run python -m atlas_devstack.sandbox.schema_from_sdk"
+    assert committed == build_schema(), "run python -m stripe_sandbox.schema_from_sdk"
 
 
 def test_the_configured_price_is_there_from_the_start(client):

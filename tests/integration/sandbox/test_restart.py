@@ -68,7 +68,7 @@ def test_a_half_written_last_line_is_forgotten(start_sandbox, state_directory):
 def test_a_bad_configuration_is_named_and_not_shown(environment, named):
     variables = {"PATH": os.environ["PATH"], "SANDBOX_SECRET_KEY": KEY, "SANDBOX_PRICE_ID": PRICE, **environment}
     run = subprocess.run(
-        [sys.executable, "-m", "atlas_devstack.sandbox", "--port", "1"], env=variables, capture_output=True, text=True
+        [sys.executable, "-m", "stripe_sandbox", "--port", "1"], env=variables, capture_output=True, text=True
     )
     assert run.returncode == 2
     assert f"configuration: {named}: " in run.stderr

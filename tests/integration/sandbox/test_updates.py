@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from atlas_devstack.sandbox.schema import load
-from atlas_devstack.sandbox.supported import REFUSED
+from stripe_sandbox.schema import load
+from stripe_sandbox.supported import REFUSED
 
 from .conftest import PRICE
 from .raw import Raw

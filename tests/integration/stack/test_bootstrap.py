@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from atlas_devstack import bootstrap
+from atlas_localstack import bootstrap
 
 WORKSPACE = Path(__file__).resolve().parents[3]
 

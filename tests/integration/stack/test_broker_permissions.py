@@ -14,8 +14,8 @@ from nats.aio.client import Client
 from nats.js.api import ConsumerConfig
 
 from atlas_contracts.streams import BILLING, PROJECTOR_DURABLE, STREAMS
-from atlas_devstack.stack import permissions
-from atlas_kit.messaging import declare_stream
+from atlas_kit.messaging.broker import declare_stream
+from atlas_localstack.stack import permissions
 from support.embedded import embedded_nats
 
 pytestmark = pytest.mark.anyio

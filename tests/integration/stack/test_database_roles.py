@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from atlas_devstack.servers import database
-from atlas_devstack.stack import roles
+from atlas_localstack.servers import database
+from atlas_localstack.stack import roles
 from support.embedded import embedded_postgres
 
 PASSWORDS = {role: f"password{number}" for number, role in enumerate(roles.ROLES)}

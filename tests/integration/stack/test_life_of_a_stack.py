@@ -155,7 +155,7 @@ def test_a_kill_9_leaves_nothing_running(victim: str) -> None:
         eventually(lambda: (stack.home / "stack.json").exists() and stack.status()["phase"] == "running", 60, "healthy")
         if victim == "the supervisor":
             [child] = [
-                child for child in psutil.Process(up.pid).children() if "atlas_devstack.stack" in child.cmdline()
+                child for child in psutil.Process(up.pid).children() if "atlas_localstack.stack" in child.cmdline()
             ]
             child.kill()
         else:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from atlas_devstack.servers.ports import free_port
+from atlas_localstack.servers.ports import free_port
 from support.embedded import embedded_nats
 from support.ingest import eventually, running_ingest
 from support.stripe_events import body_of, purchase

@@ -11,8 +11,8 @@ from nats.js.api import StreamConfig
 from pydantic import SecretStr
 
 from atlas_contracts.streams import BILLING
-from atlas_kit.group_commit import LARGEST_BATCH, MOST_WAITING, SMALLEST_BATCH, GroupCommit
-from atlas_kit.messaging import Broker, BrokerUnavailable, Stored
+from atlas_kit.messaging.broker import Broker, BrokerUnavailable, Stored
+from atlas_kit.messaging.group_commit import LARGEST_BATCH, MOST_WAITING, SMALLEST_BATCH, GroupCommit
 
 pytestmark = pytest.mark.anyio
 SUBJECT = "billing.v1.purchase_succeeded"

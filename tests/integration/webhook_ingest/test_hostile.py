@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from atlas_devstack.servers.ports import LOOPBACK
+from atlas_localstack.servers.ports import LOOPBACK
 from support.ingest import PATH, Ingest
 from support.stripe_events import body_of, purchase, session, signature
 

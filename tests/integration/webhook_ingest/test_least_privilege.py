@@ -9,7 +9,7 @@ import nats.errors
 import nats.js.errors
 import pytest
 
-from atlas_devstack.stack.permissions import GRANTS, authorization, inbox
+from atlas_localstack.stack.permissions import GRANTS, authorization, inbox
 from support.embedded import embedded_nats
 from support.ingest import eventually, running_ingest
 from support.stripe_events import purchase, session

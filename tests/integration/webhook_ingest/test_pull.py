@@ -13,15 +13,21 @@ import pytest
 from pydantic import SecretStr
 
 from atlas_contracts.streams import BILLING, PARKED
-from atlas_contracts.stripe_mapping import SUPPORTED_EVENT_TYPES
-from atlas_kit.group_commit import GroupCommit
-from atlas_kit.messaging import Broker, BrokerUnavailable, Stored
+from atlas_kit.messaging.broker import Broker, BrokerUnavailable, Stored
+from atlas_kit.messaging.group_commit import GroupCommit
+from atlas_stripe.mapping import SUPPORTED_EVENT_TYPES
 from support.stripe_events import purchase, session
-from webhook_ingest.door import Door
-from webhook_ingest.pull import MOST_PER_WINDOW, OVERLAP_SECONDS, RETENTION_SECONDS, Pull, PullBusy
-from webhook_ingest.pull_schedule import PullSchedule
-from webhook_ingest.pull_state import Ended, PullState
-from webhook_ingest.stripe_events import StripeUnavailable
+from webhook_ingest.adapters.pull_state import Ended, PullState
+from webhook_ingest.adapters.stripe_events import StripeUnavailable
+from webhook_ingest.entrypoints.pull_schedule import PullSchedule
+from webhook_ingest.use_cases.admit import Door
+from webhook_ingest.use_cases.read_missed_events import (
+    MOST_PER_WINDOW,
+    OVERLAP_SECONDS,
+    RETENTION_SECONDS,
+    Pull,
+    PullBusy,
+)
 
 pytestmark = pytest.mark.anyio
 NOW = int(time.time())
@@ -101,7 +107,7 @@ async def test_the_same_message_id_as_the_webhooks_makes_a_known_event_a_duplica
     from datetime import UTC, datetime
 
     from atlas_contracts.billing import Via
-    from atlas_contracts.stripe_mapping import Arrival
+    from atlas_stripe.mapping import Arrival
 
     await world.door.admit(event, Arrival(Via.WEBHOOK, datetime.now(UTC), "sha256:x", signature_verified=True))
     lines = await world.pull(ListedEvents(event))
@@ -222,7 +228,7 @@ async def test_the_sweep_runs_under_the_lease_alone(world: World) -> None:
 
 
 async def test_the_lease_is_kept_through_a_sweep_that_takes_longer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("webhook_ingest.pull_state.RENEW_SECONDS", 0.01)
+    monkeypatch.setattr("webhook_ingest.adapters.pull_state.RENEW_SECONDS", 0.01)
     await world.state.advance(NOW - 40 * 86_400)
     other = PullState(world.broker, 1)
 
@@ -339,7 +345,7 @@ async def test_a_clock_that_jumps_neither_stops_the_schedule_nor_lets_it_pull_wi
 ) -> None:
     listed = ListedEvents()
     schedule = PullSchedule(Pull(listed, world.door, world.state), world.state, 1)
-    monkeypatch.setattr("webhook_ingest.pull_schedule.LOOK_SECONDS", 0.02)
+    monkeypatch.setattr("webhook_ingest.entrypoints.pull_schedule.LOOK_SECONDS", 0.02)
     await world.state.advance(NOW - 1)
     loop = asyncio.create_task(schedule.run())
     await until(lambda: len(listed.calls) == 1)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pytest
 import stripe
 
-from atlas_devstack.servers.ports import LOOPBACK, free_port
+from atlas_localstack.servers.ports import LOOPBACK, free_port
 from support.ingest import Ingest, eventually, running_ingest
 
 KEY, PRICE = "sk_test_pull", "price_pro"
@@ -29,7 +29,7 @@ def sandbox_port() -> int:
 def sandbox(sandbox_port: int) -> Iterator[str]:
     environment = {"PATH": os.environ["PATH"], "SANDBOX_SECRET_KEY": KEY, "SANDBOX_PRICE_ID": PRICE}
     process = subprocess.Popen(
-        [sys.executable, "-m", "atlas_devstack.sandbox", "--port", str(sandbox_port)], env=environment
+        [sys.executable, "-m", "stripe_sandbox", "--port", str(sandbox_port)], env=environment
     )
     url = f"http://{LOOPBACK}:{sandbox_port}"
 

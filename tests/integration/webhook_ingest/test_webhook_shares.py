@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator
 import pytest
 from pydantic import SecretStr
 
-from atlas_devstack.servers.ports import LOOPBACK
-from atlas_kit.messaging import Broker, BrokerUnavailable
+from atlas_kit.messaging.broker import Broker, BrokerUnavailable
+from atlas_localstack.servers.ports import LOOPBACK
 from support.ingest import PATH, Ingest, eventually, running_ingest
 from support.stripe_events import body_of, purchase, signature
-from webhook_ingest.bucket import Bucket
-from webhook_ingest.webhook_shares import WebhookShares
+from webhook_ingest.adapters.bucket import Bucket
+from webhook_ingest.adapters.webhook_shares import WebhookShares
 
 pytestmark = pytest.mark.anyio
 THIN = {
@@ -92,10 +92,10 @@ async def test_two_replicas_count_into_one_sum_and_only_the_last_hour_counts(
 ) -> None:
     now = time.time()
     replicas = [WebhookShares(Bucket(broker, 1)) for _ in range(2)]
-    monkeypatch.setattr("webhook_ingest.webhook_shares.time.time", lambda: now - 61 * 60)
+    monkeypatch.setattr("webhook_ingest.adapters.webhook_shares.time.time", lambda: now - 61 * 60)
     replicas[0].count("mismatch")
     await replicas[0].write()
-    monkeypatch.setattr("webhook_ingest.webhook_shares.time.time", lambda: now)
+    monkeypatch.setattr("webhook_ingest.adapters.webhook_shares.time.time", lambda: now)
     for replica in replicas:
         replica.count("mismatch")
         replica.count()

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from entitlements.adapters.knowledge_json import decode_knowledge, encode_knowledge
+from entitlements.adapters.ledger_entry import LedgerEntry
 from entitlements.domain import payment, timeline
 from entitlements.domain.facts import Stamp
-from entitlements.knowledge_json import decode_knowledge, encode_knowledge
-from entitlements.ledger_entry import LedgerEntry
 from support.facts import EXHAUSTIVE, Fold, Told
 from support.histories import check_against_oracle, check_history, random_history, random_policy
 

@@ -14,7 +14,7 @@ import aiohttp
 import nats
 
 from atlas_contracts.streams import BILLING, PROJECTOR_DURABLE
-from atlas_contracts.stripe_mapping import SUPPORTED_EVENT_TYPES
+from atlas_stripe.mapping import SUPPORTED_EVENT_TYPES
 from support.entitlements import announced, query, stored
 from support.faults.workload import Workload
 from support.stack import Stack

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import psycopg
 
-from atlas_devstack.stack.plan import OFFSETS
+from atlas_localstack.stack.plan import OFFSETS
 from support.faults import squeeze
 from support.faults.wiring import LINKS, Wired
 

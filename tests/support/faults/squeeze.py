@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import psycopg
 from psycopg import AsyncConnection
 
-from atlas_devstack.servers.ports import LOOPBACK
+from atlas_localstack.servers.ports import LOOPBACK
 
 OTHERS = "somebody else"
 LOCKED = {"entitlements": "entitlements", "checkout": "checkout_attempts"}

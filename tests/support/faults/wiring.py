@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from atlas_devstack.servers.ports import LOOPBACK, free_port
-from atlas_devstack.stack.plan import MODULES, OFFSETS
+from atlas_localstack.servers.ports import LOOPBACK, free_port
+from atlas_localstack.stack.plan import MODULES, OFFSETS
 from support.faults.proxy import Link, Proxies
 from support.stack import Stack, new_stack
 

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 from pydantic import SecretStr
 
-from atlas_kit.identity import TokenMint
+from atlas_kit.http.identity import TokenMint
 from support.stories import Bought, Story, Teller, Wrong
 
 TRIES = 3

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from account_gateway.entitlement import EntitlementNow
+from account_gateway.entrypoints.api.entitlement import EntitlementNow
 from atlas_contracts.internal_api import EntitlementView
 
 VIEW = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from starlette.datastructures import Headers
 
-from account_gateway.guards import refuse_prefetch_and_cross_site, require_same_origin
-from atlas_kit.errors import Forbidden
-from atlas_kit.settings import normal_origin
+from account_gateway.entrypoints.api.guards import refuse_prefetch_and_cross_site, require_same_origin
+from atlas_kit.http.errors import Forbidden
+from atlas_kit.process.settings import normal_origin
 
 ORIGIN = "https://atlas.example"
 

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from account_gateway.rate_limits import Limit, UserLimiter
-from atlas_kit.errors import RateLimited
+from account_gateway.entrypoints.api.rate_limits import Limit, UserLimiter
+from atlas_kit.http.errors import RateLimited
 
 pytestmark = pytest.mark.anyio
 

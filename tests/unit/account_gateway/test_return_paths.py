@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from account_gateway.return_paths import checked_sign_in, safe_return_path, sign_in_location
+from account_gateway.entrypoints.api.return_paths import checked_sign_in, safe_return_path, sign_in_location
 
 
 @pytest.mark.parametrize("path", ["/", "/account", "/pro/upgrade?source=hero", "/a#b", "/a//b", "/account?next=https://x.example"])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from account_gateway.rate_limits import Limit
+from account_gateway.entrypoints.api.rate_limits import Limit
 from account_gateway.settings import GatewaySettings
-from atlas_kit.settings import ConfigurationError, load
+from atlas_kit.process.settings import ConfigurationError, load
 
 GOOD = {
     "INTERNAL_AUTH_SECRET": "i" * 32,

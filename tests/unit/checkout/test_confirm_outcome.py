@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from atlas_contracts.internal_api import EntitlementView, PaymentVerdictView
-from atlas_kit.errors import NotFound
-from checkout.confirm import MAY_BECOME_PRO, _not_active
-from checkout.payment_outcome import PaymentOutcome
-from checkout.payment_reading import Payment
-from checkout.why_not_pro import why_not_pro
+from atlas_kit.http.errors import NotFound
+from checkout.domain.payment_outcome import PaymentOutcome
+from checkout.use_cases.confirm import MAY_BECOME_PRO, _not_active
+from checkout.use_cases.read_payment import Payment
+from checkout.use_cases.why_not_pro import why_not_pro
 
 NOT_PRO = EntitlementView(
     user_id="ada", is_pro=False, status="none", source=None,

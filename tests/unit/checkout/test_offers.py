@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from atlas_contracts.billing import Offer
-from checkout.offers import offers_of, read_back, written
-from checkout.session_parameters import SessionOptions, options_in
+from checkout.domain.offers import offers_of, read_back, written
+from checkout.domain.session_parameters import SessionOptions, options_in
 
 USD, EUR = Offer(amount=4900, currency="usd"), Offer(amount=4500, currency="eur")
 

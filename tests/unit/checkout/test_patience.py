@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from checkout.concurrently import all_of
-from checkout.patience import Patience
-from checkout.stripe_failure import StripeFailure
+from atlas_kit.process.concurrently import all_of
+from atlas_stripe.failure import StripeFailure
+from atlas_stripe.patience import Patience
 
 pytestmark = pytest.mark.anyio
 

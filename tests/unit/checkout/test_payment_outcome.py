@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from checkout.payment_outcome import PaymentOutcome, outcome_of
+from checkout.domain.payment_outcome import PaymentOutcome, outcome_of
 
 
 def session(status="complete", payment_status="paid", intent_status="succeeded", refunded=0) -> dict:

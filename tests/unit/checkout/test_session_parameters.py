@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from checkout.session_parameters import known_source, session_parameters
+from checkout.domain.session_parameters import known_source, session_parameters
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from checkout.single_flight import SingleFlight
+from checkout.use_cases.single_flight import SingleFlight
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from checkout.stripe_gateway import StripeGateway
+from checkout.adapters.stripe_gateway import StripeGateway
 
 pytestmark = pytest.mark.anyio
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from checkout.stripe_failure import StripeFailure, as_unavailable
+from atlas_stripe.failure import StripeFailure, as_unavailable
 
 
 @pytest.mark.parametrize("status", [None, 400, 401, 403, 404, 409, 500, 502, 503])

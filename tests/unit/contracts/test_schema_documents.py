@@ -55,9 +55,9 @@ def _published(stripe_event: dict) -> dict:
     from datetime import UTC, datetime
 
     from atlas_contracts.billing import Via
-    from atlas_contracts.stripe_mapping import Arrival
-    from atlas_kit.events import encode
-    from webhook_ingest.door import normalize
+    from atlas_kit.messaging.events import encode
+    from atlas_stripe.mapping import Arrival
+    from webhook_ingest.use_cases.admit import normalize
 
     arrival = Arrival(Via.WEBHOOK, datetime.now(UTC), "sha256:00", signature_verified=True)
     return json.loads(encode(normalize(stripe_event, arrival)))
@@ -95,9 +95,9 @@ def test_what_is_published_validates_against_its_schema_and_no_other(told: dict)
 def test_what_is_parked_validates_against_its_schema() -> None:
     from datetime import UTC, datetime
 
-    from atlas_contracts.stripe_objects import Unmappable
-    from atlas_kit.events import encode
-    from webhook_ingest.park import parked_stripe_event
+    from atlas_kit.messaging.events import encode
+    from atlas_stripe.objects import Unmappable
+    from webhook_ingest.adapters.park import parked_stripe_event
 
     parked = parked_stripe_event(purchase(), Unmappable("malformed_object", "No."), datetime.now(UTC))
     jsonschema.validate(json.loads(encode(parked)), DOCUMENTS["schemas/parked.v1.event.json"])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from atlas_contracts.billing import CheckoutSessionFacts, Offer
-from atlas_contracts.session_ownership import Record, Rules, is_somebody_elses, recorded_offers, why_not_ours
+from atlas_stripe.session_ownership import Record, Rules, is_somebody_elses, recorded_offers, why_not_ours
 
 RECORD = Record("ada", recorded_offers(4900, "usd", [Offer(amount=4900, currency="usd"), Offer(amount=4500, currency="eur")]))
 

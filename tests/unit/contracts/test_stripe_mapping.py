@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from atlas_contracts.billing import Via
-from atlas_contracts.stripe_mapping import (
+from atlas_stripe.mapping import (
     SUPPORTED_EVENT_TYPES,
     Arrival,
     charge_read,
@@ -16,7 +16,7 @@ from atlas_contracts.stripe_mapping import (
     refund_read,
     session_read,
 )
-from atlas_contracts.stripe_objects import Unmappable
+from atlas_stripe.objects import Unmappable
 from support.stripe_events import charge, dispute, event, fraud_warning, refund, session
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas_contracts import stripe_objects as read
-from atlas_contracts.stripe_objects import Unmappable
+from atlas_stripe import objects as read
+from atlas_stripe.objects import Unmappable
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

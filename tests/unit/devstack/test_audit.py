@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from atlas_contracts.internal_api import ProviderPayment
-from atlas_devstack.operator.audit import compare, is_wrong, sessions_of, users_in
+from atlas_operator.audit import compare, is_wrong, sessions_of, users_in
 
 
 def at_stripe(user: str, session: str = "cs_1", *, grants: bool = True, because: str = "paid") -> ProviderPayment:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from atlas_devstack.cli.test import commands
-from atlas_devstack.stack import configuration, permissions, plan, roles
-from atlas_devstack.stack.generated import ServerPorts, secrets_of
-from atlas_devstack.stack.home import Home
+from atlas_localstack.cli.test import commands
+from atlas_localstack.stack import configuration, permissions, plan, roles
+from atlas_localstack.stack.generated import ServerPorts, secrets_of
+from atlas_localstack.stack.home import Home
 
 OWN_KEY, OWN_SECRET = "sk_test_sandboxabc", "whsec_own"
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from atlas_devstack.operator.doctor import doors
-from atlas_devstack.operator.doctor.finding import Finding
-from atlas_devstack.operator.errors import CallFailed
+from atlas_operator.doctor import doors
+from atlas_operator.doctor.finding import Finding
+from atlas_operator.errors import CallFailed
 
 SHARES = {"received": 100, "wrongSignature": 0, "outsideTolerance": 0, "unsigned": 0, "thin": 0, "accountKnown": True}
 PULL: dict[str, Any] = {"ageSeconds": 12, "failed": None}

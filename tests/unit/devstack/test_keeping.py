@@ -12,11 +12,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from atlas_devstack.cli.pull import seconds
-from atlas_devstack.stack import files, generated, leftovers, logs, state
-from atlas_devstack.stack import home as homes
-from atlas_devstack.stack.home import Home
-from atlas_devstack.stack.state import Failure, PartState, State
+from atlas_localstack.stack import generated, leftovers, logs, state
+from atlas_localstack.stack import home as homes
+from atlas_localstack.stack.home import Home
+from atlas_localstack.stack.state import Failure, PartState, State
+from atlas_operator import files
+from atlas_operator.commands.pull import seconds
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from starlette.types import Message
 
-from atlas_devstack.sandbox.app import create_app
-from atlas_devstack.sandbox.settings import Settings
+from stripe_sandbox.app import create_app
+from stripe_sandbox.settings import Settings
 
 KEY = "sk_test_atlas_sandbox"
 JUST_BEFORE_A_SECOND_ENDS = 1_795_620_000 - 0.001

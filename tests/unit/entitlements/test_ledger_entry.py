@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
+from entitlements.adapters.ledger_entry import ledger_entry, make_fact
 from entitlements.domain.facts import Dispute, Refund
-from entitlements.ledger_entry import ledger_entry, make_fact
 from support.facts import Purchase, grant, when
 
 

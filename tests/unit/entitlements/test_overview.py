@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from entitlements.domain.payment import Interval, PaymentVerdict, Unfinished
-from entitlements.reads import unfinished_payment
+from entitlements.use_cases.read_entitlement import unfinished_payment
 
 
 def _day(day: int) -> datetime:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 from atlas_contracts.cloudevents import SCHEMA_VERSION
+from entitlements.adapters.knowledge_json import decode_knowledge, encode_knowledge, knowledge_rows
 from entitlements.domain.facts import (
     Adjustment,
     Charge,
@@ -17,8 +18,7 @@ from entitlements.domain.facts import (
     Refund,
 )
 from entitlements.domain.reading import READING
-from entitlements.forget import _renamed
-from entitlements.knowledge_json import decode_knowledge, encode_knowledge, knowledge_rows
+from entitlements.use_cases.forget import _renamed
 from support.facts import Purchase, facts_of
 
 

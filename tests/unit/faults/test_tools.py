@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from atlas_devstack.servers.ports import LOOPBACK, free_port
+from atlas_localstack.servers.ports import LOOPBACK, free_port
 from support.faults.checker import compare
 from support.faults.proxy import Link, Proxies
 from support.faults.schedule import PROCESSES, TARGETS, draw

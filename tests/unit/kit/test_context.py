@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas_kit import context
+from atlas_kit.process import context
 
 TRACE = "00-" + "ab" * 16 + "-" + "cd" * 8 + "-01"
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from atlas_kit import context
-from atlas_kit.errors import InvalidRequest
-from atlas_kit.http_middleware import EdgeMiddleware
+from atlas_kit.http.errors import InvalidRequest
+from atlas_kit.http.middleware import EdgeMiddleware
+from atlas_kit.process import context
 
 pytestmark = pytest.mark.anyio
 

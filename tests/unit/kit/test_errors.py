@@ -5,8 +5,16 @@ import json
 import pytest
 
 from atlas_contracts.public_api import Recovery
-from atlas_kit.answers import error_response, ok, ok_json
-from atlas_kit.errors import AtlasError, Forbidden, InvalidRequest, NotFound, RateLimited, Unauthorized, Unavailable
+from atlas_kit.http.answers import error_response, ok, ok_json
+from atlas_kit.http.errors import (
+    AtlasError,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    RateLimited,
+    Unauthorized,
+    Unavailable,
+)
 
 TABLE = [
     (AtlasError, 500, "internal_error", "Internal server error.", "retry"),

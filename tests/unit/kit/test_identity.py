@@ -11,8 +11,8 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 from pydantic import SecretStr
 
-from atlas_kit.errors import Unauthorized
-from atlas_kit.identity import LEEWAY_SECONDS, TOKEN_SECONDS, Caller, TokenMint, TokenVerifier
+from atlas_kit.http.errors import Unauthorized
+from atlas_kit.http.identity import LEEWAY_SECONDS, TOKEN_SECONDS, Caller, TokenMint, TokenVerifier
 
 SECRET = SecretStr("an internal secret that is long enough")
 MINT = TokenMint(SECRET, "account-gateway")

@@ -11,12 +11,12 @@ from pydantic import BaseModel, SecretStr
 from starlette.requests import Request
 from starlette.responses import Response
 
-from account_gateway.lean_client import LeanClient
-from account_gateway.upstream import unavailable_as
+from account_gateway.adapters.lean_client import LeanClient
+from account_gateway.adapters.upstream import unavailable_as
 from atlas_contracts.public_api import ErrorBody, ErrorCode, ErrorEnvelope, Recovery
-from atlas_kit.errors import AtlasError, Unavailable
-from atlas_kit.http_client import ServiceClient, read_answer
-from atlas_kit.identity import TokenMint
+from atlas_kit.http.client import ServiceClient, read_answer
+from atlas_kit.http.errors import AtlasError, Unavailable
+from atlas_kit.http.identity import TokenMint
 
 pytestmark = pytest.mark.anyio
 MINT = TokenMint(SecretStr("x" * 32), "account-gateway")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr
 
-from atlas_kit.settings import (
+from atlas_kit.process.settings import (
     ConfigurationError,
     HttpOrigin,
     HttpUrl,

@@ -81,6 +81,6 @@ def test_what_listens_is_made_in_one_place() -> None:
         if ".subscribe(" in path.read_text() or "pull_subscribe(" in path.read_text()
     }
     assert places == {
-        "shared/kit/src/atlas_kit/listening/batches.py",
-        "services/webhook-ingest/src/webhook_ingest/parked.py",  # an operator's question: reads PARKED and ends
+        "shared/kit/src/atlas_kit/messaging/listening/batches.py",
+        "services/webhook-ingest/src/webhook_ingest/adapters/parked.py",  # an operator's question: reads PARKED and ends
     }

@@ -8,9 +8,9 @@ import json
 import pytest
 from starlette.requests import Request
 
-from atlas_kit import tasks
-from atlas_kit.health import failing_checks, health_routes
-from atlas_kit.tasks import Workers
+from atlas_kit.http.health import failing_checks, health_routes
+from atlas_kit.process import tasks
+from atlas_kit.process.tasks import Workers
 
 pytestmark = pytest.mark.anyio
 

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from webhook_ingest.own_account import OwnAccount
-from webhook_ingest.stripe_events import StripeUnavailable
+from webhook_ingest.adapters.own_account import OwnAccount
+from webhook_ingest.adapters.stripe_events import StripeUnavailable
 
 pytestmark = pytest.mark.anyio
 
@@ -46,5 +46,5 @@ async def test_no_answer_is_not_asked_for_again_at_once_and_then_is(
     account = OwnAccount(None, stripe)
     assert [await account(), await account()] == [None, None]
     assert stripe.asked == 1
-    monkeypatch.setattr("webhook_ingest.own_account.time.monotonic", lambda: 10**9)
+    monkeypatch.setattr("webhook_ingest.adapters.own_account.time.monotonic", lambda: 10**9)
     assert await account() == "acct_1"

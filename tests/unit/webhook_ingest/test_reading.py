@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 from atlas_contracts.billing import BillingEvent, Via
 from atlas_contracts.parked import ParkedEvent
-from atlas_contracts.stripe_mapping import SUPPORTED_EVENT_TYPES, Arrival
-from atlas_contracts.stripe_objects import Unmappable
-from atlas_kit.events import encode
-from atlas_kit.messaging import Stored
+from atlas_kit.messaging.broker import Stored
+from atlas_kit.messaging.events import encode
+from atlas_stripe.envelope import InvalidPayload, holds_nul, read_event
+from atlas_stripe.mapping import SUPPORTED_EVENT_TYPES, Arrival
+from atlas_stripe.objects import Unmappable
 from support.stripe_events import body_of, charge, dispute, event, purchase, refund, session
-from webhook_ingest.door import Door, Verdict, normalize
-from webhook_ingest.envelope import InvalidPayload, holds_nul, read_event
-from webhook_ingest.park import parked_stripe_event
-from webhook_ingest.retained import retained
+from webhook_ingest.adapters.park import parked_stripe_event
+from webhook_ingest.domain.retained import retained
+from webhook_ingest.use_cases.admit import Door, Verdict, normalize
 
 ARRIVAL = Arrival(Via.WEBHOOK, datetime(2026, 11, 23, tzinfo=UTC), "sha256:00", signature_verified=True)
 JSON = st.recursive(
@@ -137,7 +137,7 @@ def test_an_unforeseen_failure_of_the_mapping_parks_the_event(monkeypatch: pytes
     def broken(_event, _arrival):
         raise TypeError("a list where text was expected")
 
-    monkeypatch.setattr("webhook_ingest.door.from_event", broken)
+    monkeypatch.setattr("webhook_ingest.use_cases.admit.from_event", broken)
     billing, parking = Recorder(), Recorder()
     outcome = asyncio.run(Door(False, billing, parking).admit(purchase(), ARRIVAL))
     assert (outcome.parked, outcome.reason, billing.messages) == (True, "unforeseen", [])

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from atlas_kit.settings import ConfigurationError, load
+from atlas_kit.process.settings import ConfigurationError, load
 from support.ingest import environment
 from webhook_ingest.settings import IngestSettings
 

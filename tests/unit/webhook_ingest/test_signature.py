@@ -9,8 +9,8 @@ import stripe
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from atlas_stripe.signature import MAX_HEADER_BYTES, MAX_SIGNATURES, InvalidSignature, SignatureVerifier
 from support.stripe_events import signature, v1
-from webhook_ingest.signature import MAX_HEADER_BYTES, MAX_SIGNATURES, InvalidSignature, SignatureVerifier
 
 SECRET, OLD = "whsec_new", "whsec_old"
 TOLERANCE = 300

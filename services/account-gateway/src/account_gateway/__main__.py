@@ -6,8 +6,8 @@ import os
 
 from account_gateway.app import build
 from account_gateway.settings import GatewaySettings
-from atlas_kit.http_app import parse_arguments, serve
-from atlas_kit.settings import load_or_exit
+from atlas_kit.http.app import parse_arguments, serve
+from atlas_kit.process.settings import load_or_exit
 
 DEFAULT_PORT = 8000
 

@@ -14,37 +14,37 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from account_gateway.changes import EntitlementChanges
-from account_gateway.checkout import checkout_routes
-from account_gateway.confirm import confirm_routes
-from account_gateway.dev_sign_in import dev_sign_in_routes
-from account_gateway.entitlement import entitlement_route, read_entitlement
-from account_gateway.health import health_api_routes
-from account_gateway.lean_client import LeanClient
-from account_gateway.openapi import describe
-from account_gateway.overview import overview_routes, read_overview
-from account_gateway.page_context import PageContext
-from account_gateway.pages.routes import page_routes
-from account_gateway.portal import portal_routes
-from account_gateway.rate_limits import UserLimiter
-from account_gateway.restore import restore_routes
-from account_gateway.return_paths import sign_in_location
+from account_gateway.adapters.lean_client import LeanClient
+from account_gateway.entrypoints.api.checkout import checkout_routes
+from account_gateway.entrypoints.api.confirm import confirm_routes
+from account_gateway.entrypoints.api.dev_sign_in import dev_sign_in_routes
+from account_gateway.entrypoints.api.entitlement import entitlement_route, read_entitlement
+from account_gateway.entrypoints.api.health import health_api_routes
+from account_gateway.entrypoints.api.openapi import describe
+from account_gateway.entrypoints.api.overview import overview_routes, read_overview
+from account_gateway.entrypoints.api.portal import portal_routes
+from account_gateway.entrypoints.api.rate_limits import UserLimiter
+from account_gateway.entrypoints.api.restore import restore_routes
+from account_gateway.entrypoints.api.return_paths import sign_in_location
+from account_gateway.entrypoints.api.upgrade import upgrade_routes
+from account_gateway.entrypoints.live.changes import EntitlementChanges
+from account_gateway.entrypoints.live.stream import StreamTimes, stream_routes
+from account_gateway.entrypoints.pages.context import PageContext
+from account_gateway.entrypoints.pages.routes import page_routes
 from account_gateway.session.caller import Sessions
 from account_gateway.session.encrypted import EncryptedSessions
 from account_gateway.session.stored import StoredSessions
 from account_gateway.settings import GatewaySettings
-from account_gateway.stream import StreamTimes, stream_routes
-from account_gateway.upgrade import upgrade_routes
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, GATEWAY_SERVICE
 from atlas_contracts.public_api import Recovery
-from atlas_kit.answers import error_response
-from atlas_kit.errors import InvalidRequest
-from atlas_kit.health import Check
-from atlas_kit.http_app import HotRoute, create_app, with_edge
-from atlas_kit.http_client import ServiceClient
-from atlas_kit.identity import TokenMint
-from atlas_kit.messaging import Broker
-from atlas_kit.tasks import Workers
+from atlas_kit.http.answers import error_response
+from atlas_kit.http.app import HotRoute, create_app, with_edge
+from atlas_kit.http.client import ServiceClient
+from atlas_kit.http.errors import InvalidRequest
+from atlas_kit.http.health import Check
+from atlas_kit.http.identity import TokenMint
+from atlas_kit.messaging.broker import Broker
+from atlas_kit.process.tasks import Workers
 
 VERSION = "1.0.0"
 

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 
-from account_gateway.rate_limits import Limit
-from account_gateway.return_paths import checked_sign_in
+from account_gateway.entrypoints.api.rate_limits import Limit
+from account_gateway.entrypoints.api.return_paths import checked_sign_in
 from account_gateway.session.atlas_database import AtlasDatabase, read_atlas_url
-from atlas_kit.settings import HttpOrigin, HttpUrl, PostgresUrl, ServiceSettings, secret_list
+from atlas_kit.process.settings import HttpOrigin, HttpUrl, PostgresUrl, ServiceSettings, secret_list
 
 MAX_SECRETS = 10
 """Each request with an unknown token may try every key: a rotation needs two or three."""

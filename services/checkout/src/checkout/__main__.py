@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
-from atlas_kit import migrations
-from atlas_kit.http_app import parse_arguments, serve
-from atlas_kit.settings import load_or_exit
+from atlas_kit.http.app import parse_arguments, serve
+from atlas_kit.process.settings import load_or_exit
+from atlas_kit.storage import migrations
 from checkout.app import create
 from checkout.settings import DEFAULT_PORT, Settings
 

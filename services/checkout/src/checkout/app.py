@@ -10,25 +10,26 @@ from starlette.types import ASGIApp
 
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE
 from atlas_contracts.streams import BILLING
-from atlas_kit.database import Database
-from atlas_kit.doors import install_doors
-from atlas_kit.health import Check
-from atlas_kit.http_app import create_app, with_edge
-from atlas_kit.http_client import ServiceClient
-from atlas_kit.identity import TokenMint, TokenVerifier
-from atlas_kit.messaging import Broker
-from atlas_kit.outbox import OutboxRelay
-from atlas_kit.tasks import Workers
-from checkout import api, operator_api
-from checkout.confirm import Confirm
-from checkout.entitlements_client import EntitlementsClient
-from checkout.find_customer import Customers
-from checkout.open_portal import Portal
-from checkout.restore import Restore
-from checkout.sale import Checkout
-from checkout.services import Services
+from atlas_kit.http.app import create_app, with_edge
+from atlas_kit.http.client import ServiceClient
+from atlas_kit.http.doors import install_doors
+from atlas_kit.http.health import Check
+from atlas_kit.http.identity import TokenMint, TokenVerifier
+from atlas_kit.messaging.broker import Broker
+from atlas_kit.messaging.outbox import OutboxRelay
+from atlas_kit.process.tasks import Workers
+from atlas_kit.storage.database import Database
+from checkout.adapters.entitlements_client import EntitlementsClient
+from checkout.adapters.stripe_gateway import StripeGateway
+from checkout.entrypoints import internal as api
+from checkout.entrypoints import operator as operator_api
 from checkout.settings import Settings
-from checkout.stripe_gateway import StripeGateway
+from checkout.use_cases.confirm import Confirm
+from checkout.use_cases.find_customer import Customers
+from checkout.use_cases.open_portal import Portal
+from checkout.use_cases.restore import Restore
+from checkout.use_cases.sale import Checkout
+from checkout.use_cases.services import Services
 
 
 def database_of(settings: Settings) -> Database:

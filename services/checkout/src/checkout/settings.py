@@ -7,8 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from atlas_contracts.session_ownership import Rules
-from atlas_kit.settings import (
+from atlas_kit.process.settings import (
     HttpOrigin,
     HttpUrl,
     PostgresUrl,
@@ -17,8 +16,9 @@ from atlas_kit.settings import (
     StripeSecretKey,
     is_live_key,
 )
-from checkout.provider_state import ProviderPolicy
-from checkout.session_parameters import SessionOptions
+from atlas_stripe.session_ownership import Rules
+from checkout.domain.session_parameters import SessionOptions
+from checkout.use_cases.list_provider_state import ProviderPolicy
 
 DEFAULT_PORT = 8002
 

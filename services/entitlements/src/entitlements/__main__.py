@@ -8,12 +8,12 @@ import json
 import os
 import sys
 
-from atlas_kit import migrations
-from atlas_kit.http_app import parse_arguments, serve
-from atlas_kit.settings import load_or_exit
-from entitlements import rebuild
+from atlas_kit.http.app import parse_arguments, serve
+from atlas_kit.process.settings import load_or_exit
+from atlas_kit.storage import migrations
 from entitlements.app import build
 from entitlements.settings import DEFAULT_PORT, Settings
+from entitlements.use_cases import rebuild
 
 SHOWN = 100
 """How many differing users and payments the result names."""

@@ -11,22 +11,22 @@ from starlette.types import ASGIApp
 
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE
 from atlas_contracts.streams import BILLING, ENTITLEMENTS, PARKED
-from atlas_kit.database import Database
-from atlas_kit.doors import Doors
-from atlas_kit.events import now
-from atlas_kit.http_app import HotRoute, create_app, with_edge
-from atlas_kit.http_client import ServiceClient
-from atlas_kit.identity import TokenMint, TokenVerifier
-from atlas_kit.messaging import Broker
-from atlas_kit.outbox import OutboxRelay
-from atlas_kit.tasks import Workers
-from entitlements.api import InternalApi
-from entitlements.consumer import Projector
-from entitlements.operator import OperatorApi
-from entitlements.reading import Rereading
-from entitlements.reads import EntitlementReader
+from atlas_kit.http.app import HotRoute, create_app, with_edge
+from atlas_kit.http.client import ServiceClient
+from atlas_kit.http.doors import Doors
+from atlas_kit.http.identity import TokenMint, TokenVerifier
+from atlas_kit.messaging.broker import Broker
+from atlas_kit.messaging.events import now
+from atlas_kit.messaging.outbox import OutboxRelay
+from atlas_kit.process.tasks import Workers
+from atlas_kit.storage.database import Database
+from entitlements.entrypoints.internal import InternalApi
+from entitlements.entrypoints.operator import OperatorApi
+from entitlements.entrypoints.projector import Projector
 from entitlements.settings import Settings
-from entitlements.unresolved import ChargeResolver
+from entitlements.use_cases.read_entitlement import EntitlementReader
+from entitlements.use_cases.reread import Rereading
+from entitlements.use_cases.resolve_charges import ChargeResolver
 
 
 def build(settings: Settings) -> ASGIApp:

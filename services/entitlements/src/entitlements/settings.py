@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from atlas_kit.settings import HttpUrl, PostgresUrl, ServiceSettings
+from atlas_kit.process.settings import HttpUrl, PostgresUrl, ServiceSettings
 from entitlements.domain.policy import Policy
 
 DEFAULT_PORT = 8003

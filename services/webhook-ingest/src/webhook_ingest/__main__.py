@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from atlas_contracts.internal_api import INGEST_SERVICE
-from atlas_kit.http_app import parse_arguments, serve
-from atlas_kit.settings import load_or_exit
+from atlas_kit.http.app import parse_arguments, serve
+from atlas_kit.process.settings import load_or_exit
 from webhook_ingest.app import build
 from webhook_ingest.settings import DEFAULT_PORT, IngestSettings
 

@@ -11,29 +11,29 @@ from starlette.types import ASGIApp
 
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE
 from atlas_contracts.streams import BILLING, PARKED
-from atlas_kit.doors import install_doors
-from atlas_kit.group_commit import GroupCommit
-from atlas_kit.http_app import create_app, with_edge
-from atlas_kit.http_client import ServiceClient
-from atlas_kit.identity import TokenMint, TokenVerifier
-from atlas_kit.messaging import Broker, BrokerUnavailable
-from atlas_kit.tasks import Workers
-from webhook_ingest.api import WEBHOOK_PATH, WebhookEndpoint
-from webhook_ingest.bucket import Bucket
-from webhook_ingest.door import Door
-from webhook_ingest.envelope import MAX_BODY_BYTES
-from webhook_ingest.operator_api import OperatorTools, operator_routes
-from webhook_ingest.own_account import OwnAccount
-from webhook_ingest.parked import ParkedReader
-from webhook_ingest.pull import Pull
-from webhook_ingest.pull_schedule import PullSchedule
-from webhook_ingest.pull_state import PullState
+from atlas_kit.http.app import create_app, with_edge
+from atlas_kit.http.client import ServiceClient
+from atlas_kit.http.doors import install_doors
+from atlas_kit.http.identity import TokenMint, TokenVerifier
+from atlas_kit.messaging.broker import Broker, BrokerUnavailable
+from atlas_kit.messaging.group_commit import GroupCommit
+from atlas_kit.process.tasks import Workers
+from atlas_stripe.envelope import MAX_BODY_BYTES
+from atlas_stripe.signature import SignatureVerifier
+from webhook_ingest.adapters.bucket import Bucket
+from webhook_ingest.adapters.own_account import OwnAccount
+from webhook_ingest.adapters.parked import ParkedReader
+from webhook_ingest.adapters.pull_state import PullState
+from webhook_ingest.adapters.stripe_events import StripeEvents
+from webhook_ingest.adapters.told_before import ToldBefore, ledger_of
+from webhook_ingest.adapters.webhook_shares import WebhookShares
+from webhook_ingest.entrypoints.operator import OperatorTools, operator_routes
+from webhook_ingest.entrypoints.pull_schedule import PullSchedule
+from webhook_ingest.entrypoints.webhook import WEBHOOK_PATH, WebhookEndpoint
 from webhook_ingest.settings import IngestSettings
-from webhook_ingest.signature import SignatureVerifier
-from webhook_ingest.stripe_events import StripeEvents
-from webhook_ingest.sweep import PaymentSweep
-from webhook_ingest.told_before import ToldBefore, ledger_of
-from webhook_ingest.webhook_shares import WebhookShares
+from webhook_ingest.use_cases.admit import Door
+from webhook_ingest.use_cases.read_missed_events import Pull
+from webhook_ingest.use_cases.sweep_payments import PaymentSweep
 
 
 def build(settings: IngestSettings) -> ASGIApp:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from atlas_kit.settings import HttpUrl, ServiceSettings, StripeSecretKey, is_live_key, secret_list
+from atlas_kit.process.settings import HttpUrl, ServiceSettings, StripeSecretKey, is_live_key, secret_list
 
 DEFAULT_PORT = 8001
 MAX_TOLERANCE_SECONDS = 86_400

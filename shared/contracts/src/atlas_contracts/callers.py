@@ -1,6 +1,6 @@
 """Who may call what inside: for each service its internal and operator's routes, and whose tokens open them.
 
-The one table. A route that isn't in it is closed to everybody; :mod:`atlas_kit.doors` enforces it before anything of a
+The one table. A route that isn't in it is closed to everybody; :mod:`atlas_kit.http.doors` enforces it before anything of a
 request's body is read. Under ``/internal`` a token's subject is the user in whose name is asked.
 """
 

@@ -25,31 +25,31 @@ class Point(NamedTuple):
 
 POINTS = {
     # The door
-    "ingest: pulled, cursor not moved": Point("webhook_ingest", "webhook_ingest.pull_state", "PullState.advance", BEFORE),
-    "ingest: verified, not published": Point("webhook_ingest", "webhook_ingest.signature", "SignatureVerifier.verify", AFTER),
-    "ingest: about to publish": Point("webhook_ingest", "atlas_kit.messaging", "Broker.store", BEFORE),
-    "ingest: published, not answered": Point("webhook_ingest", "webhook_ingest.door", "Door.admit", AFTER),
-    "ingest: grant published, not answered": Point("webhook_ingest", "webhook_ingest.adjustments", "adjust", AFTER),
+    "ingest: pulled, cursor not moved": Point("webhook_ingest", "webhook_ingest.adapters.pull_state", "PullState.advance", BEFORE),
+    "ingest: verified, not published": Point("webhook_ingest", "atlas_stripe.signature", "SignatureVerifier.verify", AFTER),
+    "ingest: about to publish": Point("webhook_ingest", "atlas_kit.messaging.broker", "Broker.store", BEFORE),
+    "ingest: published, not answered": Point("webhook_ingest", "webhook_ingest.use_cases.admit", "Door.admit", AFTER),
+    "ingest: grant published, not answered": Point("webhook_ingest", "webhook_ingest.use_cases.adjust", "adjust", AFTER),
     # The ledger
-    "entitlements: ledger inserted, not folded": Point("entitlements", "entitlements.ledger", "append", AFTER),
-    "entitlements: folded, not committed": Point("entitlements", "entitlements.fold", "fold", AFTER),
+    "entitlements: ledger inserted, not folded": Point("entitlements", "entitlements.adapters.ledger", "append", AFTER),
+    "entitlements: folded, not committed": Point("entitlements", "entitlements.use_cases.fold", "fold", AFTER),
     "entitlements: committed, not acknowledged": Point("entitlements", "nats.aio.msg", "Msg.ack", BEFORE),
-    "entitlements: acknowledged, nobody told": Point("entitlements", "entitlements.consumer", "Projector._report", BEFORE),
-    "entitlements: about to announce": Point("entitlements", "atlas_kit.outbox", "OutboxRelay._publish", BEFORE),
-    "entitlements: announced, not deleted": Point("entitlements", "atlas_kit.outbox", "OutboxRelay._publish", AFTER),
+    "entitlements: acknowledged, nobody told": Point("entitlements", "entitlements.entrypoints.projector", "Projector._report", BEFORE),
+    "entitlements: about to announce": Point("entitlements", "atlas_kit.messaging.outbox", "OutboxRelay._publish", BEFORE),
+    "entitlements: announced, not deleted": Point("entitlements", "atlas_kit.messaging.outbox", "OutboxRelay._publish", AFTER),
     # The conversation with Stripe
-    "checkout: customer made, not stored": Point("checkout", "checkout.stripe_gateway", "StripeGateway.create_customer", AFTER),
-    "checkout: attempt begun, Stripe not asked": Point("checkout", "checkout.attempts", "begin_attempt", AFTER),
-    "checkout: session made, not recorded": Point("checkout", "checkout.stripe_gateway", "StripeGateway.create_session", AFTER),
-    "checkout: session recorded, not answered": Point("checkout", "checkout.attempts", "record_session", AFTER),
-    "checkout: sale announced, not deleted": Point("checkout", "atlas_kit.outbox", "OutboxRelay._publish", AFTER),
-    "checkout: confirm read, not published": Point("checkout", "checkout.payment_reading", "read_payment", AFTER),
-    "checkout: confirm published, not answered": Point("checkout", "checkout.publishing", "publish_facts", AFTER),
-    "checkout: restore read, not published": Point("checkout", "checkout.user_payments", "payments_of_user", AFTER),
-    "checkout: restored, not recorded": Point("checkout", "checkout.restore", "_restore", AFTER),
+    "checkout: customer made, not stored": Point("checkout", "checkout.adapters.stripe_gateway", "StripeGateway.create_customer", AFTER),
+    "checkout: attempt begun, Stripe not asked": Point("checkout", "checkout.adapters.attempts", "begin_attempt", AFTER),
+    "checkout: session made, not recorded": Point("checkout", "checkout.adapters.stripe_gateway", "StripeGateway.create_session", AFTER),
+    "checkout: session recorded, not answered": Point("checkout", "checkout.adapters.attempts", "record_session", AFTER),
+    "checkout: sale announced, not deleted": Point("checkout", "atlas_kit.messaging.outbox", "OutboxRelay._publish", AFTER),
+    "checkout: confirm read, not published": Point("checkout", "checkout.use_cases.read_payment", "read_payment", AFTER),
+    "checkout: confirm published, not answered": Point("checkout", "checkout.adapters.publishing", "publish_facts", AFTER),
+    "checkout: restore read, not published": Point("checkout", "checkout.use_cases.find_payments", "payments_of_user", AFTER),
+    "checkout: restored, not recorded": Point("checkout", "checkout.use_cases.restore", "_restore", AFTER),
     # The edge
-    "gateway: session made, not answered": Point("account_gateway", "account_gateway.checkout", "start_checkout", AFTER),
-    "gateway: entitlement read, not answered": Point("account_gateway", "account_gateway.lean_client", "LeanClient.get", AFTER),
+    "gateway: session made, not answered": Point("account_gateway", "account_gateway.entrypoints.api.checkout", "start_checkout", AFTER),
+    "gateway: entitlement read, not answered": Point("account_gateway", "account_gateway.adapters.lean_client", "LeanClient.get", AFTER),
 }  # fmt: skip
 
 

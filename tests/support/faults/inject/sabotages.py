@@ -50,7 +50,7 @@ def delete_before_publish(module):
 
 
 SABOTAGES = {
-    "acknowledge before commit": ("entitlements.consumer", acknowledge_before_commit),
-    "answer before the broker's word": ("webhook_ingest.door", answer_before_the_brokers_word),
-    "delete before publish": ("atlas_kit.outbox", delete_before_publish),
+    "acknowledge before commit": ("entitlements.entrypoints.projector", acknowledge_before_commit),
+    "answer before the broker's word": ("webhook_ingest.use_cases.admit", answer_before_the_brokers_word),
+    "delete before publish": ("atlas_kit.messaging.outbox", delete_before_publish),
 }

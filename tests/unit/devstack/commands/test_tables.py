@@ -7,8 +7,9 @@ import re
 
 from rich.console import Console
 
-from atlas_devstack.cli import table, view
-from atlas_devstack.stack.state import PartState, State
+from atlas_localstack.cli import view
+from atlas_localstack.stack.state import PartState, State
+from atlas_operator.terminal import table
 
 LONG = "evt_" + "x" * 60
 

@@ -7,7 +7,7 @@ from typing import Protocol
 from starlette.datastructures import Headers
 from starlette.requests import Request
 
-from atlas_kit.errors import Unauthorized
+from atlas_kit.http.errors import Unauthorized
 
 
 class Sessions(Protocol):

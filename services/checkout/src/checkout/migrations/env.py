@@ -1,4 +1,4 @@
-from atlas_kit.migrations import run_environment
-from checkout.tables import metadata
+from atlas_kit.storage.migrations import run_environment
+from checkout.migrations.tables import metadata
 
 run_environment(metadata)

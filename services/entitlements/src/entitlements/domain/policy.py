@@ -6,8 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
-from atlas_contracts import session_ownership
-from atlas_contracts.session_ownership import Record, Rules
+from atlas_stripe import session_ownership
+from atlas_stripe.session_ownership import Record, Rules
 from entitlements.domain.facts import (
     Charge,
     CheckoutSession,

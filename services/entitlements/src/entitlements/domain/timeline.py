@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from itertools import groupby
 
-from atlas_contracts.refund_arithmetic import AmountTold, Failure, amount_refunded
+from atlas_stripe.refund_arithmetic import AmountTold, Failure, amount_refunded
 from entitlements.domain.facts import Charge, Dispute, Knowledge, PaymentAdjustment, Refund, Stamp
 from entitlements.domain.policy import Standing, is_known_status, rank
 

@@ -1,6 +1,6 @@
-"""Alembic's entry: see ``atlas_kit.migrations``."""
+"""Alembic's entry: see ``atlas_kit.storage.migrations``."""
 
-from atlas_kit.migrations import run_environment
-from entitlements.tables import metadata
+from atlas_kit.storage.migrations import run_environment
+from entitlements.migrations.tables import metadata
 
 run_environment(metadata)

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from atlas_kit.outbox import CREATE_OUTBOX
+from atlas_kit.messaging.outbox import CREATE_OUTBOX
 
 revision = "20261123_0001_ledger"
 down_revision = None

@@ -1,0 +1,1 @@
+"""What goes out: the two services behind the gateway."""

@@ -1,0 +1,1 @@
+"""What comes in: the public API, the pages, live updates."""

@@ -1,0 +1,1 @@
+"""The public API: parse, ask the services behind, answer in the envelope."""

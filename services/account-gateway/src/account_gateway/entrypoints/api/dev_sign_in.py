@@ -1,0 +1,65 @@
+"""``/dev/sign-in``: signs a browser in as any user name. Local only: settings refuse it on https."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from account_gateway.entrypoints.api.guards import require_same_origin
+from account_gateway.entrypoints.api.lean_route import LeanRoute, unlisted_route
+from account_gateway.entrypoints.api.navigation import see_other
+from account_gateway.entrypoints.api.return_paths import safe_return_path
+from account_gateway.entrypoints.pages.sign_in import SignInForm, sign_in_page
+from account_gateway.session.caller import Sessions
+from account_gateway.session.cookies import NEXT_AUTH_V4
+from account_gateway.session.mint import SESSION_SECONDS, mint_token
+from atlas_contracts.user_id import DESCRIPTION, is_user_id
+from atlas_kit.process.logs import get_logger
+
+log = get_logger()
+
+DEV_SIGN_IN_PATH = "/dev/sign-in"
+FORM = "application/x-www-form-urlencoded"
+MAX_FIELDS = 10
+UNREADABLE = f"Enter a user name: {DESCRIPTION}."
+
+
+def dev_sign_in_routes(sessions: Sessions, secret: str, origin: str) -> list[LeanRoute]:
+    """``secret`` is the newest NEXTAUTH_SECRET: the cookie made here is one that the web app would make."""
+
+    async def form(request: Request) -> Response:
+        callback = safe_return_path(request.query_params.get("callbackUrl"))
+        current = await sessions.user_of(request.headers)
+        return sign_in_page(request, SignInForm(callback_url=callback, signed_in_as=current))
+
+    async def sign_in(request: Request) -> Response:
+        require_same_origin(request.headers, origin)
+        fields = await _form_fields(request)
+        callback = safe_return_path(fields.get("callbackUrl"))
+        user_id = fields.get("user")
+        if not is_user_id(user_id):
+            return sign_in_page(request, SignInForm(callback_url=callback, error=UNREADABLE), status=400)
+        log.info("dev.sign_in", userId=user_id)
+        answer = see_other(callback)
+        answer.set_cookie(
+            NEXT_AUTH_V4, mint_token(user_id, secret), max_age=SESSION_SECONDS, path="/", httponly=True, samesite="lax"
+        )
+        return answer
+
+    return [
+        unlisted_route("GET", DEV_SIGN_IN_PATH, form),
+        unlisted_route("POST", DEV_SIGN_IN_PATH, sign_in),
+    ]
+
+
+async def _form_fields(request: Request) -> dict[str, str]:
+    """The first value of each field; nothing from any other kind of body."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
+        return {}
+    try:
+        fields = parse_qs((await request.body()).decode(), max_num_fields=MAX_FIELDS)
+    except ValueError:
+        return {}
+    return {name: values[0] for name, values in fields.items()}

@@ -1,0 +1,133 @@
+"""Which users' entitlements just changed: one subscription of the process, shared by all of its open streams.
+
+A change is only a hint to look again over HTTP: the entitlements service holds the truth, the broker may lose a hint
+(core NATS delivers at most once) and may be away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from nats.aio.msg import Msg
+from pydantic import ValidationError
+
+from atlas_contracts.entitlements import EntitlementEvent
+from atlas_contracts.streams import ENTITLEMENTS
+from atlas_kit.http.errors import Unavailable
+from atlas_kit.messaging.broker import Broker
+from atlas_kit.messaging.listening import Listeners
+from atlas_kit.process.logs import get_logger
+
+log = get_logger()
+
+LOOK_SECONDS = 1.0
+"""How often to look whether the broker is still there."""
+MOST_STREAMS_PER_USER = 16
+"""Of one process. A browser opens six at most; without a bound one user could take every connection there is."""
+
+
+class Watch:
+    """Set when there may be news. Any number of changes before a look are one: nothing piles up."""
+
+    def __init__(self) -> None:
+        self._news = asyncio.Event()
+        self.ended = False
+        """Set when the stream has to make room for a newer one of its user."""
+
+    def end(self) -> None:
+        self.ended = True
+        self.wake()
+
+    def wake(self) -> None:
+        self._news.set()
+
+    async def wait(self, seconds: float) -> bool:
+        """Whether there was news within ``seconds``."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), seconds)
+        news = self._news.is_set()
+        self._news.clear()
+        return news
+
+
+class EntitlementChanges:
+    """Wakes the watches of a user whose entitlement changed, and all of them when the broker comes or goes."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._listeners = Listeners(broker)
+        for subject in ENTITLEMENTS.subjects:
+            self._listeners.subscriber(subject)(self._on_message)
+        self._watches: defaultdict[str, dict[Watch, None]] = defaultdict(dict)
+        self._heard_on: int | None = None
+        self.ending = False
+        """Set when the process is about to end: streams end too, and browsers reconnect to another replica."""
+
+    @property
+    def live(self) -> bool:
+        """Whether changes arrive; while they don't, streams have to ask by themselves."""
+        return self._heard_on is not None
+
+    @contextmanager
+    def watching(self, user_id: str) -> Iterator[Watch]:
+        """A watch for one stream, for the length of the block; the user's oldest ends when there are too many."""
+        watch = Watch()
+        self._watches[user_id][watch] = None
+        if len(self._watches[user_id]) > MOST_STREAMS_PER_USER:
+            oldest = next(iter(self._watches[user_id]))
+            del self._watches[user_id][oldest]
+            oldest.end()
+        try:
+            yield watch
+        finally:
+            self._watches[user_id].pop(watch, None)
+            if not self._watches[user_id]:
+                del self._watches[user_id]
+
+    def changed(self, user_id: str) -> None:
+        for watch in self._watches.get(user_id, ()):
+            watch.wake()
+
+    def wake_all(self) -> None:
+        for watches in self._watches.values():
+            for watch in watches:
+                watch.wake()
+
+    def end_streams(self) -> None:
+        """Let every open stream end now."""
+        self.ending = True
+        self.wake_all()
+
+    async def follow(self) -> None:
+        """Listen, and notice when the broker goes and comes, until cancelled."""
+        async with self._listeners.listening():
+            try:
+                while True:
+                    self._note(self._connection())
+                    await asyncio.sleep(LOOK_SECONDS)
+            finally:
+                self._note(None)
+
+    def _note(self, connection: int | None) -> None:
+        if connection != self._heard_on:
+            self._heard_on = connection
+            log.info("entitlement.changes", live=self.live)
+            self.wake_all()  # what happened in between was not heard
+
+    def _connection(self) -> int | None:
+        """The number of the present connection, None without one: it may break and be back between two looks."""
+        try:
+            return int(self._broker.client.stats["reconnects"])
+        except Unavailable:
+            return None
+
+    async def _on_message(self, message: Msg) -> None:
+        try:
+            self.changed(EntitlementEvent.model_validate_json(message.data).data.user_id)
+        except ValidationError:
+            log.warning("entitlement.change_unreadable", subject=message.subject)
+            self.wake_all()

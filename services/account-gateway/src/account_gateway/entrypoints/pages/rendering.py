@@ -1,0 +1,61 @@
+"""Templates, and what every page is given."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from account_gateway.entrypoints.pages import copy
+from account_gateway.entrypoints.pages.assets import Assets
+from account_gateway.entrypoints.pages.context import PAGE_CSP
+
+TEMPLATES = Path(__file__).parent / "templates"
+THEME_COOKIE = "atlas-theme"
+THEMES = ("light", "dark")
+SCRIPTS = ("theme.js", "toasts.js", "links.js", "api.js", "live.js", "parts.js", "account.js", "restore.js")
+"""What main.js imports, named so that the browser fetches all of it at once."""
+
+
+def day(moment: datetime) -> str:
+    """``23 November 2026`` (UTC)."""
+    moment = moment.astimezone(UTC)
+    return f"{moment.day} {moment:%B %Y}"
+
+
+def minute(moment: datetime) -> str:
+    """``23 November 2026, 17:05 UTC``."""
+    return f"{day(moment)}, {moment.astimezone(UTC):%H:%M} UTC"
+
+
+ASSETS = Assets()
+_ENVIRONMENT = Environment(
+    loader=FileSystemLoader(TEMPLATES),
+    autoescape=select_autoescape(default=True),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    auto_reload=False,
+)
+_ENVIRONMENT.filters.update(day=day, minute=minute)
+_ENVIRONMENT.globals.update(
+    asset=ASSETS.url,
+    scripts=SCRIPTS,
+    needs_review=copy.NEEDS_REVIEW,
+    script_copy=json.dumps(copy.FOR_SCRIPT, separators=(",", ":")),
+)
+
+
+def render(request: Request, template: str, *, status: int = 200, csp: str = PAGE_CSP, **values: Any) -> Response:
+    """A page. The theme is the visitor's choice (a cookie, so that there is no flash), else the system's."""
+    chosen = request.cookies.get(THEME_COOKIE, "")
+    page = _ENVIRONMENT.get_template(template).render(
+        path=request.url.path, theme=chosen if chosen in THEMES else None, **({"toasts": []} | values)
+    )
+    # Vary: nothing between us and the browser may keep a page (no-store), this tells it why.
+    return HTMLResponse(page, status, {"content-security-policy": csp, "vary": "cookie"})

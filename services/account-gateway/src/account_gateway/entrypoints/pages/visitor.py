@@ -1,0 +1,47 @@
+"""Who looks at a page, and what is known of them. A page renders whatever happens behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from account_gateway.entrypoints.pages.context import PageContext
+from atlas_contracts.public_api import BillingOverview
+from atlas_kit.http.errors import AtlasError
+from atlas_kit.process.logs import get_logger
+
+log = get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    user_id: str | None
+    sessions_answer: bool = True
+    """False when sessions can't be looked up: then nobody knows whether this one is signed in."""
+
+
+async def visitor_of(request: Request, context: PageContext) -> Visitor:
+    try:
+        return Visitor(await context.sessions.user_of(request.headers))
+    except AtlasError as error:
+        log.warning("page.sessions_unavailable", error=type(error).__name__)
+        return Visitor(None, sessions_answer=False)
+
+
+async def overview_of(user_id: str, context: PageContext) -> BillingOverview | None:
+    """None while the entitlements service doesn't answer."""
+    try:
+        return await context.read_overview(user_id)
+    except AtlasError as error:
+        log.warning("page.overview_unavailable", userId=user_id, error=type(error).__name__)
+        return None
+
+
+async def is_pro(user_id: str, context: PageContext) -> bool:
+    """False when nobody knows: the upgrade link is harmless then, for Checkout refuses whoever is Pro."""
+    try:
+        return (await context.read_entitlement(user_id)).is_pro
+    except AtlasError as error:
+        log.warning("page.entitlement_unavailable", userId=user_id, error=type(error).__name__)
+        return False

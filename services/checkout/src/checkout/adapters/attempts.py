@@ -1,0 +1,189 @@
+"""Checkout attempts in the database: at most one per user is live (creating, open or pending), by a unique index.
+
+No lock is held while Stripe is asked. An attempt's id makes the idempotency key, so replicas that work on the same
+attempt at once get the same session, and one of them records it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from atlas_contracts.billing import Offer
+from atlas_kit.messaging import outbox
+from atlas_kit.messaging.outbox import OutboxMessage
+from atlas_kit.storage.database import Database, fetch_one
+from atlas_stripe.session_ownership import Record, recorded_offers
+from checkout.domain.offers import read_back, written
+
+
+class State(StrEnum):
+    """creating → open → (pending →) complete, or expired; failed: never became a session."""
+
+    CREATING = "creating"
+    OPEN = "open"
+    PENDING = "pending"
+    COMPLETE = "complete"
+    EXPIRED = "expired"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One wish to buy. ``parameters`` are sent to Stripe unchanged by every retry."""
+
+    id: UUID
+    user_id: str
+    customer_id: str
+    price_id: str
+    source: str
+    state: State
+    parameters: Mapping[str, Any]
+    expires_at: datetime
+    checkout_session_id: str | None = None
+    offers: tuple[Offer, ...] | None = None
+    """What the price asked in each currency; None for an attempt of the time when that wasn't kept."""
+
+    @property
+    def idempotency_key(self) -> str:
+        return f"atlas-checkout-{self.id}"
+
+
+_LIVE = "state IN ('creating', 'open', 'pending')"
+_COLUMNS = "id, user_id, customer_id, price_id, source, state, parameters, expires_at, checkout_session_id, offers"
+
+
+async def live_attempt(database: Database, user_id: str) -> Attempt | None:
+    async with database.transaction() as connection:
+        row = await fetch_one(
+            connection,
+            f"SELECT {_COLUMNS} FROM checkout_attempts WHERE user_id = %s AND {_LIVE}",  # noqa: S608 - constants
+            user_id,
+        )
+    return _attempt(row) if row else None
+
+
+async def begin_attempt(database: Database, attempt: Attempt) -> None:
+    """Insert a new attempt unless the user has a live one by now."""
+    async with database.transaction() as connection:
+        await connection.execute(
+            "INSERT INTO checkout_attempts"
+            " (id, user_id, customer_id, price_id, source, state, parameters, expires_at, offers)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+            (
+                attempt.id,
+                attempt.user_id,
+                attempt.customer_id,
+                attempt.price_id,
+                attempt.source,
+                attempt.state,
+                Jsonb(attempt.parameters),
+                attempt.expires_at,
+                None if attempt.offers is None else Jsonb(written(attempt.offers)),
+            ),
+        )
+
+
+async def record_session(
+    database: Database, attempt: Attempt, session_id: str, amount: int, currency: str, messages: Sequence[OutboxMessage]
+) -> bool:
+    """Creating → open, with the events that tell of it, in one transaction. False when another one was faster."""
+    async with database.transaction() as connection:
+        row = await fetch_one(
+            connection,
+            "UPDATE checkout_attempts SET state = 'open', checkout_session_id = %s, amount = %s, currency = %s,"
+            " updated_at = now() WHERE id = %s AND state = 'creating' RETURNING id",
+            session_id,
+            amount,
+            currency,
+            attempt.id,
+        )
+        if row:
+            await outbox.enqueue(connection, messages)
+    return row is not None
+
+
+async def move(database: Database, attempt: Attempt, to: State) -> None:
+    """Change the state, unless another replica did in the meantime."""
+    async with database.transaction() as connection:
+        await connection.execute(
+            "UPDATE checkout_attempts SET state = %s, updated_at = now() WHERE id = %s AND state = %s",
+            (to, attempt.id, attempt.state),
+        )
+
+
+async def owner_of_session(database: Database, session_id: str) -> str | None:
+    """The user a recorded session was made for."""
+    return (await owners_of_sessions(database, [session_id])).get(session_id)
+
+
+async def owners_of_sessions(database: Database, session_ids: Sequence[str]) -> dict[str, str]:
+    """Whom each of these sessions was made for, as far as we made them."""
+    async with database.transaction() as connection:
+        cursor = await connection.execute(
+            "SELECT checkout_session_id, user_id FROM checkout_attempts WHERE checkout_session_id = ANY(%s)",
+            (list(session_ids),),
+        )
+        return dict(await cursor.fetchall())
+
+
+async def record_of_session(database: Database, session_id: str) -> Record | None:
+    """What we asked Stripe for when we made the session; None when we didn't make it."""
+    async with database.transaction() as connection:
+        row = await fetch_one(
+            connection,
+            "SELECT user_id, amount, currency, offers FROM checkout_attempts WHERE checkout_session_id = %s",
+            session_id,
+        )
+    return Record(row[0], recorded_offers(row[1], row[2], read_back(row[3]) or ())) if row else None
+
+
+async def recorded_sessions(database: Database, user_id: str, limit: int) -> list[str]:
+    """The user's sessions that may hold money, newest first."""
+    async with database.transaction() as connection:
+        cursor = await connection.execute(
+            "SELECT checkout_session_id FROM checkout_attempts"
+            " WHERE user_id = %s AND checkout_session_id IS NOT NULL AND state <> 'expired'"
+            " ORDER BY created_at DESC LIMIT %s",
+            (user_id, limit),
+        )
+        return [row[0] for row in await cursor.fetchall()]
+
+
+async def all_sessions(database: Database, user_id: str) -> list[str]:
+    """Every session ever recorded for the user."""
+    async with database.transaction() as connection:
+        cursor = await connection.execute(
+            "SELECT checkout_session_id FROM checkout_attempts WHERE user_id = %s AND checkout_session_id IS NOT NULL",
+            (user_id,),
+        )
+        return [row[0] for row in await cursor.fetchall()]
+
+
+async def erase(database: Database, user_id: str) -> int:
+    """Remove the user from this database; how many rows were theirs."""
+    async with database.transaction() as connection:
+        made = await connection.execute("DELETE FROM checkout_attempts WHERE user_id = %s", (user_id,))
+        known = await connection.execute("DELETE FROM customers WHERE user_id = %s", (user_id,))
+        return made.rowcount + known.rowcount
+
+
+def _attempt(row: Sequence[Any]) -> Attempt:
+    return Attempt(
+        id=row[0],
+        user_id=row[1],
+        customer_id=row[2],
+        price_id=row[3],
+        source=row[4],
+        state=State(row[5]),
+        parameters=row[6],
+        expires_at=row[7],
+        checkout_session_id=row[8],
+        offers=read_back(row[9]),
+    )

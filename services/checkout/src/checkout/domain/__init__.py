@@ -1,0 +1,1 @@
+"""Pure: no framework, no I/O, no clock."""

@@ -1,0 +1,1 @@
+"""One verb each: plain async functions whose parameters are their dependencies."""

@@ -1,0 +1,114 @@
+"""Open a hosted Checkout page for a user: one open session, whatever the concurrency, and never a second sale.
+
+A loop over the user's one live attempt. Each round either gives its session, ends it, or says why nothing is sold;
+what a round leaves behind is always something that the next round, request or replica can continue from.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+from prometheus_client import Counter
+
+from atlas_contracts.billing import Offer
+from atlas_contracts.internal_api import CheckoutSessionResult
+from atlas_kit.http.errors import Unavailable
+from atlas_kit.messaging.events import now
+from atlas_kit.process.logs import get_logger
+from checkout.adapters import attempts
+from checkout.adapters.attempts import Attempt, State
+from checkout.adapters.customers import customer_of
+from checkout.adapters.stripe_gateway import Read
+from checkout.domain.offers import offers_of
+from checkout.domain.session_parameters import SESSION_LIFE, known_source, session_parameters
+from checkout.use_cases.make_session import AttemptSpent, make_session
+from checkout.use_cases.reuse_session import reuse_session, same_terms
+from checkout.use_cases.sale import AlreadyPro, Checkout, PaymentNeedsReview
+
+log = get_logger()
+
+OPENED = Counter("atlas_checkout_sessions_opened_total", "Sessions given to buyers.", ["reused"])
+
+MAX_ROUNDS = 6
+"""Far more than the states that an attempt can go through; only other replicas' haste could use them up."""
+
+
+async def open_checkout(checkout: Checkout, user_id: str, source: str | None) -> CheckoutSessionResult:
+    """The user's one open session. Raises AlreadyPro, PaymentProcessing or PaymentNeedsReview where nothing may be
+    sold, StripeFailure, Unmappable or Unavailable where we don't know.
+    """
+    known = await checkout.entitlements.overview(user_id)
+    if known.entitlement.is_pro:
+        raise AlreadyPro
+    if known.payment and known.payment.state == "needs_review":
+        raise PaymentNeedsReview
+    offers = offers_of((await checkout.stripe.read_price(checkout.price_id)).body)
+    spent = begun = False
+    for _ in range(MAX_ROUNDS):
+        attempt = await attempts.live_attempt(checkout.database, user_id)
+        try:
+            if attempt is None:
+                await _begin(checkout, user_id, known_source(source), offers)
+                begun = True
+            elif attempt.state is State.CREATING:
+                session = await make_session(checkout, attempt)
+                # An attempt of an earlier request is answered out of Stripe's memory: look at what it became.
+                if session and begun and same_terms(checkout, attempt, offers):
+                    return _opened(attempt, session, reused=False)
+            else:
+                session = await reuse_session(checkout, attempt, offers)
+                if session:
+                    return _opened(attempt, session, reused=True)
+        except AttemptSpent as dead:
+            if spent:
+                raise dead.failure from None
+            spent = True
+    raise Unavailable
+
+
+async def _begin(checkout: Checkout, user_id: str, source: str, offers: tuple[Offer, ...]) -> None:
+    """Commit what Stripe will be asked for before it is asked."""
+    customer_id = await customer_of(checkout.database, checkout.stripe, user_id)
+    attempt_id, expires_at = uuid.uuid4(), now() + SESSION_LIFE
+    parameters = session_parameters(
+        attempt_id=attempt_id,
+        user_id=user_id,
+        customer_id=customer_id,
+        price_id=checkout.price_id,
+        source=source,
+        origin=checkout.origin,
+        expires_at=expires_at,
+        options=checkout.options,
+    )
+    attempt = Attempt(
+        id=attempt_id,
+        user_id=user_id,
+        customer_id=customer_id,
+        price_id=checkout.price_id,
+        source=source,
+        state=State.CREATING,
+        parameters=parameters,
+        expires_at=expires_at,
+        offers=offers,
+    )
+    await attempts.begin_attempt(checkout.database, attempt)
+
+
+def _opened(attempt: Attempt, session: Read, *, reused: bool) -> CheckoutSessionResult:
+    log.info(
+        "billing.checkout.initiated",
+        userId=attempt.user_id,
+        checkoutSessionId=session.id,
+        source=attempt.source,
+        reused=reused,
+    )
+    OPENED.labels(str(reused).lower()).inc()
+    return CheckoutSessionResult(url=hosted_url(session), checkout_session_id=session.id, reused=reused)
+
+
+def hosted_url(session: Read) -> str:
+    """The hosted page (its address is long, and a bearer credential)."""
+    url = session.body.get("url")
+    if not isinstance(url, str) or not url.startswith(("https://", "http://")):
+        raise Unavailable
+    return url

@@ -1,0 +1,93 @@
+"""Everything Stripe knows about one payment, as canonical facts, and how it stands."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from atlas_contracts.billing import BillingData, Via
+from atlas_kit.messaging.events import now
+from atlas_kit.process.logs import get_logger
+from atlas_stripe import mapping as stripe_mapping
+from atlas_stripe.mapping import Arrival
+from atlas_stripe.objects import StripeObject, Unmappable
+from checkout.adapters.stripe_gateway import Read
+from checkout.domain.payment_outcome import PaymentOutcome, charge_of, outcome_of
+
+log = get_logger()
+
+Mapper = Callable[[StripeObject, datetime, Arrival], BillingData]
+
+
+class PaymentSource(Protocol):
+    """What is asked of Stripe about a charge."""
+
+    def refunds(self, charge_id: str) -> AsyncIterator[Read]: ...
+
+    def disputes(self, charge_id: str) -> AsyncIterator[Read]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """One checkout session with all that hangs on it."""
+
+    session: StripeObject
+    outcome: PaymentOutcome
+    refunds: tuple[StripeObject, ...]
+    disputes: tuple[StripeObject, ...]
+    facts: tuple[BillingData, ...]
+    unreadable: str | None = None
+    """Why the session makes no sense, when it doesn't: then nothing about the payment is told to anybody."""
+
+    @property
+    def session_id(self) -> str:
+        return str(self.session["id"])
+
+
+async def read_payment(stripe: PaymentSource, session: Read, via: Via, *, thorough: bool = True) -> Payment:
+    """The payment behind a session (read with its payment and charge expanded).
+
+    Not ``thorough``: refunds and disputes are asked for only where the charge says that there are any. A refund that
+    bounced leaves no trace on the charge, so whoever repairs must be thorough.
+    """
+    charge = charge_of(session.body)
+    refunds, disputes = [], []
+    if charge and (thorough or charge.get("amount_refunded")):
+        refunds = [read async for read in stripe.refunds(charge["id"])]
+    if charge and (thorough or charge.get("disputed")):
+        disputes = [read async for read in stripe.disputes(charge["id"])]
+    refund_bodies, dispute_bodies = tuple(r.body for r in refunds), tuple(d.body for d in disputes)
+    outcome = outcome_of(session.body, refund_bodies, dispute_bodies)
+    try:
+        facts, unreadable = map_payment(session, charge, refunds, disputes, via), None
+    except Unmappable as problem:
+        log.warning("stripe.object_skipped", object=session.id, reason=problem.reason)
+        facts, unreadable = (), problem.reason
+    return Payment(session.body, outcome, refund_bodies, dispute_bodies, facts, unreadable)
+
+
+def map_payment(
+    session: Read, charge: StripeObject | None, refunds: list[Read], disputes: list[Read], via: Via
+) -> tuple[BillingData, ...]:
+    """The facts of all these objects. Raises Unmappable when the session itself makes no sense."""
+    arrival = arrival_by(via)
+    if session.body.get("status") == "open":
+        return ()  # nothing happened yet
+    told = [stripe_mapping.session_read(session.body, session.observed_at, arrival)]
+    reads: list[tuple[Mapper, Read]] = [(stripe_mapping.refund_read, refund) for refund in refunds]
+    reads += [(stripe_mapping.dispute_read, dispute) for dispute in disputes]
+    if charge:
+        reads.append((stripe_mapping.charge_read, Read(charge, session.observed_at)))
+    for mapper, read in reads:
+        try:
+            told.append(mapper(read.body, read.observed_at, arrival))
+        except Unmappable as problem:
+            log.warning("stripe.object_skipped", object=read.id, reason=problem.reason)
+    return tuple(told)
+
+
+def arrival_by(via: Via) -> Arrival:
+    """How a fact that we read ourselves arrives; the mapping hashes what was said."""
+    return Arrival(via=via, received_at=now(), payload_hash="", signature_verified=False)

@@ -1,0 +1,118 @@
+"""Restore: read again what Stripe knows of a user's purchases, publish it as facts, and say honestly what came of it.
+
+The client is trusted with nothing. What was refunded or lost comes back as refunded or lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from prometheus_client import Counter
+
+from atlas_contracts.billing import BillingType, RestoreFacts, Via
+from atlas_contracts.internal_api import EntitlementView, PaymentVerdictView
+from atlas_contracts.public_api import RestoreResult
+from atlas_kit.http.errors import Unavailable
+from atlas_kit.messaging import outbox
+from atlas_kit.messaging.events import now
+from atlas_kit.process.logs import get_logger
+from atlas_kit.storage.database import Database
+from checkout.adapters import attempts
+from checkout.adapters.publishing import Publisher, outbox_messages, publish_facts
+from checkout.domain.own_facts import restore_fact
+from checkout.use_cases.find_payments import UserPaymentSource, payments_of_user
+from checkout.use_cases.read_payment import Payment
+from checkout.use_cases.why_not_pro import WhyNotPro, why_not_pro
+
+log = get_logger()
+
+PROVIDER_SECONDS = 20
+"""For all that is asked of Stripe and of the ledger; the routes give a few seconds more."""
+
+RESTORES = Counter("atlas_restores_total", "Restores by outcome.", ["outcome"])
+
+REASONS: tuple[WhyNotPro, ...] = (
+    "payment_pending",
+    "needs_review",
+    "revoked_by_operator",
+    "chargeback_lost",
+    "refunded",
+    "free_checkout",
+)
+"""Why purchases that are there don't make their buyer Pro, the most hopeful first."""
+
+
+class EntitlementSource(Protocol):
+    async def entitlement(self, user_id: str) -> EntitlementView: ...
+
+    async def applied(self, user_id: str, event_ids: list[str]) -> bool: ...
+
+    async def verdicts(self, user_id: str, session_ids: list[str]) -> dict[str, PaymentVerdictView]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """What restoring works with."""
+
+    database: Database
+    stripe: UserPaymentSource
+    broker: Publisher
+    entitlements: EntitlementSource
+
+
+async def restore(tools: Restore, user_id: str, trigger: str) -> RestoreResult:
+    """What the user's purchases come to now. Raises StripeFailure, Unavailable, TimeoutError."""
+    restore_id = uuid.uuid4().hex
+    await _record(tools, restore_id, user_id, BillingType.RESTORE_REQUESTED, RestoreFacts(trigger=trigger))
+    try:
+        async with asyncio.timeout(PROVIDER_SECONDS):
+            result = await _restore(tools, user_id)
+    except Exception:
+        RESTORES.labels("unavailable").inc()
+        failed = RestoreFacts(trigger=trigger, outcome="unavailable")
+        await _record(tools, restore_id, user_id, BillingType.RESTORE_FAILED, failed)
+        raise
+    told = RestoreFacts(trigger=trigger, outcome=result.outcome, reason=result.reason)
+    good = result.outcome in ("restored", "already_active")
+    finished = BillingType.RESTORE_SUCCEEDED if good else BillingType.RESTORE_FAILED
+    await _record(tools, restore_id, user_id, finished, told)
+    RESTORES.labels(result.outcome).inc()
+    event = f"billing.restore.{result.outcome}"
+    log.info(event, userId=user_id, restoreId=restore_id, reason=result.reason)
+    return result
+
+
+async def _restore(tools: Restore, user_id: str) -> RestoreResult:
+    before = await tools.entitlements.entitlement(user_id)
+    payments = await payments_of_user(tools.database, tools.stripe, user_id, Via.RESTORE)
+    event_ids = await publish_facts(tools.broker, [fact for payment in payments for fact in payment.facts])
+    if not await tools.entitlements.applied(user_id, event_ids):
+        raise Unavailable
+    after = await tools.entitlements.entitlement(user_id)
+    if after.is_pro:
+        outcome: Literal["already_active", "restored"] = "already_active" if before.is_pro else "restored"
+        return RestoreResult(outcome=outcome, entitlement=after.summary())
+    reason = await _reason(tools, user_id, payments)
+    return RestoreResult(outcome="not_eligible" if reason else "not_found", reason=reason, entitlement=after.summary())
+
+
+async def _reason(tools: Restore, user_id: str, payments: Sequence[Payment]) -> WhyNotPro | None:
+    ids = [payment.session_id for payment in payments]
+    if not ids:
+        return None
+    verdicts = await tools.entitlements.verdicts(user_id, ids)
+    made = await attempts.owners_of_sessions(tools.database, ids)
+    found = {why_not_pro(p, verdicts.get(p.session_id), recorded=p.session_id in made) for p in payments}
+    return next((reason for reason in REASONS if reason in found), None)
+
+
+async def _record(
+    tools: Restore, restore_id: str, user_id: str, event_type: BillingType, restore: RestoreFacts
+) -> None:
+    fact = restore_fact(event_type, restore_id, user_id, restore, now())
+    async with tools.database.transaction() as connection:
+        await outbox.enqueue(connection, outbox_messages([fact]))

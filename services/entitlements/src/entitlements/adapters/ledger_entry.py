@@ -1,0 +1,188 @@
+"""From a canonical event to the ledger's row, and from the row to the fact that the domain folds.
+
+The row's ``facts`` keep the event's data as it came, less what has a column of its own and less the user's identity,
+which stands in ``user_id`` alone so that a user can be forgotten. A newer event's unknown fields are kept too. A fact
+of a newer schema version is kept and says nothing until a version that reads it folds it (docs/decisions/0010).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from atlas_contracts.billing import BillingOutline, read_billing_event
+from atlas_contracts.cloudevents import SCHEMA_VERSION
+from atlas_kit.messaging.broker import told_ids
+from atlas_kit.process.context import Ids
+from entitlements.domain.facts import (
+    Adjustment,
+    Charge,
+    CheckoutSession,
+    Dispute,
+    Fact,
+    FraudWarning,
+    PaymentAdjustment,
+    RecordedSession,
+    Refund,
+    Snapshot,
+)
+
+TIES = ("checkout_session_id", "payment_intent_id", "charge_id", "refund_id", "dispute_id")
+"""References that make two facts the same payment's. A customer has many payments, so it ties nothing."""
+
+ABOUT_A_PAYMENT = frozenset({"revoke_payment", "undo_revoke_payment"})
+"""An operator's actions that name a payment in ``refs``; the others are about the user."""
+
+_IN_COLUMNS = frozenset(
+    {
+        "eventId", "provider", "providerEventId", "userId", "productKey", "planType", "occurredAt", "receivedAt", "via",
+        "payloadHash", "signatureVerified", "schemaVersion", "refs",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One event, ready for the ledger."""
+
+    data: BillingOutline
+    type: str
+    facts: Mapping[str, Any]
+    ids: Ids | None = None
+    """Whose request told it, in which span; for what it causes. None: that of whoever appends it."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What makes it unique: ``(provider, providerEventId)``."""
+        return str(self.data.provider), self.data.provider_event_id
+
+    @property
+    def newer(self) -> bool:
+        """Whether only a newer version of this service understands it."""
+        return is_newer(self.data.schema_version)
+
+    def fact(self, seq: int, recorded_at: datetime) -> Fact:
+        """The fact as the domain sees it, once the ledger has given it its place."""
+        data = self.data
+        return make_fact(
+            seq=seq,
+            event_id=data.event_id,
+            event_type=self.type,
+            provider=str(data.provider),
+            user_id=data.user_id,
+            occurred_at=data.occurred_at,
+            recorded_at=recorded_at,
+            ties={name: getattr(data.refs, name) for name in TIES},
+            schema_version=data.schema_version,
+            facts=self.facts,
+        )
+
+
+def ledger_entry(payload: bytes, headers: Mapping[str, str] | None = None) -> LedgerEntry:
+    """A billing CloudEvent off the wire as an entry. Raises pydantic.ValidationError when it is none."""
+    event = read_billing_event(payload)
+    ids = told_ids(headers or {}, event.requestid, event.traceparent)
+    told = json.loads(payload)["data"]
+    facts = {name: value for name, value in told.items() if name not in _IN_COLUMNS and value is not None}
+    return LedgerEntry(event.data, event.type.rsplit(".", 1)[-1], facts, ids)
+
+
+def is_newer(schema_version: int) -> bool:
+    """Whether facts of that schema version may mean something else than what this code reads in them."""
+    return schema_version > SCHEMA_VERSION
+
+
+def make_fact(
+    *,
+    seq: int,
+    event_id: str,
+    event_type: str,
+    provider: str,
+    user_id: str | None,
+    occurred_at: datetime,
+    recorded_at: datetime,
+    ties: Mapping[str, str | None],
+    schema_version: int,
+    facts: Mapping[str, Any],
+) -> Fact:
+    """The domain's fact, from the ledger's columns."""
+    snapshots = () if is_newer(schema_version) else tuple(_snapshots(facts, user_id, event_id, ties["charge_id"]))
+    about_payment = any(isinstance(snapshot, PaymentAdjustment) for snapshot in snapshots)
+    if about_payment:  # an operator's word about a payment belongs to that payment, whoever tells it
+        provider = "stripe"
+    return Fact(
+        seq=seq,
+        event_id=event_id,
+        type=event_type,
+        provider=provider,
+        user_id=user_id,
+        occurred_at=occurred_at.astimezone(UTC),
+        recorded_at=recorded_at,
+        refs=tuple(_refs(provider, user_id, ties)) if snapshots else (),
+        snapshots=snapshots,
+    )
+
+
+def _refs(provider: str, user_id: str | None, ties: Mapping[str, str | None]) -> Iterator[str]:
+    if provider == "manual":
+        yield f"manual:user:{user_id}"
+        return
+    for name, value in ties.items():
+        if value:
+            yield f"{provider}:{name.removesuffix('_id')}:{value}"
+
+
+def _snapshots(
+    facts: Mapping[str, Any], user_id: str | None, event_id: str, charge_id: str | None
+) -> Iterator[Snapshot]:
+    if session := facts.get("checkoutSession"):
+        yield _session(session, user_id)
+    if (recorded := facts.get("recordedSession")) and user_id:
+        yield _recorded(recorded, user_id)
+    if charge := facts.get("charge"):
+        yield Charge(charge["id"], charge["amount"], charge["amountRefunded"])
+    if refund := facts.get("refund"):
+        yield Refund(refund["id"], refund["amount"], refund["status"], charge_id)
+    if dispute := facts.get("dispute"):
+        yield Dispute(dispute["id"], dispute["status"])
+    if warning := facts.get("fraudWarning"):
+        yield FraudWarning(warning["id"], warning.get("fraudType"), warning.get("actionable"))
+    if (adjustment := facts.get("adjustment")) and user_id:
+        action = adjustment["action"]
+        if action in ABOUT_A_PAYMENT:
+            yield PaymentAdjustment(event_id, action)
+        else:
+            yield Adjustment(event_id, action, user_id)
+
+
+def _recorded(recorded: Mapping[str, Any], user_id: str) -> RecordedSession:
+    offers = sorted((offer["amount"], offer["currency"]) for offer in recorded.get("offers") or ())
+    return RecordedSession(recorded["id"], user_id, recorded["amount"], recorded["currency"], tuple(offers))
+
+
+def _session(session: Mapping[str, Any], user_id: str | None) -> CheckoutSession:
+    return CheckoutSession(
+        id=session["id"],
+        payment_status=session["paymentStatus"],
+        mode=session["mode"],
+        amount_total=session.get("amountTotal"),
+        currency=session.get("currency"),
+        livemode=session["livemode"],
+        payment_link=session["paymentLink"],
+        product_key=session.get("productKey"),
+        user_id=user_id,
+        status=session.get("status"),
+        completed_at=_moment(session.get("completedAt")),
+        paid_at=_moment(session.get("paidAt")),
+        failed_at=_moment(session.get("failedAt")),
+        paid_at_inferred=bool(session.get("paidAtInferred")),
+        amount_subtotal=session.get("amountSubtotal"),
+    )
+
+
+def _moment(value: str | None) -> datetime | None:
+    """In UTC, so that the same moment is always written the same."""
+    return datetime.fromisoformat(value).astimezone(UTC) if value else None

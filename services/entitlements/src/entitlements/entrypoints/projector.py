@@ -1,0 +1,201 @@
+"""From the broker to the ledger: decode, fold in one transaction, commit, acknowledge.
+
+What can never work is parked with its reason; what may work later is tried again with growing delays. One function,
+:func:`disposition`, decides which.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from time import perf_counter
+
+import psycopg
+from nats.aio.msg import Msg
+from prometheus_client import Counter, Histogram
+from pydantic import ValidationError
+
+from atlas_contracts.parked import COPIED_EVENT
+from atlas_contracts.streams import BILLING, PROJECTOR_DURABLE
+from atlas_kit.http.errors import Unavailable
+from atlas_kit.messaging.broker import Broker, told_ids
+from atlas_kit.messaging.listening import Durable, Listeners, follow_durable
+from atlas_kit.process import context
+from atlas_kit.process.logs import get_logger
+from atlas_kit.storage.database import Database
+from entitlements.adapters.ledger_entry import LedgerEntry, ledger_entry
+from entitlements.adapters.parking import park
+from entitlements.domain.naming import payment_name
+from entitlements.domain.policy import Policy
+from entitlements.use_cases.fold import Folded, fold, ids_by_event
+
+log = get_logger()
+
+FACTS_FOLDED = Counter("atlas_facts_folded_total", "Facts appended to the ledger.", ["type"])
+FOLD_SECONDS = Histogram("atlas_fold_seconds", "One batch: ledger, projection, outbox, commit.")
+PAYMENTS_REFUSED = Counter(
+    "atlas_payments_refused_total", "Payments that Stripe calls paid and that may not grant.", ["reason"]
+)
+CHANGED_CONTENT = "changed_content"
+_CHANGED = "An event of this id is in the ledger with other content; what came first holds."
+RETRY_DELAYS_SECONDS = (1, 2, 5, 15, 30, 60)
+"""Pauses before another try, by how often a message was delivered; the last one repeats."""
+TRIES_BEFORE_PARKING = 10
+"""An error of a kind nobody foresaw is tried so often (about six minutes), then parked."""
+
+
+COPY_HEADER = "Nats-Stream"
+"""The broker's mark on a copy of a stored message that somebody had sent to a subject of his choice."""
+
+
+class CopiedError(Exception):
+    """Nobody who may publish facts published this: it is a copy of something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Try again after a pause."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """Out of the stream's way, kept with its reason."""
+
+    reason: str
+    detail: str
+
+
+def disposition(error: Exception, deliveries: int) -> Retry | Park:
+    """What becomes of a message whose handling raised ``error`` on its ``deliveries``-th delivery."""
+    match error:
+        case CopiedError():
+            return Park(COPIED_EVENT, "It is a copy of another message, which the broker made for a reader.")
+        case ValidationError() | UnicodeDecodeError() | RecursionError():
+            return Park("malformed_event", "It is no billing event that this service can read.")
+        case psycopg.DataError():
+            return Park("unstorable_event", "The database can't hold one of its values.")
+    if isinstance(error, Unavailable | psycopg.OperationalError) or deliveries < TRIES_BEFORE_PARKING:
+        return Retry(RETRY_DELAYS_SECONDS[min(deliveries, len(RETRY_DELAYS_SECONDS)) - 1])
+    return Park("failed_repeatedly", f"Handling it raised {type(error).__name__} {deliveries} times.")
+
+
+class Projector:
+    """The service's consumer. Any number of replicas share the durable."""
+
+    def __init__(
+        self,
+        database: Database,
+        broker: Broker,
+        policy: Policy,
+        clock: Callable[[], datetime],
+        folded: asyncio.Condition,
+    ) -> None:
+        self._database, self._broker, self._policy, self._clock = database, broker, policy, clock
+        self._folded = folded
+        self._listeners = Listeners(broker)
+        self._subscriber = follow_durable(self._listeners, Durable(BILLING, PROJECTOR_DURABLE), self.handle)
+
+    async def run(self) -> None:
+        """Listen until cancelled, then finish the batch in hand and give back what was not begun."""
+        await self._database.migrated.wait()
+        async with self._listeners.listening():
+            await asyncio.Event().wait()
+
+    async def check(self) -> None:
+        """Readiness: connected, and the durable serves us. Raises what is wrong."""
+        _ = self._broker.client
+        await self._subscriber.check()
+
+    async def handle(self, batch: list[Msg]) -> None:
+        """Fold a batch in one transaction; where that fails, each message in its own: one bad can't stop the rest."""
+        readable: list[tuple[Msg, LedgerEntry]] = []
+        for message in batch:
+            try:
+                entry = _entry(message)
+            except Exception as error:  # noqa: BLE001 - disposition() decides about every kind
+                await self._dispose(message, error)
+            else:
+                readable.append((message, entry))
+                if entry.newer:
+                    log.warning("billing.event.newer", eventId=entry.data.event_id, version=entry.data.schema_version)
+        if not readable:
+            return
+        try:
+            await self._fold_and_ack(readable)
+        except Exception as error:  # noqa: BLE001 - disposition() decides about every kind
+            if len(readable) == 1 or isinstance(error, Unavailable):
+                for message, _ in readable:
+                    await self._dispose(message, error)
+                return
+            log.warning("consumer.batch_failed", error=type(error).__name__, size=len(readable))
+            for single in readable:
+                await self._handle_alone(single)
+
+    async def _handle_alone(self, single: tuple[Msg, LedgerEntry]) -> None:
+        try:
+            await self._fold_and_ack([single])
+        except Exception as error:  # noqa: BLE001 - disposition() decides about every kind
+            await self._dispose(single[0], error)
+
+    async def _fold_and_ack(self, readable: list[tuple[Msg, LedgerEntry]]) -> None:
+        started = perf_counter()
+        entries = [entry for _, entry in readable]
+        async with self._database.transaction() as connection:
+            folded = await fold(connection, entries, self._policy, self._clock())
+        for message, entry in readable:
+            if any(entry is other for other in folded.contradicted):
+                await park(self._broker, message, CHANGED_CONTENT, _CHANGED, self._clock())
+            await message.ack()
+        self._report(folded, entries, perf_counter() - started)
+        async with self._folded:
+            self._folded.notify_all()
+
+    def _report(self, folded: Folded, entries: list[LedgerEntry], seconds: float) -> None:
+        FOLD_SECONDS.observe(seconds)
+        ids = ids_by_event(entries)
+        for fact in folded.facts:
+            FACTS_FOLDED.labels(fact.type).inc()
+        for change in folded.changes:
+            after = change.after
+            log.info(
+                "billing.projection.applied",
+                requestId=ids[after.caused_by].request_id,
+                eventId=after.caused_by,
+                userId=after.user_id,
+                status=after.verdict.status,
+                version=after.version,
+            )
+        for refused in folded.refused:
+            PAYMENTS_REFUSED.labels(refused.review.reason).inc()
+            log.warning(
+                "billing.payment.refused",
+                requestId=ids[refused.fact.event_id].request_id,
+                eventId=refused.fact.event_id,
+                paymentId=payment_name(refused.payment.refs),
+                userIds=list(refused.review.users),
+                reason=refused.review.reason,
+            )
+        log.debug("consumer.batch", messages=len(entries), facts=len(folded.facts), ms=round(seconds * 1000, 2))
+
+    async def _dispose(self, message: Msg, error: Exception) -> None:
+        deliveries = message.metadata.num_delivered or 1
+        ids = told_ids(message.headers or {})
+        with context.bound(ids.request_id, ids.traceparent):
+            match disposition(error, deliveries):
+                case Retry(seconds):
+                    log.warning("consumer.retry", error=type(error).__name__, seconds=seconds, deliveries=deliveries)
+                    await message.nak(delay=seconds)
+                case Park(reason, detail):
+                    await park(self._broker, message, reason, detail, self._clock())
+                    await message.ack()
+
+
+def _entry(message: Msg) -> LedgerEntry:
+    """What the message says. Raises CopiedError, or what :func:`ledger_entry` raises."""
+    if COPY_HEADER in (message.headers or {}):
+        raise CopiedError
+    return ledger_entry(message.data, message.headers)

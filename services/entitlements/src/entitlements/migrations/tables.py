@@ -1,0 +1,147 @@
+"""The tables as alembic knows them. The service speaks SQL; these models say what the schema is."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Identity, Index, Text, UniqueConstraint, func, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+
+class Table(SQLModel, registry=registry()):
+    """Base of the service's tables: a catalog of its own, whatever else is imported beside it."""
+
+
+metadata = Table.metadata
+
+
+def _when(*, null: bool = False) -> Column[datetime]:
+    return Column(DateTime(timezone=True), nullable=null)
+
+
+class LedgerRow(Table, table=True):
+    """Every fact ever learned. Insert only: a trigger refuses UPDATE, DELETE and TRUNCATE."""
+
+    __tablename__ = "ledger"
+    __table_args__ = (
+        UniqueConstraint("provider", "provider_event_id", name="ledger_provider_event"),
+        Index("ledger_user", "user_id", postgresql_where=text("user_id IS NOT NULL")),
+        Index("ledger_fraud_warnings", "seq", postgresql_where=text("type = 'fraud_warning_observed'")),
+    )
+    seq: int = Field(sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
+    provider: str = Field(sa_column=Column(Text, nullable=False))
+    provider_event_id: str = Field(sa_column=Column(Text, nullable=False))
+    event_id: str = Field(sa_column=Column(Text, nullable=False))
+    type: str = Field(sa_column=Column(Text, nullable=False))
+    user_id: str | None = Field(sa_column=Column(Text))
+    product_key: str = Field(sa_column=Column(Text, nullable=False))
+    plan_type: str = Field(sa_column=Column(Text, nullable=False))
+    occurred_at: datetime = Field(sa_column=_when())
+    received_at: datetime = Field(sa_column=_when())
+    recorded_at: datetime = Field(sa_column=_when())
+    via: str = Field(sa_column=Column(Text, nullable=False))
+    payload_hash: str = Field(sa_column=Column(Text, nullable=False))
+    signature_verified: bool = Field(sa_column=Column(Boolean, nullable=False))
+    schema_version: int = Field(sa_column=Column(BigInteger, nullable=False))
+    checkout_session_id: str | None = Field(sa_column=Column(Text))
+    payment_intent_id: str | None = Field(sa_column=Column(Text))
+    charge_id: str | None = Field(sa_column=Column(Text))
+    customer_id: str | None = Field(sa_column=Column(Text))
+    refund_id: str | None = Field(sa_column=Column(Text))
+    dispute_id: str | None = Field(sa_column=Column(Text))
+    facts: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    read_by: int = Field(sa_column=Column(BigInteger, nullable=False, server_default="1"))
+
+
+class ProjectionReadingRow(Table, table=True):
+    """One row: by which reading the projection was made, and up to which fact that is known."""
+
+    __tablename__ = "projection_reading"
+    only_row: bool = Field(sa_column=Column(Boolean, primary_key=True, server_default="true"))
+    reading: int = Field(sa_column=Column(BigInteger, nullable=False))
+    until: int = Field(sa_column=Column(BigInteger, nullable=False))
+    forgets: int = Field(sa_column=Column(BigInteger, nullable=False, server_default="0"))
+
+
+class PaymentRow(Table, table=True):
+    """Projection: what is known about one payment, merged."""
+
+    __tablename__ = "payments"
+    __table_args__ = (
+        Index("payments_user", "user_id", postgresql_where=text("user_id IS NOT NULL")),
+        Index("payments_also_users", "also_users", postgresql_using="gin"),
+        Index("payments_review", "id", postgresql_where=text("review IS NOT NULL")),
+    )
+    id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    provider: str = Field(sa_column=Column(Text, nullable=False))
+    user_id: str | None = Field(sa_column=Column(Text))
+    knowledge: list[Any] = Field(sa_column=Column(JSONB, nullable=False))
+    also_users: list[str] | None = Field(sa_column=Column(ARRAY(Text)))
+    review: str | None = Field(sa_column=Column(Text))
+
+
+class PaymentRefRow(Table, table=True):
+    """Projection: which payment a provider's id belongs to."""
+
+    __tablename__ = "payment_refs"
+    __table_args__ = (Index("payment_refs_payment", "payment_id"),)
+    ref: str = Field(sa_column=Column(Text, primary_key=True))
+    payment_id: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+class PaymentFactRow(Table, table=True):
+    """Projection: which payment a fact of the ledger belongs to."""
+
+    __tablename__ = "payment_facts"
+    __table_args__ = (Index("payment_facts_payment", "payment_id"),)
+    seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    payment_id: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+class EntitlementRow(Table, table=True):
+    """Projection: what a user is entitled to. The canonical read."""
+
+    __tablename__ = "entitlements"
+    user_id: str = Field(sa_column=Column(Text, primary_key=True))
+    is_pro: bool = Field(sa_column=Column(Boolean, nullable=False))
+    status: str = Field(sa_column=Column(Text, nullable=False))
+    source: str | None = Field(sa_column=Column(Text))
+    active_from: datetime | None = Field(sa_column=_when(null=True))
+    active_until: datetime | None = Field(sa_column=_when(null=True))
+    version: int = Field(sa_column=Column(BigInteger, nullable=False))
+    reason: str = Field(sa_column=Column(Text, nullable=False))
+    caused_by: str = Field(sa_column=Column(Text, nullable=False))
+    updated_at: datetime = Field(sa_column=_when())
+
+
+class ChargeLookupRow(Table, table=True):
+    """Charges that nothing ties to a payment, and when to ask for each; see ``unresolved``."""
+
+    __tablename__ = "charge_lookups"
+    __table_args__ = (Index("charge_lookups_due", "ask_at", "payment_id"),)
+    charge_id: str = Field(sa_column=Column(Text, primary_key=True))
+    payment_id: int = Field(sa_column=Column(BigInteger, nullable=False))
+    ask_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, server_default=func.now()))
+
+
+class ChargesSoughtRow(Table, table=True):
+    """One row: up to which fact such charges have been sought."""
+
+    __tablename__ = "charges_sought"
+    only_row: bool = Field(sa_column=Column(Boolean, primary_key=True, server_default="true"))
+    until: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+class OutboxRow(Table, table=True):
+    """Events to announce; see ``atlas_kit.messaging.outbox``."""
+
+    __tablename__ = "outbox"
+    id: int = Field(sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
+    message_id: str = Field(sa_column=Column(Text, nullable=False, unique=True))
+    subject: str = Field(sa_column=Column(Text, nullable=False))
+    payload: str = Field(sa_column=Column(Text, nullable=False))
+    request_id: str | None = Field(sa_column=Column(Text))
+    created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, server_default=func.now()))

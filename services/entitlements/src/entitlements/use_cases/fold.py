@@ -1,0 +1,106 @@
+"""The use case: append a batch of events to the ledger, fold them, announce what changed. One transaction.
+
+Exactly-once effect: the ledger's unique key decides what is new, and ledger, projection and outbox commit together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from atlas_contracts.entitlements import EntitlementData, EntitlementType
+from atlas_contracts.streams import entitlement_subject
+from atlas_kit.messaging.events import encode, entitlement_event
+from atlas_kit.messaging.outbox import OutboxMessage, enqueue
+from atlas_kit.process import context
+from atlas_kit.process.context import Ids
+from atlas_kit.storage.database import Connection
+from entitlements.adapters import ledger, projection_store
+from entitlements.adapters.ledger_entry import LedgerEntry
+from entitlements.domain.facts import Fact
+from entitlements.domain.policy import Policy
+from entitlements.domain.projection import Change, Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """What a batch did."""
+
+    facts: list[Fact]
+    changes: list[Change]
+    refused: list[Refused] = field(default_factory=list)
+    """Payments that became somebody's to review."""
+    contradicted: list[LedgerEntry] = field(default_factory=list)
+    """Events that came again with other content; the first holds."""
+
+
+async def fold(connection: Connection, entries: Sequence[LedgerEntry], policy: Policy, now: datetime) -> Folded:
+    """Append and fold ``entries`` in the caller's transaction; known events change nothing.
+
+    In pipeline mode only reading a result waits for the server: three times, whatever the number of statements.
+    """
+    async with connection.pipeline():
+        await ledger.lock_fold(connection)
+        facts = await ledger.append(connection, entries, now)
+        contradicted = await _contradicted(connection, entries, facts)
+        about_payments = [fact for fact in facts if fact.refs]
+        if not about_payments:
+            return Folded(facts, [], contradicted=contradicted)
+        projection = await projection_store.load(connection, about_payments, policy)
+        changes = [change for fact in about_payments for change in projection.apply(fact)]
+        await projection_store.save(connection, projection, changes)
+        if changes:
+            ids = ids_by_event(entries)
+            await enqueue(connection, [announcement(change, ids.get(change.after.caused_by)) for change in changes])
+        return Folded(facts, changes, projection.refused, contradicted)
+
+
+async def _contradicted(
+    connection: Connection, entries: Sequence[LedgerEntry], appended: Sequence[Fact]
+) -> list[LedgerEntry]:
+    """Asked only where something came that was known already."""
+    if len(appended) == len(entries):
+        return []
+    return await ledger.contradicted(connection, entries)
+
+
+def ids_by_event(entries: Sequence[LedgerEntry]) -> dict[str | None, Ids]:
+    """Whose request told each event, by event id; where one is told twice, the first counts, as in the ledger."""
+    return {entry.data.event_id: entry.ids for entry in reversed(entries) if entry.ids}
+
+
+def announcement(change: Change, ids: Ids | None = None) -> OutboxMessage:
+    """The entitlement event of one change; its message id is the user and the version, so each is announced once.
+
+    It belongs to the request ``ids`` of the fact that caused it, else to the one being worked on, in a span of its own.
+    """
+    if ids:
+        with context.bound(ids.request_id, ids.traceparent):
+            return announcement(change)
+    after = change.after
+    assert after.caused_by
+    assert after.updated_at
+    event_type = _event_type(change)
+    data = EntitlementData(
+        user_id=after.user_id,
+        is_pro=after.verdict.is_pro,
+        status=after.verdict.status,
+        source=after.verdict.source,
+        active_from=after.verdict.active_from,
+        active_until=after.verdict.active_until,
+        version=after.version,
+        reason=after.reason,
+        caused_by=after.caused_by,
+    )
+    event = entitlement_event(data, event_type, after.updated_at)
+    return OutboxMessage(event.id, entitlement_subject(event_type), encode(event).decode())
+
+
+def _event_type(change: Change) -> EntitlementType:
+    was, is_now = change.before.verdict.is_pro, change.after.verdict.is_pro
+    if is_now and not was:
+        return EntitlementType.GRANTED
+    if not is_now and (was or change.before.verdict.status == "none"):
+        return EntitlementType.REVOKED
+    return EntitlementType.UPDATED

@@ -1,0 +1,46 @@
+"""Forgetting a user: their identity leaves ledger and projection, the financial facts stay."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import Any
+
+from atlas_kit.storage.database import Connection
+from entitlements.adapters import ledger
+
+
+async def forget(connection: Connection, user_id: str) -> int:
+    """Replace the user's id by one that means nothing, everywhere; how many facts were about them."""
+    await ledger.lock_fold(connection)
+    alias = f"forgotten:{secrets.token_hex(12)}"
+    cursor = await connection.execute("SELECT forget_user(%s, %s)", (user_id, alias))
+    row = await cursor.fetchone()
+    await connection.execute("UPDATE entitlements SET user_id = %s WHERE user_id = %s", (alias, user_id))
+    await connection.execute(
+        "UPDATE payment_refs SET ref = %s WHERE ref = %s", (f"manual:user:{alias}", f"manual:user:{user_id}")
+    )
+    cursor = await connection.execute(
+        "SELECT id, knowledge FROM payments WHERE user_id = %(user)s OR also_users @> ARRAY[%(user)s]"
+        " UNION SELECT p.id, p.knowledge FROM payments p JOIN payment_facts f ON f.payment_id = p.id"
+        " JOIN ledger l USING (seq) WHERE l.user_id = %(alias)s",
+        {"user": user_id, "alias": alias},
+    )
+    for payment_id, knowledge in await cursor.fetchall():
+        renamed = json.dumps([_renamed(row, user_id, alias) for row in knowledge])
+        await connection.execute(
+            "UPDATE payments SET knowledge = %(renamed)s::jsonb,"
+            " also_users = array_replace(also_users, %(user)s, %(alias)s),"
+            " user_id = CASE user_id WHEN %(user)s THEN %(alias)s ELSE user_id END WHERE id = %(id)s",
+            {"renamed": renamed, "user": user_id, "alias": alias, "id": payment_id},
+        )
+    # A rebuild that read the ledger before this moment has to read it again, or the user would be back.
+    await connection.execute("UPDATE projection_reading SET forgets = forgets + 1")
+    await connection.execute("DELETE FROM outbox WHERE payload::jsonb ->> 'subject' = %s", (user_id,))
+    return int(row[0]) if row else 0
+
+
+def _renamed(row: list[Any], user_id: str, alias: str) -> list[Any]:
+    """One row of knowledge (``knowledge_json``), otherwise as it is: a newer version may know more than we do."""
+    kind, told, *span = row
+    return [kind, {**told, "user_id": alias} if told.get("user_id") == user_id else told, *span]

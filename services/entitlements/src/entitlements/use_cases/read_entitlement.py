@@ -1,0 +1,109 @@
+"""The canonical read: what a user is entitled to, and what their newest unfinished payment does.
+
+Reads that arrive together are answered by one query: under load the number of queries stays flat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from atlas_contracts.internal_api import EntitlementOverview, EntitlementView
+from atlas_contracts.public_api import PaymentState
+from atlas_kit.storage.database import Connection, Database
+from entitlements.adapters.knowledge_json import decode_knowledge
+from entitlements.adapters.projection_store import load_entitlements
+from entitlements.domain.payment import PaymentVerdict, judge
+from entitlements.domain.policy import Policy
+from entitlements.domain.projection import Entitlement
+
+MAX_BATCH = 500
+
+
+def view(entitlement: Entitlement) -> EntitlementView:
+    """The row as other services see it."""
+    verdict = entitlement.verdict
+    return EntitlementView(
+        user_id=entitlement.user_id,
+        is_pro=verdict.is_pro,
+        status=verdict.status,
+        source=verdict.source,
+        active_from=verdict.active_from,
+        active_until=verdict.active_until,
+        version=entitlement.version,
+        reason=entitlement.reason if entitlement.version else None,
+        updated_at=entitlement.updated_at,
+    )
+
+
+class EntitlementReader:
+    """Answers single reads with shared queries."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: dict[str, list[asyncio.Future[Entitlement]]] = {}
+        self._worker: asyncio.Task[None] | None = None
+
+    async def read(self, user_id: str) -> Entitlement:
+        """The user's entitlement, none when nothing is known. Raises DatabaseUnavailable."""
+        future: asyncio.Future[Entitlement] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(user_id, []).append(future)
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.create_task(self._answer_all())
+        return await future
+
+    async def _answer_all(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting, {}
+            users = list(batch)
+            for start in range(0, len(users), MAX_BATCH):
+                await self._answer({user: batch[user] for user in users[start : start + MAX_BATCH]})
+
+    async def _answer(self, batch: dict[str, list[asyncio.Future[Entitlement]]]) -> None:
+        try:
+            async with self._database.transaction() as connection:
+                known = {e.user_id: e for e in await load_entitlements(connection, batch)}
+        except Exception as error:  # noqa: BLE001 - every waiting request gets it
+            for future in (f for futures in batch.values() for f in futures if not f.done()):
+                future.set_exception(error)
+            return
+        for user_id, futures in batch.items():
+            for future in futures:
+                if not future.done():
+                    future.set_result(known.get(user_id) or Entitlement(user_id))
+
+
+async def overview(connection: Connection, user_id: str, policy: Policy) -> EntitlementOverview:
+    """The entitlement, and the newest payment when it is processing or has failed."""
+    found = await load_entitlements(connection, [user_id])
+    entitlement = found[0] if found else Entitlement(user_id)
+    return EntitlementOverview(
+        entitlement=view(entitlement),
+        payment=unfinished_payment(user_id, await _judged_payments(connection, user_id, policy)),
+    )
+
+
+def unfinished_payment(user_id: str, verdicts: Sequence[PaymentVerdict]) -> PaymentState | None:
+    """What a user should know of a payment that didn't simply go through.
+
+    One that was paid and may not grant first, however old: it is the user's money. Else the newest that is processing
+    or failed; a failure is old news once the user has paid after it.
+    """
+    reviews = [verdict.review for verdict in verdicts if verdict.review and user_id in verdict.review.users]
+    if reviews:
+        return PaymentState(state="needs_review", since=max(review.since for review in reviews))
+    paid = [verdict.intervals[-1].start for verdict in verdicts if verdict.intervals]
+    unfinished = [verdict.unfinished for verdict in verdicts if verdict.unfinished]
+    newest = max(unfinished, key=lambda payment: payment.since, default=None)
+    if newest is None or any(start >= newest.since for start in paid):
+        return None
+    return PaymentState(state=newest.state, since=newest.since)
+
+
+async def _judged_payments(connection: Connection, user_id: str, policy: Policy) -> list[PaymentVerdict]:
+    cursor = await connection.execute(
+        "SELECT provider, knowledge FROM payments"
+        " WHERE (user_id = %(user)s OR also_users @> ARRAY[%(user)s]) AND provider <> 'manual'",
+        {"user": user_id},
+    )
+    return [judge(decode_knowledge(knowledge), provider, policy) async for provider, knowledge in cursor]

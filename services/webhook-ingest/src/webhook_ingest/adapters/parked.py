@@ -1,0 +1,103 @@
+"""Reading PARKED: what waits for an operator. Nothing is ever deleted from it; a redrive leaves a marker behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable
+from dataclasses import dataclass
+
+import nats.errors
+from nats.aio.msg import Msg
+from pydantic import ValidationError
+
+from atlas_contracts.parked import ParkedData, ParkedEvent, RedrivenData, RedrivenEvent
+from atlas_contracts.streams import PARKED, parked_subject
+from atlas_kit.http.errors import NotFound
+from atlas_kit.messaging.broker import Broker, BrokerUnavailable
+from atlas_kit.process.logs import get_logger
+
+log = get_logger()
+
+REDRIVEN_SUBJECT = parked_subject("redriven")
+BATCH = 256
+READ_SECONDS = 5.0
+_END_OF_BATCH, _NOTHING = "204", "404"
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A parked event and the tries it was given since."""
+
+    data: ParkedData
+    redriven: list[RedrivenData]
+
+
+class ParkedReader:
+    """Looks into PARKED by direct get: no consumer, and no right to change anything."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    async def waiting(self) -> list[ParkedData]:
+        """Parked and not yet redriven, oldest first. Raises BrokerUnavailable."""
+        return [parked.data for parked in (await self._all()).values() if not parked.redriven]
+
+    async def get(self, parked_id: str) -> Parked:
+        """Raises NotFound or BrokerUnavailable."""
+        parked = (await self._all()).get(parked_id)
+        if parked is None:
+            raise NotFound("No such parked event.")
+        return parked
+
+    async def _all(self) -> dict[str, Parked]:
+        """By id; an event parked again after its redrive waits again."""
+        found: dict[str, Parked] = {}
+        async for subject, body in self._messages():
+            try:
+                if subject == REDRIVEN_SUBJECT:
+                    marker = RedrivenEvent.model_validate_json(body).data
+                    if marker.id in found:
+                        found[marker.id].redriven.append(marker)
+                else:
+                    data = ParkedEvent.model_validate_json(body).data
+                    found.pop(data.id, None)
+                    found[data.id] = Parked(data, [])
+            except ValidationError:
+                log.warning("parked.unreadable", subject=subject)
+        return found
+
+    async def _messages(self) -> AsyncIterator[tuple[str, bytes]]:
+        """Every message of PARKED in order: batched direct gets (ADR-31)."""
+        client = self._broker.client
+        sequence = 1
+        while True:
+            inbox = client.new_inbox()
+            subscription = await client.subscribe(inbox)
+            try:
+                request = {"seq": sequence, "batch": BATCH, "next_by_subj": PARKED.subjects[0]}
+                await client.publish(f"$JS.API.DIRECT.GET.{PARKED.name}", json.dumps(request).encode(), reply=inbox)
+                received = 0
+                while (message := await _next(subscription.next_msg(timeout=READ_SECONDS))) is not None:
+                    headers = message.headers or {}
+                    sequence = int(headers["Nats-Sequence"]) + 1
+                    received += 1
+                    yield headers["Nats-Subject"], message.data
+            except (nats.errors.Error, TimeoutError, OSError) as error:
+                raise BrokerUnavailable from error
+            finally:
+                with contextlib.suppress(nats.errors.Error, OSError):
+                    await subscription.unsubscribe()
+            if received < BATCH:
+                return
+
+
+async def _next(message: Awaitable[Msg]) -> Msg | None:
+    """The next message of a batch; None at its end. Raises BrokerUnavailable for any other word of the broker."""
+    received = await message
+    status = (received.headers or {}).get("Status")
+    if status is None:
+        return received
+    if status in (_END_OF_BATCH, _NOTHING):
+        return None
+    raise BrokerUnavailable

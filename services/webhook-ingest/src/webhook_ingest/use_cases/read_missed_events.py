@@ -1,0 +1,198 @@
+"""The second door: Stripe's own list of events, so that webhooks which never arrived still take effect.
+
+Time is read in windows, oldest first, and inside a window events are published oldest first, so that memory stays
+bounded and the cursor can follow. The cursor moves only after the broker confirmed every event before it; a pull that
+dies is repeated from there. Windows overlap what is known already: events that Stripe showed late are seen, and the
+rest are duplicates.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from atlas_contracts.billing import Via
+from atlas_kit.http.errors import AtlasError
+from atlas_kit.messaging.broker import BrokerUnavailable
+from atlas_kit.process.logs import get_logger
+from atlas_stripe.envelope import is_event
+from atlas_stripe.mapping import Arrival
+from atlas_stripe.objects import Unmappable
+from webhook_ingest.adapters.metrics import PARKED, PULL_FAILURES, PULLED
+from webhook_ingest.adapters.pull_state import Ended, PullBusy, PullState
+from webhook_ingest.use_cases.admit import Door, Outcome, Verdict, normalize
+
+log = get_logger()
+
+OVERLAP_SECONDS = 600
+"""Stripe lists an event some seconds after it was created; clocks may differ, too."""
+WINDOW_SECONDS = 6 * 3600
+MOST_PER_WINDOW = 2_000
+"""A fuller window is halved: what is in memory at once stays under some 10 MB."""
+RETENTION_SECONDS = 30 * 86_400
+"""How long Stripe lists an event."""
+AT_ONCE = 64
+"""Events published at once; they share the broker's syncs."""
+
+Progress = dict[str, Any]
+
+
+class Events(Protocol):
+    async def now(self) -> int: ...
+
+    def between(self, since: int, until: int) -> AsyncIterator[dict[str, Any]]: ...
+
+
+class Sweep(Protocol):
+    """Re-reads the payments whose state can still change; how many. For what happened before Stripe's list begins."""
+
+    async def __call__(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """Reads what is missing. One replica at a time; the lease is in the broker."""
+
+    events: Events
+    door: Door
+    state: PullState
+    sweep: Sweep | None = None
+
+    async def run(self, *, since_seconds: int | None = None, dry_run: bool = False) -> AsyncIterator[Progress]:
+        """Pull from the cursor (or ``since_seconds`` ago) until now, and tell how it goes.
+
+        The last item's ``stage`` is ``done``. Raises PullBusy, StripeUnavailable or BrokerUnavailable.
+        """
+        if dry_run:
+            async for progress in self._steps(since_seconds, dry_run=True):
+                yield progress
+            return
+        async with self.state.lease():
+            try:
+                async for progress in self._steps(since_seconds, dry_run=False):
+                    yield progress
+            except PullBusy:  # the lease was lost on the way: whoever has it reads on
+                raise
+            except Exception as error:
+                await self._failed(error)
+                raise
+
+    async def _steps(self, since_seconds: int | None, *, dry_run: bool) -> AsyncIterator[Progress]:
+        # Stripe's clock, not ours: with ours ahead the cursor would pass events that are still to come.
+        now = await self.events.now()
+        cursor = await self.state.cursor()
+        oldest = now - RETENTION_SECONDS
+        since = now - since_seconds if since_seconds else (oldest if cursor is None else cursor - OVERLAP_SECONDS)
+        since = max(since, oldest)
+        connects = since_seconds is None or (cursor is not None and since <= cursor)
+        totals: Counter[str] = Counter()
+        yield {"stage": "started", "since": _iso(since), "until": _iso(now), "dryRun": dry_run}
+        if cursor is not None and cursor < oldest and self.sweep and not dry_run:
+            yield {"stage": "swept", "payments": await self.sweep()}
+        async for window in self._windows(since, now + 1, dry_run=dry_run):
+            totals.update(window["counts"])
+            end = window.pop("end")
+            if connects and not dry_run:
+                await self.state.advance(min(end, now))
+            yield {"stage": "window", **window}
+        if not dry_run:
+            await self.state.end(Ended(time.time()))
+        yield {"stage": "done", "counts": dict(totals), "cursor": _iso(await self.state.cursor())}
+
+    async def _failed(self, error: Exception) -> None:
+        reason = failure_reason(error)
+        PULL_FAILURES.labels(reason).inc()
+        message = error.message if isinstance(error, AtlasError) else AtlasError.default_message
+        await self.state.end(Ended(time.time(), reason, message))
+
+    async def _windows(self, since: int, until: int, *, dry_run: bool) -> AsyncIterator[Progress]:
+        start, width = since, WINDOW_SECONDS
+        while start < until:
+            if not dry_run and not await self.state.take_lease():
+                raise PullBusy
+            end = min(start + width, until)
+            events = await self._read(start, end)
+            if events is None:
+                width = max(1, (end - start) // 2)
+                continue
+            counts = await self._admit(events, dry_run=dry_run)
+            yield {"from": _iso(start), "to": _iso(end), "counts": dict(counts), "end": end}
+            start, width = end, min(width * 2, WINDOW_SECONDS)
+
+    async def _read(self, start: int, end: int) -> list[dict[str, Any]] | None:
+        """All events of a window, oldest first; None when there are too many to hold and the window can be halved."""
+        found: list[dict[str, Any]] = []
+        async for event in self.events.between(start, end):
+            if is_event(event):
+                found.append(event)
+            if len(found) > MOST_PER_WINDOW and end - start > 1:
+                return None
+        return sorted(found, key=lambda event: (event["created"], event["id"]))
+
+    async def _admit(self, events: list[dict[str, Any]], *, dry_run: bool) -> Counter[str]:
+        counts: Counter[str] = Counter()
+        for first in range(0, len(events), AT_ONCE):
+            some = events[first : first + AT_ONCE]
+            if dry_run:
+                counts.update([await _would_become(self.door, event) for event in some])
+            else:
+                outcomes = await asyncio.gather(*(self.door.admit(event, _arrival(event)) for event in some))
+                counts.update(_count(outcomes))
+        return counts
+
+
+def _count(outcomes: Iterable[Outcome]) -> list[str]:
+    names = []
+    for outcome in outcomes:
+        name = "parked" if outcome.parked else outcome.verdict.value
+        if outcome.parked:
+            PARKED.labels(outcome.reason).inc()
+            log.warning("billing.event.parked", eventId=outcome.event_id, reason=outcome.reason)
+        elif outcome.verdict is Verdict.ACCEPTED:
+            log.info("billing.pull.published", eventId=outcome.event_id)
+        PULLED.labels(name).inc()
+        names.append(name)
+    return names
+
+
+def failure_reason(error: Exception) -> str:
+    """A stable word for why a pull failed: the error's own, else which part did not answer."""
+    told = getattr(error, "reason", None)
+    if isinstance(told, str):
+        return told
+    if isinstance(error, BrokerUnavailable):
+        return "broker_unavailable"
+    return "service_unavailable" if isinstance(error, AtlasError) else "unforeseen"
+
+
+async def _would_become(door: Door, event: dict[str, Any]) -> str:
+    """What a dry run can tell; whether it is known already only the broker could say."""
+    if await door.reason_to_ignore(event):
+        return Verdict.IGNORED
+    try:
+        normalize(event, _arrival(event))
+    except Unmappable:
+        return "parked"
+    return "found"
+
+
+def _arrival(event: dict[str, Any]) -> Arrival:
+    """Nobody signed this; Stripe's API said it over TLS, to our key."""
+    said = json.dumps(event, sort_keys=True, separators=(",", ":")).encode()
+    return Arrival(
+        via=Via.PULL,
+        received_at=datetime.now(UTC),
+        payload_hash=f"sha256:{hashlib.sha256(said).hexdigest()}",
+        signature_verified=False,
+    )
+
+
+def _iso(seconds: int | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,71 @@
+"""The webhook use case: verify, read, admit. Nothing is parsed before the signature holds."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from atlas_contracts.billing import Via
+from atlas_kit.messaging.broker import BrokerUnavailable
+from atlas_kit.process.logs import get_logger
+from atlas_stripe.envelope import InvalidPayload, holds_nul, read_event
+from atlas_stripe.mapping import Arrival
+from atlas_stripe.signature import InvalidSignature, SignatureVerifier
+from webhook_ingest.adapters.metrics import PARKED, REJECTED, WEBHOOKS
+from webhook_ingest.adapters.webhook_shares import WebhookShares
+from webhook_ingest.use_cases.admit import Door, Outcome, Verdict
+
+log = get_logger()
+
+_TYPE = re.compile(r"[\x21-\x7e]{0,100}")
+"""Far longer than any event type of Stripe's: what is longer is nobody's to read in a log."""
+_COUNTED = {verdict: WEBHOOKS.labels(verdict.value) for verdict in Verdict}
+_NAMES = {verdict: f"billing.webhook.{verdict.value}" for verdict in Verdict}
+_UNAVAILABLE = WEBHOOKS.labels("unavailable")
+_REJECTED = WEBHOOKS.labels("rejected")
+
+
+async def receive(
+    body: bytes, signatures: Sequence[bytes], verifier: SignatureVerifier, door: Door, shares: WebhookShares
+) -> Outcome:
+    """What Stripe delivered, durably stored; raises InvalidSignature, InvalidPayload or BrokerUnavailable."""
+    now = time.time()
+    try:
+        verifier.verify(signatures, body, now)
+        event = read_event(body)
+    except (InvalidSignature, InvalidPayload) as error:
+        shares.count(error.reason)
+        _refused(error.reason)
+        raise
+    shares.count()
+    arrival = Arrival(
+        via=Via.WEBHOOK,
+        received_at=datetime.fromtimestamp(now, UTC),
+        payload_hash=f"sha256:{hashlib.sha256(body).hexdigest()}",
+        signature_verified=True,
+    )
+    try:
+        outcome = await door.admit(event, arrival, suspicious=holds_nul(body))
+    except BrokerUnavailable:
+        _UNAVAILABLE.inc()
+        raise
+    _COUNTED[outcome.verdict].inc()
+    _tell(outcome, event["type"])
+    return outcome
+
+
+def _refused(reason: str) -> None:
+    _REJECTED.inc()
+    REJECTED.labels(reason).inc()
+    log.warning("billing.webhook.rejected", reason=reason)
+
+
+def _tell(outcome: Outcome, event_type: str) -> None:
+    if outcome.parked:
+        PARKED.labels(outcome.reason).inc()
+        log.warning("billing.event.parked", eventId=outcome.event_id, reason=outcome.reason)
+    shown = event_type if _TYPE.fullmatch(event_type) else None
+    log.info(_NAMES[outcome.verdict], eventId=outcome.event_id, stripeType=shown, reason=outcome.reason)

@@ -1,4 +1,0 @@
-"""A stateful stand-in for Stripe: API, hosted pages, signed webhooks and a control surface.
-
-Start it with ``python -m atlas_devstack.sandbox``; see ``docs/sandbox.md``.
-"""

@@ -1,0 +1,31 @@
+"""Answers in the public envelope."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from atlas_contracts.public_api import Success
+from atlas_kit.http.errors import AtlasError
+
+JSON = "application/json"
+
+
+def ok(data: BaseModel, *, exclude_none: bool = False, status: int = 200) -> Response:
+    """``{"ok": true, "data": …}``, camelCase, dates in UTC with ``Z``."""
+    body = data.model_dump_json(by_alias=True, exclude_none=exclude_none)
+    return Response(f'{{"ok":true,"data":{body}}}', status_code=status, media_type=JSON)
+
+
+def ok_json(data: Any) -> Response:
+    """Like :func:`ok` for plain JSON values."""
+    return Response(Success[Any](data=data).model_dump_json(by_alias=True), media_type=JSON)
+
+
+def error_response(error: AtlasError) -> Response:
+    """``{"ok": false, "error": {code, message, recovery}}`` with the error's status and headers."""
+    return Response(
+        error.envelope().model_dump_json(), status_code=error.http_status, headers=error.headers, media_type=JSON
+    )

@@ -1,0 +1,185 @@
+"""How a service's HTTP application is put together and served."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from atlas_contracts.public_api import Recovery
+from atlas_kit.http.answers import error_response
+from atlas_kit.http.connections import Connections
+from atlas_kit.http.descriptors import room_for
+from atlas_kit.http.errors import AtlasError, InvalidRequest, NotFound
+from atlas_kit.http.health import Check, health_routes
+from atlas_kit.http.middleware import MAX_BODY_BYTES, EdgeMiddleware
+from atlas_kit.http.protocol import bounded_protocol
+from atlas_kit.process import logs
+from atlas_kit.process.settings import ServiceSettings
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Any]]
+
+GRACE_SECONDS = 10
+"""How long requests in flight may take to finish after SIGTERM."""
+KEEP_ALIVE_SECONDS = 75
+SLOW_CLIENT_BACKLOG = 2048
+
+
+def create_app(
+    name: str,
+    lifespan: Lifespan,
+    checks: Callable[[], Mapping[str, Check]],
+    *,
+    openapi_url: str | None = None,
+    **fastapi_options: Any,
+) -> FastAPI:
+    """A FastAPI application with health routes and the envelope around every error.
+
+    ``checks`` gives the readiness checks by name; it is asked on every ``/readyz``.
+    """
+    app = FastAPI(
+        title=name, lifespan=lifespan, openapi_url=openapi_url, docs_url=None, redoc_url=None, **fastapi_options
+    )
+    app.router.routes.extend(health_routes(checks))
+    app.add_exception_handler(AtlasError, _on_atlas_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(Exception, _on_unforeseen_error)
+    return app
+
+
+def with_edge(
+    app: ASGIApp,
+    *,
+    hsts: bool = False,
+    max_body_bytes: int = MAX_BODY_BYTES,
+    body_limits: Iterable[tuple[str, int]] = (),
+) -> ASGIApp:
+    """``app`` behind the edge middleware (outermost, so that even its own errors wear the envelope)."""
+    return EdgeMiddleware(app, hsts=hsts, max_body_bytes=max_body_bytes, body_limits=body_limits)
+
+
+class HotRoute:
+    """Serves one route ahead of the whole framework, which costs more than a short read itself.
+
+    The route's errors are worded by the edge around it; other requests go to ``app``, which knows the route as well.
+    """
+
+    def __init__(self, app: ASGIApp, route: Route) -> None:
+        self._app, self._route, self._endpoint = app, route, route.endpoint
+        self._path, self._methods = route.path, route.methods or frozenset[str]()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] != self._path or scope["method"] not in self._methods:
+            await self._app(scope, receive, send)
+            return
+        scope["route"] = self._route
+        response = await self._endpoint(Request(scope, receive, send))
+        await response(scope, receive, send)
+
+
+async def _on_atlas_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, AtlasError)
+    return error_response(error)
+
+
+async def _on_http_exception(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    ours = error.__cause__  # FastAPI words whatever stops the reading of a body as its own 400
+    return error_response(ours if isinstance(ours, AtlasError) else from_http_exception(error))
+
+
+async def _on_unforeseen_error(_request: Request, _error: Exception) -> Response:
+    """Else Starlette answers "Internal Server Error" as text, before the edge (which logs it) sees the error."""
+    return error_response(AtlasError())
+
+
+async def _on_validation_error(_request: Request, _error: Exception) -> Response:
+    return error_response(InvalidRequest())
+
+
+def from_http_exception(error: HTTPException) -> AtlasError:
+    """Starlette's own 404, 405 and the like in our words."""
+    match error.status_code:
+        case 404:
+            return NotFound()
+        case 405:
+            return InvalidRequest("Method not allowed.", recovery=Recovery.NONE, status=405, headers=error.headers)
+        case status if status < 500:
+            return InvalidRequest(status=status)
+        case _:
+            return AtlasError()
+
+
+def parse_arguments(package: str, default_port: int, settings: ServiceSettings) -> tuple[str, int]:
+    """Host and port from the command line, else from the settings, else the service's default port."""
+    parser = argparse.ArgumentParser(prog=f"python -m {package}")
+    parser.add_argument("--host", default=settings.host)
+    parser.add_argument("--port", type=int, default=settings.port or default_port)
+    arguments = parser.parse_args()
+    return arguments.host, arguments.port
+
+
+class _Server(uvicorn.Server):
+    """A server that says when it was told to end, so that answers without an end (event streams) can end themselves."""
+
+    def __init__(self, config: uvicorn.Config, on_exit: Callable[[], None] | None) -> None:
+        super().__init__(config)
+        self._on_exit = on_exit
+
+    async def main_loop(self) -> None:
+        await super().main_loop()
+        if self._on_exit:
+            self._on_exit()
+
+
+def serve(
+    app: ASGIApp,
+    *,
+    service: str,
+    host: str,
+    port: int,
+    log_level: str,
+    max_connections: int,
+    on_exit: Callable[[], None] | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then call ``on_exit`` and finish what is in flight."""
+    logs.configure(service, log_level)
+    _calm_garbage_collector()
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http=bounded_protocol(Connections(room_for(max_connections))),
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # nothing here depends on them, and nobody can forge what nobody reads
+        date_header=True,
+        backlog=SLOW_CLIENT_BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    _Server(config, on_exit).run()
+
+
+def _calm_garbage_collector() -> None:
+    """What was loaded at start stays, and needs no looking at; requests free nearly all of theirs by reference count.
+
+    Measured at the webhook: a fifth more requests per second, and the slowest hundredth twice as fast.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)

@@ -1,0 +1,115 @@
+"""How one service asks another: aiohttp, internal token, request id, a bound on the time, our own errors."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import aiohttp
+from pydantic import BaseModel, ValidationError
+
+from atlas_contracts.public_api import ErrorEnvelope
+from atlas_kit.http.errors import BY_CODE, AtlasError, Unavailable
+from atlas_kit.http.identity import TokenMint
+from atlas_kit.process import context
+from atlas_kit.process.logs import get_logger
+
+DEFAULT_SECONDS = 5.0
+CONNECTIONS = 128
+
+THE_USERS = frozenset({400, 404, 409, 429})
+"""Statuses with which another service says something to the user."""
+
+log = get_logger()
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+class ServiceClient:
+    """Asks one other service in a user's name."""
+
+    def __init__(self, base_url: str, audience: str, mint: TokenMint) -> None:
+        self._base_url, self._audience, self._mint = base_url, audience, mint
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=60),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._session:
+            await self._session.close()
+
+    async def get(self, path: str, subject: str, answer: type[ModelT], *, seconds: float = DEFAULT_SECONDS) -> ModelT:
+        """GET ``path`` for user ``subject``. Raises what the other service answered, or Unavailable."""
+        return await self._ask("GET", path, subject, answer, None, seconds)
+
+    async def post(
+        self,
+        path: str,
+        subject: str,
+        answer: type[ModelT],
+        body: BaseModel | None = None,
+        *,
+        seconds: float = DEFAULT_SECONDS,
+    ) -> ModelT:
+        """POST ``body`` to ``path`` for user ``subject``. Raises what the other service answered, or Unavailable."""
+        return await self._ask("POST", path, subject, answer, body, seconds)
+
+    async def _ask(
+        self, method: str, path: str, subject: str, answer: type[ModelT], body: BaseModel | None, seconds: float
+    ) -> ModelT:
+        assert self._session, "use the client as a context manager"
+        headers = {
+            "authorization": f"Bearer {self._mint.token(self._audience, subject)}",
+            "x-request-id": context.current_request_id(),
+            "traceparent": context.current_traceparent(),
+        }
+        data = None
+        if body is not None:
+            headers["content-type"] = "application/json"
+            data = body.model_dump_json(by_alias=True).encode()
+        try:
+            async with self._session.request(
+                method, self._base_url + path, headers=headers, data=data, timeout=aiohttp.ClientTimeout(total=seconds)
+            ) as response:
+                payload = await response.read()
+                status, retry_after = response.status, response.headers.get("retry-after")
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unavailable from error
+        except RuntimeError as error:
+            if not self._session.closed:
+                raise
+            raise Unavailable from error  # this process ends
+        return read_answer(status, payload, answer, retry_after)
+
+
+def read_answer(status: int, payload: bytes, answer: type[ModelT], retry_after: str | None) -> ModelT:
+    """The model in another service's answer. Raises its error as ours, or Unavailable when it makes no sense."""
+    try:
+        if status < HTTPStatus.BAD_REQUEST:
+            return answer.model_validate_json(payload)
+        raise _as_error(status, ErrorEnvelope.model_validate_json(payload), retry_after)
+    except ValidationError as error:
+        raise Unavailable from error
+
+
+def _as_error(status: int, envelope: ErrorEnvelope, retry_after: str | None) -> AtlasError:
+    """What our own service said to the user is already fit for the public: pass it on as it is.
+
+    What it said to *us* (a token refused, a body that came too slowly, a failure of its own) is not the user's: to whom
+    that service is simply unavailable, now.
+    """
+    headers: dict[str, Any] = {"retry-after": retry_after} if retry_after else {}
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return Unavailable(envelope.error.message, recovery=envelope.error.recovery, headers=headers)
+    if status not in THE_USERS:
+        log.warning("service.refused", status=status, code=envelope.error.code.value)
+        return Unavailable(headers=headers)
+    kind = BY_CODE[envelope.error.code]
+    return kind(envelope.error.message, recovery=envelope.error.recovery, headers=headers, status=status)

@@ -1,0 +1,212 @@
+"""What every HTTP answer of ours has in common, as pure ASGI middleware (cheap on the hot paths).
+
+Request id and trace context, security headers, a bound on the body in bytes and in time, one canonical log line, and
+the envelope around whatever goes wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from functools import lru_cache
+
+from prometheus_client import Counter, Histogram
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from atlas_contracts.public_api import Recovery
+from atlas_kit.http.answers import error_response
+from atlas_kit.http.errors import AtlasError, InvalidRequest, Unavailable
+from atlas_kit.process import context
+from atlas_kit.process.logs import get_logger
+from atlas_kit.process.metrics import HTTP_REQUESTS, HTTP_SECONDS
+
+log = get_logger()
+
+DEFAULT_CSP = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+SECURITY_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "strict-origin-when-cross-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+}
+HSTS = "max-age=63072000; includeSubDomains"
+MAX_BODY_BYTES = 64 * 1024
+BODY_SECONDS = 15.0
+"""How long a client may take to send a request's body; Stripe's comes in one packet or two."""
+QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics", "/api/health"})
+LOGGED = "canonical_line_written"
+"""A use case that writes its request's one log line itself says so: ``scope["state"][LOGGED] = True``."""
+
+_DEFAULT_HEADERS = {b"content-security-policy": DEFAULT_CSP.encode(), b"cache-control": b"no-store"}
+
+
+class BodyTooLarge(AtlasError):
+    """The body is over the limit; it was not read to its end."""
+
+    status = 413
+    code = InvalidRequest.code
+    default_message = "Request body is too large."
+    default_recovery = Recovery.NONE
+
+
+class BodyTooSlow(AtlasError):
+    """The body didn't arrive in time; the connection is closed."""
+
+    status = 408
+    code = InvalidRequest.code
+    default_message = "Request body took too long."
+
+    def __init__(self) -> None:
+        super().__init__(recovery=Recovery.RETRY, headers={"connection": "close"})
+
+
+class ClientGone(AtlasError):
+    """The client went away in the middle of its request. Nobody hears this; the log and the counters know it by the
+    number that proxies use for it.
+    """
+
+    status = 499
+    code = InvalidRequest.code
+
+
+class EdgeMiddleware:
+    """The outermost layer of every service."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        hsts: bool = False,
+        max_body_bytes: int = MAX_BODY_BYTES,
+        body_limits: Iterable[tuple[str, int]] = (),
+        body_seconds: float = BODY_SECONDS,
+    ) -> None:
+        self._app = app
+        self._headers = [(k.encode(), v.encode()) for k, v in SECURITY_HEADERS.items()]
+        if hsts:
+            self._headers.append((b"strict-transport-security", HSTS.encode()))
+        self._max_body = max_body_bytes
+        self._body_limits = dict(body_limits)
+        self._body_seconds = body_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        told = _told(scope)
+        request_id = context.accept_request_id(told.get(b"x-request-id"), told.get(b"x-correlation-id"))
+        context.enter(request_id, told.get(b"traceparent"))
+        scope.setdefault("state", {})["request_id"] = request_id
+        exchange = _Exchange(scope, send, [*self._headers, (b"x-request-id", request_id.encode())])
+        limit = self._body_limits.get(scope["path"], self._max_body)
+        limited = _limited_receive(receive, told.get(b"content-length", ""), limit, self._body_seconds)
+        try:
+            await self._app(scope, limited, exchange.send)
+        except AtlasError as error:
+            await exchange.fail(scope, receive, error)
+        except asyncio.CancelledError:  # the process ends, and this request took longer than its grace
+            await exchange.fail(scope, receive, Unavailable())
+        except Exception:
+            log.exception("http.unhandled_error")
+            await exchange.fail(scope, receive, AtlasError())
+        finally:
+            exchange.finish()
+
+
+_READ_HEADERS = frozenset({b"x-request-id", b"x-correlation-id", b"traceparent", b"content-length"})
+
+
+def _told(scope: Scope) -> dict[bytes, str]:
+    """The request headers that the edge reads; of several of one name, the first."""
+    told: dict[bytes, str] = {}
+    for name, value in scope["headers"]:
+        if name in _READ_HEADERS:
+            told.setdefault(name, value.decode("latin-1"))
+    return told
+
+
+class _Exchange:
+    """One request's answer on its way out."""
+
+    def __init__(self, scope: Scope, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
+        self._scope, self._send, self._headers = scope, send, headers
+        self._status = 0
+        self._complete = False
+        self._started = time.perf_counter()
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            own = message["headers"]
+            present = {name for name, _ in own}
+            added = (h for h in (*self._headers, *_DEFAULT_HEADERS.items()) if h[0] not in present)
+            message["headers"] = [*own, *added]
+        elif message["type"] == "http.response.body":
+            self._complete = not message.get("more_body", False)
+        await self._send(message)
+
+    async def fail(self, scope: Scope, receive: Receive, error: AtlasError) -> None:
+        if self._complete or (self._status and isinstance(error, ClientGone)):
+            return
+        if self._status:
+            raise error  # the answer has begun: all that is left is to cut the connection
+        await error_response(error)(scope, receive, self.send)
+
+    def finish(self) -> None:
+        seconds = time.perf_counter() - self._started
+        scope = self._scope
+        method, route = scope["method"], getattr(scope.get("route"), "path", None) or "unmatched"
+        requests, durations = _metrics(method if method in _METHODS else "other", route, self._status)
+        requests.inc()
+        durations.observe(seconds)
+        if scope["path"] not in QUIET_PATHS and LOGGED not in scope["state"]:
+            log.info("http.request", method=method, route=route, status=self._status, ms=round(seconds * 1000, 2))
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+@lru_cache(maxsize=1024)
+def _metrics(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    """Looking the labels up costs more than counting."""
+    return HTTP_REQUESTS.labels(method, route, str(status)), HTTP_SECONDS.labels(route)
+
+
+def _limited_receive(receive: Receive, declared: str, limit: int, seconds: float) -> Receive:
+    """``receive`` that raises BodyTooLarge past ``limit`` bytes, whatever the declared length says, BodyTooSlow when
+    the body isn't there after ``seconds``, and ClientGone when it never will be. Once it is there, waiting for the
+    client's end may take for ever.
+    """
+    too_large = declared.isdigit() and int(declared[:20]) > limit
+    seen = 0
+    complete = False
+    deadline: float | None = None
+
+    async def in_time() -> Message:
+        nonlocal deadline
+        if deadline is None:
+            deadline = asyncio.get_running_loop().time() + seconds
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await receive()
+        except TimeoutError:
+            raise BodyTooSlow from None
+
+    async def limited() -> Message:
+        nonlocal seen, complete
+        if complete:
+            return await receive()
+        if too_large:
+            raise BodyTooLarge
+        message = await in_time()
+        if message["type"] == "http.request":
+            seen += len(message.get("body", b""))
+            if seen > limit:
+                raise BodyTooLarge
+            complete = not message.get("more_body", False)
+        elif message["type"] == "http.disconnect":
+            raise ClientGone
+        return message
+
+    return limited

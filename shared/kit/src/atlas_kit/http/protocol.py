@@ -1,0 +1,245 @@
+"""uvicorn's HTTP/1.1 protocol with the bounds that it lacks.
+
+On the number of connections (see :mod:`atlas_kit.http.connections`), on a request's head and how many headers it has,
+on what stands around the pieces of a chunked body (sizes, extensions, trailers), on requests sent ahead of their
+answers, on a body nobody reads any more, and on answers that a client doesn't read. Without them a client that sends
+one header byte a second holds a connection for ever, one that never ends its headers or its trailers fills the memory,
+a packet full of small requests is held as 14,000 of them, and one whose request was answered may go on sending.
+
+Trailers are thrown away: uvicorn would add them to the headers of a request that is being answered, where a session, a
+signature or a request id in them would be believed after whatever stands in front had looked at the head.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from typing import Any, ClassVar
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from atlas_kit.http.connections import Connections
+from atlas_kit.http.joined_writes import JoinedWrites
+
+HEAD_SECONDS = 10.0
+"""From the connection's begin, or a later request's first byte, to the end of the headers."""
+HEAD_BYTES = 64 * 1024
+HEADERS = 256
+"""In 64 kB fit 16,000 of four bytes each, which are held as 40 times as much."""
+FRAMING_BYTES = 64 * 1024
+"""Of a chunked body's sizes, extensions and trailers: so much, as of a head, between two pieces of content or after the
+last; and so much in all, with :data:`FRAMING_PER_BYTE` more for each byte of content."""
+FRAMING_PER_BYTE = 8
+"""A chunk of one byte has five around it."""
+UNREAD_SECONDS = 10.0
+UNREAD_BYTES = 8 * 1024 * 1024
+"""What a client may still send after its answer: dropped unread, so that it comes to reading the answer."""
+STALL_SECONDS = 30.0
+"""How long a client may leave an answer unread once the buffers are full."""
+FLUSH_SECONDS = 5.0
+"""For the last bytes of a connection that is being closed."""
+REFUSED_SECONDS = 2.0
+"""A client that was turned away gets so long to read why."""
+PIPELINED = 16
+"""Requests sent ahead of their answers; no client of ours sends any."""
+
+_BARE = b"connection: close\r\ncontent-length: 0\r\nx-content-type-options: nosniff\r\n"
+HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\n" + _BARE + b"\r\n"
+BUSY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n" + _BARE + b"\r\n"
+
+
+class _RefusedError(Exception):
+    """Stops the parser, which would go on through all that came."""
+
+
+class BoundedHttpProtocol(HttpToolsProtocol):
+    """One connection of those in ``among``."""
+
+    among: ClassVar[Connections]
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._head_open = True
+        self._head_bytes = 0
+        self._body_open = False
+        self._framing_left = 0
+        self._silent_bytes = 0
+        self._unread_bytes = 0
+        self._refused = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._stall: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        super().connection_made(JoinedWrites(transport, self.loop))  # type: ignore[arg-type]  # all of it that is asked for
+        self._refused = not self.among.enter(self)
+        if self._refused:
+            self.transport.write(BUSY)
+        self._close_after(REFUSED_SECONDS if self._refused else HEAD_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.among.leave(self)
+        self._stop_timer()
+        self._stop_stall()
+        self._unset_keepalive_if_required()  # uvicorn leaves the timer, and all that it holds, after a reset
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return  # read and dropped: closing with unread bytes would take the answer away from the client
+        if self._body_open and self.cycle.response_complete:
+            self._unread_bytes += len(data)
+            if self._unread_bytes > UNREAD_BYTES:
+                self._close()
+                return
+        if self._body_open:  # what of it is content, on_body takes back
+            self._framing_left -= len(data)
+            self._silent_bytes += len(data)
+        super().data_received(data)
+        if self._head_open:
+            self._bound_head(len(data))
+        elif self._body_open:
+            self._bound_framing()
+        if self._body_open or not self._working():
+            self.among.still_waits(self)
+
+    def on_message_begin(self) -> None:
+        self._head_open = True
+        self._head_bytes = 0
+        super().on_message_begin()
+        if not self._working():
+            self.among.waits(self)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._head_open:
+            return  # a trailer
+        super().on_header(name, value)
+        if len(self.headers) > HEADERS:
+            self._refuse(HEAD_TOO_LARGE)
+            raise _RefusedError
+
+    def on_headers_complete(self) -> None:
+        self._head_open = False
+        self._body_open = True
+        self._framing_left, self._silent_bytes = FRAMING_BYTES, 0
+        self._unread_bytes = 0
+        self.among.body_complete(self)  # what was held of its head
+        self._stop_timer()
+        super().on_headers_complete()
+        if len(self.pipeline) > PIPELINED:
+            self._close()
+            raise _RefusedError
+
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        self._framing_left += len(body) * (1 + FRAMING_PER_BYTE)
+        self._silent_bytes = 0
+        if not self.cycle.response_complete:
+            self.among.body_grows(self, len(body))
+
+    def on_message_complete(self) -> None:
+        self._body_open = False
+        self._stop_timer()
+        super().on_message_complete()
+        self.among.body_complete(self)
+        if self._working():
+            self.among.works(self)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._bound_stall()
+            return
+        if self._body_open:
+            self._close_after(UNREAD_SECONDS)
+        if self._body_open or not self._working():
+            self.among.waits(self)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._bound_stall()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_stall()
+
+    def timeout_keep_alive_handler(self) -> None:
+        self._close()
+
+    def send_400_response(self, msg: str) -> None:
+        if not self.transport.is_closing():
+            super().send_400_response(msg)
+
+    def end(self) -> None:
+        """Close now, to make room for another."""
+        if self._in_the_middle():
+            self.transport.write(BUSY)
+        self._close()
+
+    def has_unread(self) -> bool:
+        """Whether the client's bytes are in the kernel, where a busy process has left them."""
+        if self.transport.is_closing():
+            return False
+        poller = select.poll()
+        poller.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(poller.poll(0))
+
+    def _in_the_middle(self) -> bool:
+        """Whether the client is sending a request to which no answer has begun."""
+        if self._body_open:
+            return not self.cycle.response_started
+        return self._head_open and self._head_bytes > 0 and not self._working()
+
+    def _working(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _bound_head(self, received: int) -> None:
+        self._head_bytes += received
+        if self.transport.is_closing():
+            return
+        if self._head_bytes > HEAD_BYTES:
+            self._refuse(HEAD_TOO_LARGE)
+            return
+        if self._timer is None:
+            self._close_after(HEAD_SECONDS)
+        if self._head_bytes and not self._working():
+            self.among.body_grows(self, received)
+
+    def _bound_framing(self) -> None:
+        """Much around little, or trailers that don't end: one is held until its last byte is there."""
+        too_much = self._framing_left < 0 or self._silent_bytes > FRAMING_BYTES
+        if too_much and not self.transport.is_closing():
+            self._refuse(b"" if self.cycle.response_started else HEAD_TOO_LARGE)
+
+    def _refuse(self, answer: bytes) -> None:
+        self.transport.write(answer)
+        self._close()
+
+    def _close_after(self, seconds: float) -> None:
+        self._stop_timer()
+        self._timer = self.loop.call_later(seconds, self._close)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _bound_stall(self) -> None:
+        if self._stall is None:
+            self._stall = self.loop.call_later(STALL_SECONDS, self.transport.abort)
+
+    def _stop_stall(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+
+    def _close(self) -> None:
+        """Close, and don't wait long for a client that reads nothing."""
+        self._stop_timer()
+        if not self.transport.is_closing():
+            self.transport.close()
+            self._timer = self.loop.call_later(FLUSH_SECONDS, self.transport.abort)
+
+
+def bounded_protocol(among: Connections) -> type[BoundedHttpProtocol]:
+    """The protocol of one server."""
+    return type("ServedProtocol", (BoundedHttpProtocol,), {"among": among})

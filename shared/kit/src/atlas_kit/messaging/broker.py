@@ -1,0 +1,222 @@
+"""The connection to the broker: one per process, never given up, honest when it is away.
+
+Acknowledged means durable: streams are file storage on servers with ``sync_interval: always`` (R1) or R3.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import nats
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
+from pydantic import SecretStr
+
+from atlas_contracts.cloudevents import CONTENT_TYPE
+from atlas_contracts.streams import StreamSpec
+from atlas_kit.http.errors import Unavailable
+from atlas_kit.process import context
+from atlas_kit.process.logs import get_logger
+from atlas_kit.process.metrics import EVENTS_PUBLISHED
+
+log = get_logger()
+
+PING_SECONDS = 10
+CONNECT_SECONDS = 2
+RETRY_SECONDS = 1.0
+SAME_ERROR_SECONDS = 30.0
+PUBLISH_SECONDS = 5.0
+"""How long to wait for the broker's word that an event is stored (Stripe gives a webhook 10 s and more)."""
+
+
+class BrokerUnavailable(Unavailable):
+    """The broker did not confirm in time. The event may or may not be stored: publish it again with the same id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The broker's word that an event is durable."""
+
+    sequence: int
+    duplicate: bool
+
+
+def message_headers(message_id: str, stream: StreamSpec) -> dict[str, str]:
+    """What travels beside an event: the key of dedupe, where it must land, and whose request it belongs to."""
+    return {
+        "Nats-Msg-Id": message_id,
+        "Nats-Expected-Stream": stream.name,
+        "Content-Type": CONTENT_TYPE,
+        "traceparent": context.current_traceparent(),
+        "x-request-id": context.current_request_id(),
+    }
+
+
+def told_ids(headers: Mapping[str, str], request_id: str | None = None, traceparent: str | None = None) -> context.Ids:
+    """Whose request a message belongs to: as its headers say, else as the event in it says, else new ids."""
+    return context.Ids(
+        context.accept_request_id(headers.get("x-request-id"), request_id),
+        context.accept_traceparent(headers.get("traceparent"), traceparent),
+    )
+
+
+def count_published(subject: str, stored: Stored) -> None:
+    EVENTS_PUBLISHED.labels(subject, "true" if stored.duplicate else "false").inc()
+
+
+class Broker:
+    """One NATS connection with JetStream. ``start()`` returns at once; ``check()`` tells whether it is up."""
+
+    def __init__(
+        self,
+        url: SecretStr,
+        name: str,
+        *,
+        inbox_prefix: str = "_INBOX",
+        streams: Sequence[StreamSpec] = (),
+        replicas: int = 1,
+    ) -> None:
+        self._url, self._name, self.inbox_prefix = url, name, inbox_prefix
+        self._streams, self._replicas = streams, replicas
+        self._client: Client | None = None
+        self._starting: asyncio.Task[None] | None = None
+        self.connected = asyncio.Event()
+        """Set once the first connection is up and the streams exist."""
+
+    async def start(self) -> None:
+        self._starting = asyncio.create_task(self._connect_until_up(), name="broker-connect")
+
+    async def close(self) -> None:
+        """Finish what is in flight, then leave."""
+        if self._starting:
+            self._starting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._starting
+        if self._client and self._client.is_connected:
+            with contextlib.suppress(nats.errors.Error, TimeoutError):
+                await self._client.drain()
+        elif self._client:
+            await self._client.close()
+
+    @property
+    def client(self) -> Client:
+        """The live client. Raises BrokerUnavailable while there is no connection."""
+        if self._client is None or not self._client.is_connected:
+            raise BrokerUnavailable
+        return self._client
+
+    @property
+    def connection(self) -> Client:
+        """The process's one client, connected right now or not: what is subscribed on it stays through reconnects."""
+        if self._client is None:
+            raise BrokerUnavailable
+        return self._client
+
+    @property
+    def jetstream(self) -> JetStreamContext:
+        return self.client.jetstream()
+
+    async def publish(
+        self, subject: str, payload: bytes, message_id: str, *, stream: StreamSpec, seconds: float = PUBLISH_SECONDS
+    ) -> Stored:
+        """Store an event durably. Raises BrokerUnavailable when the broker doesn't say so in time."""
+        stored = await self.store(subject, payload, message_headers(message_id, stream), seconds=seconds)
+        count_published(subject, stored)
+        return stored
+
+    async def store(self, subject: str, payload: bytes, headers: dict[str, str], *, seconds: float) -> Stored:
+        """One JetStream publish and the broker's word for it. Raises BrokerUnavailable."""
+        try:
+            answer = await self.client.request(subject, payload, timeout=seconds, headers=headers)
+            ack = json.loads(answer.data)
+        except (nats.errors.Error, TimeoutError, OSError, ValueError) as error:
+            raise BrokerUnavailable from error
+        if "seq" not in ack or "error" in ack:
+            log.warning("broker.refused", subject=subject, error=ack.get("error"))
+            raise BrokerUnavailable
+        return Stored(ack["seq"], bool(ack.get("duplicate")))
+
+    async def check(self) -> None:
+        """Readiness: connected, and every stream of ours answers."""
+        if not self.connected.is_set():
+            raise BrokerUnavailable
+        for stream in self._streams:
+            await self.jetstream.stream_info(stream.name)
+
+    async def _connect_until_up(self) -> None:
+        while True:
+            try:
+                if self._client is None:
+                    self._client = await self._connect()
+                for stream in self._streams:
+                    await declare_stream(self._client.jetstream(), stream, self._replicas)
+            except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
+                log.warning("broker.not_available", error=type(error).__name__)
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                self.connected.set()
+                return
+
+    async def _connect(self) -> Client:
+        told: dict[str, float] = {}
+
+        async def on_error(error: Exception) -> None:
+            """The same one is said once in half a minute: while the broker is away, every attempt fails alike."""
+            kind, detail, now = type(error).__name__, str(error)[:200], time.monotonic()
+            if now - told.get(detail, -SAME_ERROR_SECONDS) >= SAME_ERROR_SECONDS:
+                told[detail] = now
+                log.warning("broker.error", error=kind, detail=detail)
+
+        async def on_disconnect() -> None:
+            log.warning("broker.disconnected")
+
+        async def on_reconnect() -> None:
+            log.info("broker.reconnected")
+
+        return await nats.connect(
+            self._url.get_secret_value(),
+            name=self._name,
+            inbox_prefix=self.inbox_prefix.encode(),
+            connect_timeout=CONNECT_SECONDS,
+            allow_reconnect=True,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.5,
+            ping_interval=PING_SECONDS,
+            error_cb=on_error,
+            disconnected_cb=on_disconnect,
+            reconnected_cb=on_reconnect,
+        )
+
+
+def stream_config(stream: StreamSpec, replicas: int) -> StreamConfig:
+    """The shape a stream must have (doctor compares against it)."""
+    return StreamConfig(
+        name=stream.name,
+        subjects=list(stream.subjects),
+        retention=RetentionPolicy.LIMITS,
+        storage=StorageType.FILE,
+        discard=DiscardPolicy.OLD,
+        num_replicas=replicas,
+        duplicate_window=float(stream.dedupe_window_seconds),
+        deny_delete=True,
+        deny_purge=True,
+        allow_direct=stream.direct_reads,
+        allow_atomic=True,  # group commit (atlas_kit.messaging.group_commit)
+    )
+
+
+async def declare_stream(jetstream: JetStreamContext, stream: StreamSpec, replicas: int) -> None:
+    """Create the stream where it is missing; an existing one is never changed from here."""
+    try:
+        await jetstream.stream_info(stream.name)
+    except nats.js.errors.NotFoundError:
+        await jetstream.add_stream(stream_config(stream, replicas))
+        log.info("broker.stream_created", stream=stream.name)

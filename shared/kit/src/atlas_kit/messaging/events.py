@@ -1,0 +1,66 @@
+"""How an event gets its envelope before it is published."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any
+
+from atlas_contracts.billing import BillingData, BillingEvent
+from atlas_contracts.cloudevents import CloudEvent
+from atlas_contracts.entitlements import EntitlementData, EntitlementEvent
+from atlas_contracts.streams import billing_subject, cloudevent_type, entitlement_subject
+from atlas_kit.process import context
+
+CAUSE_DIGITS = 8
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def event_type_of(event_id: str) -> str:
+    """The canonical type at the end of an event id: ``stripe:evt_1:refund_issued`` → ``refund_issued``."""
+    return event_id.rsplit(":", 1)[1]
+
+
+def billing_event(data: BillingData, source: str) -> BillingEvent:
+    """The CloudEvent around canonical facts. ``subject`` is the user, or the payment where the user is unknown."""
+    refs = data.refs
+    payment = refs.payment_intent_id or refs.checkout_session_id or refs.charge_id or refs.refund_id or refs.dispute_id
+    return BillingEvent(
+        id=data.event_id,
+        source=f"/atlas/{source}",
+        type=cloudevent_type(billing_subject(event_type_of(data.event_id))),
+        subject=data.user_id or payment,
+        time=data.occurred_at,
+        dataschema="billing/v1",
+        traceparent=context.current_traceparent(),
+        requestid=context.current_request_id(),
+        data=data,
+    )
+
+
+def entitlement_event(data: EntitlementData, event_type: str, at: datetime) -> EntitlementEvent:
+    """The CloudEvent around an entitlement's new state.
+
+    Its id, which is the message id too, names the change: user, version and cause (a user who was forgotten and came
+    back starts at version 1 again).
+    """
+    cause = hashlib.sha256(data.caused_by.encode()).hexdigest()[:CAUSE_DIGITS]
+    return EntitlementEvent(
+        id=f"entitlement:{data.user_id}:{data.version}:{cause}",
+        source="/atlas/entitlements",
+        type=cloudevent_type(entitlement_subject(event_type)),
+        subject=data.user_id,
+        time=at,
+        dataschema="entitlements/v1",
+        traceparent=context.current_traceparent(),
+        requestid=context.current_request_id(),
+        data=data,
+    )
+
+
+def encode(event: CloudEvent[Any]) -> bytes:
+    """The event as it travels: CloudEvents JSON."""
+    return event.model_dump_json(by_alias=True, exclude_none=False).encode()

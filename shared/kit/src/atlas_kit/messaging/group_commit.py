@@ -1,0 +1,180 @@
+"""Group commit: events that arrive together are stored together, one sync of the broker's disk for all of them.
+
+Nobody waits for company: up to :data:`SMALLEST_BATCH` events are on their way as single messages, and cost what they
+always did. Only what arrives while those are out gathers, and when enough has gathered it travels as one JetStream
+atomic batch (ADR-50, nats-server 2.12). Either way each caller hears about its own event, and only when it is durable:
+
+- an atomic batch is stored whole or not at all; with a duplicate in it the broker refuses it, and every event of it
+  then goes by itself and gets its own answer;
+- the same message id twice at a time is one message: the second caller hears ``duplicate`` once the first is durable,
+  exactly as the broker would say;
+- no word in time means BrokerUnavailable: stored or not, publishing again with the same id heals.
+
+Figures: docs/decisions/0004-group-commit.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from collections import deque
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import nats.errors
+from nats.aio.client import Client
+
+from atlas_contracts.streams import StreamSpec
+from atlas_kit.messaging.broker import (
+    PUBLISH_SECONDS,
+    Broker,
+    BrokerUnavailable,
+    Stored,
+    count_published,
+    message_headers,
+)
+from atlas_kit.process.logs import get_logger
+
+log = get_logger()
+
+SMALLEST_BATCH = 12
+"""Below this, a batch's fixed cost (staged in a store of its own: some seven syncs) exceeds the syncs that it saves."""
+LARGEST_BATCH = 200
+"""The broker takes 1,000; smaller ones keep the wait of the first in line short."""
+MOST_WAITING = 4_096
+"""More than a second's work: beyond this, saying no at once is kinder than keeping callers in line."""
+MOST_REDELIVERIES = 64
+"""After a storm of redeliveries, so many new events go singly before batches are tried again."""
+SHORTEST_SECONDS = 0.05
+NOT_ENABLED = 10174
+"""JetStream's error code where the stream doesn't take atomic batches."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    subject: str
+    payload: bytes
+    message_id: str
+    headers: dict[str, str]
+    deadline: float
+    done: asyncio.Future[Stored]
+    followers: list[asyncio.Future[Stored]] = field(default_factory=list)
+
+
+class GroupCommit:
+    """Publishes to one stream, many callers at once."""
+
+    def __init__(self, broker: Broker, stream: StreamSpec, *, seconds: float = PUBLISH_SECONDS) -> None:
+        self._broker, self._stream, self._seconds = broker, stream, seconds
+        self._waiting: deque[_Waiting] = deque()
+        self._known: dict[str, _Waiting] = {}
+        self._in_flight = 0
+        self._flights: set[asyncio.Task[None]] = set()
+        self._batches = True
+        self._redeliveries = 0
+        """Rises with every duplicate, falls with every new event: in a storm of redeliveries batches are refused."""
+
+    async def publish(self, subject: str, payload: bytes, message_id: str) -> Stored:
+        """Store an event durably. Raises BrokerUnavailable at once when disconnected, or when no word comes in time."""
+        _ = self._broker.client
+        future: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
+        leader = self._known.get(message_id)
+        if leader:
+            leader.followers.append(future)
+            return await future
+        if len(self._waiting) >= MOST_WAITING:
+            raise BrokerUnavailable
+        headers = message_headers(message_id, self._stream)
+        waiting = _Waiting(subject, payload, message_id, headers, time.monotonic() + self._seconds, future)
+        self._known[message_id] = waiting
+        self._waiting.append(waiting)
+        self._send()
+        return await future
+
+    def _send(self) -> None:
+        """Let go as much as may be out at a time."""
+        while self._waiting and self._in_flight < SMALLEST_BATCH:
+            if self._batches and not self._redeliveries and len(self._waiting) >= SMALLEST_BATCH:
+                group = [self._waiting.popleft() for _ in range(min(len(self._waiting), LARGEST_BATCH))]
+                self._let_go(self._store_batch(group), len(group))
+            else:
+                self._let_go(self._store_one(self._waiting.popleft()), 1)
+
+    def _let_go(self, storing: Coroutine[Any, Any, None], events: int) -> None:
+        self._in_flight += events
+        flight = asyncio.create_task(storing)
+        self._flights.add(flight)
+
+        def landed(_flight: asyncio.Task[None]) -> None:
+            self._flights.discard(flight)
+            self._in_flight -= events
+            self._send()
+
+        flight.add_done_callback(landed)
+
+    async def _store_one(self, waiting: _Waiting) -> None:
+        stored = None
+        try:
+            seconds = waiting.deadline - time.monotonic()
+            if seconds > 0:
+                stored = await self._broker.store(waiting.subject, waiting.payload, waiting.headers, seconds=seconds)
+                change = 1 if stored.duplicate else -1
+                self._redeliveries = max(0, min(self._redeliveries + change, MOST_REDELIVERIES))
+        except BrokerUnavailable:
+            log.warning("broker.not_confirmed", events=1)
+        finally:
+            self._settle(waiting, stored)
+
+    async def _store_batch(self, group: Sequence[_Waiting]) -> None:
+        try:
+            answer = await self._send_batch(self._broker.client, group)
+            error = answer.get("error")
+            if error is None:
+                first = int(answer["seq"]) - len(group) + 1
+                for number, waiting in enumerate(group):
+                    self._settle(waiting, Stored(first + number, duplicate=False))
+                return
+            if error.get("err_code") == NOT_ENABLED:
+                self._batches = False
+                log.warning("broker.no_atomic_batches", stream=self._stream.name)
+            for waiting in group:
+                del waiting.headers["Nats-Batch-Id"], waiting.headers["Nats-Batch-Sequence"]
+            await asyncio.gather(*(self._store_one(waiting) for waiting in group))
+        except (BrokerUnavailable, nats.errors.Error, TimeoutError, OSError, ValueError, LookupError) as error:
+            log.warning("broker.not_confirmed", events=len(group), error=type(error).__name__)
+        finally:
+            for waiting in group:
+                self._settle(waiting, None)  # whoever has no answer by now
+
+    async def _send_batch(self, client: Client, group: Sequence[_Waiting]) -> dict[str, Any]:
+        """The broker's answer to the batch: stored whole, or an error and nothing stored."""
+        batch_id = secrets.token_hex(16)
+        for number, waiting in enumerate(group, 1):
+            waiting.headers |= {"Nats-Batch-Id": batch_id, "Nats-Batch-Sequence": str(number)}
+            if number < len(group):
+                await client.publish(waiting.subject, waiting.payload, headers=waiting.headers)
+        last = group[-1]
+        seconds = max(SHORTEST_SECONDS, group[0].deadline - time.monotonic())
+        headers = {**last.headers, "Nats-Batch-Commit": "1"}
+        answer = await client.request(last.subject, last.payload, timeout=seconds, headers=headers)
+        told: dict[str, Any] = json.loads(answer.data)
+        return told
+
+    def _settle(self, waiting: _Waiting, stored: Stored | None) -> None:
+        """Tell the caller and its followers, once; from now on the same id is a new message for the broker to judge."""
+        if self._known.get(waiting.message_id) is not waiting:
+            return
+        del self._known[waiting.message_id]
+        if stored:
+            count_published(waiting.subject, stored)
+        for future in (waiting.done, *waiting.followers):
+            if future.done():  # its caller has gone
+                continue
+            if stored is None:
+                future.set_exception(BrokerUnavailable())
+            else:
+                future.set_result(stored)
+                stored = Stored(stored.sequence, duplicate=True)

@@ -1,0 +1,133 @@
+"""The outbox: what must be published is committed with what caused it, and published afterwards, once per message id.
+
+A row leaves the table only after the broker has stored its event, so a process that dies in between publishes it
+again under the same message id, and the broker drops it. Every service with an outbox has :data:`CREATE_OUTBOX` in
+its first migration.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import psycopg
+from prometheus_client import Gauge
+
+from atlas_contracts.streams import StreamSpec
+from atlas_kit.http.errors import Unavailable
+from atlas_kit.messaging.broker import Broker
+from atlas_kit.process import context
+from atlas_kit.process.logs import get_logger
+from atlas_kit.storage.database import Connection, Database
+
+log = get_logger()
+
+CREATE_OUTBOX = """
+CREATE TABLE outbox (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    message_id text NOT NULL UNIQUE,
+    subject text NOT NULL,
+    payload text NOT NULL,
+    request_id text,
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE FUNCTION outbox_notify() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_notify('outbox', ''); RETURN NULL; END $$;
+CREATE TRIGGER outbox_inserted AFTER INSERT ON outbox FOR EACH STATEMENT EXECUTE FUNCTION outbox_notify();
+"""
+
+BATCH = 256
+IDLE_SECONDS = 1.0
+"""How often to look even though nobody called (a notification can be lost with its connection)."""
+RETRY_SECONDS = 1.0
+LEASE_KEY = 5_210_716
+"""Advisory lock that the one relaying replica holds."""
+
+BACKLOG = Gauge("atlas_outbox_backlog", "Rows not yet published, up to one batch.")
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxMessage:
+    """One event to publish. ``message_id`` is stable: the same change always has the same."""
+
+    message_id: str
+    subject: str
+    payload: str
+    request_id: str = field(default_factory=context.current_request_id)
+    """Whose request made it: the one in which the message is made."""
+
+
+async def enqueue(connection: Connection, messages: Sequence[OutboxMessage]) -> None:
+    """Put events into the caller's transaction; the same message id twice is one event."""
+    await connection.cursor().executemany(
+        "INSERT INTO outbox (message_id, subject, payload, request_id) VALUES (%s, %s, %s, %s)"
+        " ON CONFLICT (message_id) DO NOTHING",
+        [(m.message_id, m.subject, m.payload, m.request_id) for m in messages],
+    )
+
+
+class OutboxRelay:
+    """Publishes a database's outbox to one stream. Runs in every replica; the one that holds the lease works."""
+
+    def __init__(self, database: Database, broker: Broker, stream: StreamSpec) -> None:
+        self._database, self._broker, self._stream = database, broker, stream
+
+    async def run(self) -> None:
+        """Relay until cancelled; a lost database or broker is waited for."""
+        await self._database.migrated.wait()
+        while True:
+            try:
+                async with await self._database.connect_alone("atlas-outbox") as connection:
+                    await self._relay_while_connected(connection)
+            except (psycopg.OperationalError, Unavailable, OSError) as error:
+                log.warning("outbox.waiting", error=type(error).__name__)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _relay_while_connected(self, connection: Connection) -> None:
+        while not await _take_lease(connection):  # noqa: ASYNC110 - another process holds it
+            await asyncio.sleep(RETRY_SECONDS)
+        await connection.execute("LISTEN outbox")
+        while True:
+            if await self._publish_batch(connection) < BATCH:
+                await _wait_for_insert(connection)
+
+    async def _publish_batch(self, connection: Connection) -> int:
+        cursor = await connection.execute(
+            "SELECT id, message_id, subject, payload, request_id FROM outbox ORDER BY id LIMIT %s", (BATCH,)
+        )
+        rows = await cursor.fetchall()
+        BACKLOG.set(len(rows))
+        if not rows:
+            return 0
+        results = await asyncio.gather(*(self._publish(*row[1:]) for row in rows), return_exceptions=True)
+        stored = [row[0] for row, result in zip(rows, results, strict=True) if not isinstance(result, BaseException)]
+        await connection.execute("DELETE FROM outbox WHERE id = ANY(%s)", (stored,))
+        failure = next((result for result in results if isinstance(result, BaseException)), None)
+        if failure:
+            raise failure
+        return len(rows)
+
+    async def _publish(self, message_id: str, subject: str, payload: str, request_id: str | None) -> None:
+        # Header and event name one span, that of the event; a header of the relay's own would lead a listener nowhere.
+        event = json.loads(payload)
+        ids = context.Ids(
+            context.accept_request_id(request_id, event.get("requestid")),
+            context.accept_traceparent(event.get("traceparent")),
+        )
+        with context.carrying(ids):
+            await self._broker.publish(subject, payload.encode(), message_id, stream=self._stream)
+
+
+async def _take_lease(connection: Connection) -> bool:
+    cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", (LEASE_KEY,))
+    row = await cursor.fetchone()
+    return bool(row and row[0])
+
+
+async def _wait_for_insert(connection: Connection) -> None:
+    with contextlib.suppress(TimeoutError):
+        async for _ in connection.notifies(timeout=IDLE_SECONDS, stop_after=1):
+            pass

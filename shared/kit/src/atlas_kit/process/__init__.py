@@ -1,0 +1,1 @@
+"""Plumbing of a process: settings, logs, metrics, background tasks, what follows a request."""

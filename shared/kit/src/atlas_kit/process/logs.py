@@ -1,0 +1,65 @@
+"""Structured logs: one JSON line per event, ids instead of payloads.
+
+Never log a signature, a cookie, a key, a hosted URL or a payload. What a library logs is reduced to its message.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+from atlas_kit.process import context
+
+NOISY_LOGGERS = {"uvicorn.access": logging.CRITICAL, "nats": logging.ERROR, "stripe": logging.WARNING}
+
+
+_ENCODER = json.JSONEncoder(default=repr)
+
+
+def _to_json(event: Any, **_options: Any) -> str:
+    """``json.dumps`` would make an encoder per line."""
+    return _ENCODER.encode(event)
+
+
+def configure(service: str, level: str = "INFO") -> None:
+    """Send structlog and the standard library's loggers to stdout as JSON lines."""
+
+    def add_ids(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        event.setdefault("service", service)
+        event.setdefault("requestId", context.current_request_id())
+        return event
+
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        add_ids,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_to_json)],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(_to_json),
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    for name, floor in NOISY_LOGGERS.items():
+        logging.getLogger(name).setLevel(floor)
+
+
+def get_logger() -> structlog.typing.FilteringBoundLogger:
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    return logger

@@ -1,0 +1,65 @@
+"""Background workers of a service: started with it, stopped with it, and never silently dead."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from time import monotonic
+from types import TracebackType
+from typing import Self
+
+from atlas_kit.http.health import Check
+from atlas_kit.process.logs import get_logger
+
+log = get_logger()
+
+RESTART_SECONDS = 1.0
+STEADY_SECONDS = 10.0
+"""A worker that was started again counts as well after so long: one that dies at once must not look well in between."""
+
+Loop = Callable[[], Awaitable[None]]
+
+
+class WorkerDied(Exception):
+    """The worker's last life ended by an exception, and the present one is too short to be trusted."""
+
+
+class Workers:
+    """The named loops of a service. One that raises is logged, turns readiness red, and is started again."""
+
+    def __init__(self, **loops: Loop) -> None:
+        self._loops = loops
+        self._tasks: list[asyncio.Task[None]] = []
+        self._died: dict[str, float] = {}
+
+    def checks(self) -> dict[str, Check]:
+        """A readiness check for each, by name."""
+        return {name: partial(self._check, name) for name in self._loops}
+
+    async def __aenter__(self) -> Self:
+        self._tasks = [asyncio.create_task(self._keep_running(*named), name=named[0]) for named in self._loops.items()]
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _check(self, name: str) -> None:
+        died = self._died.get(name)
+        if died is not None and monotonic() - died < STEADY_SECONDS:
+            raise WorkerDied(name)
+        if any(task.get_name() == name and task.done() for task in self._tasks):
+            raise WorkerDied(name)
+
+    async def _keep_running(self, name: str, loop: Loop) -> None:
+        while True:
+            try:
+                await loop()
+            except Exception:
+                self._died[name] = monotonic()
+                log.exception("task.failed", task=name)
+            await asyncio.sleep(RESTART_SECONDS)

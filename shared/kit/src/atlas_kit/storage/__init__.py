@@ -1,0 +1,1 @@
+"""Plumbing of Postgres: pools, transactions, migrations."""

@@ -1,0 +1,158 @@
+"""The service's own Postgres: a pool, a unit of work, migrations at start, honest errors.
+
+``async with database.transaction() as connection`` is the one unit of work; it commits at its end and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import chain, repeat
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+from pydantic import SecretStr
+
+from atlas_kit.http.errors import Unavailable
+from atlas_kit.process.logs import get_logger
+from atlas_kit.storage import migrations
+
+log = get_logger()
+
+ACQUIRE_SECONDS = 5.0
+CONNECT_SECONDS = 5
+"""To make a connection: a server that takes it and says nothing holds nobody up for the two minutes of the default."""
+RECONNECT_SECONDS = 5.0
+"""How long the pool itself tries to replace a lost connection, with pauses that double; then the next request does. Its
+default of 300 s ends in pauses of two minutes, in which a database that is back is not noticed.
+"""
+RETRY_SECONDS = (0.2, 0.5, 1.0, 1.0, 2.0)
+"""Pauses before the next try to reach and migrate the database; the last one repeats."""
+SERVER_NOTICES = (
+    "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c tcp_user_timeout=25s"
+)
+"""A client that vanished without a word (network cut, machine lost) holds its locks until the server notices. By
+default that takes two hours, and the outbox's lease is such a lock."""
+CLIENT_NOTICES: dict[str, Any] = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
+"""The same the other way round: a server that vanished without a word."""
+SESSION_OPTIONS = (
+    "-c statement_timeout=15s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s -c timezone=UTC"
+    f" {SERVER_NOTICES}"
+)
+Connection = AsyncConnection[TupleRow]
+GONE = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,  # what was open is closed
+    psycopg.errors.IdleInTransactionSessionTimeout,  # this process stood still for longer than the server allows
+    PoolTimeout,
+    PoolClosed,
+)
+"""How a server that goes away, or goes on without us, is told."""
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database doesn't answer, or no connection was free in time; nothing was changed."""
+
+
+def new_pool(
+    url: str, application: str, *, size: int, acquire_seconds: float = ACQUIRE_SECONDS, **parameters: Any
+) -> AsyncConnectionPool[Connection]:
+    """The pool of every service, whatever database it asks: both sides notice when the other is gone, and a database
+    that is back is noticed with the next request. What ``url`` says of the client's own times holds.
+    """
+    told = {"connect_timeout": CONNECT_SECONDS, **CLIENT_NOTICES, **conninfo_to_dict(url)}
+    return AsyncConnectionPool[Connection](
+        "",
+        min_size=1,
+        max_size=size,
+        open=False,
+        timeout=acquire_seconds,
+        kwargs={**told, "application_name": f"atlas-{application}", **parameters},
+        check=None,
+        reconnect_timeout=RECONNECT_SECONDS,
+        reconnect_failed=lambda _pool: None,
+    )
+
+
+class Database:
+    """A pool of connections to one database. ``start()`` returns at once; ``check()`` tells whether it is up."""
+
+    def __init__(
+        self, url: SecretStr, package: str, *, migration_url: SecretStr | None = None, pool_size: int = 10
+    ) -> None:
+        self._package = package
+        self._migration_url = (migration_url or url).get_secret_value()
+        self.dsn = url.get_secret_value()
+        self._pool = new_pool(self.dsn, package, size=pool_size, options=SESSION_OPTIONS)
+        self._starting: asyncio.Task[None] | None = None
+        self.migrated = asyncio.Event()
+        """Set once the schema is the one this code expects."""
+
+    async def start(self) -> None:
+        await self._pool.open(wait=False)
+        self._starting = asyncio.create_task(self._migrate_until_done(), name="database-migrate")
+
+    async def close(self) -> None:
+        if self._starting:
+            self._starting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._starting
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """One unit of work: commits when the block ends, rolls back when it raises.
+
+        Raises DatabaseUnavailable where the server went away or was never there.
+        """
+        try:
+            async with self._pool.connection() as connection:
+                yield connection
+        except GONE as error:
+            raise DatabaseUnavailable from error
+        except psycopg.ProgrammingError as error:
+            if self.migrated.is_set():
+                raise
+            raise DatabaseUnavailable from error  # its tables are still being made
+
+    async def connect_alone(self, name: str) -> Connection:
+        """A connection beside the pool, for a lease: commits by itself; both sides notice when the other is gone."""
+        return await AsyncConnection.connect(
+            self.dsn, autocommit=True, application_name=name, options=SERVER_NOTICES, **CLIENT_NOTICES
+        )
+
+    async def check(self) -> None:
+        """Readiness: migrated, and a query is answered."""
+        if not self.migrated.is_set():
+            raise DatabaseUnavailable
+        async with self.transaction() as connection:
+            await connection.execute("SELECT 1")
+
+    async def _migrate_until_done(self) -> None:
+        for pause in chain(RETRY_SECONDS, repeat(RETRY_SECONDS[-1])):
+            try:
+                await asyncio.to_thread(migrations.upgrade, self._migration_url, self._package)
+            except psycopg.OperationalError as error:
+                log.warning("database.not_available", error=type(error).__name__, again_in=pause)
+            except Exception:
+                log.exception("database.migration_failed", again_in=pause)
+            else:
+                self.migrated.set()
+                return
+            await asyncio.sleep(pause)
+
+
+async def fetch_one(connection: Connection, query: str, *parameters: Any) -> TupleRow | None:
+    cursor = await connection.execute(query.encode(), parameters)
+    return await cursor.fetchone()

@@ -1,0 +1,6 @@
+"""`python -m atlas_localstack`: what `./atlas` becomes once everything is installed."""
+
+from atlas_localstack.cli.app import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""`./atlas status`: what runs, and how it feels."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any
+
+import typer
+
+from atlas_localstack.cli import view
+from atlas_localstack.stack import home as homes
+from atlas_localstack.stack import state
+from atlas_localstack.stack.home import Home
+from atlas_localstack.stack.plan import PARTS, SERVICES
+from atlas_localstack.stack.state import PartState, State
+from atlas_operator.files import read_json
+from atlas_operator.terminal.console import say, say_json
+
+EXIT_UNHEALTHY = 1
+
+
+def status(*, as_json: Annotated[bool, typer.Option("--json", help="stack.json, with health added.")] = False) -> None:
+    """Show each part's health. Exit code 0 when everything is healthy, else 1."""
+    home = homes.find(os.environ)
+    running = homes.is_running(home)
+    current = (state.load(home) or State()) if running else State(phase=state.STOPPED)
+    healthy = running and bool(current.parts) and all(part.health == state.OK for part in current.parts.values())
+    if as_json:
+        say_json(describe(home, current, running=running))
+    elif not running:
+        for sentence in _stopped(home).splitlines():
+            say(sentence)
+    else:
+        view.show(current)
+    raise typer.Exit(0 if healthy else EXIT_UNHEALTHY)
+
+
+def describe(home: Home, current: State, *, running: bool) -> dict[str, Any]:
+    """`stack.json` with `health` and `restarts` in each part."""
+    stack: dict[str, Any] = (read_json(home.stack_file) if running else None) or {
+        "services": {name: {"url": None, "pid": None} for name in SERVICES}
+    }
+    for name in PARTS:
+        part = current.parts.get(name, PartState(health=state.DOWN))
+        holder = stack["services"] if name in SERVICES else stack
+        if name != "sandbox" or "sandbox" in stack:
+            holder.setdefault(name, {"pid": None}).update(_health(part))
+    return {**stack, "phase": current.phase}
+
+
+def _health(part: PartState) -> dict[str, Any]:
+    note = {"note": part.note} if part.note else {}
+    return {"pid": part.pid, "health": part.health, "restarts": part.restarts, **note}
+
+
+def _stopped(home: Home) -> str:
+    last = state.load(home)
+    if last is not None and last.failure:
+        return f"Not running. The last start failed: {last.failure.reason}\n./atlas up starts it."
+    return "Not running. ./atlas up starts it."

@@ -1,0 +1,170 @@
+"""`./atlas up`: start everything."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Annotated, Any
+
+import typer
+from rich.live import Live
+
+from atlas_localstack.cli import view
+from atlas_localstack.stack import home as homes
+from atlas_localstack.stack import state
+from atlas_localstack.stack.plan import OFFSETS
+from atlas_localstack.stack.state import State
+from atlas_operator.files import read_json
+from atlas_operator.local import WORKSPACE, Home, environment
+from atlas_operator.terminal.console import errors, fail, misunderstood, out
+
+DEFAULT_PORT_BASE = 8000
+LOWEST_PORT, HIGHEST_PORT = 1024, 65535
+POLL_SECONDS = 0.05
+# The supervisor gives up by itself after 90 s; beyond that it is stuck.
+PATIENCE_SECONDS = 120.0
+STOP_SECONDS = 60.0
+
+
+def up(
+    *,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return as soon as everything is healthy.")] = False,
+    port_base: Annotated[
+        int, typer.Option(help="The gateway's port; the others follow: ingest, checkout, entitlements, sandbox.")
+    ] = DEFAULT_PORT_BASE,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Throw away all local data first.")] = False,
+) -> None:
+    """Start NATS, Postgres, the Stripe sandbox and the four services."""
+    home = homes.find(os.environ)
+    given = environment(os.environ)
+    if not LOWEST_PORT <= port_base <= HIGHEST_PORT - max(OFFSETS.values()):
+        misunderstood(
+            f"--port-base {port_base} leaves no room for {len(OFFSETS)} ports.", "Choose one from 1024 to 65531."
+        )
+    if homes.is_running(home):
+        _already_running(home, fresh, port_base)
+        return
+    supervisor = _launch(home, given, port_base, fresh, attached=not detach)
+    try:
+        current = _wait_until_healthy(home, supervisor)
+        _welcome(home, given, current)
+        if not detach:
+            _attend(home, supervisor)
+    except KeyboardInterrupt:
+        _stop(home, supervisor)
+
+
+def _launch(
+    home: Home, given: dict[str, str], port_base: int, fresh: bool, *, attached: bool
+) -> subprocess.Popen[bytes]:
+    home.create()
+    home.state_file.unlink(missing_ok=True)
+    argv = [sys.executable, "-m", "atlas_localstack.stack", "--home", str(home.path), "--port-base", str(port_base)]
+    argv += ["--fresh"] * fresh + (["--attached-to", str(os.getpid())] if attached else [])
+    (home.path / "run").mkdir(exist_ok=True)
+    with (home.path / "run" / "supervisor.log").open("wb") as log:
+        # Its own session: Ctrl-C at the terminal reaches us alone, and we ask it to stop in order.
+        return subprocess.Popen(
+            argv, env=given, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=WORKSPACE, start_new_session=True
+        )
+
+
+def _wait_until_healthy(home: Home, supervisor: subprocess.Popen[bytes]) -> State:
+    current = _watch_start(home, supervisor)
+    if current.phase == state.RUNNING:
+        return current
+    supervisor.terminate()
+    if current.failure:
+        fail(current.failure.reason, current.failure.remedy, current.failure.log)
+    log = (home.path / "run" / "supervisor.log").read_text(errors="replace").splitlines()[-20:]
+    return fail("The stack did not start.", "Its supervisor says:", log)
+
+
+def _watch_start(home: Home, supervisor: subprocess.Popen[bytes]) -> State:
+    """Show the start until the stack is healthy, has failed, or takes too long."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    current = State()
+    with Live(view.starting(current), console=errors, transient=True, refresh_per_second=12) as live:
+        while time.monotonic() < deadline:
+            ended = supervisor.poll() is not None
+            current = state.load(home) or current
+            if current.parts:
+                live.update(view.starting(current))
+            if ended or current.phase == state.RUNNING:
+                break
+            time.sleep(POLL_SECONDS)
+    return current
+
+
+def _welcome(home: Home, given: dict[str, str], current: State) -> None:
+    stack: Any = read_json(home.stack_file) or {}
+    public = stack.get("nextauth_url", "")
+    dev_sign_in = (
+        not public.lower().startswith("https:")
+        and given.get("ATLAS_DEV_SIGN_IN", "true").lower() in ("true", "1")
+        # Its cookies are encrypted ones; database sessions are made by the web app alone.
+        and stack.get("auth", {}).get("strategy") == "jwt"
+    )
+    panel = view.welcome(public, "sandbox" in stack, dev_sign_in, current.port_base)
+    out.print(panel, soft_wrap=False)
+    out.print(f"Healthy after {current.healthy_after:.1f} s.", style="dim")
+
+
+def _attend(home: Home, supervisor: subprocess.Popen[bytes]) -> None:
+    """Show the live table until Ctrl-C, or until the stack is stopped from elsewhere."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.default_int_handler)
+    if not errors.is_terminal:
+        errors.print("Ctrl-C stops everything.")
+    current = state.load(home) or State()
+    with Live(view.table(current), console=errors, transient=True, auto_refresh=False) as live:
+        while supervisor.poll() is None:
+            latest = state.load(home)
+            if latest is not None and latest != current:
+                current = latest
+                live.update(view.table(current), refresh=True)
+            time.sleep(POLL_SECONDS * 4)
+    if current.failure:
+        fail(current.failure.reason, current.failure.remedy, current.failure.log)
+    out.print("Stopped.")
+
+
+def _stop(home: Home, supervisor: subprocess.Popen[bytes]) -> None:
+    errors.print("Stopping … (Ctrl-C again: at once)")
+    supervisor.terminate()
+    deadline = time.monotonic() + STOP_SECONDS
+    while supervisor.poll() is None and time.monotonic() < deadline:
+        try:
+            supervisor.wait(1)
+        except subprocess.TimeoutExpired:
+            continue
+        except KeyboardInterrupt:
+            supervisor.terminate()
+    if supervisor.poll() is None:
+        supervisor.kill()
+    home.stack_file.unlink(missing_ok=True)
+    out.print("Stopped.")
+
+
+def _already_running(home: Home, fresh: bool, port_base: int) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while homes.is_running(home) and time.monotonic() < deadline:
+        current = state.load(home)
+        if current is not None and current.phase in (state.RUNNING, state.STOPPING):
+            break
+        time.sleep(POLL_SECONDS)
+    else:
+        fail("The other ./atlas up did not succeed.", "Try again.")
+    if current.phase == state.STOPPING:
+        fail("The stack is stopping.", "Try again in a moment.")
+    if fresh:
+        fail("The stack is running; its data is in use.", "Stop it first: ./atlas down")
+    stack: Any = read_json(home.stack_file) or {}
+    out.print(
+        f"Already running: {stack.get('nextauth_url', '')}/pro (./atlas status tells more, ./atlas down stops it)."
+    )
+    if port_base not in (current.port_base, DEFAULT_PORT_BASE):
+        out.print(f"It keeps its ports from {current.port_base}; for a second stack set ATLAS_HOME to another folder.")

@@ -1,0 +1,114 @@
+"""The stack as a table, and what to click first."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from atlas_localstack.servers.ports import LOOPBACK
+from atlas_localstack.stack import state
+from atlas_localstack.stack.plan import OFFSETS, SANDBOX
+from atlas_localstack.stack.state import State
+from atlas_operator.terminal import table as tables
+from atlas_operator.terminal.console import say
+from atlas_operator.terminal.table import Cell
+from atlas_operator.terminal.words import listed
+
+STYLES = {state.OK: "green", state.STARTING: "yellow", state.DOWN: "red"}
+ROLES = {
+    "nats": "broker (JetStream)",
+    "postgres": "database",
+    "sandbox": "stands in for Stripe",
+    "account-gateway": "pages and public API",
+    "webhook-ingest": "Stripe's webhooks come in",
+    "checkout": "talks to Stripe",
+    "entitlements": "ledger and verdicts",
+}
+
+
+# Who can't work without it. The database comes second: who waits for both, waits for the broker first.
+NEEDED_BY = {
+    "nats": ("webhook-ingest", "checkout", "entitlements", "account-gateway"),
+    "postgres": ("checkout", "entitlements"),
+}
+
+
+def table(current: State) -> Table:
+    """Each part with its health."""
+    grid = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    grid.add_column("", no_wrap=True)
+    grid.add_column("", no_wrap=True)
+    grid.add_column("port", justify="right")
+    grid.add_column("pid", justify="right")
+    grid.add_column("restarts", justify="right")
+    grid.add_column("", ratio=1, no_wrap=True, overflow="ellipsis")
+    for name, part in current.parts.items():
+        style = STYLES.get(part.health, "")
+        grid.add_row(
+            Text(name, style="bold"),
+            Text(f"● {part.health}", style=style),
+            str(current.port_base + OFFSETS[name]) if name in OFFSETS else "",
+            str(part.pid or ""),
+            str(part.restarts or ""),
+            Text(part.note or ROLES[name], style="dim" if part.health == state.OK else style),
+        )
+    return grid
+
+
+def show(current: State) -> None:
+    """Each part with its health, for `./atlas status`: what is the cause of the rest first, nothing cut."""
+    if cause := root_cause(current):
+        say((cause, "bold red"))
+    rows: list[list[Cell]] = [
+        [
+            (name, "bold"),
+            (f"● {part.health}", STYLES.get(part.health, "")),
+            str(current.port_base + OFFSETS[name]) if name in OFFSETS else "",
+            str(part.pid or ""),
+            str(part.restarts),
+            part.note or ROLES[name],
+        ]
+        for name, part in current.parts.items()
+    ]
+    tables.show(("part", "health", "port", "pid", "restarts", "what"), rows)
+
+
+def root_cause(current: State) -> str:
+    """What is down and whom that stops, in a sentence; empty where nothing waits for it."""
+    for name, dependants in NEEDED_BY.items():
+        part = current.parts.get(name)
+        waiting = [other for other in dependants if other in current.parts and current.parts[other].health != state.OK]
+        if part is not None and part.health != state.OK and waiting:
+            waits = "waits" if len(waiting) == 1 else "wait"
+            down = "is down" if part.health == state.DOWN else f"is {part.health}"
+            return f"{name} {down}; {listed(waiting)} {waits} for it."
+    return ""
+
+
+def starting(current: State) -> RenderableType:
+    """While it starts: a spinner above the table."""
+    seconds = max(0.0, time.time() - current.began) if current.began else 0.0
+    return Group(Spinner("dots", Text(f"Starting … {seconds:.1f} s")), table(current))
+
+
+def welcome(public_url: str, sandbox: bool, dev_sign_in: bool, port_base: int) -> Panel:
+    """The addresses, and a first walk."""
+    lines = [f"[bold]Product[/]        {public_url}/pro", f"[bold]Account[/]        {public_url}/account"]
+    if sandbox:
+        lines.append(f"[bold]Stripe sandbox[/] http://{LOOPBACK}:{port_base + OFFSETS[SANDBOX]}/")
+    if dev_sign_in:
+        lines += [
+            "",
+            f"First: open [bold]{public_url}/dev/sign-in[/], sign in as anybody, then [bold]Upgrade to Pro[/].",
+        ]
+    if sandbox:
+        lines.append("Pay with card 4242 4242 4242 4242, any future date, any CVC, and watch Pro switch on.")
+    lines += ["", "[dim]./atlas status · ./atlas logs SERVICE · ./atlas explain USER · ./atlas down[/]"]
+    return Panel(
+        Text.from_markup("\n".join(lines)), title="Atlas billing is up", title_align="left", border_style="green"
+    )

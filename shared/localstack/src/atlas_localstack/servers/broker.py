@@ -1,0 +1,76 @@
+"""An embedded NATS server with JetStream on disk."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+import urllib.request
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import IO, Any
+
+from atlas_localstack.servers import binaries
+from atlas_localstack.servers.errors import ServerError
+from atlas_localstack.servers.ports import LOOPBACK
+from atlas_localstack.servers.process import spawn, stop, tail
+
+START_SECONDS = 15.0
+STOP_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class BrokerSettings:
+    """Where a server listens and keeps its streams; `authorization` is a block of its configuration language."""
+
+    port: int
+    monitor_port: int
+    store: Path
+    authorization: str = ""
+
+
+def configuration(settings: BrokerSettings) -> str:
+    """The configuration file. `sync_interval: always`: an acknowledged message is on the disk (FACTS)."""
+    return f"""\
+server_name: atlas-dev
+listen: "{LOOPBACK}:{settings.port}"
+http: "{LOOPBACK}:{settings.monitor_port}"
+max_payload: 1MB
+jetstream {{
+  store_dir: {json.dumps(str(settings.store))}
+  sync_interval: always
+  max_memory_store: 64MB
+  max_file_store: 64GB
+}}
+{settings.authorization}"""
+
+
+def start(config: Path, log: IO[Any]) -> subprocess.Popen[bytes]:
+    """Start the server from its configuration file."""
+    # SIGTERM, not SIGKILL, when we die: it then closes its files in order.
+    return spawn([binaries.nats_server(), "-c", config], env={}, log=log, death_signal=signal.SIGTERM)
+
+
+def is_ready(monitor_port: int) -> bool:
+    """Whether JetStream is up, not only the socket."""
+    try:
+        with urllib.request.urlopen(f"http://{LOOPBACK}:{monitor_port}/healthz", timeout=1) as answer:
+            return bool(answer.status == HTTPStatus.OK)
+    except OSError:
+        return False
+
+
+def wait_until_ready(process: subprocess.Popen[bytes], settings: BrokerSettings, log: Path) -> None:
+    """Return when the server answers; raise ServerError when it exits or takes too long."""
+    deadline = time.monotonic() + START_SECONDS
+    while not is_ready(settings.monitor_port):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise ServerError("The embedded NATS server did not start.", "Its log says why:", tail(log, 10))
+        time.sleep(0.01)
+
+
+def shut_down(process: subprocess.Popen[bytes]) -> None:
+    """Stop the server, its streams synced."""
+    stop(process, signal.SIGTERM, STOP_SECONDS)

@@ -1,0 +1,158 @@
+"""An embedded Postgres cluster: made once, started and stopped, asked with its own `psql`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from atlas_localstack.servers.binaries import PostgresInstall
+from atlas_localstack.servers.errors import ServerError
+from atlas_localstack.servers.ports import LOOPBACK
+from atlas_localstack.servers.process import spawn, stop, tail
+
+SUPERUSER = "atlas_admin"
+START_SECONDS = 30.0
+STOP_SECONDS = 15.0
+# Line of postmaster.pid that tells the state (LOCK_FILE_LINE_PM_STATUS, counted from 0).
+PID_FILE_STATUS = 7
+# A machine of a developer, not a database server: small caches, no parallel workers, no statistics nobody reads.
+SMALL = {
+    "shared_buffers": "32MB",
+    "max_connections": "100",
+    "max_worker_processes": "4",
+    "max_parallel_workers": "0",
+    "max_parallel_workers_per_gather": "0",
+    "max_logical_replication_workers": "0",
+    "max_wal_senders": "0",
+    "wal_level": "minimal",
+    "max_wal_size": "256MB",
+    "jit": "off",
+}
+# Throw-away clusters of the tests: nothing there has to survive a power cut.
+FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A data directory, the port it is served on and its superuser's password."""
+
+    install: PostgresInstall
+    data: Path
+    port: int
+    password: str
+
+    def dsn(self, database: str, user: str = SUPERUSER, password: str | None = None) -> str:
+        """A connection URL, credentials included."""
+        secret = self.password if password is None else password
+        return f"postgresql://{user}:{secret}@{LOOPBACK}:{self.port}/{database}"
+
+
+def exists(cluster: Cluster) -> bool:
+    """Whether the cluster has been made."""
+    return (cluster.data / "PG_VERSION").exists()
+
+
+def create(cluster: Cluster) -> None:
+    """Make the cluster's files, all or nothing: an interrupted attempt is thrown away by the next."""
+    partial = cluster.data.with_name(f"{cluster.data.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(mode=0o700, parents=True)
+    secret = partial.with_name(f"{partial.name}.password")
+    secret.touch(mode=0o600)
+    secret.write_text(cluster.password)
+    account = cluster.install.account
+    if account is not None:
+        os.chown(partial, account.uid, account.gid)
+        os.chown(secret, account.uid, account.gid)
+    command = ["--pgdata", partial, "--username", SUPERUSER, "--pwfile", secret, "--auth", "scram-sha-256"]
+    # A new cluster is empty: power that fails in its first seconds costs an `up --fresh`, and syncing a thousand files
+    # takes longer than the rest. From then on the server syncs what it commits.
+    command += ["--encoding", "UTF8", "--no-locale", "--no-instructions", "--no-sync"]
+    try:
+        _run(cluster.install, "initdb", [str(part) for part in command])
+    finally:
+        secret.unlink(missing_ok=True)
+    partial.rename(cluster.data)
+
+
+def start(cluster: Cluster, log: IO[Any], options: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+    """Start the server on loopback TCP only, with password authentication."""
+    settings = {
+        "listen_addresses": LOOPBACK,
+        "port": str(cluster.port),
+        "unix_socket_directories": "",
+        "timezone": "UTC",
+        "log_timezone": "UTC",
+        **SMALL,
+        **(options or {}),
+    }
+    argv: list[str | Path] = [cluster.install.program("postgres"), "-D", cluster.data]
+    for name, value in settings.items():
+        argv += ["-c", f"{name}={value}"]
+    # SIGINT is Postgres's fast shutdown: when we die it still writes its checkpoint.
+    return spawn(
+        argv, env=_environment(), log=log, death_signal=signal.SIGINT, account=cluster.install.account, cwd=Path("/")
+    )
+
+
+def is_ready(cluster: Cluster, process: subprocess.Popen[bytes]) -> bool:
+    """Whether this very server accepts connections: it says so in the last line of its pid file."""
+    try:
+        lines = (cluster.data / "postmaster.pid").read_text().splitlines()
+    except OSError:
+        return False
+    return lines[:1] == [str(process.pid)] and lines[PID_FILE_STATUS:] == ["ready   "]
+
+
+def wait_until_ready(process: subprocess.Popen[bytes], cluster: Cluster, log: Path) -> None:
+    """Return when the server answers; raise ServerError when it exits or takes too long."""
+    deadline = time.monotonic() + START_SECONDS
+    while not is_ready(cluster, process):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise ServerError("The embedded Postgres did not start.", "Its log says why:", tail(log, 10))
+        time.sleep(0.01)
+
+
+def shut_down(process: subprocess.Popen[bytes]) -> None:
+    """Fast shutdown: open transactions are rolled back, everything is on the disk."""
+    stop(process, signal.SIGINT, STOP_SECONDS)
+
+
+def execute(cluster: Cluster, sql: str, database: str = "postgres") -> str:
+    """Run SQL as the superuser and return what it prints, one row a line, unaligned."""
+    options = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1"]
+    target = ["--host", LOOPBACK, "--port", str(cluster.port), "--username", SUPERUSER, "--dbname", database]
+    return _run(cluster.install, "psql", [*options, *target], stdin=sql, password=cluster.password)
+
+
+def _run(
+    install: PostgresInstall, program: str, arguments: list[str], stdin: str = "", password: str | None = None
+) -> str:
+    identity: dict[str, Any] = {}
+    if install.account is not None:
+        identity = {"user": install.account.uid, "group": install.account.gid, "extra_groups": []}
+    done: subprocess.CompletedProcess[str] = subprocess.run(
+        [str(install.program(program)), *arguments],
+        env=_environment() | ({"PGPASSWORD": password} if password else {}),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        cwd="/",
+        check=False,
+        **identity,
+    )
+    if done.returncode != 0:
+        said = (done.stdout if program == "initdb" else "") + done.stderr
+        raise ServerError(f"Postgres's {program} failed.", "It said:", said.splitlines()[-10:])
+    return done.stdout
+
+
+def _environment() -> dict[str, str]:
+    # Nothing of ours: a PGHOST or a locale of the user's must not reach the embedded server.
+    return {"LC_ALL": "C", "PATH": os.defpath, "TZ": "UTC"}

@@ -1,0 +1,123 @@
+"""The supervisor's process: `python -m atlas_localstack.stack`, started by `./atlas up`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+
+from atlas_localstack.servers.errors import ServerError
+from atlas_localstack.servers.ports import is_free, listener
+from atlas_localstack.stack import configuration, leftovers, permissions, roles, state
+from atlas_localstack.stack.generated import ports_of, secrets_of
+from atlas_localstack.stack.home import Home, take
+from atlas_localstack.stack.plan import OFFSETS, SANDBOX, Plan
+from atlas_localstack.stack.state import Failure, State
+from atlas_localstack.stack.supervisor import PartFailed, Supervisor
+from atlas_operator.files import write_json
+
+EXIT_FAILED = 1
+EXIT_ALREADY_RUNNING = 3
+ORPHAN_CHECK_SECONDS = 0.5
+
+
+def main() -> int:
+    """Run one stack until it is told to stop; the exit code is for the log only, the state file tells the story."""
+    parser = argparse.ArgumentParser(prog="atlas_localstack.stack")
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--port-base", type=int, required=True)
+    parser.add_argument("--fresh", action="store_true")
+    parser.add_argument("--attached-to", type=int, default=None, help="stop when this process is gone")
+    options = parser.parse_args()
+    home = Home(options.home)
+    lock = take(home)
+    if lock is None:
+        return EXIT_ALREADY_RUNNING
+    current = State(supervisor=os.getpid(), port_base=options.port_base, began=time.time())
+    state.save(home, current)
+    try:
+        plan = _prepare(home, options.port_base, options.fresh, os.environ)
+        asyncio.run(_supervise(plan, current, options.attached_to))
+    except PartFailed as error:
+        return _fail(home, current, error.failure)
+    except ServerError as error:
+        return _fail(home, current, Failure(error.message, error.remedy, error.log))
+    except configuration.ConfigurationError as error:
+        return _fail(home, current, Failure(str(error)))
+    except Exception as error:  # noqa: BLE001 - the last place where anything unforeseen can still be told
+        traceback.print_exc()
+        return _fail(home, current, Failure(f"{type(error).__name__}: {error}", "See logs/supervisor.log."))
+    current.phase = state.STOPPED
+    state.save(home, current)
+    lock.close()
+    return 0
+
+
+def _fail(home: Home, current: State, failure: Failure) -> int:
+    current.phase, current.failure = state.FAILED, failure
+    print(failure.reason, failure.remedy, *failure.log, sep="\n", file=sys.stderr)
+    state.save(home, current)
+    return EXIT_FAILED
+
+
+def _prepare(home: Home, port_base: int, fresh: bool, given: Mapping[str, str]) -> Plan:
+    configuration.check(given)
+    for name in leftovers.end(home):
+        print(f"ended a leftover of an earlier run: {name}", file=sys.stderr)
+    home.stack_file.unlink(missing_ok=True)
+    if fresh:
+        home.wipe()
+    home.create()
+    secrets = secrets_of(home, roles.ROLES, tuple(permissions.GRANTS))
+    stripe = configuration.stripe(given, secrets.stripe_key, secrets.stripe_webhook)
+    _check_ports(port_base, stripe.sandbox)
+    plan = Plan(home, port_base, ports_of(home), secrets, stripe, given)
+    write_json(home.operator_file, {"internal_auth_secret": plan.internal_secret})
+    return plan
+
+
+def _check_ports(port_base: int, sandbox: bool) -> None:
+    for part, offset in OFFSETS.items():
+        port = port_base + offset
+        if (part != SANDBOX or sandbox) and not is_free(port):
+            holder = listener(port)
+            raise ServerError(
+                f"Port {port}, meant for {part}, is taken{f' by {holder}' if holder else ''}.",
+                f"Stop that program, or choose other ports: ./atlas up --port-base {port_base + 100}",
+            )
+
+
+async def _supervise(plan: Plan, current: State, attached_to: int | None) -> None:
+    supervisor = Supervisor(plan, current)
+    loop = asyncio.get_running_loop()
+    for ask in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(ask, supervisor.ask_to_stop)
+    watch = asyncio.create_task(_stop_when_orphaned(supervisor, attached_to)) if attached_to else None
+    try:
+        await supervisor.run()
+    except PartFailed as error:
+        current.phase, current.failure = state.FAILED, error.failure
+        raise
+    finally:
+        if watch:
+            watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watch
+
+
+async def _stop_when_orphaned(supervisor: Supervisor, parent: int) -> None:
+    """A terminal that is closed, or an `up` that is killed, takes its stack along."""
+    while os.getppid() == parent:  # noqa: ASYNC110 - the kernel tells nobody that a parent is gone; looking is all there is
+        await asyncio.sleep(ORPHAN_CHECK_SECONDS)
+    supervisor.ask_to_stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""What the user gave to `./atlas up`, and what each service gets of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+# Variables a user may set for each service. What the stack itself decides (addresses, databases, broker) is not among
+# them: a DATABASE_URL that happens to be in the shell must never be migrated by a local stack.
+SHARED = ("INTERNAL_AUTH_SECRET", "LOG_LEVEL")
+# The policy's switches and other settings that are no secrets: harmless where they are not read.
+SHARED_PREFIXES = ("BILLING_",)
+OWN: Mapping[str, tuple[str, ...]] = {
+    "account-gateway": (
+        "NEXTAUTH_SECRET",
+        "NEXTAUTH_URL",
+        "NEXTAUTH_SESSION_STRATEGY",
+        "ATLAS_DATABASE_URL",
+        "ATLAS_DEV_SIGN_IN",
+        "ATLAS_SIGN_IN_URL",
+    ),
+    "webhook-ingest": ("STRIPE_SECRET_KEY", "STRIPE_API_BASE", "STRIPE_WEBHOOK_SECRET", "STRIPE_ACCOUNT_ID"),
+    "checkout": (
+        "STRIPE_SECRET_KEY",
+        "STRIPE_API_BASE",
+        "STRIPE_PRICE_PRO_LIFETIME",
+        "STRIPE_BILLING_PORTAL_CONFIGURATION_ID",
+        "STRIPE_AUTOMATIC_TAX",
+        "STRIPE_TAX_ID_COLLECTION",
+        "STRIPE_ALLOW_PROMOTION_CODES",
+        "NEXTAUTH_URL",
+        "DATABASE_POOL_SIZE",
+    ),
+    "entitlements": ("DATABASE_POOL_SIZE",),
+}
+PREFIXES: Mapping[str, tuple[str, ...]] = {"account-gateway": ("RATE_LIMIT_",)}
+# What any process needs of the machine; nothing else of the user's shell reaches a service.
+MACHINE = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "VIRTUAL_ENV")
+MACHINE_PREFIXES = ("OTEL_", "PYTHON", "COVERAGE_", "ATLAS_FAILPOINT")
+STACK_OWNED = frozenset({"ENTITLEMENTS_URL", "CHECKOUT_URL", "DATABASE_URL", "NATS_URL"})
+
+STRIPE_KEY = re.compile(r"(sk|rk)_(test|live)_\S+")
+# Read by the sandbox as well, under names of its own. It starts before the services, so its refusal would name a
+# variable that nobody has set: these are looked at first.
+OF_SANDBOX_TOO: Mapping[str, tuple[re.Pattern[str], str]] = {
+    "STRIPE_WEBHOOK_SECRET": (
+        re.compile(r"(\s*(whsec_[^\s,]+\s*)?(,|$))+"),
+        "must be one or more values that start with whsec_, comma-separated",
+    ),
+    "STRIPE_PRICE_PRO_LIFETIME": (re.compile(r"price_\w+"), "must start with price_"),
+    "NEXTAUTH_URL": (
+        re.compile(r"https?://[^\s/?#]+/?", re.IGNORECASE),
+        "must be an origin such as https://atlas.example, without a path",
+    ),
+}
+
+
+class ConfigurationError(Exception):
+    """A variable is missing or wrong; the message names it, never its value, and says what to do."""
+
+
+@dataclass(frozen=True)
+class Stripe:
+    """Which Stripe the services talk to."""
+
+    sandbox: bool
+    secret_key: str
+    webhook_secret: str
+    price_id: str
+
+
+def check(given: Mapping[str, str]) -> None:
+    """Refuse what the sandbox would otherwise be the first to meet. Raises ConfigurationError."""
+    wrong = [
+        f"{name}: {message}"
+        for name, (shape, message) in OF_SANDBOX_TOO.items()
+        if name in given and not shape.fullmatch(given[name])
+    ]
+    if wrong:
+        raise ConfigurationError("\n".join(wrong))
+
+
+def stripe(given: Mapping[str, str], own_key: str, own_webhook_secret: str) -> Stripe:
+    """The sandbox, unless STRIPE_SECRET_KEY is a real key."""
+    key = given.get("STRIPE_SECRET_KEY", own_key)
+    if key.startswith("sk_test_sandbox"):
+        price = given.get("STRIPE_PRICE_PRO_LIFETIME", "price_atlas_pro_lifetime")
+        secret = given.get("STRIPE_WEBHOOK_SECRET", own_webhook_secret)
+        return Stripe(sandbox=True, secret_key=key, webhook_secret=secret, price_id=price)
+    if not STRIPE_KEY.fullmatch(key):
+        raise ConfigurationError(
+            "STRIPE_SECRET_KEY: is no Stripe secret key (sk_test_…, rk_test_…). Unset it to use the built-in sandbox."
+        )
+    missing = [name for name in ("STRIPE_WEBHOOK_SECRET", "STRIPE_PRICE_PRO_LIFETIME") if name not in given]
+    if missing:
+        raise ConfigurationError(
+            f"{', '.join(missing)}: needed beside a real STRIPE_SECRET_KEY. Set them too, or unset STRIPE_SECRET_KEY "
+            "to use the built-in sandbox."
+        )
+    secret, price = given["STRIPE_WEBHOOK_SECRET"], given["STRIPE_PRICE_PRO_LIFETIME"]
+    return Stripe(sandbox=False, secret_key=key, webhook_secret=secret, price_id=price)
+
+
+def of_machine(given: Mapping[str, str]) -> dict[str, str]:
+    """What every process of the stack gets."""
+    return {name: value for name, value in given.items() if name in MACHINE or name.startswith(MACHINE_PREFIXES)}
+
+
+def of_user(service: str, given: Mapping[str, str]) -> dict[str, str]:
+    """What the user set for this service."""
+    names, prefixes = {*SHARED, *OWN[service]}, (*SHARED_PREFIXES, *PREFIXES.get(service, ()))
+    return {
+        name: value
+        for name, value in given.items()
+        if (name in names or name.startswith(prefixes)) and name not in STACK_OWNED
+    }
+
+
+def first(secrets: str) -> str:
+    """The newest of a comma-separated list: the one that signs."""
+    return next((part.strip() for part in secrets.split(",") if part.strip()), "")

@@ -1,0 +1,80 @@
+"""Secrets and ports that a stack makes for itself once and keeps."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from atlas_localstack.servers.ports import free_port, is_free
+from atlas_localstack.stack.home import Home
+from atlas_operator.files import read_json, write_json
+
+TOKEN_BYTES = 24
+USABLE = range(1024, 65536)
+
+
+def _token() -> str:
+    # Hexadecimal: needs no quoting in a URL, in SQL or in the broker's configuration.
+    return secrets.token_hex(TOKEN_BYTES)
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """Everything secret in a local stack. Readable by its owner only."""
+
+    internal_auth: str
+    nextauth: str
+    stripe_key: str
+    stripe_webhook: str
+    postgres_admin: str
+    postgres: dict[str, str]
+    nats: dict[str, str]
+
+
+def secrets_of(home: Home, roles: tuple[str, ...], users: tuple[str, ...]) -> Secrets:
+    """The stack's secrets; those that are missing are made and kept."""
+    kept = read_json(home.secrets_file)
+    kept = kept if isinstance(kept, dict) else {}
+    fresh = {
+        "internal_auth": _token(),
+        "nextauth": _token(),
+        "stripe_key": f"sk_test_sandbox{_token()}",
+        "stripe_webhook": f"whsec_{_token()}",
+        "postgres_admin": _token(),
+    }
+    simple = {name: str(kept.get(name) or value) for name, value in fresh.items()}
+    postgres = {role: str(kept.get("postgres", {}).get(role) or _token()) for role in roles}
+    nats = {user: str(kept.get("nats", {}).get(user) or _token()) for user in users}
+    found = Secrets(**simple, postgres=postgres, nats=nats)
+    if asdict(found) != kept:
+        write_json(home.secrets_file, asdict(found))
+    return found
+
+
+@dataclass(frozen=True)
+class ServerPorts:
+    """Where the embedded servers listen."""
+
+    nats: int
+    nats_monitor: int
+    postgres: int
+
+
+def ports_of(home: Home) -> ServerPorts:
+    """The ports of the last run where they are free, else others."""
+    kept = read_json(home.ports_file)
+    kept = kept if isinstance(kept, dict) else {}
+    chosen: dict[str, int] = {}
+    for field in fields(ServerPorts):
+        port: Any = kept.get(field.name)
+        usable = isinstance(port, int) and port in USABLE and port not in chosen.values() and is_free(port)
+        chosen[field.name] = int(port) if usable else _unused(chosen)
+    write_json(home.ports_file, chosen)
+    return ServerPorts(**chosen)
+
+
+def _unused(chosen: dict[str, int]) -> int:
+    while (port := free_port()) in chosen.values():
+        pass
+    return port

@@ -1,0 +1,61 @@
+"""Processes that a crashed supervisor left behind: found by id and start time, so that nobody else's is ever hit."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+
+import psutil
+
+from atlas_localstack.stack.home import Home
+from atlas_operator.files import read_json, write_json
+
+GRACE_SECONDS = 5.0
+# Start times come from the kernel in clock ticks; a rewritten float may differ in its last digits.
+SAME_START = 0.05
+
+
+def remember(home: Home, pids: Iterable[int | None]) -> None:
+    """Keep the ids of what runs, each with its start time."""
+    rows = []
+    for pid in pids:
+        with contextlib.suppress(psutil.Error):
+            if pid is not None:
+                rows.append({"pid": pid, "started": psutil.Process(pid).create_time()})
+    write_json(home.processes_file, rows)
+
+
+def end(home: Home) -> list[str]:
+    """End what is left of an earlier run; returns the names of the programs that had to be ended."""
+    found = [process for row in read_json(home.processes_file) or [] if (process := _same(row))]
+    found += [child for process in found for child in _children(process)]
+    names = [_name(process) for process in found]
+    for process in found:
+        with contextlib.suppress(psutil.Error):
+            process.terminate()
+    for process in psutil.wait_procs(found, GRACE_SECONDS)[1]:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(found, GRACE_SECONDS)
+    home.processes_file.unlink(missing_ok=True)
+    return names
+
+
+def _same(row: dict[str, float]) -> psutil.Process | None:
+    with contextlib.suppress(psutil.Error, KeyError, TypeError, ValueError):
+        process = psutil.Process(int(row["pid"]))
+        if abs(process.create_time() - row["started"]) < SAME_START and process.status() != psutil.STATUS_ZOMBIE:
+            return process
+    return None
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    with contextlib.suppress(psutil.Error):
+        return process.children(recursive=True)
+    return []
+
+
+def _name(process: psutil.Process) -> str:
+    with contextlib.suppress(psutil.Error):
+        return process.name()
+    return "unknown"

@@ -1,0 +1,108 @@
+"""How each part is started, asked and stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from atlas_localstack.servers import binaries, broker, database
+from atlas_localstack.servers.database import Cluster
+from atlas_localstack.servers.errors import ServerError
+from atlas_localstack.servers.ports import LOOPBACK
+from atlas_localstack.servers.process import spawn
+from atlas_localstack.stack import logs, permissions, roles
+from atlas_localstack.stack.plan import MODULES, SANDBOX, Plan, environment
+from atlas_localstack.stack.readiness import ask
+from atlas_operator.local import WORKSPACE
+
+FRESH = "`./atlas up --fresh` throws the local data away and starts anew."
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process of the stack. `ready` says whether it works, and why not."""
+
+    name: str
+    start: Callable[[], subprocess.Popen[bytes]]
+    ready: Callable[[subprocess.Popen[bytes]], Awaitable[tuple[bool, str]]]
+    prepare: Callable[[], None] = lambda: None
+    stop_signal: signal.Signals = signal.SIGTERM
+    grace_seconds: float = 10.0
+
+
+def build(plan: Plan) -> dict[str, Part]:
+    """All parts of a stack, by name."""
+    servers = [_broker(plan), _postgres(plan)]
+    programs = [_program(plan, name) for name in plan.parts if name in MODULES]
+    return {part.name: part for part in [*servers, *programs]}
+
+
+def _program(plan: Plan, name: str) -> Part:
+    argv = [sys.executable, "-m", MODULES[name], "--host", LOOPBACK, "--port", str(plan.port(name))]
+    argv += ["--state-dir", str(plan.home.sandbox_data)] if name == SANDBOX else []
+
+    def start() -> subprocess.Popen[bytes]:
+        variables: Mapping[str, str] = environment(plan, name)
+        with logs.open_for_append(plan.home.log(name)) as log:
+            return spawn(argv, env=variables, log=log, cwd=WORKSPACE)
+
+    async def ready(_: subprocess.Popen[bytes]) -> tuple[bool, str]:
+        return await ask(plan.port(name))
+
+    return Part(name, start, ready)
+
+
+def _broker(plan: Plan) -> Part:
+    settings = broker.BrokerSettings(
+        plan.ports.nats, plan.ports.nats_monitor, plan.home.broker_store, permissions.authorization(plan.secrets.nats)
+    )
+
+    def prepare() -> None:
+        plan.home.broker_config.touch(mode=0o600)
+        plan.home.broker_config.write_text(broker.configuration(settings))
+
+    def start() -> subprocess.Popen[bytes]:
+        with logs.open_for_append(plan.home.log("nats")) as log:
+            return broker.start(plan.home.broker_config, log)
+
+    async def ready(_: subprocess.Popen[bytes]) -> tuple[bool, str]:
+        return await ask(plan.ports.nats_monitor, "/healthz")
+
+    return Part("nats", start, ready, prepare)
+
+
+def _postgres(plan: Plan) -> Part:
+    cluster = plan.cluster(binaries.postgres())
+    provisioned: list[int] = []
+
+    def prepare() -> None:
+        _check(cluster)
+        if not database.exists(cluster):
+            database.create(cluster)
+
+    def start() -> subprocess.Popen[bytes]:
+        with logs.open_for_append(plan.home.log("postgres")) as log:
+            return database.start(cluster, log)
+
+    async def ready(process: subprocess.Popen[bytes]) -> tuple[bool, str]:
+        if not database.is_ready(cluster, process):
+            return False, "not accepting connections yet"
+        if process.pid not in provisioned:
+            await asyncio.to_thread(database.execute, cluster, roles.provision(plan.secrets.postgres))
+            provisioned.append(process.pid)
+        return True, ""
+
+    return Part("postgres", start, ready, prepare, signal.SIGINT, 15.0)
+
+
+def _check(cluster: Cluster) -> None:
+    """A folder with something else in it than a Postgres 16 cluster is not ours to use or to delete."""
+    if not cluster.data.exists():
+        return
+    version = cluster.data / "PG_VERSION"
+    if not version.exists() or version.read_text().strip() != "16":
+        raise ServerError(f"The database directory {cluster.data} is broken, or not of Postgres 16.", FRESH)

@@ -1,0 +1,183 @@
+"""One stack as it is going to run: addresses, credentials, every part's environment. Decided before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from atlas_localstack.servers.binaries import PostgresInstall
+from atlas_localstack.servers.database import Cluster
+from atlas_localstack.servers.ports import LOOPBACK
+from atlas_localstack.stack import configuration, permissions, roles
+from atlas_localstack.stack.generated import Secrets, ServerPorts
+from atlas_localstack.stack.home import Home
+
+SERVICES = ("account-gateway", "webhook-ingest", "checkout", "entitlements")
+SANDBOX = "sandbox"
+PARTS = ("nats", "postgres", SANDBOX, *SERVICES)
+MODULES = {
+    "account-gateway": "account_gateway",
+    "webhook-ingest": "webhook_ingest",
+    "checkout": "checkout",
+    "entitlements": "entitlements",
+    SANDBOX: "stripe_sandbox",
+}
+OFFSETS = {"account-gateway": 0, "webhook-ingest": 1, "checkout": 2, "entitlements": 3, SANDBOX: 4}
+BROKER_USERS = {
+    "account-gateway": "gateway",
+    "webhook-ingest": "ingest",
+    "checkout": "checkout",
+    "entitlements": "entitlements",
+}
+WEBHOOK_PATH = "/api/billing/stripe/webhook"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is fixed for one run."""
+
+    home: Home
+    port_base: int
+    ports: ServerPorts
+    secrets: Secrets
+    stripe: configuration.Stripe
+    given: Mapping[str, str]
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What is started, in the order in which it is shown."""
+        return PARTS if self.stripe.sandbox else tuple(part for part in PARTS if part != SANDBOX)
+
+    def port(self, part: str) -> int:
+        """The HTTP port of a service or of the sandbox."""
+        return self.port_base + OFFSETS[part]
+
+    def url(self, part: str) -> str:
+        """Where a service or the sandbox answers."""
+        return f"http://{LOOPBACK}:{self.port(part)}"
+
+    @property
+    def public_url(self) -> str:
+        """Where a browser finds the product."""
+        return self.given.get("NEXTAUTH_URL", self.url("account-gateway")).rstrip("/")
+
+    @property
+    def https(self) -> bool:
+        return self.public_url.lower().startswith("https:")
+
+    @property
+    def internal_secret(self) -> str:
+        return self.given.get("INTERNAL_AUTH_SECRET", self.secrets.internal_auth)
+
+    def nats_url(self, user: str) -> str:
+        """The broker's URL with a user's credentials."""
+        return f"nats://{user}:{self.secrets.nats[user]}@{LOOPBACK}:{self.ports.nats}"
+
+    def cluster(self, install: PostgresInstall) -> Cluster:
+        """The embedded Postgres."""
+        return Cluster(install, self.home.cluster(), self.ports.postgres, self.secrets.postgres_admin)
+
+    def dsn(self, database: str, role: str) -> str:
+        """A database's URL with a role's credentials."""
+        return f"postgresql://{role}:{self.secrets.postgres[role]}@{LOOPBACK}:{self.ports.postgres}/{database}"
+
+
+def environment(plan: Plan, part: str) -> dict[str, str]:
+    """The whole environment of one part: what it needs, what the user set for it, nothing else."""
+    machine = configuration.of_machine(plan.given)
+    decided = {"HOST": LOOPBACK, "PORT": str(plan.port(part))}
+    if part == SANDBOX:
+        return {**machine, **decided, **_sandbox(plan)}
+    user = BROKER_USERS[part]
+    broker = {"NATS_URL": plan.nats_url(user), "NATS_INBOX_PREFIX": permissions.inbox(user)}
+    defaults = {"INTERNAL_AUTH_SECRET": plan.secrets.internal_auth, **_defaults(plan, part)}
+    # The stack's own addresses win over what the user set; what the user set wins over defaults.
+    return {
+        **machine,
+        **defaults,
+        **configuration.of_user(part, plan.given),
+        **decided,
+        **broker,
+        **_wiring(plan, part),
+    }
+
+
+def _defaults(plan: Plan, part: str) -> dict[str, str]:
+    stripe = {"STRIPE_SECRET_KEY": plan.stripe.secret_key}
+    return {
+        "account-gateway": {
+            "NEXTAUTH_SECRET": plan.secrets.nextauth,
+            "NEXTAUTH_URL": plan.public_url,
+            "NEXTAUTH_SESSION_STRATEGY": "jwt",
+            **({} if plan.https else {"ATLAS_DEV_SIGN_IN": "true"}),
+        },
+        "webhook-ingest": {**stripe, "STRIPE_WEBHOOK_SECRET": plan.stripe.webhook_secret},
+        "checkout": {**stripe, "STRIPE_PRICE_PRO_LIFETIME": plan.stripe.price_id, "NEXTAUTH_URL": plan.public_url},
+        "entitlements": {},
+    }[part]
+
+
+def _wiring(plan: Plan, part: str) -> dict[str, str]:
+    stripe = {"STRIPE_API_BASE": plan.url(SANDBOX)} if plan.stripe.sandbox else {}
+    checkout, entitlements = {"CHECKOUT_URL": plan.url("checkout")}, {"ENTITLEMENTS_URL": plan.url("entitlements")}
+    return {
+        "account-gateway": {**checkout, **entitlements},
+        "webhook-ingest": {**stripe, **checkout, **entitlements},
+        "checkout": {**stripe, **entitlements, **_database(plan, "checkout")},
+        "entitlements": {**checkout, **_database(plan, "entitlements")},
+    }[part]
+
+
+def _database(plan: Plan, name: str) -> dict[str, str]:
+    return {
+        "DATABASE_URL": plan.dsn(name, roles.service(name)),
+        "DATABASE_MIGRATION_URL": plan.dsn(name, roles.owner(name)),
+    }
+
+
+def _sandbox(plan: Plan) -> dict[str, str]:
+    return {
+        "SANDBOX_SECRET_KEY": plan.stripe.secret_key,
+        "SANDBOX_PRICE_ID": plan.stripe.price_id,
+        "SANDBOX_PUBLIC_URL": plan.url(SANDBOX),
+        "SANDBOX_WEBHOOK_URL": plan.url("webhook-ingest") + WEBHOOK_PATH,
+        "SANDBOX_WEBHOOK_SECRET": plan.stripe.webhook_secret,
+        "SANDBOX_GATEWAY_URL": plan.public_url,
+        "SANDBOX_ENTITLEMENT_URL": plan.url("entitlements"),
+        "INTERNAL_AUTH_SECRET": plan.internal_secret,
+    }
+
+
+def describe(plan: Plan, pids: Mapping[str, int | None]) -> dict[str, Any]:
+    """`stack.json`: the names are exactly those of the contract."""
+    nextauth_secret = configuration.first(plan.given.get("NEXTAUTH_SECRET", plan.secrets.nextauth))
+    sandbox = {
+        "url": plan.url(SANDBOX),
+        "pid": pids.get(SANDBOX),
+        "secret_key": plan.stripe.secret_key,
+        "price_id": plan.stripe.price_id,
+    }
+    return {
+        "services": {name: {"url": plan.url(name), "pid": pids.get(name)} for name in SERVICES},
+        **({"sandbox": sandbox} if plan.stripe.sandbox else {}),
+        "webhook": {
+            "url": plan.url("webhook-ingest") + WEBHOOK_PATH,
+            "secret": configuration.first(plan.stripe.webhook_secret),
+        },
+        "nats": {
+            "url": plan.nats_url("admin"),
+            "pid": pids.get("nats"),
+            "observer": {"url": plan.nats_url("observer")},
+        },
+        "postgres": {
+            "pid": pids.get("postgres"),
+            "databases": {name: plan.dsn(name, roles.service(name)) for name in roles.DATABASES},
+        },
+        "auth": {
+            "strategy": plan.given.get("NEXTAUTH_SESSION_STRATEGY", "jwt"),
+            "nextauth_secret": nextauth_secret,
+            "cookie": "__Secure-next-auth.session-token" if plan.https else "next-auth.session-token",
+        },
+        "nextauth_url": plan.public_url,
+    }

@@ -1,0 +1,241 @@
+"""Keeps the parts of a stack running: starts them in order, restarts what dies, stops them in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import subprocess
+import time
+from typing import Any
+
+from atlas_localstack.servers.errors import ServerError
+from atlas_localstack.servers.process import tail
+from atlas_localstack.stack import leftovers, logs, state
+from atlas_localstack.stack.parts import FRESH, Part, build
+from atlas_localstack.stack.plan import MODULES, SANDBOX, Plan, describe
+from atlas_localstack.stack.state import Failure, PartState, State
+from atlas_operator.files import write_json
+
+START_SECONDS = 90.0
+LOOK_SECONDS = 0.05
+# Once a part is ready: how often to look whether it has died, and to ask whether it still works.
+CALM_LOOK_SECONDS = 0.2
+PROBE_SECONDS = 2.0
+LOG_CHECK_SECONDS = 15.0
+# Pauses before the restarts of a part that keeps dying, in seconds; after the last one it is given up.
+PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 5.0, 5.0, 5.0, 5.0, 5.0)
+# A part that was healthy for so long has recovered: its next death counts as the first.
+RECOVERED_SECONDS = 5.0
+# While the stack is still starting, a part may fall over this often.
+START_ATTEMPTS = 2
+EXIT_CONFIGURATION = 2
+SERVERS = ("nats", "postgres")
+FAILURE_LOG_LINES = 20
+
+
+class PartFailed(Exception):
+    """A part cannot be started; `failure` says why."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.reason)
+        self.failure = failure
+
+
+class Supervisor:
+    """One running stack. Everything it knows is in `state`, which is saved at every change."""
+
+    def __init__(self, plan: Plan, current: State) -> None:
+        self._plan = plan
+        self._home = plan.home
+        self._parts = build(plan)
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._ready = {name: asyncio.Event() for name in self._parts}
+        self._stopping = asyncio.Event()
+        self.state = current
+        self.state.parts = {name: PartState() for name in plan.parts}
+
+    def ask_to_stop(self) -> None:
+        """Stop everything; a second call gives up the grace."""
+        if self._stopping.is_set():
+            for process in self._processes.values():
+                process.kill()
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Run until asked to stop. Raises PartFailed when the stack does not become healthy."""
+        for name in self._parts:
+            logs.begin(self._home.log(name))
+        watchers = [asyncio.create_task(self._watch(part), name=part.name) for part in self._parts.values()]
+        housekeeping = asyncio.create_task(self._limit_logs())
+        try:
+            if await self._become_healthy(watchers):
+                self.state.phase = state.RUNNING
+                self.state.healthy_after = round(time.time() - self.state.began, 2)
+                self._changed()
+                await self._wait_for_stop(watchers)
+        finally:
+            for task in (*watchers, housekeeping):
+                task.cancel()
+            await asyncio.gather(*watchers, housekeeping, return_exceptions=True)
+            await self._stop_all()
+
+    async def _become_healthy(self, watchers: list[asyncio.Task[None]]) -> bool:
+        """True when all parts are ready, False when asked to stop before."""
+        all_ready = asyncio.gather(*(event.wait() for event in self._ready.values()))
+        stop = asyncio.create_task(self._stopping.wait())
+        waiting: set[asyncio.Future[Any]] = {all_ready, stop, *watchers}
+        done, _ = await asyncio.wait(waiting, timeout=START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        for task in watchers:
+            if task in done:
+                task.result()  # raises PartFailed
+        if all_ready.done():
+            return True
+        all_ready.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await all_ready
+        if self._stopping.is_set():
+            return False
+        raise PartFailed(self._too_slow())
+
+    def _too_slow(self) -> Failure:
+        late = [name for name, event in self._ready.items() if not event.is_set()]
+        notes = ", ".join(f"{name} ({self.state.parts[name].note or 'starting'})" for name in late)
+        return Failure(
+            f"Not ready after {START_SECONDS:.0f} s: {notes}.",
+            f"./atlas logs {late[0]} tells more.",
+            tail(self._home.log(late[0]), FAILURE_LOG_LINES),
+        )
+
+    async def _wait_for_stop(self, watchers: list[asyncio.Task[None]]) -> None:
+        """A part that is given up ends its watcher; the others go on, and `status` says it."""
+        stop = asyncio.create_task(self._stopping.wait())
+        pending: set[asyncio.Task[Any]] = {stop, *watchers}
+        while not stop.done():
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                error = task.exception()
+                if error is not None and not isinstance(error, PartFailed):
+                    raise error
+
+    async def _watch(self, part: Part) -> None:
+        """Start a part, and start it again whenever it dies, until it is given up."""
+        await self._wait_for_servers(part)
+        attempt = 0
+        while True:
+            healthy_seconds = await self._live(part)
+            attempt = 0 if healthy_seconds >= RECOVERED_SECONDS else attempt
+            self._give_up_if_hopeless(part, attempt)
+            pause = PAUSES[attempt]
+            attempt += 1
+            mine = self.state.parts[part.name]
+            mine.note += f"; restart in {pause} s"
+            self._changed()
+            await asyncio.sleep(pause)
+            mine.restarts += 1
+
+    async def _wait_for_servers(self, part: Part) -> None:
+        if part.name in MODULES and part.name != SANDBOX:
+            await asyncio.gather(*(self._ready[server].wait() for server in SERVERS))
+
+    def _give_up_if_hopeless(self, part: Part, attempt: int) -> None:
+        mine, code = self.state.parts[part.name], self._processes[part.name].returncode
+        log = tail(self._home.log(part.name), FAILURE_LOG_LINES)
+        if self.state.phase == state.STARTING and (attempt + 1 >= START_ATTEMPTS or code == EXIT_CONFIGURATION):
+            remedy = FRESH if part.name in SERVERS else "The end of its log says why:"
+            raise PartFailed(Failure(f"{part.name} does not start: {mine.note}.", remedy, log))
+        if attempt >= len(PAUSES) or code == EXIT_CONFIGURATION:
+            mine.note = f"given up after {mine.restarts} restarts: {mine.note}; see ./atlas logs {part.name}"
+            self._changed()
+            raise PartFailed(Failure(f"{part.name}: {mine.note}", "", log))
+
+    async def _live(self, part: Part) -> float:
+        """One life of a part, from start to death; returns for how many seconds it was healthy."""
+        mine = self.state.parts[part.name]
+        mine.health, mine.note = state.STARTING, "starting"
+        try:
+            await asyncio.to_thread(part.prepare)
+        except ServerError as error:
+            raise PartFailed(Failure(error.message, error.remedy, error.log)) from error
+        process = part.start()
+        self._processes[part.name] = process
+        mine.pid = process.pid
+        leftovers.remember(self._home, self.state.pids().values())
+        self._changed()
+        try:
+            return await self._attend(part, process)
+        finally:
+            if process.poll() is not None:
+                mine.pid = None
+
+    async def _attend(self, part: Part, process: subprocess.Popen[bytes]) -> float:
+        mine = self.state.parts[part.name]
+        healthy_since, next_probe = None, 0.0
+        while process.poll() is None:
+            if time.monotonic() >= next_probe:
+                ready, why = await self._ask(part, process)
+                self._note_health(mine, ready, why)
+                if ready:
+                    healthy_since = healthy_since or time.monotonic()
+                    self._ready[part.name].set()
+                next_probe = time.monotonic() + (PROBE_SECONDS if ready else LOOK_SECONDS)
+            await asyncio.sleep(CALM_LOOK_SECONDS if mine.health == state.OK else LOOK_SECONDS)
+        code = process.returncode
+        mine.health = state.DOWN
+        mine.note = f"ended by signal {-code}" if code < 0 else f"exited with code {code}"
+        return time.monotonic() - healthy_since if healthy_since else 0.0
+
+    async def _ask(self, part: Part, process: subprocess.Popen[bytes]) -> tuple[bool, str]:
+        try:
+            return await part.ready(process)
+        except ServerError as error:
+            if self.state.phase == state.STARTING:
+                raise PartFailed(Failure(error.message, error.remedy, error.log)) from error
+            return False, error.message
+
+    def _note_health(self, mine: PartState, ready: bool, why: str) -> None:
+        before = (mine.health, mine.note)
+        if ready:
+            mine.health, mine.note = state.OK, ""
+        else:
+            # Once healthy, silence means down; before that, it is still on its way.
+            mine.health = state.DOWN if mine.health in (state.OK, state.DOWN) else state.STARTING
+            mine.note = why
+        if (mine.health, mine.note) != before:
+            self._changed()
+
+    def _changed(self) -> None:
+        state.save(self._home, self.state)
+        if self.state.phase in (state.STARTING, state.RUNNING):
+            write_json(self._home.stack_file, describe(self._plan, self.state.pids()))
+
+    async def _limit_logs(self) -> None:
+        while True:
+            await asyncio.sleep(LOG_CHECK_SECONDS)
+            for name in self._parts:
+                logs.limit(self._home.log(name))
+
+    async def _stop_all(self) -> None:
+        """Services first, so that they can finish what they began; then the sandbox, the broker, the database."""
+        if self.state.phase != state.FAILED:
+            self.state.phase = state.STOPPING
+        state.save(self._home, self.state)
+        programs = [name for name in self._processes if name in MODULES and name != SANDBOX]
+        for group in (programs, [SANDBOX], ["nats"], ["postgres"]):
+            await asyncio.gather(*(self._stop(self._parts[name]) for name in group if name in self._processes))
+        self._home.processes_file.unlink(missing_ok=True)
+        self._home.stack_file.unlink(missing_ok=True)
+
+    async def _stop(self, part: Part) -> None:
+        process = self._processes[part.name]
+        if process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(part.stop_signal)
+        try:
+            await asyncio.to_thread(process.wait, part.grace_seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        mine = self.state.parts[part.name]
+        mine.health, mine.pid, mine.note = state.DOWN, None, ""
+        state.save(self._home, self.state)

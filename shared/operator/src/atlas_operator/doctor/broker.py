@@ -1,0 +1,111 @@
+"""Streams and consumers against their declared shape."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import urllib.request
+from typing import Any
+
+import nats
+import nats.errors
+import nats.js.errors
+from nats.js import JetStreamContext
+
+from atlas_contracts.streams import BILLING, PROJECTOR_DURABLE, STREAMS, StreamSpec
+from atlas_kit.messaging.broker import stream_config
+from atlas_operator.doctor.finding import Report
+
+CONNECT_SECONDS = 3
+BACKLOG = 1_000
+FIELDS = (
+    *("subjects", "retention", "storage", "num_replicas", "duplicate_window"),
+    *("deny_delete", "deny_purge", "allow_direct"),
+)
+RECREATE = "Streams are never changed by a service: `nats stream edit {name}` brings it to the declared shape."
+
+
+def look(url: str, monitor_url: str | None, replicas: int) -> Report:
+    """The broker as the services need it."""
+    report = Report("broker")
+    asyncio.run(_look(report, url, replicas))
+    if monitor_url:
+        _durability(report, monitor_url)
+    else:
+        report.warning("whether the broker syncs to its disk was not looked at", "Set NATS_MONITOR_URL to include it.")
+    return report
+
+
+async def _look(report: Report, url: str, replicas: int) -> None:
+    try:
+        client = await nats.connect(
+            url, connect_timeout=CONNECT_SECONDS, allow_reconnect=False, error_cb=_quiet, inbox_prefix=_inbox(url)
+        )
+    except (nats.errors.Error, OSError, TimeoutError) as error:
+        report.error(f"the broker does not answer: {type(error).__name__}", "Start it, or check NATS_URL.")
+        return
+    try:
+        broker = client.jetstream(timeout=CONNECT_SECONDS)
+        for stream in STREAMS:
+            await _stream(report, broker, stream, replicas)
+        await _projector(report, broker)
+    finally:
+        await client.close()
+
+
+def _inbox(url: str) -> bytes:
+    user = url.partition("://")[2].partition(":")[0] if "@" in url else ""
+    return f"_INBOX_{user}".encode() if user else b"_INBOX"
+
+
+async def _quiet(_: Exception) -> None:
+    """Failures surface where the call is made; the client need not print them too."""
+
+
+async def _stream(report: Report, broker: JetStreamContext, stream: StreamSpec, replicas: int) -> None:
+    try:
+        found = (await broker.stream_info(stream.name)).config
+    except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as error:
+        report.error(f"stream {stream.name}: {type(error).__name__}", "Start a service that declares it.")
+        return
+    wanted = stream_config(stream, replicas)
+    wrong = [name for name in FIELDS if _value(found, name) != _value(wanted, name)]
+    report.check(
+        not wrong,
+        f"stream {stream.name} is as declared",
+        f"stream {stream.name} differs from its declaration in {', '.join(wrong)}",
+        RECREATE.format(name=stream.name),
+    )
+
+
+def _value(config: Any, name: str) -> Any:
+    value = getattr(config, name)
+    return sorted(value) if isinstance(value, list) else value
+
+
+async def _projector(report: Report, broker: JetStreamContext) -> None:
+    try:
+        info = await broker.consumer_info(BILLING.name, PROJECTOR_DURABLE)
+    except (nats.errors.Error, nats.js.errors.Error, TimeoutError):
+        report.error(f"the consumer {PROJECTOR_DURABLE} is missing", "Start the entitlements service: it makes it.")
+        return
+    waiting = (info.num_pending or 0) + (info.num_ack_pending or 0)
+    if waiting > BACKLOG:
+        report.warning(f"{waiting} events wait to be folded", "Is the entitlements service running? Add a replica.")
+    else:
+        report.ok(f"{PROJECTOR_DURABLE} keeps up ({waiting} events waiting)")
+
+
+def _durability(report: Report, monitor_url: str) -> None:
+    try:
+        with urllib.request.urlopen(f"{monitor_url}/varz", timeout=CONNECT_SECONDS) as answer:  # noqa: S310 - our own address
+            jetstream = json.load(answer).get("jetstream", {}).get("config", {})
+    except (OSError, ValueError) as error:
+        report.warning(f"the broker's monitoring does not answer: {error}", "Check NATS_MONITOR_URL.")
+        return
+    report.check(
+        bool(jetstream.get("sync_always")),
+        "what the broker acknowledges is on its disk",
+        "the broker acknowledges before it syncs to the disk: a power cut loses up to 2 minutes",
+        "Set `sync_interval: always` in its configuration, or use R3 streams over three machines.",
+    )

@@ -1,0 +1,74 @@
+"""What the doctor may look at: from the running local stack, or from the environment of a production system."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from atlas_operator.errors import NoTarget
+from atlas_operator.local import environment, running_stack
+from atlas_operator.target import Target
+
+# The variable that names each service's database in production.
+DATABASES = {"entitlements": "ENTITLEMENTS_DATABASE_URL", "checkout": "CHECKOUT_DATABASE_URL"}
+
+
+@dataclass(frozen=True)
+class Patient:
+    """None where nothing was given: that area is then left out, and said so."""
+
+    target: Target
+    nats_url: str | None
+    nats_monitor_url: str | None
+    databases: Mapping[str, str]
+    stripe_key: str | None
+    stripe_api_base: str | None
+    price_id: str | None
+    portal_configuration: str | None
+    webhook_url: str | None
+    webhook_secret: str | None
+    replicas: int
+
+
+def examine(target: Target) -> Patient:
+    """Collect the addresses and keys of the system that `target` is."""
+    given = environment(os.environ)
+    return _local(target, given) if target.local else _production(target, given)
+
+
+def _local(target: Target, given: Mapping[str, str]) -> Patient:
+    running = running_stack(given)
+    if running is None:
+        raise NoTarget("The local stack has stopped in the meantime. Start it with ./atlas up.")
+    stack, ports = running.stack, running.ports
+    sandbox = stack.get("sandbox")
+    return Patient(
+        target=target,
+        nats_url=stack["nats"]["url"],
+        nats_monitor_url=f"http://127.0.0.1:{ports['nats_monitor']}",
+        databases=stack["postgres"]["databases"],
+        stripe_key=sandbox["secret_key"] if sandbox else given.get("STRIPE_SECRET_KEY"),
+        stripe_api_base=sandbox["url"] if sandbox else given.get("STRIPE_API_BASE"),
+        price_id=sandbox["price_id"] if sandbox else given.get("STRIPE_PRICE_PRO_LIFETIME"),
+        portal_configuration=given.get("STRIPE_BILLING_PORTAL_CONFIGURATION_ID"),
+        webhook_url=stack["webhook"]["url"] if sandbox else given.get("WEBHOOK_PUBLIC_URL"),
+        webhook_secret=stack["webhook"]["secret"],
+        replicas=1,
+    )
+
+
+def _production(target: Target, given: Mapping[str, str]) -> Patient:
+    return Patient(
+        target=target,
+        nats_url=given.get("NATS_URL"),
+        nats_monitor_url=given.get("NATS_MONITOR_URL"),
+        databases={name: given[variable] for name, variable in DATABASES.items() if variable in given},
+        stripe_key=given.get("STRIPE_SECRET_KEY"),
+        stripe_api_base=given.get("STRIPE_API_BASE"),
+        price_id=given.get("STRIPE_PRICE_PRO_LIFETIME"),
+        portal_configuration=given.get("STRIPE_BILLING_PORTAL_CONFIGURATION_ID"),
+        webhook_url=given.get("WEBHOOK_PUBLIC_URL"),
+        webhook_secret=given.get("STRIPE_WEBHOOK_SECRET"),
+        replicas=int(given.get("NATS_STREAM_REPLICAS", "3")),
+    )

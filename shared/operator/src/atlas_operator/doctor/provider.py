@@ -1,0 +1,158 @@
+"""Stripe: the key, its permissions, the clock, the price, the portal and the webhook endpoint."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import stripe
+
+from atlas_operator.doctor import permissions, sale
+from atlas_operator.doctor.finding import Report
+from atlas_operator.doctor.patient import Patient
+from atlas_stripe.mapping import SUPPORTED_EVENT_TYPES
+
+TIMEOUT_SECONDS = 8
+AT_ONCE = 8
+"""Requests; Stripe allows 25 a second of a test key."""
+# Half of the webhook tolerance would already reject events under load.
+SKEW_SECONDS = 60.0
+DASHBOARD = "In Stripe's dashboard, under Developers → Webhooks, "
+
+Check = Callable[[Report, stripe.StripeClient, Patient], None]
+
+
+def look(patient: Patient) -> Report:
+    """Stripe as the services need it."""
+    report = Report("stripe")
+    if not patient.stripe_key:
+        report.warning("not looked at", "Set STRIPE_SECRET_KEY to include Stripe.")
+        return report
+    _key(report, patient)
+    client = _client(patient, patient.stripe_key)
+    try:
+        _clock(report, client)
+    except stripe.AuthenticationError:
+        report.error("Stripe refuses the key", "Set STRIPE_SECRET_KEY to a valid one; was it rolled?")
+        return report
+    except stripe.APIConnectionError as error:
+        report.error(
+            f"Stripe does not answer: {type(error).__name__}; nothing else of Stripe's was looked at",
+            "Is there a way out to api.stripe.com? Else see status.stripe.com, and run ./atlas doctor again.",
+        )
+        return report
+    except stripe.StripeError as error:
+        _not_made(report, "the clock", error)
+    with ThreadPoolExecutor(AT_ONCE) as pool, ThreadPoolExecutor(len(CHECKS)) as checks:
+        parts = [checks.submit(_made, what, check, client, patient) for what, check in CHECKS.items()]
+        permissions.look(report, client, pool)
+        for part in parts:
+            report.findings.extend(part.result().findings)
+    return report
+
+
+def _client(patient: Patient, key: str) -> stripe.StripeClient:
+    bases: Any = {"api": patient.stripe_api_base} if patient.stripe_api_base else {}
+    return stripe.StripeClient(
+        key,
+        base_addresses=bases,
+        max_network_retries=1,
+        http_client=stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
+    )
+
+
+def _made(what: str, check: Check, client: stripe.StripeClient, patient: Patient) -> Report:
+    """The findings of one check; that it could not be made is one too."""
+    report = Report("stripe")
+    try:
+        check(report, client, patient)
+    except stripe.StripeError as error:
+        _not_made(report, what, error)
+    return report
+
+
+def _not_made(report: Report, what: str, error: stripe.StripeError) -> None:
+    if isinstance(error, stripe.PermissionError):
+        report.warning(f"{what} could not be looked at: the key may not", "Give it the permission named above.")
+        return
+    answer = f"Stripe answers {error.http_status}" if error.http_status else "Stripe does not answer"
+    report.warning(f"{what} could not be looked at: {answer} ({type(error).__name__})", "Run ./atlas doctor again.")
+
+
+def _key(report: Report, patient: Patient) -> None:
+    key = str(patient.stripe_key)
+    mode = "live" if "_live_" in key[:8] else "test"
+    report.ok(f"the key is a {mode} key")
+    if mode == "live" and patient.stripe_api_base:
+        report.error("a live key with STRIPE_API_BASE", "Unset STRIPE_API_BASE: a live key goes to Stripe only.")
+    if mode == "live" and patient.target.local:
+        report.warning("a live key in a local stack: real money moves", "Use a test key, or the sandbox.")
+    if not str(patient.webhook_secret or "whsec_").startswith("whsec_"):
+        report.error("STRIPE_WEBHOOK_SECRET is no signing secret", DASHBOARD + "reveal the endpoint's secret.")
+
+
+def _clock(report: Report, client: stripe.StripeClient) -> None:
+    before = time.time()
+    try:
+        headers = client.raw_request("get", "/v1/events", limit=1).headers
+    except stripe.PermissionError as refused:  # it tells the time all the same
+        headers = refused.headers or {}
+    after = time.time()
+    told = {str(name).lower(): str(value) for name, value in dict(headers).items()}
+    try:
+        theirs = parsedate_to_datetime(told["date"]).timestamp()
+    except (KeyError, ValueError):
+        report.warning("the clock could not be compared: Stripe told no time", "Run ./atlas doctor again.")
+        return
+    # The header has whole seconds: half a second is added to its middle.
+    skew = (before + after) / 2 - theirs - 0.5
+    report.check(
+        abs(skew) <= SKEW_SECONDS,
+        f"the clock agrees with Stripe's ({skew:+.1f} s)",
+        f"the clock is {skew:+.0f} s off Stripe's: signatures will look too old or too new",
+        "Synchronize the clock (chrony, systemd-timesyncd).",
+    )
+
+
+def _endpoints(report: Report, client: stripe.StripeClient, patient: Patient) -> None:
+    endpoints = client.v1.webhook_endpoints.list({"limit": 100}).data
+    if not patient.webhook_url:
+        report.warning(
+            "which webhook endpoint is ours is not known: all are looked at",
+            "Set WEBHOOK_PUBLIC_URL to the address that Stripe sends to.",
+        )
+    ours = [found for found in endpoints if patient.webhook_url in (None, found.url)]
+    enabled = [found for found in ours if found.status == "enabled"]
+    if not enabled:
+        where = patient.webhook_url or "any URL"
+        state = "is disabled" if ours else "is missing"
+        report.error(f"the webhook endpoint for {where} {state}", DASHBOARD + "add or enable it.")
+    for endpoint in enabled:
+        _endpoint(report, endpoint)
+
+
+def _endpoint(report: Report, endpoint: stripe.WebhookEndpoint) -> None:
+    events = set(endpoint.enabled_events)
+    missing = set() if "*" in events else set(SUPPORTED_EVENT_TYPES) - events
+    report.check(
+        not missing,
+        f"the endpoint {endpoint.url} gets all events",
+        f"the endpoint {endpoint.url} does not get {', '.join(sorted(missing))}",
+        DASHBOARD + "add these events; ./atlas pull fetches what was missed.",
+    )
+    if endpoint.api_version != stripe.api_version:
+        version = endpoint.api_version or "the account's default version"
+        report.warning(
+            f"the endpoint renders {version}, this code reads {stripe.api_version}",
+            DASHBOARD + f"make the endpoint anew with version {stripe.api_version}.",
+        )
+
+
+CHECKS: dict[str, Check] = {
+    "the price": sale.price,
+    "the portal": sale.portal,
+    "the webhook endpoint": _endpoints,
+}

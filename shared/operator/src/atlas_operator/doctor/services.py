@@ -1,0 +1,80 @@
+"""Do the services answer, and are they ready?"""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+
+from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE
+from atlas_operator.client import Operator
+from atlas_operator.doctor.finding import Report
+from atlas_operator.errors import CallFailed, NoTarget
+from atlas_operator.target import Target
+
+TIMEOUT_SECONDS = 5.0
+OUTBOX_SECONDS = 60.0
+REMEDY = "Look at its log: ./atlas logs {service} (in production: your platform's)."
+
+
+def readiness(target: Target) -> Report:
+    """Each service's `/readyz`."""
+    report = Report("services")
+    for service in target.urls:
+        failing = _failing(target.url(service))
+        if failing is None:
+            report.ok(f"{service} is ready")
+        else:
+            report.error(f"{service} is not ready: {failing}", REMEDY.format(service=service))
+    return report
+
+
+def _failing(url: str) -> str | None:
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=TIMEOUT_SECONDS):  # noqa: S310 - our own address
+            return None
+    except urllib.error.HTTPError as error:
+        try:
+            return ", ".join(json.load(error)["failing"])
+        except (ValueError, KeyError, TypeError):
+            return f"it answers {error.code}"
+    except (OSError, ValueError) as error:
+        return f"no answer ({getattr(error, 'reason', error)})"
+
+
+def operator_access(operator: Operator, target: Target) -> Report:
+    """Whether the internal secret is the one the services have, and what is parked."""
+    report = Report("operator")
+    for service in (ENTITLEMENTS_SERVICE, CHECKOUT_SERVICE, INGEST_SERVICE):
+        if service not in target.urls:
+            report.warning(f"{service} was not looked at", "Name its address in the environment.")
+    if ENTITLEMENTS_SERVICE in target.urls:
+        _entitlements(report, operator)
+    if INGEST_SERVICE not in target.urls:
+        return report
+    try:
+        parked = operator.get(INGEST_SERVICE, "/operator/parked")
+    except (CallFailed, NoTarget) as error:
+        report.error(str(error), "Give the INTERNAL_AUTH_SECRET that the services have; start the service.")
+        return report
+    report.ok("the services accept the operator's token")
+    if parked:
+        report.warning(f"{len(parked)} events are parked", "./atlas parked list shows them with their reasons.")
+    else:
+        report.ok("nothing is parked")
+    return report
+
+
+def _entitlements(report: Report, operator: Operator) -> None:
+    try:
+        figures = operator.get(ENTITLEMENTS_SERVICE, "/operator/state")
+    except CallFailed as error:
+        report.error(str(error), "Give the INTERNAL_AUTH_SECRET that the services have; start the service.")
+        return
+    age = float(figures.get("outboxAgeSeconds") or 0)
+    report.check(
+        age <= OUTBOX_SECONDS,
+        f"the outbox is drained ({figures.get('outboxBacklog', 0)} waiting)",
+        f"{figures.get('outboxBacklog')} changes wait for the broker, the oldest for {age:.0f} s",
+        "Is the broker up? ./atlas logs entitlements tells why they are not sent.",
+    )

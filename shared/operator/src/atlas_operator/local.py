@@ -1,0 +1,65 @@
+"""The stack that runs on this machine, if one does: its folder, and what it wrote there for the command line."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values
+
+from atlas_operator.files import read_json
+
+WORKSPACE = Path(__file__).resolve().parents[4]
+"""The folder of `./atlas`; where this package is installed elsewhere nothing of ours lies there."""
+
+
+def environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment over the `.env` file beside `./atlas`; trimmed, empty means missing."""
+    merged = {**dotenv_values(WORKSPACE / ".env", interpolate=False), **environ}
+    return {name: value.strip() for name, value in merged.items() if value and value.strip()}
+
+
+def atlas_home(environ: Mapping[str, str]) -> Path:
+    """The folder of the stack that the environment means: ATLAS_HOME, else `.atlas` in the workspace."""
+    chosen = environ.get("ATLAS_HOME", "").strip()
+    return Path(chosen).expanduser().resolve() if chosen else WORKSPACE / ".atlas"
+
+
+def lock_file(home: Path) -> Path:
+    """Held by the stack's supervisor while it runs."""
+    return home / "run" / "lock"
+
+
+def is_running(home: Path) -> bool:
+    """Whether a supervisor runs for this folder."""
+    if not lock_file(home).exists():
+        return False
+    with lock_file(home).open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+@dataclass(frozen=True)
+class LocalStack:
+    """What a running stack says of itself."""
+
+    stack: dict[str, Any]
+    """`stack.json`."""
+    ports: dict[str, int]
+    operator: dict[str, Any]
+    """What signs an operator's calls."""
+
+
+def running_stack(environ: Mapping[str, str]) -> LocalStack | None:
+    """The running stack, None where none runs or it has not written its files yet."""
+    home = atlas_home(environ)
+    read = [read_json(home / name) for name in ("stack.json", "ports.json", "run/operator.json")]
+    if not is_running(home) or not all(read):
+        return None
+    return LocalStack(*read)

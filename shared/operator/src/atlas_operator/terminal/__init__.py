@@ -1,0 +1,1 @@
+"""What the commands print, and what they take from whoever types."""

@@ -1,0 +1,159 @@
+"""The control room: everything that happened, live, with a button for everything that can."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from stripe_sandbox.behavior import ApiBehavior
+from stripe_sandbox.delivery import Delivery
+from stripe_sandbox.entitlement import Entitlements
+from stripe_sandbox.operation import World
+from stripe_sandbox.pages import money, page
+from stripe_sandbox.resources.disputes import STATUSES
+from stripe_sandbox.store import Json
+
+MAX_SESSIONS, MAX_EVENTS, MAX_USERS = 60, 150, 24
+
+
+@dataclass(slots=True)
+class ControlRoom:
+    """The page at ``/`` and what it polls."""
+
+    world: World
+    behavior: ApiBehavior
+    delivery: Delivery
+    entitlements: Entitlements
+
+    def routes(self) -> list[Route]:
+        """The routes of the room."""
+        return [
+            Route("/", self.show),
+            Route("/_sandbox/state", self.state),
+            Route("/_sandbox/entitlements", self.now),
+        ]
+
+    async def show(self, _request: Request) -> Response:
+        """The page; its script fills it."""
+        settings = self.world.settings
+        return page("room.html", settings=settings, asks=settings.entitlement_url is not None, statuses=STATUSES)
+
+    async def state(self, request: Request) -> Response:
+        """All that the room shows; 204 when nothing changed since the given revision."""
+        revision = f"{self.world.store.revision}.{self.behavior.shown()}.{self.delivery.settings}"
+        tag = f'"{hash(revision) & 0xFFFFFFFFFFFF:x}"'
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers={"ETag": tag})
+        body = {
+            "buyers": self.buyers(),
+            "events": [self.event(event) for event in islice(self.world.store.of("event").newest_first(), MAX_EVENTS)],
+            "delivery": self.delivery.shown(),
+            "api": self.behavior.shown(),
+        }
+        return JSONResponse(body, headers={"ETag": tag, "Cache-Control": "no-store"})
+
+    async def now(self, request: Request) -> Response:
+        """What the product says about the given users now."""
+        users = [user for user in request.query_params.getlist("user") if user][:MAX_USERS]
+        answers = await asyncio.gather(*(self.entitlements.of(user) for user in users))
+        return JSONResponse({"data": dict(zip(users, answers, strict=True))}, headers={"Cache-Control": "no-store"})
+
+    def buyers(self) -> list[Json]:
+        """Users with their sessions, the most recently active first."""
+        found: dict[str, Json] = {}
+        for session in islice(self.world.store.of("checkout.session").newest_first(), MAX_SESSIONS):
+            user = self.user_of(session)
+            if user not in found and len(found) == MAX_USERS:
+                break
+            email = (session["customer_details"] or {}).get("email") or session["customer_email"]
+            buyer = found.setdefault(user, {"user": user, "email": email, "sessions": []})
+            buyer["email"] = buyer["email"] or email
+            buyer["sessions"].append(self.session(session))
+        return list(found.values())
+
+    def user_of(self, session: Json) -> str:
+        """Whom a session is for, as far as its metadata or its customer's tell."""
+        customer = self.world.store.get("customer", session["customer"] or "") or {}
+        return str(session["metadata"].get("userId") or (customer.get("metadata") or {}).get("userId") or "")
+
+    def session(self, session: Json) -> Json:
+        """A session with its payments."""
+        charges = self.world.store.of("charge").having("payment_intent", session["payment_intent"] or "")
+        intent = self.world.store.get("payment_intent", session["payment_intent"] or "") or {}
+        return {
+            "id": session["id"],
+            "created": session["created"],
+            "status": session["status"],
+            "payment_status": session["payment_status"],
+            "amount": money(session["amount_total"], session["currency"]),
+            "url": session["url"],
+            "customer_deleted": bool(
+                (self.world.store.get("customer", session["customer"] or "") or {}).get("deleted")
+            ),
+            "payment_link": session["payment_link"],
+            "processing": intent.get("status") == "processing",
+            "payment_intent": session["payment_intent"],
+            "invoice": session["invoice"],
+            "charges": [self.charge(charge) for charge in charges],
+        }
+
+    def charge(self, charge: Json) -> Json:
+        """A charge with its refunds and disputes."""
+        store = self.world.store
+        refunds = store.of("refund").having("charge", charge["id"])
+        disputes = store.of("dispute").having("charge", charge["id"])
+        warnings = store.of("radar.early_fraud_warning").having("charge", charge["id"])
+        left = charge["amount"] - charge["amount_refunded"]
+        kind = charge["payment_method_details"]["type"]
+        return {
+            "id": charge["id"],
+            "status": charge["status"],
+            "method": f"{'Card' if kind == 'card' else 'Bank'} •••• {charge['payment_method_details'][kind]['last4']}",
+            "amount": money(charge["amount"], charge["currency"]),
+            "left": left,
+            "left_text": money(left, charge["currency"]),
+            "refundable": charge["status"] == "succeeded"
+            and left > 0
+            and all(d["is_charge_refundable"] for d in disputes),
+            "failure": charge["failure_message"],
+            "refunds": [brief(item) for item in refunds],
+            "disputes": [brief(item) for item in disputes],
+            "warnings": [
+                {"id": item["id"], "type": item["fraud_type"], "actionable": item["actionable"]} for item in warnings
+            ],
+        }
+
+    def event(self, event: Json) -> Json:
+        """An event with its deliveries."""
+        ids = (self.world.store.get("deliveries_of", event["id"]) or {}).get("ids", [])
+        deliveries = [self.world.store.get("delivery", identifier) for identifier in ids]
+        return {
+            "id": event["id"],
+            "type": event["type"],
+            "created": event["created"],
+            "deliveries": [travel(delivery) for delivery in deliveries if delivery],
+        }
+
+
+def brief(item: Json) -> dict[str, Any]:
+    """A refund or a dispute in short."""
+    return {"id": item["id"], "status": item["status"], "amount": money(item["amount"], item["currency"])}
+
+
+def travel(delivery: Json) -> dict[str, Any]:
+    """How a delivery fares."""
+    last = delivery["attempts"][-1] if delivery["attempts"] else None
+    return {
+        "id": delivery["id"],
+        "state": delivery["state"],
+        "attempts": len(delivery["attempts"]),
+        "last": f"{last['status'] or last['error']}" if last else None,
+        "ms": last["ms"] if last else None,
+        "next": delivery["next_attempt"],
+    }

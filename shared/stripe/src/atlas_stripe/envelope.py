@@ -1,0 +1,93 @@
+"""From bytes to a Stripe event, or to a refusal. Runs only on what is signed, and still trusts nothing.
+
+What can't be read as a JSON object with string ``id`` and ``type``, integer ``created`` and object ``data.object`` is
+no Stripe v1 event. JSON is read strictly: UTF-8, no NaN or Infinity, no number beyond what a double or 4,300 digits
+hold, no lone surrogate, no name twice in one object (two readers could understand two different events).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+from pydantic_core import from_json
+
+from atlas_contracts.public_api import Recovery
+from atlas_kit.http.errors import InvalidRequest
+
+MAX_BODY_BYTES = 256 * 1024
+_SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
+_NUL_ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+
+class InvalidPayload(InvalidRequest):
+    """Invalid webhook payload. ``reason`` is a stable word for logs and metrics."""
+
+    default_message = "Invalid webhook payload."
+    default_recovery = Recovery.NONE
+
+    def __init__(self, reason: str = "invalid_payload") -> None:
+        super().__init__()
+        self.reason = reason
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a name occurs twice in one object")
+    return members
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError("a number that no double holds")
+    return value
+
+
+def _no_constant(_name: str) -> None:
+    raise ValueError("NaN and Infinity are no JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_finite, parse_constant=_no_constant)
+
+
+def read_event(body: bytes) -> dict[str, Any]:
+    """The event in ``body``. Raises InvalidPayload when it is none."""
+    try:
+        event = _DECODER.decode(body.decode())
+        if b"\\u" in body and _SURROGATE_ESCAPE.search(body):
+            from_json(body)  # refuses surrogates that are no pair; Python's own reader lets them pass
+    except (ValueError, RecursionError) as error:
+        raise InvalidPayload from error
+    if not is_event(event):
+        raise InvalidPayload("thin_event" if _is_thin(event) else "invalid_payload")
+    found: dict[str, Any] = event
+    return found
+
+
+def is_event(event: Any) -> bool:
+    """Whether this has the outline of a Stripe v1 event."""
+    if not isinstance(event, dict):
+        return False
+    created, data = event.get("created"), event.get("data")
+    return (
+        isinstance(event.get("id"), str)
+        and isinstance(event.get("type"), str)
+        and isinstance(created, int)
+        and not isinstance(created, bool)
+        and isinstance(data, dict)
+        and isinstance(data.get("object"), dict)
+    )
+
+
+def _is_thin(event: Any) -> bool:
+    """Whether this is an event of Stripe's v2 API: it names its object and carries none, so it can't be read here."""
+    return isinstance(event, dict) and event.get("object") == "v2.core.event"
+
+
+def holds_nul(body: bytes) -> bool:
+    """Whether U+0000 stands anywhere in the body, escaped: readable, but no text of Stripe's, and no store takes it."""
+    return b"\\u0000" in body and _NUL_ESCAPE.search(body) is not None

@@ -1,0 +1,61 @@
+"""What can go wrong between us and Stripe, and the one place that decides what the caller hears about it."""
+
+from __future__ import annotations
+
+from atlas_kit.http.errors import Unavailable
+from atlas_kit.process.logs import get_logger
+
+log = get_logger()
+
+TOO_MANY_REQUESTS = 429
+UNDECIDED_STATUSES = frozenset({401, 403, 409, TOO_MANY_REQUESTS})
+"""Refused before anything was attempted: the same idempotency key may still be used."""
+SERVER_ERROR = 500
+DEFAULT_RETRY_AFTER = "5"
+"""Seconds; Stripe names none with its 429."""
+
+
+class StripeFailure(Exception):
+    """Stripe didn't do what it was asked. ``status`` is None when no answer came at all.
+
+    Carries no message of Stripe's: those may quote what we sent.
+    """
+
+    def __init__(
+        self,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        param: str | None = None,
+        request_id: str | None = None,
+        retry_after: str | None = None,
+    ) -> None:
+        super().__init__(f"Stripe answered {status or 'nothing'}.")
+        self.status, self.code, self.param = status, code, param
+        self.request_id, self.retry_after = request_id, retry_after
+
+    @property
+    def is_final(self) -> bool:
+        """Whether Stripe will go on answering this under the same idempotency key (5xx included, for 24 h)."""
+        return self.status is not None and self.status not in UNDECIDED_STATUSES
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether what we named doesn't exist there (any more)."""
+        return self.code == "resource_missing"
+
+    def names_missing(self, param: str) -> bool:
+        return self.is_missing and self.param == param
+
+
+def as_unavailable(failure: StripeFailure, message: str) -> Unavailable:
+    """The answer to the caller: always 503 with the route's message; what was our own mistake is logged as an error."""
+    told = {"status": failure.status, "code": failure.code, "stripeRequestId": failure.request_id}
+    if failure.status == TOO_MANY_REQUESTS:
+        log.warning("stripe.rate_limited", **told)
+        return Unavailable(message, headers={"retry-after": failure.retry_after or DEFAULT_RETRY_AFTER})
+    if failure.status is None or failure.status >= SERVER_ERROR:
+        log.warning("stripe.unavailable", **told)
+    else:
+        log.error("stripe.request_refused", param=failure.param, **told)
+    return Unavailable(message)
