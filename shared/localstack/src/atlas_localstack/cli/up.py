@@ -15,10 +15,11 @@ from rich.live import Live
 from atlas_localstack.cli import view
 from atlas_localstack.stack import home as homes
 from atlas_localstack.stack import state
+from atlas_localstack.stack.home import Home
 from atlas_localstack.stack.plan import OFFSETS
 from atlas_localstack.stack.state import State
 from atlas_operator.files import read_json
-from atlas_operator.local import WORKSPACE, Home, environment
+from atlas_operator.local import WORKSPACE, environment
 from atlas_operator.terminal.console import errors, fail, misunderstood, out
 
 DEFAULT_PORT_BASE = 8000
