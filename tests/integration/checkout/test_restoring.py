@@ -77,6 +77,7 @@ async def test_a_refund_that_bounced_gives_pro_back(world, user):
     session = await bought(world, user)
     bounced = await refund(world, session)
     assert await outcome(world, user) == ("not_eligible", "refunded", False)
+    await world.later()
     await world.control("POST", f"/refunds/{bounced['id']}/fail")
     assert await outcome(world, user) == ("restored", None, True)
 
