@@ -380,7 +380,7 @@ async def test_a_session_of_the_time_before_offers_goes_on_where_the_price_has_o
 
 async def test_taxes_ids_and_codes_are_asked_for_when_the_operator_wants_them(world, user):
     old = await world.opened(user)
-    options = {name: "true" for name in ("STRIPE_AUTOMATIC_TAX", "STRIPE_TAX_ID_COLLECTION", "STRIPE_ALLOW_PROMOTION_CODES")}
+    options = dict.fromkeys(("STRIPE_AUTOMATIC_TAX", "STRIPE_TAX_ID_COLLECTION", "STRIPE_ALLOW_PROMOTION_CODES"), "true")
     with world.start_another("options", **options) as taxed:
         new = await world.opened(user, at=taxed)
         assert await world.opened(user, at=taxed) == new

@@ -72,7 +72,7 @@ def test_an_upload_that_the_client_breaks_off_is_no_error_of_ours(ingest: Ingest
         head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nStripe-Signature: t=1,v1=0\r\n\r\n"
         client.sendall(head.encode() + b"half of")
     ingest.deliver(purchase())
-    eventually(lambda: ingest.metric('atlas_http_connections{') or True)
+    eventually(lambda: ingest.metric("atlas_http_connections{") or True)
     assert ingest.metric('atlas_http_requests_total{method="POST",route="/api/billing/stripe/webhook",status="500"') == 0
     assert not ingest.logged("http.unhandled_error")
     assert shares(ingest) == {"received": 1}

@@ -120,7 +120,7 @@ def test_only_an_unpaid_checkout_is_told_that_nothing_was_charged() -> None:
 
 
 @pytest.mark.parametrize(("part", "result"), [("checkout", ConfirmResult), ("restore", RestoreResult)])
-def test_every_reason_has_words_of_its_own(part: str, result: type[ConfirmResult] | type[RestoreResult]) -> None:
+def test_every_reason_has_words_of_its_own(part: str, result: type[ConfirmResult | RestoreResult]) -> None:
     reasons = get_args(get_args(result.model_fields["reason"].annotation)[0])
     assert reasons and all(copy.FOR_SCRIPT[part][reason] for reason in reasons)
 

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Stripe:
-    def __init__(self, *answers: str | None | Exception) -> None:
+    def __init__(self, *answers: str | Exception | None) -> None:
         self.answers, self.asked = list(answers), 0
 
     async def __call__(self) -> str | None:
