@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from atlas_contracts.cloudevents import SCHEMA_VERSION
 from atlas_devstack.servers import binaries, database
 from atlas_devstack.servers.ports import free_port
 from support.embedded import embedded_nats, embedded_postgres
