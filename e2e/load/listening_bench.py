@@ -28,6 +28,7 @@ from pydantic import SecretStr
 from atlas_contracts.streams import BILLING, PROJECTOR_DURABLE, STREAMS
 from atlas_kit.database import Database
 from atlas_kit.events import now
+from atlas_kit.http_app import _calm_garbage_collector
 from atlas_kit.messaging import Broker, declare_stream
 from entitlements.consumer import Projector
 from entitlements.domain.policy import Policy
@@ -46,10 +47,10 @@ async def fold(which: str, url: str, dsn: str, facts: int) -> None:
     await broker.start()
     await database.migrated.wait()
     await broker.connected.wait()
-    listening = asyncio.create_task(projector.run() if which == "faststream" else _as_before(projector, broker))
-    await asyncio.sleep(0.1)
+    _calm_garbage_collector()  # as a service does
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
+    listening = asyncio.create_task(projector.run() if which == "faststream" else _as_before(projector, broker))
     spent, started = time.process_time(), time.perf_counter()
     while True:
         async with database.transaction() as connection:
@@ -97,9 +98,12 @@ def measured(which: str, facts: int, apart: float, postgres: object) -> tuple[fl
         assert child.stdin
         assert child.stdout
         _until(child, "ready")
+        if not apart:
+            asyncio.run(publish(url, facts, apart))  # a backlog
         child.stdin.write("go\n")
         child.stdin.flush()
-        asyncio.run(publish(url, facts, apart))
+        if apart:
+            asyncio.run(publish(url, facts, apart))
         spent, took = (float(part) for part in _until(child, "").split())
         return spent / facts * 1e6, facts / took
 
