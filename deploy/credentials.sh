@@ -35,7 +35,7 @@ internal="export INTERNAL_AUTH_SECRET=\"\${INTERNAL_AUTH_SECRET:-$MADE_INTERNAL_
 # The sandbox is in force as long as nobody gave a real key. On https there is no such default: whoever forgets the key of
 # a public deployment gets a service that refuses to start, not one that sells Pro for test cards.
 sandbox="
-case \"\$NEXTAUTH_URL\" in https:*) ;; *)
+case \"\$NEXTAUTH_URL\" in *[Hh][Tt][Tt][Pp][Ss]:*) ;; *)
   : \"\${STRIPE_SECRET_KEY:=$MADE_STRIPE_SECRET_KEY}\"
   case \"\$STRIPE_SECRET_KEY\" in sk_test_sandbox*)
     : \"\${STRIPE_WEBHOOK_SECRET:=$MADE_STRIPE_WEBHOOK_SECRET}\"
@@ -67,7 +67,7 @@ give account-gateway.env 10001 <<END
 $internal
 $(broker gateway "$NATS_PASSWORD_GATEWAY")
 # Made up and signed in by ourselves only where nobody else's browser gets; a public deployment has the web app's secret.
-case "\$NEXTAUTH_URL" in https:*) ;; *)
+case "\$NEXTAUTH_URL" in *[Hh][Tt][Tt][Pp][Ss]:*) ;; *)
   : "\${NEXTAUTH_SECRET:=$MADE_NEXTAUTH_SECRET}" "\${ATLAS_DEV_SIGN_IN:=true}"
 esac
 export NEXTAUTH_SECRET ATLAS_DEV_SIGN_IN

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+import stripe
 from playwright.sync_api import expect
 
 from support.shopper import BANK_DEBIT, DECLINED, Shopper
@@ -132,6 +133,54 @@ def test_a_declined_card_charges_nothing_and_another_card_may_follow(shopper: Sh
     shopper.pay()
 
     tab.sees_badge("Pro active")
+
+
+REVIEWED = "Your payment was received, but Pro could not be switched on automatically. Please contact support."
+
+
+def paid_otherwise(shopper: Shopper, **changes: object) -> str:
+    """A paid session with all of our metadata that isn't what the buyer was offered: its id."""
+    client = stripe.StripeClient(
+        shopper.stack.json["sandbox"]["secret_key"], base_addresses={"api": shopper.stack.url("sandbox")}
+    )
+    ours = client.raw_request("get", f"/v1/checkout/sessions/{shopper.go_to_checkout()}").data
+    item = {"price_data": {"currency": "eur", "unit_amount": 4400, "product_data": {"name": "Pro"}}, "quantity": 1}
+    params = {"mode": "payment", "line_items": [item], "success_url": "https://app.example/", "metadata": ours["metadata"]}
+    session = client.raw_request("post", "/v1/checkout/sessions", **{**params, **changes}).data["id"]
+    control(shopper.stack, "POST", f"/checkout/{session}/pay", {"outcome": "paid"})
+    return str(session)
+
+
+@pytest.mark.parametrize("webhooks", ["heard", "deaf"])
+def test_a_payment_that_may_not_grant_is_told_to_its_buyer(
+    shopper: Shopper, webhooks: str, request: pytest.FixtureRequest
+) -> None:
+    if webhooks == "deaf":
+        request.getfixturevalue("deaf_webhooks")
+    session = paid_otherwise(shopper)
+
+    shopper.open(f"/account?checkout=success&source=hero&checkout_session_id={session}")
+
+    shopper.sees_badge("Payment in review")
+    shopper.sees_toast(REVIEWED)
+    expect(shopper.page.get_by_text("charged")).to_have_count(0)
+    shopper.page.get_by_role("button", name="Restore purchase").click()
+    shopper.sees_toast(REVIEWED)
+    shopper.open("/api/billing/stripe/checkout")
+    shopper.sees_toast("Your payment was received and is being reviewed. Please contact support.", role="alert")
+
+
+def test_after_a_refund_the_return_says_refunded(shopper: Shopper, deaf_webhooks: None) -> None:
+    session = paid_otherwise(shopper)
+    client = stripe.StripeClient(
+        shopper.stack.json["sandbox"]["secret_key"], base_addresses={"api": shopper.stack.url("sandbox")}
+    )
+    intent = client.raw_request("get", f"/v1/checkout/sessions/{session}").data["payment_intent"]
+    client.raw_request("post", "/v1/refunds", payment_intent=intent)
+
+    shopper.open(f"/account?checkout=success&source=hero&checkout_session_id={session}")
+
+    shopper.sees_toast("This payment was refunded, so Pro is not active.")
 
 
 def test_cancel_comes_back_with_a_word(shopper: Shopper) -> None:

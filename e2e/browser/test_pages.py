@@ -28,6 +28,8 @@ VIEWS = {
     "account-confirming": ("/account?checkout=success&checkout_session_id=cs_test_1", "free"),
     "account-slow": ("/account?view=slow", "free"),
     "account-active": ("/account?checkout=success", "pro"),
+    "account-in-review": ("/account?checkout=success", "needs-review"),
+    "account-refused-in-review": ("/account?billing_error=invalid_request", "needs-review"),
     "account-canceled": ("/account?checkout=cancel", "free"),
     "account-error": ("/account?billing_error=rate_limited", "free"),
 }

@@ -11,7 +11,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 
 from atlas_contracts.stripe_mapping import SUPPORTED_EVENT_TYPES
 from support import stripe_events
-from support.stripe_events import charge, dispute, event, refund, session
+from support.stripe_events import charge, dispute, event, fraud_warning, refund, session
 
 CORPUS = Path(__file__).with_name("corpus")
 HEADERS = {
@@ -23,7 +23,7 @@ HEADERS = {
     "unsigned": b"t=1800000000,v1=" + b"0" * 64,
 }
 WORDS = """
-id type created data object livemode account metadata userId productKey pro_lifetime_v1 client_reference_id amount amount_total
+id type created data object livemode account context actionable fraud_type metadata userId productKey pro_lifetime_v1 client_reference_id amount amount_total
 amount_refunded refunded paid unpaid no_payment_required status payment_status mode payment setup subscription payment_link
 currency usd customer payment_intent charge reason complete open expired succeeded pending failed canceled requires_action
 needs_response under_review warning_closed warning_needs_response won lost prevented checkout.session refund dispute expanded
@@ -41,7 +41,7 @@ def seeds() -> dict[str, dict[str, bytes]]:
 
 
 def _events() -> dict[str, bytes]:
-    made = {"checkout": session, "charge": charge, "refund": refund}
+    made = {"checkout": session, "charge": charge, "refund": refund, "radar": fraud_warning}
     events = {}
     for kind in SUPPORTED_EVENT_TYPES:
         family = kind.split(".")[0]

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 from pydantic import SecretStr
 
@@ -56,3 +57,29 @@ async def test_a_database_that_was_away_is_noticed_within_seconds(way: tuple[Dat
     while not await ask():
         assert time.monotonic() - back < NOTICED_SECONDS, "it is back, and nobody noticed"
     assert time.monotonic() - back < NOTICED_SECONDS
+
+
+async def test_a_table_that_is_still_being_made_is_a_database_that_is_not_there_yet(postgres_dsn: str) -> None:
+    database = Database(SecretStr(postgres_dsn), "checkout")
+    await database._pool.open()
+    try:
+        for migrated, error in ((False, DatabaseUnavailable), (True, psycopg.errors.UndefinedTable)):
+            if migrated:
+                database.migrated.set()
+            with pytest.raises(error):
+                async with database.transaction() as connection:
+                    await connection.execute("SELECT * FROM not_made_yet")
+    finally:
+        await database.close()
+
+
+async def test_a_process_that_stood_still_in_a_transaction_hears_that_the_database_is_gone(
+    way: tuple[Database, Proxies],
+) -> None:
+    database, _ = way
+    with pytest.raises(DatabaseUnavailable):
+        async with database.transaction() as connection:
+            await connection.execute("SET idle_in_transaction_session_timeout = '50ms'")
+            await asyncio.sleep(0.5)
+            await connection.execute("SELECT 1")
+    await database.check()

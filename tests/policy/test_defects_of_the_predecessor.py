@@ -11,8 +11,8 @@ from datetime import timedelta
 import pytest
 
 from atlas_contracts.billing import Via
-from entitlements.domain import payment, projection
-from entitlements.domain.facts import Charge, CheckoutSession, Dispute, Refund
+from entitlements.domain import payment, projection, timeline
+from entitlements.domain.facts import CheckoutSession, Stamp
 from support.facts import Fold, Purchase
 
 
@@ -82,12 +82,16 @@ def cheap_payment_link_buys_pro() -> None:
 
 
 def by_arrival(knowledge, paid_at):
-    told = [snapshot for snapshot in knowledge if isinstance(snapshot, Refund | Dispute | Charge)]
-    return [(paid_at, None), *((paid_at + timedelta(seconds=n), s) for n, s in enumerate(told, start=1))]
+    """What reached us last holds, whenever it happened."""
+    moved = {
+        snapshot: frozenset({Stamp(paid_at + timedelta(seconds=number), "evt")})
+        for number, snapshot in enumerate(knowledge, start=1)
+    }
+    return timeline.standings(moved, paid_at)
 
 
 def take_out_the_order_of_provider_time(monkeypatch):
-    monkeypatch.setattr(payment, "_timeline", by_arrival)
+    monkeypatch.setattr(payment, "standings", by_arrival)
 
 
 def take_out_the_look_at_payment_status(monkeypatch):
@@ -96,8 +100,8 @@ def take_out_the_look_at_payment_status(monkeypatch):
 
 
 def take_out_the_amount(monkeypatch):
-    def revoked(amount, refunds, charges, disputes, policy):
-        return "refunded" if refunds or charges else None
+    def revoked(amount, standing, policy):
+        return "refunded" if standing.amount_refunded else None
 
     monkeypatch.setattr(payment, "why_revoked", revoked)
 

@@ -72,7 +72,7 @@ MUTANTS: dict[str, tuple[str, str, str, str, str]] = {
     "fifty chunks": (f"{GATEWAY}/session/cookies.py", "MAX_CHUNKS = 8", "MAX_CHUNKS = 80", TOKENS, ""),
     "huge cookies": (f"{GATEWAY}/session/cookies.py", "or len(raw) > MAX_COOKIE_HEADER", "", TOKENS, ""),
     "an expired database session": (f"{GATEWAY}/session/stored.py", "expires > self._now() and", "", STORED, "expired"),
-    "writing to the web app's database": (f"{GATEWAY}/session/stored.py", "default_transaction_read_only=on", "default_transaction_read_only=off", STORED, ""),
+    "writing to the web app's database": (f"{GATEWAY}/session/stored.py", "BEGIN READ ONLY", "BEGIN", STORED, ""),
     "a stream after its session": (f"{GATEWAY}/stream.py", "or not await signed_in()", "", STREAMS, "signing_out"),
     "any number of streams": (f"{GATEWAY}/changes.py", "> MOST_STREAMS_PER_USER:", "> 10**9:", STREAMS, "too_many"),
     **{

@@ -105,12 +105,14 @@ class Refund:
     id: str = field(default_factory=lambda: f"re_{next(_numbers)}")
     payment_intent: bool = True
     charge: bool = True
+    second_charge: bool = False
 
     def object(self, status: str) -> dict[str, Any]:
+        charge = self.purchase.other_charge if self.second_charge else self.purchase.charge
         return {
             "id": self.id, "object": "refund", "amount": self.amount, "status": status, "currency": "usd",
             "payment_intent": self.purchase.intent if self.payment_intent else None,
-            "charge": self.purchase.charge if self.charge else None,
+            "charge": charge if self.charge else None,
         }  # fmt: skip
 
     def told(self, status: str, at: int, event_type: str | None = None, event_id: str | None = None) -> Told:
@@ -164,6 +166,11 @@ class Purchase:
     def charge(self) -> str:
         return f"ch_{self.number}"
 
+    @property
+    def other_charge(self) -> str:
+        """A second charge of the same payment (a first one that failed at capture, say)."""
+        return f"ch_{self.number}b"
+
     def object(self, payment_status: str, **fields: Any) -> dict[str, Any]:
         metadata = {"productKey": "pro_lifetime_v1"} | ({"userId": self.user} if self.user else {})
         return {
@@ -194,20 +201,45 @@ class Purchase:
     def expired(self, at: int) -> Told:
         return from_stripe("checkout.session.expired", self.object("unpaid", status="expired"), at)
 
-    def charge_object(self, refunded: int) -> dict[str, Any]:
+    def charge_object(self, refunded: int, *, second: bool = False) -> dict[str, Any]:
         return {
-            "id": self.charge, "object": "charge", "amount": self.amount, "amount_refunded": refunded, "paid": True,
+            "id": self.other_charge if second else self.charge, "object": "charge", "amount": self.amount, "amount_refunded": refunded, "paid": True,
             "refunded": refunded == self.amount, "currency": "usd", "payment_intent": self.intent, "customer": None,
             "created": unix(0), "balance_transaction": {"id": f"txn_{self.number}", "created": unix(1)},
         }  # fmt: skip
 
-    def charge_refunded(self, at: int, amount: int | None = None, event_id: str | None = None) -> Told:
+    def charge_refunded(
+        self, at: int, amount: int | None = None, event_id: str | None = None, *, second: bool = False
+    ) -> Told:
         """``charge.refunded`` with the cumulative amount."""
-        obj = self.charge_object(self.amount if amount is None else amount)
+        obj = self.charge_object(self.amount if amount is None else amount, second=second)
         return from_stripe("charge.refunded", obj, at, event_id)
 
     def charge_read(self, at: int, refunded: int = 0) -> Told:
         return Told(stripe_mapping.charge_read(self.charge_object(refunded), when(at), arrival(Via.PULL)))
+
+    def named(self, user: str, at: int, event_id: str | None = None) -> Told:
+        """The paid session told once more, its metadata edited to another user."""
+        metadata = {"productKey": "pro_lifetime_v1", "userId": user}
+        return self.paid(at, event_id, metadata=metadata, client_reference_id=user)
+
+    def fraud_warning(self, at: int, event_id: str | None = None, *, actionable: bool = True) -> Told:
+        warning = {
+            "id": f"issfr_{self.number}", "object": "radar.early_fraud_warning", "actionable": actionable,
+            "charge": self.charge, "payment_intent": self.intent, "fraud_type": "made_with_stolen_card", "livemode": False,
+        }  # fmt: skip
+        return from_stripe("radar.early_fraud_warning.created", warning, at, event_id)
+
+    def by_operator(self, action: str, at: int, key: str | None = None) -> Told:
+        """``./atlas revoke USER --payment …``, or ``--undo``."""
+        word = {"revoke_payment": BillingType.ENTITLEMENT_REVOKED, "undo_revoke_payment": BillingType.ENTITLEMENT_GRANTED}
+        told = adjustment(self.user or "nobody", "revoke", at, key)
+        return told.changed(
+            event_id=f"manual:{told.data.provider_event_id}:{word[action]}",
+            schema_version=2,
+            refs=Refs(payment_intent_id=self.intent),
+            adjustment=Adjustment(action=action, reason="test", operator="support"),
+        )
 
     def read(
         self, at: int, payment_status: str = "paid", via: Via = Via.CONFIRM, intent_status: str = "succeeded"
@@ -330,8 +362,13 @@ class Fold:
         """What the purchase's payment means."""
         ids = (f"stripe:payment_intent:{purchase.intent}", f"stripe:checkout_session:{purchase.session_id}")
         found = next(self.projection.payment_of_ref[ref] for ref in ids if ref in self.projection.payment_of_ref)
-        payment = self.projection.payments[found]
+        payment = self.projection.payments[self.projection.surviving(found)]
         return judge(payment.knowledge, payment.provider, self.projection.policy)
+
+    def reviews(self) -> set[tuple[str, str]]:
+        """(user, why) of every payment that was paid and may not grant."""
+        found = [p.verdict.review for p in self.projection.payments.values() if p.verdict and p.verdict.review]
+        return {(user, review.reason) for review in found for user in review.users}
 
     def state(self) -> str:
         """Verdicts and knowledge, byte for byte, without what may depend on arrival (version, updatedAt, ids)."""
@@ -341,7 +378,7 @@ class Fold:
             if row.verdict != NOTHING_KNOWN
         }
         payments = sorted(
-            [sorted(p.refs), p.provider, p.user_id, encode_knowledge(p.knowledge)]
+            [sorted(p.refs), p.provider, p.user_id, sorted(p.also), p.review, encode_knowledge(p.knowledge)]
             for p in self.projection.payments.values()
         )
         return json.dumps([entitlements, payments], default=str, sort_keys=True)

@@ -55,6 +55,8 @@ STATES = {
     "signed-out": State(None, signed_in=False),
     "free": known(NOTHING, manage=False),
     "processing": known(NOTHING, "processing"),
+    "needs-review": known(NOTHING, "needs_review"),
+    "review-of-what-was-pro": known(ENDED, "needs_review"),
     "failed": known(NOTHING, "failed"),
     "pro": known(PRO),
     "pro-and-processing": known(PRO, "processing"),

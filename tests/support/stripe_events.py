@@ -84,6 +84,21 @@ def dispute(**changes: Any) -> Json:
     }
 
 
+def fraud_warning(**changes: Any) -> Json:
+    number = next(NUMBERS)
+    return {
+        "id": f"issfr_{number}",
+        "object": "radar.early_fraud_warning",
+        "actionable": True,
+        "charge": f"ch_{number}",
+        "payment_intent": f"pi_{number}",
+        "fraud_type": "unauthorized_use_of_card",
+        "livemode": False,
+        "created": 1_790_000_000,
+        **changes,
+    }
+
+
 def event(event_type: str, obj: Json, **changes: Any) -> Json:
     return {
         "id": f"evt_{next(NUMBERS)}",

@@ -19,7 +19,7 @@ SOURCES = tuple(sorted(path.relative_to(WORKSPACE) for path in WORKSPACE.glob("s
 # module → what stands there → what the next version has in its place
 EDITS: dict[str, dict[str, str]] = {
     # A newer schema version, in which the amount of a refund is an object; a new field of a refund; a new type of event.
-    "atlas_contracts/cloudevents.py": {"SCHEMA_VERSION = 1": "SCHEMA_VERSION = 2"},
+    "atlas_contracts/cloudevents.py": {"SCHEMA_VERSION = 2": "SCHEMA_VERSION = 3"},
     "atlas_contracts/billing.py": {
         "    amount: int\n    status: str\n": "    amount: int | dict[str, int]\n    status: str\n    reason: str | None = None\n",
         '    PURCHASE_PENDING = "purchase_pending"\n': '    PURCHASE_PENDING = "purchase_pending"\n    GIFT_RECEIVED = "gift_received"\n',
@@ -32,19 +32,19 @@ EDITS: dict[str, dict[str, str]] = {
         "status=status, currency=currency(refund)\n": 'status=status, currency=currency(refund), reason=refund.get("reason")\n',
     },
     # What it makes of them: a refund that Stripe calls a duplicate takes nothing away, a gift makes Pro.
-    "entitlements/domain/reading.py": {"READING = 1": "READING = 2"},
+    "entitlements/domain/reading.py": {"READING = 2": "READING = 3"},
     "entitlements/domain/facts.py": {
-        "class Refund:\n    id: str\n    amount: int\n    status: str\n":
-            "class Refund:\n    id: str\n    amount: int\n    status: str\n    reason: str | None = None\n",
+        "class Refund:\n    id: str\n    amount: int\n    status: str\n    charge: str | None = None\n":
+            "class Refund:\n    id: str\n    amount: int\n    status: str\n    charge: str | None = None\n    reason: str | None = None\n",
     },
-    "entitlements/domain/policy.py": {
+    "entitlements/domain/timeline.py": {
         'if refund.status == "succeeded")': 'if refund.status == "succeeded" and refund.reason != "duplicate")',
-        "return max(succeeded, sum(charges.values()) - bounced)": "return max(succeeded, 0 * bounced)",
+        "amount_refunded(succeeded, self._amounts.values(), failures)": "amount_refunded(succeeded, (), failures)",
     },
     "entitlements/ledger_entry.py": {
-        'yield Refund(refund["id"], refund["amount"], refund["status"])':
+        'yield Refund(refund["id"], refund["amount"], refund["status"], charge_id)':
             'amount = refund["amount"] if isinstance(refund["amount"], int) else refund["amount"]["minor"]\n'
-            '        yield Refund(refund["id"], amount, refund["status"], refund.get("reason"))\n'
+            '        yield Refund(refund["id"], amount, refund["status"], charge_id, refund.get("reason"))\n'
             '    if facts.get("gift") and user_id:\n'
             '        yield Adjustment(event_id, "grant", user_id)',
     },

@@ -32,7 +32,7 @@ def test_the_entitlement_comes_at_once_and_again_on_a_change(world: Any) -> None
     with world.client.stream("GET", STREAM, headers=cookie_of(user)) as response:
         assert response.status_code == 200
         assert response.headers["content-type"].startswith("text/event-stream")
-        assert response.headers["cache-control"] == "no-store"
+        assert response.headers["cache-control"] == "no-store, no-transform"
         told = (event for event in events(response.iter_lines()) if isinstance(event, dict))
         assert next(told) == NONE
         world.entitlements.answer("GET /internal/entitlement", entitlement_view(user, **PRO))

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import secrets
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import psycopg
 import pytest
-from pydantic import SecretStr
+from psycopg.sql import SQL, Identifier
+from starlette.datastructures import Headers
 
-from account_gateway.session.stored import StoredSessions
+from account_gateway.session.atlas_database import read_atlas_url
+from account_gateway.session.stored import SessionsUnavailable, StoredSessions, read_only
+from atlas_devstack.servers.ports import LOOPBACK, free_port
+from support.faults.proxy import Link, Proxies
 from support.gateway import entitlement_view, running_gateway, stand_in
+from support.pooler import pooler
 
 ENTITLEMENT = "/api/pro/entitlement"
 COOKIES = ["next-auth.session-token", "authjs.session-token"]
+AWAY_SECONDS = 8.0
+"""Pauses that double, from a second on, try after 7 s and not again before 15 s."""
+NOTICED_SECONDS = 4.5
 # As Prisma makes it from the Atlas schema.
 TABLE = """CREATE TABLE "Session" ("id" TEXT PRIMARY KEY, "sessionToken" TEXT UNIQUE NOT NULL, "userId" TEXT NOT NULL,
            "expires" TIMESTAMP(3) NOT NULL)"""
@@ -91,19 +103,93 @@ def test_an_encrypted_cookie_is_no_session_here(atlas: Atlas) -> None:
 
 
 def test_the_gateway_cannot_write(postgres_dsn: str) -> None:
-    import asyncio
-
     async def attempt() -> None:
-        sessions = StoredSessions(SecretStr(postgres_dsn), secure=False)
+        sessions = StoredSessions(read_atlas_url(postgres_dsn), secure=False)
         await sessions.start()
         try:
-            async with sessions._pool.connection() as connection:
+            for _ in range(2):  # and what was refused leaves a connection that works
+                async with sessions._pool.connection() as connection:
+                    assert await read_only(connection, SQL("SELECT 1")) == (1,)
                 with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
-                    await connection.execute("CREATE TABLE probe (id int)")
+                    async with sessions._pool.connection() as connection:
+                        await read_only(connection, SQL("CREATE TABLE probe (id int)"))
         finally:
             await sessions.close()
 
     asyncio.run(attempt())
+
+
+PRISMA = "connection_limit=5&pool_timeout=20&connect_timeout=10&socket_timeout=10&statement_cache_size=0&pgbouncer=true&sslmode=prefer&sslaccept=accept_invalid_certs"
+
+
+@pytest.mark.parametrize("schema", ["public", "atlas app"])
+def test_the_web_apps_own_url_does(postgres_dsn: str, schema: str) -> None:
+    with psycopg.connect(postgres_dsn, autocommit=True) as connection:
+        connection.execute(SQL("CREATE SCHEMA IF NOT EXISTS {}").format(Identifier(schema)))
+        connection.execute(SQL("SET search_path TO {}").format(Identifier(schema)))
+        connection.execute(TABLE)
+        connection.execute("""INSERT INTO "Session" VALUES ('1', 'token', 'user_1', now() + interval '1 hour')""")
+    url = f"{postgres_dsn}?schema={schema.replace(' ', '%20')}&{PRISMA}"
+    environment = {"NEXTAUTH_SESSION_STRATEGY": "database", "ATLAS_DATABASE_URL": url}
+    with stand_in() as entitlements:
+        entitlements.answer("GET /internal/entitlement", entitlement_view("user_1"))
+        with running_gateway(ENTITLEMENTS_URL=entitlements.url, **environment) as client:
+            assert client.get("/readyz").status_code == 200
+            assert client.get(ENTITLEMENT, headers={"cookie": f"{COOKIES[0]}=token"}).status_code == 200
+            assert client.get(ENTITLEMENT, headers={"cookie": f"{COOKIES[0]}=other"}).status_code == 401
+
+
+def test_a_transaction_pooler_in_between_does(atlas: Atlas) -> None:
+    """As PgBouncer: it refuses a startup parameter that it doesn't know, and each message may go to another server."""
+    token = atlas.session()
+    with pooler(atlas.dsn) as seen:
+
+        async def look() -> list[str | None]:
+            sessions = StoredSessions(read_atlas_url(seen.url), secure=False)
+            await sessions.start()
+            try:
+                return [await sessions.user_of(Headers({"cookie": f"{COOKIES[0]}={token}"})) for _ in range(8)]
+            finally:
+                await sessions.close()
+
+        assert asyncio.run(look()) == ["user_1"] * 8
+    assert set(seen.startup[0]) <= {"user", "database", "application_name", "client_encoding"}
+    assert [kind for kind in seen.messages if kind not in "pX"] == ["Q"] * 8, "one message each, none of them prepared"
+
+
+def test_a_database_that_was_away_is_noticed_within_seconds(atlas: Atlas) -> None:
+    """It was asked again after pauses that double, up to a minute and a half."""
+    token, server = atlas.session(), urlsplit(atlas.dsn)
+    assert server.port
+    link = Link("atlas", free_port(), server.port)
+    with Proxies({"atlas": link}) as proxies:
+        url = atlas.dsn.replace(server.netloc.rpartition("@")[2], f"{LOOPBACK}:{link.port}")
+
+        async def outage() -> float:
+            sessions = StoredSessions(read_atlas_url(url), secure=False)
+            await sessions.start()
+
+            async def user() -> str | None:
+                with contextlib.suppress(SessionsUnavailable):
+                    return await sessions.user_of(Headers({"cookie": f"{COOKIES[0]}={token}"}))
+                await asyncio.sleep(0.1)
+                return None
+
+            try:
+                assert await user() == "user_1"
+                proxies.call("atlas", "refuse")
+                away = time.monotonic() + AWAY_SECONDS
+                while time.monotonic() < away:
+                    assert await user() is None
+                proxies.heal()
+                back = time.monotonic()
+                while await user() is None and time.monotonic() < back + 20:
+                    pass
+                return time.monotonic() - back
+            finally:
+                await sessions.close()
+
+        assert asyncio.run(outage()) < NOTICED_SECONDS
 
 
 def test_without_the_atlas_database_it_is_503_and_not_ready(postgres_dsn: str) -> None:

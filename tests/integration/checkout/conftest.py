@@ -4,6 +4,7 @@ entitlements service behind it, the sandbox as Stripe. No webhook is ever delive
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import secrets
@@ -127,6 +128,10 @@ class World:
 
     async def session(self, session_id: str) -> dict[str, Any]:
         return await self.stripe("get", f"/v1/checkout/sessions/{session_id}")
+
+    async def later(self) -> None:
+        """Let Stripe's clock reach its next second: what is read within one second counts as one moment."""
+        await asyncio.sleep(1.01 - time.time() % 1)
 
     def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.checkout_dsn) as connection:

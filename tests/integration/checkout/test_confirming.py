@@ -60,6 +60,7 @@ async def test_a_refund_that_bounced_unheard_is_found(world, user):
     await world.pay(session)
     refund = await world.stripe("post", "/v1/refunds", payment_intent=(await world.session(session))["payment_intent"])
     assert (await world.confirm(user, session)).body["outcome"] == "not_paid"
+    await world.later()
     await world.control("POST", f"/refunds/{refund['id']}/fail")
     assert (await world.confirm(user, session)).body["outcome"] == "active"
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 
+import nats
 import pytest
 
 pytestmark = pytest.mark.anyio
@@ -325,6 +327,94 @@ async def test_a_user_id_of_any_kind_can_buy(world):
         await world.pay(session)
         answer = await world.confirm(odd, session)
         assert answer.body["outcome"] == "active", odd
+
+
+async def test_an_open_session_of_a_deleted_customer_is_replaced_with_its_customer(world, user):
+    """Case 9: nobody can pay it any more."""
+    dead = await world.opened(user)
+    customer = world.rows("SELECT customer_id FROM customers WHERE user_id = %s", user)[0][0]
+    await world.stripe("delete", f"/v1/customers/{customer}")
+    session = await world.opened(user)
+    assert session != dead
+    assert world.rows("SELECT customer_id FROM customers WHERE user_id = %s", user)[0][0] != customer
+    assert (await world.session(session))["customer"] != customer
+    assert await world.opened(user) == session
+
+
+async def price_in_two_currencies(world) -> str:
+    product = await world.stripe("post", "/v1/products", name="Pro, here and there")
+    price = await world.stripe(
+        "post", "/v1/prices", product=product["id"], currency="usd", unit_amount=4900,
+        currency_options={"eur": {"unit_amount": 4500}},
+    )  # fmt: skip
+    return str(price["id"])
+
+
+async def test_what_the_price_asks_in_every_currency_is_recorded_with_the_session(world, user):
+    offers = [{"amount": 4900, "currency": "usd"}, {"amount": 4500, "currency": "eur"}]
+    with world.start_another("two-currencies", STRIPE_PRICE_PRO_LIFETIME=await price_in_two_currencies(world)) as both:
+        session = await world.opened(user, at=both)
+        assert await world.opened(user, at=both) == session
+        [(amount, currency, kept)] = world.rows(
+            "SELECT amount, currency, offers FROM checkout_attempts WHERE checkout_session_id = %s", session
+        )
+        assert (amount, currency, kept) == (4900, "usd", offers)
+        fact = next(f for f in await billing_events(world) if f["data"]["refs"]["checkoutSessionId"] == session)
+    assert fact["data"]["recordedSession"]["offers"] == offers
+
+
+async def test_a_session_paid_in_another_of_its_prices_currencies_is_pro(world, user):
+    """Case 2: recorded at 4900 usd, paid at 4500 eur."""
+    with world.start_another("paid-in-eur", STRIPE_PRICE_PRO_LIFETIME=await price_in_two_currencies(world)) as both:
+        session = await world.opened(user, at=both)
+        await world.control("POST", f"/checkout/{session}/pay", {"outcome": "paid", "currency": "eur"})
+        paid = await world.session(session)
+        assert (paid["currency"], paid["amount_total"]) == ("eur", 4500)
+        assert (await world.confirm(user, session, at=both)).body["outcome"] == "active"
+        [line] = (await world.ask("GET", f"/operator/provider-state?user={user}", issuer="operator", at=both)).body[
+            "raw"
+        ].splitlines()[:-1]
+    assert '"shouldGrant":true' in line and '"refused":null' in line
+
+
+async def test_at_a_further_currency_the_old_session_is_closed_first(world, user):
+    price = await price_in_two_currencies(world)
+    with world.start_another("more-currencies", STRIPE_PRICE_PRO_LIFETIME=price) as both:
+        old = await world.opened(user, at=both)
+        await world.stripe("post", f"/v1/prices/{price}", currency_options={"gbp": {"unit_amount": 3900}})
+        new = await world.opened(user, at=both)
+    assert new != old and (await world.session(old))["status"] == "expired"
+
+
+async def test_a_session_of_the_time_before_offers_goes_on_where_the_price_has_one_currency(world, user):
+    session = await world.opened(user)
+    world.change("UPDATE checkout_attempts SET offers = NULL WHERE user_id = %s", user)
+    assert await world.opened(user) == session
+
+
+async def test_taxes_ids_and_codes_are_asked_for_when_the_operator_wants_them(world, user):
+    old = await world.opened(user)
+    options = dict.fromkeys(("STRIPE_AUTOMATIC_TAX", "STRIPE_TAX_ID_COLLECTION", "STRIPE_ALLOW_PROMOTION_CODES"), "true")
+    with world.start_another("options", **options) as taxed:
+        new = await world.opened(user, at=taxed)
+        assert await world.opened(user, at=taxed) == new
+    assert new != old and (await world.session(old))["status"] == "expired"
+    asked = [row["params"] for row in await world.requests("POST", SESSIONS, user)]
+    names = ("automatic_tax", "tax_id_collection", "allow_promotion_codes", "customer_update")
+    assert not any(name in asked[0] for name in names)
+    assert all(name in asked[1] for name in names)
+    assert asked[1]["customer_update"] == {"address": "auto", "name": "auto"}
+
+
+async def billing_events(world) -> list[dict]:
+    await eventually_empty_outbox(world)
+    connection = await nats.connect(world.nats)
+    try:
+        jetstream = connection.jetstream()
+        last = (await jetstream.stream_info("BILLING")).state.last_seq
+        return [json.loads((await jetstream.get_msg("BILLING", seq)).data) for seq in range(1, last + 1)]
+    finally:
+        await connection.close()
 
 
 async def eventually_empty_outbox(world) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 
@@ -199,8 +200,16 @@ async def test_a_forgotten_user_is_found_nowhere_any_more(world, user):
     world.change("UPDATE checkout_attempts SET state = 'complete' WHERE user_id = %s", user)
     still_open = await world.opened(user)
     answer = await world.ask("POST", "/operator/forget", body={"userId": user}, **OPERATOR)
-    assert (answer.status, answer.body) == (200, {"sessions": 2})
+    assert (answer.status, answer.body["sessions"]) == (200, 2)
     intent = await world.stripe("get", f"/v1/payment_intents/{session['payment_intent']}")
+    assert {place["place"]: place["done"] for place in answer.body["places"]} == {
+        f"charge {intent['latest_charge']} at Stripe": "user id erased",
+        f"payment {intent['id']} at Stripe": "user id erased",
+        f"checkout session {session['id']} at Stripe": "user id erased",
+        f"checkout session {still_open} at Stripe": "user id erased",
+        f"customer {session['customer']} at Stripe": "user id erased",
+        "database of checkout": "rows deleted: 3",
+    }
     told = [
         await world.session(session["id"]),
         await world.session(still_open),
@@ -215,4 +224,69 @@ async def test_a_forgotten_user_is_found_nowhere_any_more(world, user):
     assert await provider_state(world, f"?user={user}") == []
     assert (await world.restore(user)).body["outcome"] == "not_found"
     again = await world.ask("POST", "/operator/forget", body={"userId": user}, **OPERATOR)
-    assert (again.status, again.body) == (200, {"sessions": 0})
+    assert (again.status, again.body) == (
+        200, {"sessions": 0, "places": [{"place": "database of checkout", "done": "rows deleted: 0"}]},
+    )  # fmt: skip
+
+
+async def forget(world, user, **more):
+    return await world.ask("POST", "/operator/forget", body={"userId": user, **more}, **OPERATOR)
+
+
+async def test_somebody_whose_payment_is_under_way_is_not_forgotten_by_accident(world, user):
+    session = await bought(world, user, "processing")
+    refused = await forget(world, user)
+    assert refused.status == 409
+    code, message, recovery = refused.error
+    assert (code, recovery) == ("invalid_request", "none")
+    assert session["id"] in message and "14 days" in message and "--even-if-paying" in message
+    assert (await world.session(session["id"]))["metadata"]["userId"] == user
+    assert world.rows("SELECT count(*) FROM checkout_attempts WHERE user_id = %s", user) == [(1,)]
+    assert (await forget(world, user, evenIfPaying=True)).status == 200
+    assert "userId" not in (await world.session(session["id"]))["metadata"]
+
+
+async def test_what_stripe_has_forgotten_is_named_and_keeps_nobody_from_being_forgotten(world, user):
+    paid = await bought(world, user)
+    world.change("UPDATE checkout_attempts SET state = 'complete' WHERE user_id = %s", user)
+    world.change(
+        "INSERT INTO checkout_attempts (id, user_id, customer_id, price_id, source, state, parameters, expires_at,"
+        " checkout_session_id) SELECT gen_random_uuid(), user_id, customer_id, price_id, source, 'expired', '{}',"
+        " expires_at, %s FROM checkout_attempts WHERE user_id = %s",
+        f"cs_test_{user.removeprefix('user_')}",
+        user,
+    )
+    await world.stripe("delete", f"/v1/customers/{paid['customer']}")
+    answer = await forget(world, user)
+    assert (answer.status, answer.body["sessions"]) == (200, 1)
+    done = {place["place"]: place["done"] for place in answer.body["places"]}
+    assert done[f"checkout session cs_test_{user.removeprefix('user_')}"].startswith("gone already")
+    assert done[f"customer {paid['customer']} at Stripe"].startswith("gone already")
+    assert done[f"checkout session {paid['id']} at Stripe"] == "user id erased"
+    assert world.rows("SELECT count(*) FROM checkout_attempts WHERE user_id = %s", user) == [(0,)]
+
+
+async def test_a_session_without_a_customer_is_found_on_the_second_look_too(world, user):
+    """Case 7: metadata and no customer, webhooks dropped, paid: the first look's session ids lead the second."""
+    params = {
+        "mode": "payment",
+        "line_items": [{"price": "price_pro_lifetime", "quantity": 1}],
+        "metadata": {"userId": user, "productKey": "pro_lifetime_v1"},
+        "success_url": "https://app.example/done",
+    }
+    session = await world.stripe("post", "/v1/checkout/sessions", **params)
+    await world.pay(session["id"])
+    assert [line["checkoutSessionId"] for line in await provider_state(world, "?days=1") if line["userId"] == user] == [session["id"]]
+    assert await provider_state(world, f"?user={user}") == []
+    again = await provider_state(world, f"?user={user}&session={session['id']}&session=cs_test_gone&session=nonsense!")
+    assert [(line["checkoutSessionId"], line["shouldGrant"], line["refused"]) for line in again] == [(session["id"], True, None)]
+    assert await provider_state(world, f"?user={user}-other&session={session['id']}") == []
+
+
+async def test_a_sweep_that_fails_stops_as_a_whole(world, user):
+    await world.control("PUT", "/api", {"fail_next": 10_000, "status": 500})
+    ids = [f"cs_test_{user.removeprefix('user_')}{number}" for number in range(100)]
+    answer = await world.ask("POST", "/operator/sweep", body={"checkoutSessionIds": ids}, **OPERATOR)
+    assert answer.status == 503
+    await asyncio.sleep(1)  # in which siblings that go on would ask for dozens more
+    assert len((await world.control("GET", "/requests"))["data"]) < 30

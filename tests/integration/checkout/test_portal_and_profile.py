@@ -88,3 +88,51 @@ async def test_a_failing_stripe_is_unavailable(world, user, status, retry_after)
     answer = await portal(world, user)
     assert (answer.status, answer.error) == (503, PORTAL_DOWN)
     assert ("retry-after" in answer.headers) is retry_after
+
+
+async def known_only_to_the_ledger(world, user) -> str:
+    """A Pro buyer whose customer this service has forgotten, and whose metadata doesn't name the user either."""
+    session = await world.opened(user)
+    await world.pay(session)
+    assert (await world.confirm(user, session)).body["outcome"] == "active"
+    customer = world.rows("SELECT customer_id FROM customers WHERE user_id = %s", user)[0][0]
+    world.change("DELETE FROM customers WHERE user_id = %s", user)
+    await world.stripe("post", f"/v1/customers/{customer}", metadata={"userId": ""})
+    return str(customer)
+
+
+async def test_a_customer_that_only_the_ledger_knows_has_a_portal(world, user):
+    customer = await known_only_to_the_ledger(world, user)
+    assert await can_manage(world, user) is True
+    world.change("DELETE FROM customers WHERE user_id = %s", user)
+    assert (await portal(world, user)).status == 200
+    assert (await world.requests("POST", "/v1/billing_portal/sessions"))[-1]["params"]["customer"] == customer
+    assert world.rows("SELECT customer_id FROM customers WHERE user_id = %s", user) == [(customer,)]
+
+
+async def test_the_ledgers_customer_of_another_user_is_not_shown(world, user):
+    customer = await known_only_to_the_ledger(world, user)
+    await world.stripe("post", f"/v1/customers/{customer}", metadata={"userId": "somebody else"})
+    answer = await portal(world, user)
+    assert (answer.status, answer.error) == (404, NO_HISTORY)
+
+
+async def test_a_customer_that_only_its_metadata_names_has_a_portal(world, user):
+    customer = (await world.stripe("post", "/v1/customers", metadata={"userId": user}))["id"]
+    assert await can_manage(world, user) is True
+    assert world.rows("SELECT customer_id FROM customers WHERE user_id = %s", user) == [(customer,)]
+
+
+async def test_a_buyers_customer_that_was_deleted_is_replaced(world, user):
+    session = await world.opened(user)
+    await world.pay(session)
+    await world.confirm(user, session)
+    customer = (await world.session(session))["customer"]
+    await world.stripe("delete", f"/v1/customers/{customer}")
+    assert (await portal(world, user)).status == 200
+    assert world.rows("SELECT customer_id FROM customers WHERE user_id = %s", user)[0][0] != customer
+
+
+async def test_while_stripe_is_away_the_page_still_gets_its_answer(world, user):
+    await world.control("PUT", "/api", {"latency_ms": 10_000})
+    assert await can_manage(world, user) is False

@@ -1,4 +1,4 @@
-"""Objects have the fields that the SDK's types describe, and no others."""
+"""Objects have the fields that the SDK's types describe, and no others; ``test_types`` checks their values as well."""
 
 from __future__ import annotations
 
@@ -24,10 +24,27 @@ ELSEWHERE = {
         "tax",
         "tax_ids",
     },
-    "checkout.session": {"line_items"},
-    "charge": {"refunds", "authorization_code", "level3", "transfer"},
-    "payment_intent": {"hooks", "managed_payments", "payment_record", "presentment_details"},
-    "refund": {"failure_reason", "failure_balance_transaction", "instructions_email", "next_action", "pending_reason"},
+    "checkout.session": {
+        "branding_settings",
+        "excluded_payment_method_types",
+        "line_items",
+        "name_collection",
+        "presentment_details",
+        "redirect_on_completion",
+        "return_url",
+        "tax_id_collection",
+    },
+    "charge": {"refunds", "authorization_code", "level3", "presentment_details", "transfer"},
+    "payment_intent": {"hooks", "payment_details", "presentment_details"},
+    "refund": {
+        "description",
+        "failure_balance_transaction",
+        "failure_reason",
+        "instructions_email",
+        "next_action",
+        "pending_reason",
+        "presentment_details",
+    },
     "invoice": {
         "amount_paid_off_stripe",
         "confirmation_secret",
@@ -37,12 +54,12 @@ ELSEWHERE = {
         "threshold_reason",
     },
     "price": {"currency_options", "deleted", "tiers"},
-    "product": {"deleted", "tax_details"},
+    "product": {"deleted"},
     "webhook_endpoint": {"deleted", "secret"},
     "event": {"account", "context"},
     "billing_portal.session": {"after_expiration"},
     "coupon": {"applies_to", "currency_options", "deleted"},
-    "payment_link": {"line_items"},
+    "payment_link": {"line_items", "name_collection"},
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import html
 import re
 import urllib.error
@@ -63,6 +64,14 @@ def test_paying_twice_pays_once(client, new_session):
     first, second = visit(session.url, CARD), visit(session.url, CARD)
     assert first[0] == second[0] == 303
     assert first[1]["location"] == second[1]["location"]
+    intent = client.v1.checkout.sessions.retrieve(session.id).payment_intent
+    assert len(client.v1.charges.list({"payment_intent": intent}).data) == 1
+
+
+def test_pressing_pay_many_times_at_once_pays_once_and_breaks_nothing(client, new_session):
+    session = new_session()
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert {answer[0] for answer in pool.map(lambda _: visit(session.url, CARD), range(24))} == {303}
     intent = client.v1.checkout.sessions.retrieve(session.id).payment_intent
     assert len(client.v1.charges.list({"payment_intent": intent}).data) == 1
 

@@ -86,6 +86,25 @@ def test_an_interrupted_installation_is_thrown_away_and_done_again_once_by_two_a
     assert calls == [True]
 
 
+def test_a_link_to_somebody_elses_environment_is_replaced_and_never_followed(
+    workspace: Path, tmp_path: Path, monkeypatch
+) -> None:
+    """Even one that looks like ours: it is another folder's."""
+    theirs = tmp_path / "theirs"
+    shutil.copytree(workspace / ".venv", theirs, symlinks=True)
+    (theirs / "precious").write_text("theirs")
+    before = {path: path.lstat().st_mtime_ns for path in theirs.rglob("*")}
+    for stamp in (bootstrap.fingerprint(workspace), bootstrap.INSTALLING):
+        shutil.rmtree(workspace / ".venv") if not (workspace / ".venv").is_symlink() else (workspace / ".venv").unlink()
+        (theirs / ".atlas-installed").write_text(stamp)
+        before[theirs / ".atlas-installed"] = (theirs / ".atlas-installed").lstat().st_mtime_ns
+        (workspace / ".venv").symlink_to(theirs)
+        bootstrap.ensure_installed(workspace)
+        assert not (workspace / ".venv").is_symlink()
+        assert {path: path.lstat().st_mtime_ns for path in theirs.rglob("*")} == before
+        assert bootstrap._installed(workspace, bootstrap.fingerprint(workspace))
+
+
 def test_a_failed_installation_says_what_pip_said_and_what_to_do(workspace: Path) -> None:
     lock(workspace, f"atlas-nothing==1 --hash=sha256:{'0' * 64}\n")
     with pytest.raises(bootstrap.BootstrapError, match=r"(?s)atlas-nothing.*call ./atlas again"):

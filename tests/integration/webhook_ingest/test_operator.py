@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from atlas_contracts.billing import BillingEvent
+from atlas_contracts.cloudevents import SCHEMA_VERSION
 from atlas_contracts.parked import ParkedData, ParkedEvent
 from support.ingest import Ingest
 from support.stripe_events import purchase, session
@@ -16,6 +17,8 @@ ROUTES = [
     ("POST", "/operator/pull", {}),
     ("POST", "/operator/adjustments", {"userId": "u", "action": "grant", "reason": "r", "idempotencyKey": "k"}),
     ("GET", "/operator/parked", None),
+    ("GET", "/operator/pull", None),
+    ("GET", "/operator/webhook-shares", None),
     ("GET", "/operator/parked/pk_1", None),
     ("POST", "/operator/parked/pk_1/redrive", {}),
 ]
@@ -56,9 +59,77 @@ def test_one_idempotency_key_is_one_adjustment(ingest: Ingest) -> None:
     assert len(ingest.stored()) == 1
 
 
+SAID = {"userId": "user_1", "action": "grant", "reason": "a gift", "idempotencyKey": "k-3"}
+
+
 @pytest.mark.parametrize(
     "change",
     [
+        {"action": "revoke"},
+        {"userId": "user_2"},
+        {"reason": "another"},
+        {"action": "undo_revoke_payment", "paymentId": "pi_1"},
+    ],
+    ids=str,
+)
+def test_an_idempotency_key_that_said_something_else_is_refused(ingest: Ingest, change: dict) -> None:
+    assert ingest.operator("POST", "/operator/adjustments", SAID).json["data"]["appended"] is True
+    answer = ingest.operator("POST", "/operator/adjustments", SAID | change)
+    assert (answer.status, answer.json["error"]["code"]) == (409, "invalid_request")
+    assert answer.json["error"]["message"] == (
+        "This idempotency key was used before for another user, action, payment or reason. Nothing was changed."
+    )
+    assert len(ingest.stored()) == 1
+    again = ingest.operator("POST", "/operator/adjustments", SAID | {"operator": "bob", "ticket": "T-1"})
+    assert again.json["data"] == {"eventId": "manual:k-3:entitlement_granted", "appended": False}
+
+
+def test_a_claim_that_was_never_published_is_published_by_the_next_try(ingest: Ingest) -> None:
+    """The ingest that claimed the key died before it published."""
+    ingest.operator("POST", "/operator/adjustments", SAID)
+
+    async def as_if_it_had_died(client):
+        bucket = await client.jetstream().key_value("INGEST")
+        (key,) = [key for key in await bucket.keys() if key.startswith("adjustment-")]
+        claim = json.loads((await bucket.get(key)).value)
+        assert "user_1" not in str(claim), "no identity is kept where forget doesn't look"
+        await bucket.put(key, json.dumps(claim | {"done": False}).encode())
+
+    ingest.ask(as_if_it_had_died)
+    again = ingest.operator("POST", "/operator/adjustments", SAID)
+    assert again.json["data"]["appended"] is False, "the broker knows it"
+    assert ingest.operator("POST", "/operator/adjustments", SAID | {"action": "revoke"}).status == 409
+
+
+@pytest.mark.parametrize(
+    ("action", "payment", "canonical", "ref"),
+    [
+        ("revoke_payment", "pi_1", "entitlement_revoked", "paymentIntentId"),
+        ("undo_revoke_payment", "cs_test_1", "entitlement_granted", "checkoutSessionId"),
+    ],
+)
+def test_an_operators_word_about_one_payment_names_it(
+    ingest: Ingest, action: str, payment: str, canonical: str, ref: str
+) -> None:
+    request = SAID | {"action": action, "paymentId": payment, "ticket": "T-7"}
+    assert ingest.operator("POST", "/operator/adjustments", request).json["data"]["appended"] is True
+    (stored,) = ingest.stored()
+    assert stored["type"] == f"atlas.billing.v1.{canonical}"
+    assert stored["data"]["schemaVersion"] == 2
+    assert {name: value for name, value in stored["data"]["refs"].items() if value} == {ref: payment}
+    adjustment = stored["data"]["adjustment"]
+    assert (adjustment["action"], adjustment["ticket"]) == (action, "T-7")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"action": "revoke_payment"},
+        {"action": "undo_revoke_payment", "paymentId": "ch_1"},
+        {"action": "revoke_payment", "paymentId": "pi_1\n"},
+        {"action": "grant", "paymentId": "pi_1"},
+        {"reason": "a\x1b[2Jb"},
+        {"userId": "\u3000mia"},
         {"userId": ""},
         {"userId": "a\nb"},
         {"userId": " a"},
@@ -156,7 +227,7 @@ def test_a_billing_event_takes_effect_again_in_spite_of_the_dedupe_window(ingest
     assert len({event["id"] for event in ingest.stored()}) == 3
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, SCHEMA_VERSION + 1])
 def test_what_a_newer_version_told_is_given_back_whole(ingest: Ingest, version: int) -> None:
     """The door may be older than the service that parked it."""
     ingest.deliver(purchase())
@@ -202,6 +273,15 @@ def test_an_unreadable_message_in_the_stream_hides_nothing(ingest: Ingest) -> No
     ingest.ask(junk)
     ingest.deliver(_contradicting())
     assert len(ingest.operator("GET", "/operator/parked").json["data"]) == 1
+
+
+def test_what_others_parked_is_listed_as_text(ingest: Ingest) -> None:
+    ingest.deliver(purchase())
+    (original,) = ingest.stored()
+    original["data"]["eventId"] = "stripe:evt\x1b[31m\u202e[/x]:x"
+    _park(ingest, original, "pk_hostile")
+    (row,) = ingest.operator("GET", "/operator/parked").json["data"]
+    assert row["eventId"] == "stripe:evt\\x1b[31m\\u202e[/x]:x"
 
 
 def _park(ingest: Ingest, event: dict, parked_id: str, reason: str = "session_not_ours") -> None:

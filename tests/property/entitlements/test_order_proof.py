@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from entitlements.domain import payment
+from entitlements.domain import payment, timeline
+from entitlements.domain.facts import Stamp
 from entitlements.knowledge_json import decode_knowledge, encode_knowledge
 from entitlements.ledger_entry import LedgerEntry
 from support.facts import EXHAUSTIVE, Fold, Told
@@ -138,15 +139,19 @@ def test_a_fold_that_forgets_what_comes_too_early_is_caught():
 def test_a_fold_where_the_last_arrival_wins_is_caught(monkeypatch):
     from datetime import timedelta
 
-    def by_arrival(knowledge, paid_at):
-        told = [s for s in knowledge if isinstance(s, payment.Refund | payment.Dispute | payment.Charge)]
-        told = [s for s in told if payment.is_known_status(s)]
-        return [(paid_at, None), *((paid_at + timedelta(seconds=n), s) for n, s in enumerate(told, start=1))]
+    real = timeline.standings
 
-    monkeypatch.setattr(payment, "_timeline", by_arrival)
+    def by_arrival(knowledge, paid_at):
+        moved = {
+            snapshot: frozenset({Stamp(paid_at + timedelta(seconds=number), "evt")})
+            for number, snapshot in enumerate(knowledge, start=1)
+        }
+        return real(moved, paid_at)
+
+    monkeypatch.setattr(payment, "standings", by_arrival)
     assert caught(Fold)
 
 
 def test_a_fold_without_the_rank_of_statuses_is_caught(monkeypatch):
-    monkeypatch.setattr(payment, "rank", lambda snapshot: 0)
+    monkeypatch.setattr(timeline, "rank", lambda snapshot: 0)
     assert caught(Fold, histories=2_000)

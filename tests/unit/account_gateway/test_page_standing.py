@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import get_args
 
 import pytest
 
+from account_gateway.pages import copy
 from account_gateway.pages.arrival import arrival_toasts
 from account_gateway.pages.assets import Assets
 from account_gateway.pages.standing import Standing, standing_of, waiting_for
-from atlas_contracts.public_api import BillingOverview, Entitlement, PaymentState
+from atlas_contracts.public_api import BillingOverview, ConfirmResult, Entitlement, PaymentState, RestoreResult
 
 MOMENT = datetime(2026, 11, 23, 10, 5, tzinfo=UTC)
 
@@ -32,6 +34,10 @@ def overview(status: str = "none", payment: str | None = None) -> BillingOvervie
         (overview("active"), Standing.CONFIRMING, Standing.PRO),
         (overview("active", "processing"), None, Standing.PRO),
         (overview("none", "processing"), Standing.CONFIRMING, Standing.PROCESSING),
+        (overview("none", "needs_review"), None, Standing.NEEDS_REVIEW),
+        (overview("none", "needs_review"), Standing.CONFIRMING, Standing.NEEDS_REVIEW),
+        (overview("revoked", "needs_review"), None, Standing.NEEDS_REVIEW),
+        (overview("active", "needs_review"), None, Standing.PRO),
         (overview("none", "failed"), Standing.CONFIRMING, Standing.CONFIRMING),
         (overview("none", "failed"), None, Standing.FAILED),
         (overview("revoked"), None, Standing.REVOKED),
@@ -75,12 +81,48 @@ def test_an_unavailable_service_is_named_after_the_page_whose_link_failed(refere
 def test_a_refused_second_click_says_whether_pro_is_there_or_the_payment_on_its_way() -> None:
     said = {
         standing: [toast.text for toast in arrival_toasts({"billing_error": "invalid_request"}, standing, "")]
-        for standing in (Standing.PRO, Standing.PROCESSING)
+        for standing in (Standing.PRO, Standing.PROCESSING, Standing.NEEDS_REVIEW)
     }
     assert said == {
         Standing.PRO: ["Pro is already active."],
         Standing.PROCESSING: ["A payment is already being processed."],
+        Standing.NEEDS_REVIEW: ["Your payment was received and is being reviewed. Please contact support."],
     }
+
+
+REVIEWED = "Your payment was received, but Pro could not be switched on automatically. Please contact support."
+
+
+def test_a_payment_in_review_is_told_on_the_return_at_once() -> None:
+    (toast,) = arrival_toasts({"checkout": "success"}, Standing.NEEDS_REVIEW, "")
+    assert (toast.text, toast.tone) == (REVIEWED, "warning")
+
+
+@pytest.mark.parametrize(
+    ("standing", "text"),
+    [
+        (Standing.FREE, "Checkout canceled. No charge was made."),
+        (Standing.REVOKED, "Checkout canceled. No charge was made."),
+        (Standing.NEEDS_REVIEW, REVIEWED),
+        (Standing.PROCESSING, "A payment is already being processed."),
+        (Standing.PRO, "Pro is already active on this account."),
+    ],
+)
+def test_who_paid_in_another_tab_never_reads_that_nothing_was_charged(standing: Standing, text: str) -> None:
+    (toast,) = arrival_toasts({"checkout": "cancel"}, standing, "")
+    assert toast.text == text
+
+
+def test_only_an_unpaid_checkout_is_told_that_nothing_was_charged() -> None:
+    for part, said in copy.FOR_SCRIPT.items():
+        for key, text in said.items():
+            assert "harged" not in text or (part, key) == ("checkout", "not_paid")
+
+
+@pytest.mark.parametrize(("part", "result"), [("checkout", ConfirmResult), ("restore", RestoreResult)])
+def test_every_reason_has_words_of_its_own(part: str, result: type[ConfirmResult | RestoreResult]) -> None:
+    reasons = get_args(get_args(result.model_fields["reason"].annotation)[0])
+    assert reasons and all(copy.FOR_SCRIPT[part][reason] for reason in reasons)
 
 
 def test_an_unknown_code_says_nothing_that_a_stranger_could_choose() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from account_gateway.return_paths import safe_return_path, sign_in_location
+from account_gateway.return_paths import checked_sign_in, safe_return_path, sign_in_location
 
 
 @pytest.mark.parametrize("path", ["/", "/account", "/pro/upgrade?source=hero", "/a#b", "/a//b", "/account?next=https://x.example"])
@@ -53,8 +53,12 @@ def test_no_return_path_ever_leaves_the_origin(path: str) -> None:
 def test_signing_in_leads_back() -> None:
     path = "/pro/upgrade?source=hero"
     encoded = "%2Fpro%2Fupgrade%3Fsource%3Dhero"
-    assert sign_in_location(path, nextauth_url="https://a.example", dev_sign_in=True) == f"/dev/sign-in?callbackUrl={encoded}"
-    assert (
-        sign_in_location(path, nextauth_url="https://a.example", dev_sign_in=False)
-        == f"https://a.example/api/auth/signin?callbackUrl={encoded}"
-    )
+    for asked, location in {
+        "/api/auth/signin?callbackUrl=": f"https://a.example/api/auth/signin?callbackUrl={encoded}",
+        "/en/login?next=": f"https://a.example/en/login?next={encoded}",
+        "https://login.example/start?app=atlas&to=": f"https://login.example/start?app=atlas&to={encoded}",
+    }.items():
+        sign_in_url = checked_sign_in(asked)
+        assert sign_in_location(path, nextauth_url="https://a.example", sign_in_url=sign_in_url, dev_sign_in=False) == location
+        dev = sign_in_location(path, nextauth_url="https://a.example", sign_in_url=sign_in_url, dev_sign_in=True)
+        assert dev == f"/dev/sign-in?callbackUrl={encoded}", "dev sign-in wins"

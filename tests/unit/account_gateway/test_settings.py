@@ -50,6 +50,15 @@ def test_a_missing_or_empty_variable_is_named(name: str) -> None:
         ("NEXTAUTH_SECRET", ",".join(f"canary{i}" for i in range(11))),
         ("NEXTAUTH_SESSION_STRATEGY", "canary"),
         ("ATLAS_DATABASE_URL", "mysql://canary"),
+        *[("ATLAS_DATABASE_URL", f"postgresql://canary@db.example/atlas?{query}") for query in (
+            "sslmode=canary", "sslaccept=canary", "nonsense=canary", "sslidentity=canary.p12", "connect_timeout=canary",
+            "sslaccept=strict&sslcert=/canary/ca.pem", "sslrootcert=/canary/ca.pem", "schema=%00canary", "schema=" + "canary" * 11,
+        )],
+        ("ATLAS_DATABASE_URL", "prisma://accelerate.canary/?api_key=canary"),
+        *[("ATLAS_SIGN_IN_URL", url) for url in (
+            "canary", "//canary.example/", "http://canary.example/?to=", "javascript:canary", "https://", "/\\canary.example/",
+            "https://user:canary@login.example/?to=", "/login?to=canary#", "/login canary", "https://login.example//canary\x07",
+        )],
         ("ATLAS_DEV_SIGN_IN", "canary"),
         ("CHECKOUT_URL", "canary"),
         ("ENTITLEMENTS_URL", "canary:8003"),

@@ -17,7 +17,7 @@ from atlas_contracts.stripe_mapping import (
     session_read,
 )
 from atlas_contracts.stripe_objects import Unmappable
-from support.stripe_events import charge, dispute, event, refund, session
+from support.stripe_events import charge, dispute, event, fraud_warning, refund, session
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 ARRIVAL = Arrival(Via.WEBHOOK, NOW, "sha256:00", signature_verified=True)
@@ -76,6 +76,10 @@ TABLE = [
             ),
         )
     ),
+    *(
+        (f"radar.early_fraud_warning.{change}", fraud_warning(), "fraud_warning_observed")
+        for change in ("created", "updated")
+    ),
 ]
 
 
@@ -86,7 +90,7 @@ def test_each_row_of_the_table(event_type: str, obj: dict, canonical: str) -> No
 
 def test_the_table_covers_every_supported_type() -> None:
     assert {event_type for event_type, _, _ in TABLE} == set(SUPPORTED_EVENT_TYPES)
-    assert len(SUPPORTED_EVENT_TYPES) == 14
+    assert len(SUPPORTED_EVENT_TYPES) == 16
 
 
 def test_an_unsupported_type_is_the_callers_mistake() -> None:
@@ -182,7 +186,25 @@ def test_the_cumulative_amount_of_a_charge_is_taken_as_it_is() -> None:
     assert facts and (facts.amount, facts.amount_refunded) == (1900, 700)
 
 
+def test_a_fraud_warning_tells_its_payment_and_whether_something_can_still_be_done() -> None:
+    told = fraud_warning(actionable=False)
+    data = mapped("radar.early_fraud_warning.updated", told)
+    assert (data.refs.charge_id, data.refs.payment_intent_id) == (told["charge"], told["payment_intent"])
+    assert data.user_id is None
+    facts = data.fraud_warning
+    assert facts and (facts.id, facts.actionable, facts.fraud_type) == (told["id"], False, "unauthorized_use_of_card")
+
+
+def test_an_upper_case_currency_is_refused_and_says_why() -> None:
+    with pytest.raises(Unmappable) as refused:
+        mapped("checkout.session.completed", session(currency="USD"))
+    assert refused.value.detail == "currency must be a three-letter code in lower case, as Stripe sends it."
+
+
 MALFORMED = [
+    *(("radar.early_fraud_warning.created", fraud_warning(**change)) for change in (
+        {"id": None}, {"charge": None, "payment_intent": None}, {"charge": 3}, {"actionable": "yes"}, {"fraud_type": []},
+    )),
     *(("checkout.session.completed", session(**change)) for change in (
         {"id": None}, {"id": 1}, {"id": ""}, {"payment_status": None}, {"payment_status": ["paid"]}, {"payment_status": {}},
         {"mode": None}, {"amount_total": "1"}, {"amount_total": -1}, {"amount_total": True}, {"amount_total": 1.0}, {"amount_total": 10**13},

@@ -50,7 +50,7 @@ async def answer_headers(app: Any, path: str) -> dict[bytes, bytes]:
         "path": path,
         "raw_path": path.encode(),
         "query_string": b"",
-        "headers": [(b"authorization", f"Bearer {KEY}".encode())],
+        "headers": [(b"host", b"127.0.0.1:1"), (b"authorization", f"Bearer {KEY}".encode())],
         "server": ("127.0.0.1", 1),
         "client": ("127.0.0.1", 2),
     }

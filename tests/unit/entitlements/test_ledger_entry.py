@@ -106,7 +106,7 @@ def test_a_fact_read_back_from_the_ledger_is_the_fact_that_was_folded():
 def test_snapshots_hold_what_the_policy_needs():
     buy = Purchase()
     (refund,) = buy.refund(500, id="re_1").told("succeeded", at=0).entry.fact(1, when(0)).snapshots
-    assert refund == Refund("re_1", 500, "succeeded")
+    assert refund == Refund("re_1", 500, "succeeded", buy.charge)
     (dispute,) = buy.dispute(id="dp_1").told("lost", at=0).entry.fact(1, when(0)).snapshots
     assert dispute == Dispute("dp_1", "lost")
 

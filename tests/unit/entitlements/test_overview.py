@@ -25,23 +25,23 @@ def _processing(day: int) -> PaymentVerdict:
 
 
 def test_the_newest_unfinished_payment_is_shown() -> None:
-    shown = unfinished_payment([_failed(1), _processing(2)])
+    shown = unfinished_payment("ada", [_failed(1), _processing(2)])
 
     assert shown
     assert (shown.state, shown.since) == ("processing", _day(2))
 
 
 def test_a_failure_is_old_news_once_the_user_has_paid_after_it() -> None:
-    assert unfinished_payment([_failed(1), _paid(2)]) is None
+    assert unfinished_payment("ada", [_failed(1), _paid(2)]) is None
 
 
 def test_a_payment_that_fails_after_an_earlier_one_went_through_is_shown() -> None:
-    shown = unfinished_payment([_paid(1), _failed(2)])
+    shown = unfinished_payment("ada", [_paid(1), _failed(2)])
 
     assert shown
     assert shown.state == "failed"
 
 
 def test_nothing_unfinished_shows_nothing() -> None:
-    assert unfinished_payment([_paid(1)]) is None
-    assert unfinished_payment([]) is None
+    assert unfinished_payment("ada", [_paid(1)]) is None
+    assert unfinished_payment("ada", []) is None

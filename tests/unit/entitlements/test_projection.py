@@ -61,8 +61,8 @@ def test_one_fact_that_makes_two_users_lose_changes_both():
         update={"checkout_session_id": eve.session_id}))  # fmt: skip
     changes = fold.hear(tie)
     assert [(change.after.user_id, change.after.verdict.status) for change in changes] == [
-        ("ada", "none"),
-        ("eve", "none"),
+        ("ada", "revoked"),
+        ("eve", "revoked"),
     ]
 
 

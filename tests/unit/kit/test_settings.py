@@ -47,6 +47,21 @@ def test_an_origin_and_a_url_lose_their_last_slash() -> None:
     assert (settings.nextauth_url, settings.checkout_url) == ("https://atlas.example", "http://checkout:8002")
 
 
+@pytest.mark.parametrize(
+    ("written", "origin"),
+    [
+        ("HTTPS://Atlas.Example", "https://atlas.example"),
+        ("https://atlas.example:443/", "https://atlas.example"),
+        ("http://atlas.example:80", "http://atlas.example"),
+        ("http://atlas.example:443", "http://atlas.example:443"),
+        ("https://[::1]:8443", "https://[::1]:8443"),
+        ("https://bücher.example", "https://xn--bcher-kva.example"),
+    ],
+)
+def test_an_origin_is_what_browsers_make_of_it(written: str, origin: str) -> None:
+    assert load(Example, GOOD | {"NEXTAUTH_URL": written}).nextauth_url == origin
+
+
 def test_a_driver_in_the_dsn_is_understood() -> None:
     settings = load(Example, GOOD | {"DATABASE_URL": "postgresql+psycopg://u:p@h/d"})
     assert settings.database_url.get_secret_value() == "postgresql://u:p@h/d"

@@ -152,14 +152,40 @@ def test_an_unforeseen_failure_of_the_mapping_parks_the_event(monkeypatch: pytes
         (True, purchase(livemode=True), "other_mode"),
         (False, purchase(livemode=True), "other_mode"),
         (True, purchase(), "other_mode"),
-        (False, purchase(account="acct_1"), "connected_account"),
-        (False, purchase(account=None), None),
+        (False, purchase(account="acct_1"), "other_account"),
+        (False, purchase(context="acct_other"), "other_account"),
+        (False, purchase(context=["acct_ours"]), "other_account"),
+        (False, purchase(account="acct_ours", context="acct_other"), "other_account"),
+        (False, purchase(context="acct_ours"), None),
+        (False, purchase(account="acct_ours", context="acct_ours"), None),
+        (False, purchase(account=None, context=None), None),
         (False, event("customer.created", {}), "unsupported_type"),
         (False, {k: v for k, v in purchase().items() if k != "livemode"}, None),
     ],
 )
 def test_what_is_ours(livemode: bool, told: dict, reason: str | None) -> None:
-    assert Door(livemode, Recorder(), Recorder()).reason_to_ignore(told) == reason
+    async def ours() -> str:
+        return "acct_ours"
+
+    door = Door(livemode, Recorder(), Recorder(), ours)
+    assert asyncio.run(door.reason_to_ignore(told)) == reason
+
+
+def test_while_our_account_is_unknown_an_event_that_names_any_is_not_ours() -> None:
+    door = Door(False, Recorder(), Recorder())
+    assert asyncio.run(door.reason_to_ignore(purchase(context="acct_ours"))) == "other_account"
+    assert asyncio.run(door.reason_to_ignore(purchase())) is None
+
+
+@pytest.mark.parametrize("event_id", ["", "evt\x1b[31m", "evt \u202e", "evt_é", "evt\x7f", "e v t", "x" * 201])
+def test_an_event_id_that_is_no_visible_ascii_is_parked_and_shown_as_text(event_id: str) -> None:
+    parking = Recorder()
+    outcome = asyncio.run(Door(False, Recorder(), parking).admit(purchase(id=event_id), ARRIVAL))
+    assert (outcome.verdict, outcome.reason) == (Verdict.ACCEPTED, "malformed_object")
+    ((_, payload, message_id),) = parking.messages
+    data = ParkedEvent.model_validate_json(payload).data
+    assert data.detail == "id must be 1 to 200 visible ASCII characters."
+    assert data.event_id.isprintable() and message_id.isprintable()
 
 
 def test_u0000_is_found_only_where_it_is_one() -> None:

@@ -15,6 +15,7 @@ INVALID_RESTORE = "Invalid restore request."
 INVALID_CONFIRM = "Invalid checkout confirmation."
 ALREADY_PRO = "Pro is already active."
 ALREADY_PAYING = "A payment is already being processed."
+IN_REVIEW = "Your payment was received and is being reviewed. Please contact support."
 NO_BILLING_HISTORY = "No Stripe billing history was found for this account yet."
 SESSION_NOT_FOUND = "Checkout session not found."
 
@@ -39,6 +40,7 @@ READ_UNAVAILABLE = example(Unavailable())
 UNFORESEEN = example(AtlasError())
 PRO_ALREADY = example(InvalidRequest(ALREADY_PRO, recovery=Recovery.NONE))
 PAYING_ALREADY = example(InvalidRequest(ALREADY_PAYING, recovery=Recovery.NONE))
+PAYMENT_IN_REVIEW = example(InvalidRequest(IN_REVIEW, recovery=Recovery.NONE))
 NO_HISTORY = example(NotFound(NO_BILLING_HISTORY))
 NO_SESSION = example(NotFound(SESSION_NOT_FOUND))
 BODY_TOO_LARGE = ErrorExample(

@@ -115,8 +115,7 @@ def build(settings: GatewaySettings, times: StreamTimes | None = None) -> Gatewa
 
 def _sessions(settings: GatewaySettings) -> EncryptedSessions | StoredSessions:
     if settings.nextauth_session_strategy == "database":
-        assert settings.atlas_database_url  # settings refuse to load without it
-        return StoredSessions(settings.atlas_database_url, secure=settings.secure)
+        return StoredSessions(settings.atlas_database, secure=settings.secure)
     return EncryptedSessions(settings.secrets, secure=settings.secure)
 
 
@@ -136,7 +135,12 @@ def _routes(parts: Parts, times: StreamTimes | None) -> list[BaseRoute]:
     origin = settings.nextauth_url
 
     def sign_in(return_path: str) -> str:
-        return sign_in_location(return_path, nextauth_url=origin, dev_sign_in=settings.dev_sign_in)
+        return sign_in_location(
+            return_path,
+            nextauth_url=origin,
+            sign_in_url=settings.atlas_sign_in_url,
+            dev_sign_in=settings.dev_sign_in,
+        )
 
     pages = PageContext(
         sessions=sessions,

@@ -30,6 +30,7 @@ _SESSION_ID = re.compile(r"cs_[A-Za-z0-9_]{1,250}")
 _ERRORS = (
     api_errors.PRO_ALREADY,
     api_errors.PAYING_ALREADY,
+    api_errors.PAYMENT_IN_REVIEW,
     api_errors.UNAUTHENTICATED,
     api_errors.FORBIDDEN,
     api_errors.TOO_MANY,

@@ -9,10 +9,10 @@ from account_gateway import api_errors
 from account_gateway.guards import body_as, require_same_origin
 from account_gateway.lean_route import LeanRoute, api_route
 from account_gateway.rate_limits import UserLimiter
+from account_gateway.reasons import with_reason
 from account_gateway.session.caller import Sessions, require_user
 from account_gateway.upstream import AsksService, unavailable_as
 from atlas_contracts.public_api import RestoreRequest, RestoreResult, Success
-from atlas_kit.answers import JSON
 from atlas_kit.errors import InvalidRequest
 
 RESTORE_PATH = "/api/pro/restore"
@@ -40,7 +40,7 @@ def restore_routes(sessions: Sessions, checkout: AsksService, limiter: UserLimit
         headers = await limiter.hit(user_id)
         wanted = await body_as(RestoreRequest, request, InvalidRequest(api_errors.INVALID_RESTORE))
         result = await checkout.post("/internal/restore", user_id, RestoreResult, wanted, seconds=RESTORE_SECONDS)
-        return Response(_success(result), media_type=JSON, headers=headers)
+        return with_reason(result, headers)
 
     return [
         api_route(
@@ -62,9 +62,3 @@ def restore_routes(sessions: Sessions, checkout: AsksService, limiter: UserLimit
             ),
         )
     ]
-
-
-def _success(result: RestoreResult) -> str:
-    """The key ``reason`` exists only with not_eligible; ``source`` and ``updatedAt`` may well be null."""
-    absent = None if result.outcome == "not_eligible" else {"reason"}
-    return f'{{"ok":true,"data":{result.model_dump_json(by_alias=True, exclude=absent)}}}'

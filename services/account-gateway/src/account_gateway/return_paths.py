@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 DEFAULT_RETURN_PATH = "/account"
 _SAFE = re.compile(r"/(?:[!-.0-\[\]-~][!-\[\]-~]{0,2046})?")
@@ -17,7 +17,18 @@ def safe_return_path(candidate: str | None, default: str = DEFAULT_RETURN_PATH) 
     return candidate if candidate and _SAFE.fullmatch(candidate) else default
 
 
-def sign_in_location(return_path: str, *, nextauth_url: str, dev_sign_in: bool) -> str:
+def checked_sign_in(value: str) -> str:
+    """ATLAS_SIGN_IN_URL, to whose end a return path is put. Raises ValueError."""
+    parts = urlsplit(value)
+    path = value if value.startswith("/") else parts.path or "/"
+    absolute = parts.scheme == "https" and parts.hostname and not parts.username
+    readable = value.isascii() and value.isprintable() and " " not in value and "\\" not in value
+    if not readable or "#" in value or not (absolute or value.startswith("/")) or path.startswith("//"):
+        raise ValueError("must be a path of the site that begins with one /, or an https:// URL; neither with a #")
+    return value
+
+
+def sign_in_location(return_path: str, *, nextauth_url: str, sign_in_url: str, dev_sign_in: bool) -> str:
     """Where a signed-out browser signs in, to come back to ``return_path``."""
-    base = "/dev/sign-in" if dev_sign_in else f"{nextauth_url}/api/auth/signin"
-    return f"{base}?callbackUrl={quote(return_path, safe='')}"
+    base = f"{nextauth_url}{sign_in_url}" if sign_in_url.startswith("/") else sign_in_url
+    return ("/dev/sign-in?callbackUrl=" if dev_sign_in else base) + quote(return_path, safe="")

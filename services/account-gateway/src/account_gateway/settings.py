@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 
 from account_gateway.rate_limits import Limit
+from account_gateway.return_paths import checked_sign_in
+from account_gateway.session.atlas_database import AtlasDatabase, read_atlas_url
 from atlas_kit.settings import HttpOrigin, HttpUrl, PostgresUrl, ServiceSettings, secret_list
 
 MAX_SECRETS = 10
@@ -30,6 +32,7 @@ def _check_secrets(value: SecretStr) -> SecretStr:
     return value
 
 
+SignInUrl = Annotated[str, AfterValidator(checked_sign_in)]
 RateLimit = Annotated[Limit | None, BeforeValidator(_parse_limit)]
 
 
@@ -40,6 +43,7 @@ class GatewaySettings(ServiceSettings):
     nextauth_secret: Annotated[SecretStr, AfterValidator(_check_secrets)]
     nextauth_session_strategy: Literal["jwt", "database"] = "jwt"
     atlas_database_url: PostgresUrl | None = Field(default=None, validate_default=True)
+    atlas_sign_in_url: SignInUrl = "/api/auth/signin?callbackUrl="
     atlas_dev_sign_in: bool = False
     checkout_url: HttpUrl = "http://127.0.0.1:8002"
     entitlements_url: HttpUrl = "http://127.0.0.1:8003"
@@ -53,6 +57,8 @@ class GatewaySettings(ServiceSettings):
     def _needed_for_database_sessions(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if value is None and info.data.get("nextauth_session_strategy") == "database":
             raise ValueError("is required when NEXTAUTH_SESSION_STRATEGY is database")
+        if value is not None:
+            read_atlas_url(value.get_secret_value())
         return value
 
     @field_validator("atlas_dev_sign_in")
@@ -66,6 +72,12 @@ class GatewaySettings(ServiceSettings):
     def secure(self) -> bool:
         """Whether the browser sees us as https."""
         return self.nextauth_url.startswith("https://")
+
+    @property
+    def atlas_database(self) -> AtlasDatabase:
+        """The web app's database, for the ``database`` strategy."""
+        assert self.atlas_database_url is not None, "validated above"
+        return read_atlas_url(self.atlas_database_url.get_secret_value())
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -19,6 +19,8 @@ from atlas_contracts.public_api import Entitlement
 from atlas_kit.errors import AtlasError, Unavailable
 
 STREAM_PATH = "/api/pro/entitlement/stream"
+STREAM_HEADERS = {"cache-control": "no-store, no-transform", "x-accel-buffering": "no"}
+"""A proxy that compresses (Next.js' own, say) would hold events back until its buffer is full."""
 HEARTBEAT = b": heartbeat\n\n"
 _EXAMPLE = (
     'event: entitlement\ndata: {"isPro":true,"status":"active","source":"stripe",'
@@ -98,7 +100,7 @@ def stream_routes(
                     yield chunk
 
         # Read before answering, so that an entitlements service that is away is a 503 and no empty stream.
-        return EventStream(body(await read()), headers={"x-accel-buffering": "no"})
+        return EventStream(body(await read()), headers=STREAM_HEADERS)
 
     return [
         api_route(

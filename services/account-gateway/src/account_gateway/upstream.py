@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from http import HTTPStatus
 from typing import Protocol, TypeVar
 
 from pydantic import BaseModel
@@ -9,7 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from account_gateway.lean_route import Handler
-from atlas_kit.errors import Unavailable
+from atlas_kit.errors import AtlasError, Unavailable
+from atlas_kit.logs import get_logger
+
+log = get_logger()
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -29,13 +34,24 @@ class AsksService(ReadsService, Protocol):
 
 
 def unavailable_as(message: str, handler: Handler) -> Handler:
-    """``handler``, but whatever is unavailable for it, sessions included, the caller reads the route's own message."""
+    """``handler``, but whatever is unavailable for it, sessions included, the caller reads the route's own message.
+
+    So does one for whom a service behind failed in a way that it didn't foresee, and one whose request outlasts this
+    process (the server cancels what is still there after its grace): asking again later is right for all of them.
+    """
 
     async def worded(request: Request) -> Response:
         try:
             return await handler(request)
         except Unavailable as error:
             raise Unavailable(message, headers=error.headers) from error
+        except AtlasError as error:
+            if error.http_status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise
+            log.warning("service.failed", route=getattr(request.scope.get("route"), "path", None))
+            raise Unavailable(message) from error
+        except asyncio.CancelledError as error:
+            raise Unavailable(message) from error
 
     worded.__doc__ = handler.__doc__
     return worded

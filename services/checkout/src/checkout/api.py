@@ -9,26 +9,23 @@ from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 
 from atlas_contracts.internal_api import (
-    ENTITLEMENTS_SERVICE,
-    GATEWAY_SERVICE,
-    BillingProfile,
     CheckoutSessionRequest,
     CheckoutSessionResult,
 )
 from atlas_contracts.public_api import ConfirmRequest, RestoreRequest, RestoreResult
 from atlas_kit.answers import JSON
+from atlas_kit.doors import GuardedRoute, caller_of
 from atlas_kit.errors import InvalidRequest
-from checkout.callers import require
 from checkout.confirm import confirm
-from checkout.customers import stored_customer
 from checkout.failures import told_as
 from checkout.open_checkout import open_checkout
 from checkout.open_portal import open_portal
+from checkout.profile import billing_profile
 from checkout.resolve_charge import resolve_charge
 from checkout.restore import restore
 from checkout.services import Services, services_of
 
-router = APIRouter()
+router = APIRouter(route_class=GuardedRoute)
 
 CHECKOUT_DOWN = "Checkout is temporarily unavailable. Please try again later."
 PORTAL_DOWN = "Billing portal is temporarily unavailable. Please try again later."
@@ -46,7 +43,7 @@ BodyT = TypeVar("BodyT", bound=BaseModel)
 
 @router.post("/internal/checkout-sessions")
 async def open_checkout_session(request: Request) -> Response:
-    services, user_id = _asked_by_gateway(request)
+    services, user_id = _asked(request)
     body = await _body(request, CheckoutSessionRequest)
 
     async def work() -> CheckoutSessionResult:
@@ -58,22 +55,21 @@ async def open_checkout_session(request: Request) -> Response:
 
 @router.post("/internal/portal-sessions")
 async def open_portal_session(request: Request) -> Response:
-    services, user_id = _asked_by_gateway(request)
+    services, user_id = _asked(request)
     async with told_as(PORTAL_DOWN, seconds=PORTAL_SECONDS):
         return _json(await open_portal(services.portal, user_id))
 
 
 @router.get("/internal/billing-profile")
-async def billing_profile(request: Request) -> Response:
-    services, user_id = _asked_by_gateway(request)
+async def read_billing_profile(request: Request) -> Response:
+    services, user_id = _asked(request)
     async with told_as(BILLING_DOWN, seconds=PROFILE_SECONDS):
-        customer_id = await stored_customer(services.database, user_id)
-    return _json(BillingProfile(can_manage_billing=customer_id is not None))
+        return _json(await billing_profile(services.customers, services.nobody, user_id))
 
 
 @router.post("/internal/restore")
 async def restore_purchases(request: Request) -> Response:
-    services, user_id = _asked_by_gateway(request)
+    services, user_id = _asked(request)
     body = await _body(request, RestoreRequest, "Invalid restore request.")
 
     async def work() -> RestoreResult:
@@ -85,7 +81,7 @@ async def restore_purchases(request: Request) -> Response:
 
 @router.post("/internal/confirm")
 async def confirm_checkout(request: Request) -> Response:
-    services, user_id = _asked_by_gateway(request)
+    services, user_id = _asked(request)
     body = await _body(request, ConfirmRequest, "Invalid checkout confirmation.")
     async with told_as(CHECKOUT_DOWN, seconds=CONFIRM_SECONDS):
         return _json(await confirm(services.confirm, user_id, body.checkout_session_id))
@@ -94,14 +90,13 @@ async def confirm_checkout(request: Request) -> Response:
 @router.post("/internal/charges/{charge_id}/resolve")
 async def resolve(request: Request, charge_id: str) -> Response:
     services = services_of(request)
-    require(request, services.verifier, ENTITLEMENTS_SERVICE)
     async with told_as(BILLING_DOWN, seconds=CONFIRM_SECONDS):
         return _json(await resolve_charge(services.stripe, services.broker, charge_id))
 
 
-def _asked_by_gateway(request: Request) -> tuple[Services, str]:
-    services = services_of(request)
-    return services, require(request, services.verifier, GATEWAY_SERVICE)
+def _asked(request: Request) -> tuple[Services, str]:
+    """What a route works with, and the user in whose name it is asked."""
+    return services_of(request), caller_of(request).subject
 
 
 async def _body(request: Request, model: type[BodyT], message: str | None = None) -> BodyT:

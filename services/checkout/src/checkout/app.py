@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE
 from atlas_contracts.streams import BILLING
 from atlas_kit.database import Database
+from atlas_kit.doors import install_doors
 from atlas_kit.health import Check
 from atlas_kit.http_app import create_app, with_edge
 from atlas_kit.http_client import ServiceClient
@@ -21,8 +22,8 @@ from atlas_kit.tasks import Workers
 from checkout import api, operator_api
 from checkout.confirm import Confirm
 from checkout.entitlements_client import EntitlementsClient
+from checkout.find_customer import Customers
 from checkout.open_portal import Portal
-from checkout.provider_state import ProviderPolicy
 from checkout.restore import Restore
 from checkout.sale import Checkout
 from checkout.services import Services
@@ -56,21 +57,23 @@ def create(settings: Settings) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        stripe = StripeGateway(settings.stripe_secret_key, settings.stripe_api_base)
-        app.state.services = assemble(settings, database, broker, stripe, EntitlementsClient(client))
-        async with client:
+        async with AsyncExitStack() as closing:
+            stripe = StripeGateway(settings.stripe_secret_key, settings.stripe_api_base)
+            closing.push_async_callback(stripe.close)
+            app.state.services = assemble(settings, database, broker, stripe, EntitlementsClient(client))
+            await closing.enter_async_context(client)
+            closing.push_async_callback(database.close)
             await database.start()
+            closing.push_async_callback(broker.close)
             await broker.start()
             async with workers:
                 yield
-            await broker.close()
-            await database.close()
-            await stripe.close()
 
     def checks() -> Mapping[str, Check]:
         return {"database": database.check, "broker": broker.check, **workers.checks()}
 
     app = create_app("Atlas checkout", lifespan, checks)
+    install_doors(app, TokenVerifier(settings.internal_auth_secret, CHECKOUT_SERVICE))
     app.include_router(api.router)
     app.include_router(operator_api.router)
     return with_edge(app)
@@ -80,20 +83,23 @@ def assemble(
     settings: Settings, database: Database, broker: Broker, stripe: StripeGateway, entitlements: EntitlementsClient
 ) -> Services:
     """Give each use case what it works with."""
+    customers = Customers(database, stripe, entitlements)
     return Services(
-        verifier=TokenVerifier(settings.internal_auth_secret, CHECKOUT_SERVICE),
         database=database,
         broker=broker,
         stripe=stripe,
-        policy=ProviderPolicy(
-            livemode=settings.livemode,
-            grant_free_checkouts=settings.billing_grant_free_checkouts,
-            suspend_on_dispute=settings.billing_suspend_on_dispute,
-        ),
+        policy=settings.provider_policy(),
         checkout=Checkout(
-            database, stripe, broker, entitlements, settings.stripe_price_pro_lifetime, settings.nextauth_url
+            database,
+            stripe,
+            broker,
+            entitlements,
+            settings.stripe_price_pro_lifetime,
+            settings.nextauth_url,
+            settings.session_options(),
         ),
-        portal=Portal(database, stripe, settings.nextauth_url, settings.stripe_billing_portal_configuration_id),
+        customers=customers,
+        portal=Portal(customers, stripe, settings.nextauth_url, settings.stripe_billing_portal_configuration_id),
         restore=Restore(database, stripe, broker, entitlements),
         confirm=Confirm(database, stripe, broker, entitlements),
     )

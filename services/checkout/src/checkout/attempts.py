@@ -15,9 +15,12 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
+from atlas_contracts.billing import Offer
+from atlas_contracts.session_ownership import Record, recorded_offers
 from atlas_kit import outbox
 from atlas_kit.database import Database, fetch_one
 from atlas_kit.outbox import OutboxMessage
+from checkout.offers import read_back, written
 
 
 class State(StrEnum):
@@ -44,6 +47,8 @@ class Attempt:
     parameters: Mapping[str, Any]
     expires_at: datetime
     checkout_session_id: str | None = None
+    offers: tuple[Offer, ...] | None = None
+    """What the price asked in each currency; None for an attempt of the time when that wasn't kept."""
 
     @property
     def idempotency_key(self) -> str:
@@ -51,7 +56,7 @@ class Attempt:
 
 
 _LIVE = "state IN ('creating', 'open', 'pending')"
-_COLUMNS = "id, user_id, customer_id, price_id, source, state, parameters, expires_at, checkout_session_id"
+_COLUMNS = "id, user_id, customer_id, price_id, source, state, parameters, expires_at, checkout_session_id, offers"
 
 
 async def live_attempt(database: Database, user_id: str) -> Attempt | None:
@@ -69,8 +74,8 @@ async def begin_attempt(database: Database, attempt: Attempt) -> None:
     async with database.transaction() as connection:
         await connection.execute(
             "INSERT INTO checkout_attempts"
-            " (id, user_id, customer_id, price_id, source, state, parameters, expires_at)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+            " (id, user_id, customer_id, price_id, source, state, parameters, expires_at, offers)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
             (
                 attempt.id,
                 attempt.user_id,
@@ -80,6 +85,7 @@ async def begin_attempt(database: Database, attempt: Attempt) -> None:
                 attempt.state,
                 Jsonb(attempt.parameters),
                 attempt.expires_at,
+                None if attempt.offers is None else Jsonb(written(attempt.offers)),
             ),
         )
 
@@ -114,11 +120,28 @@ async def move(database: Database, attempt: Attempt, to: State) -> None:
 
 async def owner_of_session(database: Database, session_id: str) -> str | None:
     """The user a recorded session was made for."""
+    return (await owners_of_sessions(database, [session_id])).get(session_id)
+
+
+async def owners_of_sessions(database: Database, session_ids: Sequence[str]) -> dict[str, str]:
+    """Whom each of these sessions was made for, as far as we made them."""
+    async with database.transaction() as connection:
+        cursor = await connection.execute(
+            "SELECT checkout_session_id, user_id FROM checkout_attempts WHERE checkout_session_id = ANY(%s)",
+            (list(session_ids),),
+        )
+        return dict(await cursor.fetchall())
+
+
+async def record_of_session(database: Database, session_id: str) -> Record | None:
+    """What we asked Stripe for when we made the session; None when we didn't make it."""
     async with database.transaction() as connection:
         row = await fetch_one(
-            connection, "SELECT user_id FROM checkout_attempts WHERE checkout_session_id = %s", session_id
+            connection,
+            "SELECT user_id, amount, currency, offers FROM checkout_attempts WHERE checkout_session_id = %s",
+            session_id,
         )
-    return row[0] if row else None
+    return Record(row[0], recorded_offers(row[1], row[2], read_back(row[3]) or ())) if row else None
 
 
 async def recorded_sessions(database: Database, user_id: str, limit: int) -> list[str]:
@@ -143,11 +166,12 @@ async def all_sessions(database: Database, user_id: str) -> list[str]:
         return [row[0] for row in await cursor.fetchall()]
 
 
-async def erase(database: Database, user_id: str) -> None:
-    """Remove the user from this database."""
+async def erase(database: Database, user_id: str) -> int:
+    """Remove the user from this database; how many rows were theirs."""
     async with database.transaction() as connection:
-        await connection.execute("DELETE FROM checkout_attempts WHERE user_id = %s", (user_id,))
-        await connection.execute("DELETE FROM customers WHERE user_id = %s", (user_id,))
+        made = await connection.execute("DELETE FROM checkout_attempts WHERE user_id = %s", (user_id,))
+        known = await connection.execute("DELETE FROM customers WHERE user_id = %s", (user_id,))
+        return made.rowcount + known.rowcount
 
 
 def _attempt(row: Sequence[Any]) -> Attempt:
@@ -161,4 +185,5 @@ def _attempt(row: Sequence[Any]) -> Attempt:
         parameters=row[6],
         expires_at=row[7],
         checkout_session_id=row[8],
+        offers=read_back(row[9]),
     )

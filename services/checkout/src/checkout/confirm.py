@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from atlas_contracts.billing import Via
-from atlas_contracts.internal_api import EntitlementView
+from atlas_contracts.internal_api import EntitlementView, PaymentVerdictView
 from atlas_contracts.public_api import ConfirmResult
 from atlas_kit.database import Database
 from atlas_kit.errors import NotFound
 from atlas_kit.logs import get_logger
 from checkout.attempts import owner_of_session
+from checkout.payment_outcome import HOLDS_MONEY, PaymentOutcome
 from checkout.payment_reading import Payment, PaymentSource, read_payment
 from checkout.publishing import Publisher, publish_facts
-from checkout.standing import HOLDS_MONEY, Standing
 from checkout.stripe_failure import StripeFailure
 from checkout.stripe_gateway import Read
+from checkout.whose_session import named_in
+from checkout.why_not_pro import WhyNotPro, why_not_pro
 
 log = get_logger()
 
-MAY_BECOME_PRO = frozenset({Standing.PENDING, Standing.PAID, Standing.FREE, Standing.DISPUTED})
+MAY_BECOME_PRO = frozenset({PaymentOutcome.PENDING, PaymentOutcome.PAID, PaymentOutcome.FREE, PaymentOutcome.DISPUTED})
 """Until the facts are folded we don't know: an open dispute keeps Pro, unless BILLING_SUSPEND_ON_DISPUTE."""
 
 
@@ -40,6 +42,8 @@ class EntitlementSource(Protocol):
 
     async def applied(self, user_id: str, event_ids: Sequence[str]) -> bool: ...
 
+    async def verdicts(self, user_id: str, session_ids: Sequence[str]) -> dict[str, PaymentVerdictView]: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
@@ -51,29 +55,49 @@ class Confirm:
     entitlements: EntitlementSource
 
 
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """A session of the caller's."""
+
+    session: Read
+    recorded: bool
+    """Whether we made it."""
+
+
 async def confirm(tools: Confirm, user_id: str, session_id: str) -> ConfirmResult:
     """What became of the caller's own session. Raises SessionNotFound, StripeFailure, Unavailable."""
-    session = await _own_session(tools, user_id, session_id)
-    result, payment = await _confirm(tools, user_id, session, thorough=False)
-    if result.outcome == "not_paid" and payment.standing in HOLDS_MONEY:
+    owned = await _own_session(tools, user_id, session_id)
+    result, payment = await _confirm(tools, user_id, owned, thorough=False)
+    if result.outcome == "not_paid" and payment.outcome in HOLDS_MONEY and result.reason != "revoked_by_operator":
         # The charge looks good and its buyer isn't Pro: a refund that bounced, perhaps, which no charge shows.
-        result, _ = await _confirm(tools, user_id, session, thorough=True)
-    log.info("billing.checkout.confirmed", userId=user_id, checkoutSessionId=session_id, outcome=result.outcome)
+        result, _ = await _confirm(tools, user_id, owned, thorough=True)
+    log.info(
+        "billing.checkout.confirmed",
+        userId=user_id,
+        checkoutSessionId=session_id,
+        outcome=result.outcome,
+        reason=result.reason,
+    )
     return result
 
 
-async def _confirm(tools: Confirm, user_id: str, session: Read, *, thorough: bool) -> tuple[ConfirmResult, Payment]:
-    payment = await read_payment(tools.stripe, session, Via.CONFIRM, thorough=thorough)
-    if payment is None:
+async def _confirm(tools: Confirm, user_id: str, owned: Owned, *, thorough: bool) -> tuple[ConfirmResult, Payment]:
+    payment = await read_payment(tools.stripe, owned.session, Via.CONFIRM, thorough=thorough)
+    if payment.unreadable and payment.outcome not in HOLDS_MONEY:
         raise SessionNotFound
     event_ids = await publish_facts(tools.broker, payment.facts)
     applied = not event_ids or await tools.entitlements.applied(user_id, event_ids)
     entitlement = await tools.entitlements.entitlement(user_id)
-    outcome = _outcome(entitlement, payment, applied=applied)
-    return ConfirmResult(outcome=outcome, entitlement=entitlement.summary()), payment
+    if entitlement.is_pro:
+        return ConfirmResult(outcome="active", entitlement=entitlement.summary()), payment
+    if payment.outcome in MAY_BECOME_PRO and not applied:
+        return ConfirmResult(outcome="processing", entitlement=entitlement.summary()), payment
+    verdicts = await tools.entitlements.verdicts(user_id, [payment.session_id])
+    why = why_not_pro(payment, verdicts.get(payment.session_id), recorded=owned.recorded)
+    return _not_active(entitlement, payment, why), payment
 
 
-async def _own_session(tools: Confirm, user_id: str, session_id: str) -> Read:
+async def _own_session(tools: Confirm, user_id: str, session_id: str) -> Owned:
     owner = await owner_of_session(tools.database, session_id)
     if owner is not None and owner != user_id:
         raise SessionNotFound
@@ -83,16 +107,28 @@ async def _own_session(tools: Confirm, user_id: str, session_id: str) -> Read:
         if failure.is_missing:
             raise SessionNotFound from None
         raise
-    if (session.body.get("metadata") or {}).get("userId") != user_id:
+    if owner is None and named_in(session.body) != user_id:
         raise SessionNotFound
-    return session
+    return Owned(session, recorded=owner is not None)
 
 
-def _outcome(
-    entitlement: EntitlementView, payment: Payment, *, applied: bool
-) -> Literal["active", "processing", "not_paid"]:
-    if entitlement.is_pro:
-        return "active"
-    if payment.standing is Standing.PENDING or (payment.standing in MAY_BECOME_PRO and not applied):
-        return "processing"
-    return "not_paid"
+def _not_active(entitlement: EntitlementView, payment: Payment, why: WhyNotPro | None) -> ConfirmResult:
+    """The answer once the facts are folded and the buyer isn't Pro. Raises SessionNotFound.
+
+    ``not_paid`` without a reason means that no money came; pages say so to the buyer.
+    """
+    summary = entitlement.summary()
+    match why:
+        case None if payment.unreadable:
+            raise SessionNotFound
+        case None if payment.outcome in HOLDS_MONEY:
+            # Another fact was folded between our two questions, or the money is for something that isn't ours.
+            return ConfirmResult(outcome="processing", entitlement=summary)
+        case None:
+            return ConfirmResult(outcome="not_paid", entitlement=summary)
+        case "payment_pending":
+            return ConfirmResult(outcome="processing", entitlement=summary)
+        case "needs_review":
+            return ConfirmResult(outcome="needs_review", entitlement=summary)
+        case _:
+            return ConfirmResult(outcome="not_paid", reason=why, entitlement=summary)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Protocol
 
 from atlas_kit.database import Connection, Database, fetch_one
@@ -53,18 +54,34 @@ async def customer_of(database: Database, stripe: CustomerProvider, user_id: str
 
 
 async def store_customer(database: Database, user_id: str, customer_id: str) -> str:
-    """Remember the customer unless another one is; returns the one that is."""
+    """Remember the customer unless another one is, or it is another user's; returns the one that is the user's now.
+
+    Two requests that store the same customer at once both succeed.
+    """
     async with database.transaction() as connection:
-        row = await fetch_one(
-            connection,
-            "INSERT INTO customers (user_id, customer_id) VALUES (%s, %s)"
-            " ON CONFLICT (user_id) DO UPDATE SET customer_id = coalesce(customers.customer_id, excluded.customer_id)"
-            " RETURNING customer_id",
-            user_id,
-            customer_id,
+        await connection.execute(
+            "INSERT INTO customers (user_id, customer_id) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+            (user_id, customer_id),
         )
-    assert row
-    return str(row[0])
+        await connection.execute(
+            "UPDATE customers SET customer_id = %(customer)s WHERE user_id = %(user)s AND customer_id IS NULL"
+            " AND NOT EXISTS (SELECT FROM customers WHERE customer_id = %(customer)s)",
+            {"customer": customer_id, "user": user_id},
+        )
+        row = await fetch_one(connection, "SELECT customer_id FROM customers WHERE user_id = %s", user_id)
+    return str(row[0]) if row and row[0] else customer_id
+
+
+async def owner_of_customer(database: Database, customer_id: str) -> str | None:
+    """The user whose stored customer this is."""
+    async with database.transaction() as connection:
+        row = await fetch_one(connection, "SELECT user_id FROM customers WHERE customer_id = %s", customer_id)
+    return row[0] if row else None
+
+
+def is_deleted(customer: object) -> bool:
+    """Whether an expanded customer is what Stripe leaves of a deleted one."""
+    return isinstance(customer, Mapping) and customer.get("deleted") is True
 
 
 async def forget_customer(database: Database, user_id: str, customer_id: str) -> None:

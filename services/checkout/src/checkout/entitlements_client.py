@@ -5,13 +5,22 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from atlas_contracts.internal_api import AppliedRequest, AppliedResult, EntitlementView
+from atlas_contracts.internal_api import (
+    AppliedRequest,
+    AppliedResult,
+    EntitlementOverview,
+    EntitlementView,
+    KnownCustomers,
+    PaymentVerdicts,
+    PaymentVerdictView,
+    VerdictsRequest,
+)
 from atlas_kit.errors import AtlasError, Unavailable
 from atlas_kit.http_client import ServiceClient
 
 APPLIED_SECONDS = 5.0
 """How long facts may take to be folded before we say that we don't know."""
-MAX_EVENT_IDS = 1000
+MAX_IDS = 1000
 
 
 class EntitlementsClient:
@@ -26,10 +35,37 @@ class EntitlementsClient:
         except AtlasError as error:
             raise Unavailable from error
 
+    async def overview(self, user_id: str) -> EntitlementOverview:
+        """The entitlement, and what the user's newest unfinished payment does."""
+        try:
+            return await self._client.get("/internal/overview", user_id, EntitlementOverview)
+        except AtlasError as error:
+            raise Unavailable from error
+
+    async def customers(self, user_id: str) -> list[str]:
+        """The Stripe customers that facts of the user's payments name, newest first."""
+        try:
+            return (await self._client.get("/internal/customers", user_id, KnownCustomers)).customer_ids
+        except AtlasError as error:
+            raise Unavailable from error
+
+    async def verdicts(self, user_id: str, session_ids: Sequence[str]) -> dict[str, PaymentVerdictView]:
+        """The policy's verdict on each session's payment; those that no fact tells of are left out."""
+        found: dict[str, PaymentVerdictView] = {}
+        waiting = iter(session_ids)
+        while batch := list(itertools.islice(waiting, MAX_IDS)):
+            request = VerdictsRequest(checkout_session_ids=batch)
+            try:
+                answer = await self._client.post("/internal/payment-verdicts", user_id, PaymentVerdicts, request)
+            except AtlasError as error:
+                raise Unavailable from error
+            found |= {verdict.checkout_session_id: verdict for verdict in answer.payments}
+        return found
+
     async def applied(self, user_id: str, event_ids: Sequence[str], seconds: float = APPLIED_SECONDS) -> bool:
         """Wait until all of these are in the ledger and folded; False when the time was up before."""
         waiting = iter(event_ids)
-        while batch := list(itertools.islice(waiting, MAX_EVENT_IDS)):
+        while batch := list(itertools.islice(waiting, MAX_IDS)):
             request = AppliedRequest(event_ids=batch, timeout_ms=round(seconds * 1000))
             try:
                 answer = await self._client.post(

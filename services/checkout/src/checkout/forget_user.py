@@ -1,22 +1,45 @@
 """Forget a user: who they are leaves this database and what we wrote at Stripe; the money's own records stay there.
 
-Were the user id left in Stripe's metadata, the next pull, sweep or audit would bring it back.
+Were the user id left in Stripe's metadata, the next pull, sweep or audit would bring it back. What Stripe has
+forgotten in the meantime has nothing to erase any more, and is named as gone.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
 
+from atlas_contracts.internal_api import ForgetResult, ForgottenPlace
+from atlas_contracts.public_api import Recovery
+from atlas_contracts.stripe_objects import could_be_id
 from atlas_kit.database import Database
+from atlas_kit.errors import InvalidRequest
 from atlas_kit.logs import get_logger
 from checkout import attempts
 from checkout.customers import stored_customer
-from checkout.standing import charge_of
+from checkout.payment_outcome import PaymentOutcome, charge_of, outcome_of
 from checkout.stripe_failure import StripeFailure
 from checkout.stripe_gateway import Read
+from checkout.whose_session import sessions_of
 
 log = get_logger()
+
+ERASED = "user id erased"
+GONE = "gone already: Stripe knows it no more"
+
+
+class PaymentUnderWay(InvalidRequest):
+    """A delayed payment of the user may still succeed; forgotten now, its money would be nobody's."""
+
+    status: ClassVar[int] = 409
+    default_recovery = Recovery.NONE
+
+    def __init__(self, session_ids: Iterable[str]) -> None:
+        super().__init__(
+            f"A payment of this user is being processed ({', '.join(session_ids)}): when its money comes, nobody would"
+            " have paid it. Bank payments settle within 14 days: wait until this one has, or forget --even-if-paying."
+        )
 
 
 class EraseProvider(Protocol):
@@ -28,39 +51,105 @@ class EraseProvider(Protocol):
 
     async def expire_session(self, session_id: str) -> Read: ...
 
-    async def erase_user(self, object_id: str) -> None: ...
+    async def erase_user(self, object_id: str) -> bool: ...
 
 
-async def forget_user(database: Database, stripe: EraseProvider, user_id: str) -> int:
-    """How many sessions were about the user. Raises StripeFailure; again continues where it stopped."""
-    stored = await stored_customer(database, user_id)
-    customers = dict.fromkeys([*([stored] if stored else []), *await stripe.search_customers(user_id)])
-    sessions: dict[str, Read] = {}
-    for customer_id in customers:
-        async for session in stripe.sessions(customer=customer_id):
-            sessions[session.id] = session
-    for session_id in await attempts.all_sessions(database, user_id):
-        if session_id not in sessions:
-            sessions[session_id] = await stripe.read_session(session_id)
-    mine = [s for s in sessions.values() if (s.body.get("metadata") or {}).get("userId") == user_id]
+@dataclass(slots=True)
+class Found:
+    """Everything of a user's that has a name at Stripe."""
+
+    customers: list[str]
+    sessions: dict[str, Read] = field(default_factory=dict)
+    gone: list[str] = field(default_factory=list)
+    """Recorded sessions that Stripe doesn't know."""
+
+
+async def forget_user(
+    database: Database, stripe: EraseProvider, user_id: str, *, even_if_paying: bool = False
+) -> ForgetResult:
+    """What was done where. Raises PaymentUnderWay, StripeFailure; again continues where it stopped."""
+    found = await _find(database, stripe, user_id)
+    _refuse_while_paying(found.sessions.values(), even_if_paying=even_if_paying)
+    await _close_open(stripe, found)
+    _refuse_while_paying(found.sessions.values(), even_if_paying=even_if_paying)  # paid while it was being closed
+    mine = await sessions_of(database, user_id, found.sessions.values())
+    places = [ForgottenPlace(place=f"checkout session {session_id}", done=GONE) for session_id in found.gone]
     for session in mine:
-        await _erase_session(stripe, session)
-    for customer_id in customers:
-        await stripe.erase_user(customer_id)
-    await attempts.erase(database, user_id)
+        places += await _erase_session(stripe, session)
+    for customer_id in found.customers:
+        places.append(await _erase(stripe, "customer", customer_id))
+    rows = await attempts.erase(database, user_id)
+    places.append(ForgottenPlace(place="database of checkout", done=f"rows deleted: {rows}"))
     log.info("billing.user.forgotten", sessions=len(mine))
-    return len(mine)
+    return ForgetResult(sessions=len(mine), places=places)
 
 
-async def _erase_session(stripe: EraseProvider, session: Read) -> None:
-    """Payment and charge first: the session is what leads to them when this has to be done again."""
-    if session.body.get("status") == "open":
+async def _find(database: Database, stripe: EraseProvider, user_id: str) -> Found:
+    stored = await stored_customer(database, user_id)
+    found = Found(list(dict.fromkeys([*([stored] if stored else []), *await stripe.search_customers(user_id)])))
+    listed: dict[str, Read] = {}
+    for customer_id in found.customers:
+        await _list(stripe, customer_id, listed)
+    for session_id in await attempts.all_sessions(database, user_id):
+        if session_id in listed:
+            continue
+        read = await _read(stripe, session_id)
+        if read is None:
+            found.gone.append(session_id)
+        else:
+            listed[session_id] = read
+    found.sessions = {session.id: session for session in await sessions_of(database, user_id, listed.values())}
+    return found
+
+
+async def _list(stripe: EraseProvider, customer_id: str, listed: dict[str, Read]) -> None:
+    try:
+        async for session in stripe.sessions(customer=customer_id):
+            listed[session.id] = session
+    except StripeFailure as failure:
+        if not failure.is_missing:  # a customer that was deleted has nothing to list
+            raise
+
+
+async def _read(stripe: EraseProvider, session_id: str) -> Read | None:
+    if not could_be_id(session_id):
+        return None
+    try:
+        return await stripe.read_session(session_id)
+    except StripeFailure as failure:
+        if not failure.is_missing:
+            raise
+    return None
+
+
+def _refuse_while_paying(sessions: Iterable[Read], *, even_if_paying: bool) -> None:
+    paying = [session.id for session in sessions if outcome_of(session.body) is PaymentOutcome.PENDING]
+    if paying and not even_if_paying:
+        raise PaymentUnderWay(paying)
+
+
+async def _close_open(stripe: EraseProvider, found: Found) -> None:
+    """So that nobody pays them later; what can't be closed is read again: it was paid, perhaps."""
+    for session in [each for each in found.sessions.values() if each.body.get("status") == "open"]:
         try:
             await stripe.expire_session(session.id)
         except StripeFailure as failure:
-            if failure.status != 400:
+            if failure.status not in (400, 404):
                 raise
+            found.sessions[session.id] = await _read(stripe, session.id) or session
+
+
+async def _erase_session(stripe: EraseProvider, session: Read) -> list[ForgottenPlace]:
+    """Payment and charge first: the session is what leads to them when this has to be done again."""
     intent, charge = session.body.get("payment_intent"), charge_of(session.body)
-    for object_id in (charge and charge["id"], intent and intent["id"], session.id):
-        if object_id:
-            await stripe.erase_user(object_id)
+    named = (
+        ("charge", charge and charge["id"]),
+        ("payment", intent and intent["id"]),
+        ("checkout session", session.id),
+    )
+    return [await _erase(stripe, kind, object_id) for kind, object_id in named if object_id]
+
+
+async def _erase(stripe: EraseProvider, kind: str, object_id: str) -> ForgottenPlace:
+    done = ERASED if await stripe.erase_user(object_id) else GONE
+    return ForgottenPlace(place=f"{kind} {object_id} at Stripe", done=done)

@@ -61,8 +61,9 @@ async def _record(checkout: Checkout, attempt: Attempt, session: Read) -> bool:
     body = session.body
     recorded = RecordedSession(
         id=text(body, "id"),
-        amount=amount(body, "amount_total"),
+        amount=amount(body, "amount_total" if body.get("amount_subtotal") is None else "amount_subtotal"),
         currency=_currency(body),
+        offers=attempt.offers or (),
         price_id=attempt.price_id,
         source=attempt.source,
     )

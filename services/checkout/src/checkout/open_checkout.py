@@ -10,6 +10,7 @@ import uuid
 
 from prometheus_client import Counter
 
+from atlas_contracts.billing import Offer
 from atlas_contracts.internal_api import CheckoutSessionResult
 from atlas_kit.errors import Unavailable
 from atlas_kit.events import now
@@ -18,8 +19,9 @@ from checkout import attempts
 from checkout.attempts import Attempt, State
 from checkout.customers import customer_of
 from checkout.make_session import AttemptSpent, make_session
-from checkout.reuse_session import reuse_session
-from checkout.sale import AlreadyPro, Checkout
+from checkout.offers import offers_of
+from checkout.reuse_session import reuse_session, same_terms
+from checkout.sale import AlreadyPro, Checkout, PaymentNeedsReview
 from checkout.session_parameters import SESSION_LIFE, known_source, session_parameters
 from checkout.stripe_gateway import Read
 
@@ -32,25 +34,29 @@ MAX_ROUNDS = 6
 
 
 async def open_checkout(checkout: Checkout, user_id: str, source: str | None) -> CheckoutSessionResult:
-    """The user's one open session. Raises AlreadyPro or PaymentProcessing where nothing may be sold,
-    StripeFailure or Unavailable where we don't know.
+    """The user's one open session. Raises AlreadyPro, PaymentProcessing or PaymentNeedsReview where nothing may be
+    sold, StripeFailure, Unmappable or Unavailable where we don't know.
     """
-    if (await checkout.entitlements.entitlement(user_id)).is_pro:
+    known = await checkout.entitlements.overview(user_id)
+    if known.entitlement.is_pro:
         raise AlreadyPro
+    if known.payment and known.payment.state == "needs_review":
+        raise PaymentNeedsReview
+    offers = offers_of((await checkout.stripe.read_price(checkout.price_id)).body)
     spent = begun = False
     for _ in range(MAX_ROUNDS):
         attempt = await attempts.live_attempt(checkout.database, user_id)
         try:
             if attempt is None:
-                await _begin(checkout, user_id, known_source(source))
+                await _begin(checkout, user_id, known_source(source), offers)
                 begun = True
             elif attempt.state is State.CREATING:
                 session = await make_session(checkout, attempt)
                 # An attempt of an earlier request is answered out of Stripe's memory: look at what it became.
-                if session and begun and attempt.price_id == checkout.price_id:
+                if session and begun and same_terms(checkout, attempt, offers):
                     return _opened(attempt, session, reused=False)
             else:
-                session = await reuse_session(checkout, attempt)
+                session = await reuse_session(checkout, attempt, offers)
                 if session:
                     return _opened(attempt, session, reused=True)
         except AttemptSpent as dead:
@@ -60,7 +66,7 @@ async def open_checkout(checkout: Checkout, user_id: str, source: str | None) ->
     raise Unavailable
 
 
-async def _begin(checkout: Checkout, user_id: str, source: str) -> None:
+async def _begin(checkout: Checkout, user_id: str, source: str, offers: tuple[Offer, ...]) -> None:
     """Commit what Stripe will be asked for before it is asked."""
     customer_id = await customer_of(checkout.database, checkout.stripe, user_id)
     attempt_id, expires_at = uuid.uuid4(), now() + SESSION_LIFE
@@ -72,11 +78,20 @@ async def _begin(checkout: Checkout, user_id: str, source: str) -> None:
         source=source,
         origin=checkout.origin,
         expires_at=expires_at,
+        options=checkout.options,
     )
-    await attempts.begin_attempt(
-        checkout.database,
-        Attempt(attempt_id, user_id, customer_id, checkout.price_id, source, State.CREATING, parameters, expires_at),
+    attempt = Attempt(
+        id=attempt_id,
+        user_id=user_id,
+        customer_id=customer_id,
+        price_id=checkout.price_id,
+        source=source,
+        state=State.CREATING,
+        parameters=parameters,
+        expires_at=expires_at,
+        offers=offers,
     )
+    await attempts.begin_attempt(checkout.database, attempt)
 
 
 def _opened(attempt: Attempt, session: Read, *, reused: bool) -> CheckoutSessionResult:

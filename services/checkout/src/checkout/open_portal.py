@@ -9,7 +9,8 @@ from typing import Protocol
 from atlas_contracts.public_api import RedirectTarget
 from atlas_kit.database import Database, fetch_one
 from atlas_kit.errors import NotFound
-from checkout.customers import forget_customer, stored_customer
+from checkout.customers import forget_customer
+from checkout.find_customer import Customers, find_customer, replace_customer
 from checkout.stripe_failure import StripeFailure
 
 FIRST_KEY = "atlas-portal-configuration-1"
@@ -32,24 +33,39 @@ class PortalProvider(Protocol):
 class Portal:
     """What opening the portal works with. ``configuration_id``: the configured one, if any."""
 
-    database: Database
+    customers: Customers
     stripe: PortalProvider
     origin: str
     configuration_id: str | None = None
 
+    @property
+    def database(self) -> Database:
+        return self.customers.database
+
 
 async def open_portal(portal: Portal, user_id: str) -> RedirectTarget:
-    """The URL of the user's portal. Raises NoBillingHistory, StripeFailure."""
-    customer_id = await stored_customer(portal.database, user_id)
+    """The URL of the user's portal. Raises NoBillingHistory, StripeFailure, Unavailable."""
+    customer_id = await find_customer(portal.customers, user_id)
     if customer_id is None:
         raise NoBillingHistory
+    try:
+        return await _open_configured(portal, customer_id)
+    except StripeFailure as failure:
+        if not failure.names_missing("customer"):
+            raise
+    await forget_customer(portal.database, user_id, customer_id)
+    another = await replace_customer(portal.customers, user_id)
+    if another is None:
+        raise NoBillingHistory
+    return await _open_configured(portal, another)
+
+
+async def _open_configured(portal: Portal, customer_id: str) -> RedirectTarget:
+    """The portal in the configured configuration; in ours, made anew where it is gone."""
     configuration_id = portal.configuration_id or await _own_configuration(portal)
     try:
         return await _open(portal, customer_id, configuration_id)
     except StripeFailure as failure:
-        if failure.names_missing("customer"):
-            await forget_customer(portal.database, user_id, customer_id)
-            raise NoBillingHistory from None
         if portal.configuration_id or not failure.names_missing("configuration"):
             raise
     await _forget_configuration(portal.database, configuration_id)

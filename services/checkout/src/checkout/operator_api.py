@@ -9,24 +9,23 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from atlas_contracts.internal_api import (
-    INGEST_SERVICE,
-    OPERATOR,
+    EventId,
     ForgetRequest,
-    ForgetResult,
     ProviderPayment,
     ProviderStateEnd,
     SweepRequest,
 )
 from atlas_contracts.user_id import UserId
 from atlas_kit.answers import JSON
-from checkout.callers import require
+from atlas_kit.doors import GuardedRoute
 from checkout.failures import told_as
 from checkout.forget_user import forget_user
 from checkout.provider_state import provider_state
 from checkout.services import services_of
 from checkout.sweep import sweep
+from checkout.whose import whose
 
-router = APIRouter()
+router = APIRouter(route_class=GuardedRoute)
 
 NDJSON = "application/x-ndjson"
 STRIPE_DOWN = "Stripe is temporarily unavailable. Please try again later."
@@ -35,6 +34,8 @@ SWEEP_SECONDS = 300
 FORGET_SECONDS = 60
 DEFAULT_DAYS = 365
 MAX_DAYS = 3650
+MAX_SESSIONS = 500
+"""As many as fit into a request's head."""
 
 
 @router.get("/operator/provider-state")
@@ -42,21 +43,34 @@ async def read_provider_state(
     request: Request,
     days: Annotated[int, Query(ge=1, le=MAX_DAYS)] = DEFAULT_DAYS,
     user: Annotated[UserId | None, Query()] = None,
+    session: Annotated[list[str] | None, Query(max_length=MAX_SESSIONS)] = None,
 ) -> Response:
-    """NDJSON: one ProviderPayment per line, and a ProviderStateEnd (without which the answer was cut off)."""
+    """NDJSON: one ProviderPayment per line, and a ProviderStateEnd (without which the answer was cut off).
+
+    ``session`` (repeated, with ``user``): sessions that an earlier look found, read again whatever leads to them.
+    """
     services = services_of(request)
-    require(request, services.verifier, OPERATOR)
-    payments = provider_state(services.database, services.stripe, services.policy, days=days, user_id=user)
+    payments = provider_state(
+        services.database, services.stripe, services.policy, days=days, user_id=user, session_ids=session or ()
+    )
     # Ask for the first before the answer begins, so that Stripe being away is a 503 and no half answer.
     async with told_as(STRIPE_DOWN, seconds=FIRST_LINE_SECONDS):
         first = await anext(payments, None)
     return StreamingResponse(_lines(first, payments), media_type=NDJSON)
 
 
+@router.get("/operator/whose")
+async def read_whose(request: Request, object_id: Annotated[EventId, Query(alias="id")]) -> Response:
+    """Whose an object at Stripe is."""
+    services = services_of(request)
+    async with told_as(STRIPE_DOWN, seconds=FIRST_LINE_SECONDS):
+        found = await whose(services.database, services.stripe, object_id)
+    return Response(found.model_dump_json(by_alias=True), media_type=JSON)
+
+
 @router.post("/operator/sweep")
 async def sweep_payments(request: Request, body: SweepRequest) -> Response:
     services = services_of(request)
-    require(request, services.verifier, OPERATOR, INGEST_SERVICE)
     async with told_as(STRIPE_DOWN, seconds=SWEEP_SECONDS):
         result = await sweep(services.stripe, services.broker, body)
     return Response(result.model_dump_json(by_alias=True), media_type=JSON)
@@ -64,12 +78,11 @@ async def sweep_payments(request: Request, body: SweepRequest) -> Response:
 
 @router.post("/operator/forget")
 async def forget(request: Request, body: ForgetRequest) -> Response:
-    """Take a user out of this database and out of what we wrote at Stripe."""
+    """Take a user out of this database and out of what we wrote at Stripe; 409 while a payment is being processed."""
     services = services_of(request)
-    require(request, services.verifier, OPERATOR)
     async with told_as(STRIPE_DOWN, seconds=FORGET_SECONDS):
-        sessions = await forget_user(services.database, services.stripe, body.user_id)
-    return Response(ForgetResult(sessions=sessions).model_dump_json(by_alias=True), media_type=JSON)
+        result = await forget_user(services.database, services.stripe, body.user_id, even_if_paying=body.even_if_paying)
+    return Response(result.model_dump_json(by_alias=True), media_type=JSON)
 
 
 async def _lines(first: ProviderPayment | None, rest: AsyncIterator[ProviderPayment]) -> AsyncIterator[str]:

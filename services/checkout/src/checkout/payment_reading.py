@@ -13,7 +13,7 @@ from atlas_contracts.stripe_mapping import Arrival
 from atlas_contracts.stripe_objects import StripeObject, Unmappable
 from atlas_kit.events import now
 from atlas_kit.logs import get_logger
-from checkout.standing import Standing, charge_of, standing_of
+from checkout.payment_outcome import PaymentOutcome, charge_of, outcome_of
 from checkout.stripe_gateway import Read
 
 log = get_logger()
@@ -34,18 +34,20 @@ class Payment:
     """One checkout session with all that hangs on it."""
 
     session: StripeObject
-    standing: Standing
+    outcome: PaymentOutcome
     refunds: tuple[StripeObject, ...]
     disputes: tuple[StripeObject, ...]
     facts: tuple[BillingData, ...]
+    unreadable: str | None = None
+    """Why the session makes no sense, when it doesn't: then nothing about the payment is told to anybody."""
 
     @property
     def session_id(self) -> str:
         return str(self.session["id"])
 
 
-async def read_payment(stripe: PaymentSource, session: Read, via: Via, *, thorough: bool = True) -> Payment | None:
-    """The payment behind a session (read with its payment and charge expanded); None when it makes no sense.
+async def read_payment(stripe: PaymentSource, session: Read, via: Via, *, thorough: bool = True) -> Payment:
+    """The payment behind a session (read with its payment and charge expanded).
 
     Not ``thorough``: refunds and disputes are asked for only where the charge says that there are any. A refund that
     bounced leaves no trace on the charge, so whoever repairs must be thorough.
@@ -56,26 +58,24 @@ async def read_payment(stripe: PaymentSource, session: Read, via: Via, *, thorou
         refunds = [read async for read in stripe.refunds(charge["id"])]
     if charge and (thorough or charge.get("disputed")):
         disputes = [read async for read in stripe.disputes(charge["id"])]
-    facts = map_payment(session, charge, refunds, disputes, via)
-    if facts is None:
-        return None
     refund_bodies, dispute_bodies = tuple(r.body for r in refunds), tuple(d.body for d in disputes)
-    standing = standing_of(session.body, refund_bodies, dispute_bodies)
-    return Payment(session.body, standing, refund_bodies, dispute_bodies, facts)
+    outcome = outcome_of(session.body, refund_bodies, dispute_bodies)
+    try:
+        facts, unreadable = map_payment(session, charge, refunds, disputes, via), None
+    except Unmappable as problem:
+        log.warning("stripe.object_skipped", object=session.id, reason=problem.reason)
+        facts, unreadable = (), problem.reason
+    return Payment(session.body, outcome, refund_bodies, dispute_bodies, facts, unreadable)
 
 
 def map_payment(
     session: Read, charge: StripeObject | None, refunds: list[Read], disputes: list[Read], via: Via
-) -> tuple[BillingData, ...] | None:
-    """The facts of all these objects; None (and a log line) when the session itself is unmappable."""
+) -> tuple[BillingData, ...]:
+    """The facts of all these objects. Raises Unmappable when the session itself makes no sense."""
     arrival = arrival_by(via)
     if session.body.get("status") == "open":
         return ()  # nothing happened yet
-    try:
-        told = [stripe_mapping.session_read(session.body, session.observed_at, arrival)]
-    except Unmappable as problem:
-        log.warning("stripe.object_skipped", object=session.id, reason=problem.reason)
-        return None
+    told = [stripe_mapping.session_read(session.body, session.observed_at, arrival)]
     reads: list[tuple[Mapper, Read]] = [(stripe_mapping.refund_read, refund) for refund in refunds]
     reads += [(stripe_mapping.dispute_read, dispute) for dispute in disputes]
     if charge:

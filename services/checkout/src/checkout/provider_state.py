@@ -2,88 +2,100 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from atlas_contracts.billing import PRODUCT_PRO, Via
+from atlas_contracts.billing import Via
 from atlas_contracts.internal_api import ProviderPayment
-from atlas_contracts.stripe_objects import StripeObject, reference
+from atlas_contracts.session_ownership import Rules, is_somebody_elses, why_not_ours
+from atlas_contracts.stripe_objects import reference
 from atlas_kit.database import Database
 from atlas_kit.events import now
+from checkout import attempts
+from checkout.payment_outcome import HOLDS_MONEY, PaymentOutcome, amount_refunded, charge_of
 from checkout.payment_reading import Payment, read_payment
-from checkout.standing import Standing, amount_refunded, charge_of
 from checkout.user_payments import UserPaymentSource, payments_of_user
+from checkout.whose_session import named_in
 
-EVER_PAID = frozenset({Standing.PAID, Standing.DISPUTED, Standing.REFUNDED, Standing.LOST})
+EVER_PAID = frozenset({PaymentOutcome.PAID, PaymentOutcome.DISPUTED, PaymentOutcome.REFUNDED, PaymentOutcome.LOST})
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderPolicy:
     """What the verdict on a payment depends on besides the payment (CONTRACT 5)."""
 
-    livemode: bool
+    ownership: Rules
     grant_free_checkouts: bool
     suspend_on_dispute: bool
 
 
 async def provider_state(
-    database: Database, stripe: UserPaymentSource, policy: ProviderPolicy, *, days: int, user_id: str | None
+    database: Database,
+    stripe: UserPaymentSource,
+    policy: ProviderPolicy,
+    *,
+    days: int,
+    user_id: str | None,
+    session_ids: Sequence[str] = (),
 ) -> AsyncIterator[ProviderPayment]:
-    """Every complete session of ours: of one user, or of all users in the last ``days``. Raises StripeFailure."""
+    """Every complete session that is somebody's: of all users in the last ``days``, or of one user.
+
+    ``session_ids``: of that user, sessions to read beside those that customer and record lead to. Raises StripeFailure.
+    """
     if user_id is not None:
-        for payment in await payments_of_user(database, stripe, user_id, Via.OPERATOR):
-            if _is_ours(payment.session, policy):
-                yield _line(payment, policy)
+        for payment in await payments_of_user(database, stripe, user_id, Via.OPERATOR, session_ids):
+            if line := await _line(database, payment, policy):
+                yield line
         return
     since = int((now() - timedelta(days=days)).timestamp())
     filters: dict[str, Any] = {"status": "complete", "created": {"gte": since}}
     async for session in stripe.sessions(**filters):
-        if _is_ours(session.body, policy):
-            payment_or_none = await read_payment(stripe, session, Via.OPERATOR, thorough=False)
-            if payment_or_none:
-                yield _line(payment_or_none, policy)
+        if named_in(session.body) or await attempts.owner_of_session(database, session.id):
+            payment = await read_payment(stripe, session, Via.OPERATOR, thorough=False)
+            if line := await _line(database, payment, policy):
+                yield line
 
 
-def _is_ours(session: StripeObject, policy: ProviderPolicy) -> bool:
-    metadata = session.get("metadata") or {}
-    return bool(
-        session.get("mode") == "payment"
-        and session.get("payment_link") is None
-        and session.get("livemode") is policy.livemode
-        and metadata.get("userId")
-        and metadata.get("productKey") == PRODUCT_PRO
-    )
-
-
-def _line(payment: Payment, policy: ProviderPolicy) -> ProviderPayment:
-    session, standing = payment.session, payment.standing
-    charge = charge_of(session)
+async def _line(database: Database, payment: Payment, policy: ProviderPolicy) -> ProviderPayment | None:
+    """The payment as audit compares it; None where it is nobody's business of ours."""
+    session, outcome = payment.session, payment.outcome
+    record = await attempts.record_of_session(database, payment.session_id)
+    user_id = record.user_id if record else named_in(session)
+    product = (session.get("metadata") or {}).get("productKey")
+    if user_id is None or is_somebody_elses(product, recorded=record is not None):
+        return None
     facts = next((fact.checkout_session for fact in payment.facts if fact.checkout_session), None)
+    # The user whom we recorded keeps the payment, whoever is written into its metadata afterwards.
+    named = named_in(session) and user_id
+    why = payment.unreadable or (facts and why_not_ours(facts, named, record, policy.ownership))
+    refused = why if outcome in HOLDS_MONEY else None
+    charge = charge_of(session)
     statuses = [str(dispute.get("status")) for dispute in payment.disputes]
     return ProviderPayment(
-        user_id=session["metadata"]["userId"],
+        user_id=user_id,
         checkout_session_id=payment.session_id,
         payment_intent_id=reference(session, "payment_intent"),
-        paid=standing in EVER_PAID,
+        paid=outcome in EVER_PAID,
         amount=session.get("amount_total"),
         amount_refunded=amount_refunded(charge, payment.refunds) if charge else 0,
         currency=session.get("currency"),
         dispute_status="lost" if "lost" in statuses else next(iter(statuses), None),
         completed_at=facts.completed_at if facts else None,
-        should_grant=_should_grant(standing, policy),
-        because=standing.value,
+        should_grant=not why and _should_grant(outcome, policy),
+        because=refused or outcome.value,
+        refused=refused,
     )
 
 
-def _should_grant(standing: Standing, policy: ProviderPolicy) -> bool:
-    match standing:
-        case Standing.PAID:
+def _should_grant(outcome: PaymentOutcome, policy: ProviderPolicy) -> bool:
+    match outcome:
+        case PaymentOutcome.PAID:
             return True
-        case Standing.DISPUTED:
+        case PaymentOutcome.DISPUTED:
             return not policy.suspend_on_dispute
-        case Standing.FREE:
+        case PaymentOutcome.FREE:
             return policy.grant_free_checkouts
         case _:
             return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -13,6 +12,7 @@ from atlas_contracts.streams import BILLING, StreamSpec, billing_subject
 from atlas_kit.events import billing_event, encode, event_type_of
 from atlas_kit.messaging import Stored
 from atlas_kit.outbox import OutboxMessage
+from checkout.concurrently import all_of
 
 AT_ONCE = 64
 """Publishes in flight; a restore may bring hundreds of facts."""
@@ -26,7 +26,7 @@ async def publish_facts(broker: Publisher, facts: Sequence[BillingData]) -> list
     """Store the facts durably and return their event ids. Raises BrokerUnavailable; again is harmless."""
     waiting = iter(facts)
     while batch := list(itertools.islice(waiting, AT_ONCE)):
-        await asyncio.gather(*(_publish(broker, data) for data in batch))
+        await all_of(_publish(broker, data) for data in batch)
     return [data.event_id for data in facts]
 
 

@@ -14,18 +14,19 @@ from typing import Literal, Protocol
 from prometheus_client import Counter
 
 from atlas_contracts.billing import BillingType, RestoreFacts, Via
-from atlas_contracts.internal_api import EntitlementView
+from atlas_contracts.internal_api import EntitlementView, PaymentVerdictView
 from atlas_contracts.public_api import RestoreResult
 from atlas_kit import outbox
 from atlas_kit.database import Database
 from atlas_kit.errors import Unavailable
 from atlas_kit.events import now
 from atlas_kit.logs import get_logger
+from checkout import attempts
 from checkout.own_facts import restore_fact
 from checkout.payment_reading import Payment
 from checkout.publishing import Publisher, outbox_messages, publish_facts
-from checkout.standing import Standing
 from checkout.user_payments import UserPaymentSource, payments_of_user
+from checkout.why_not_pro import WhyNotPro, why_not_pro
 
 log = get_logger()
 
@@ -34,20 +35,23 @@ PROVIDER_SECONDS = 20
 
 RESTORES = Counter("atlas_restores_total", "Restores by outcome.", ["outcome"])
 
-Reason = Literal["refunded", "chargeback_lost", "payment_pending"]
-REASONS: dict[Standing, Reason] = {
-    Standing.PENDING: "payment_pending",
-    Standing.DISPUTED: "payment_pending",  # suspended while the bank decides: it may still come back
-    Standing.LOST: "chargeback_lost",
-    Standing.REFUNDED: "refunded",
-}
-"""Why a purchase that is there doesn't make its buyer Pro, the most hopeful first."""
+REASONS: tuple[WhyNotPro, ...] = (
+    "payment_pending",
+    "needs_review",
+    "revoked_by_operator",
+    "chargeback_lost",
+    "refunded",
+    "free_checkout",
+)
+"""Why purchases that are there don't make their buyer Pro, the most hopeful first."""
 
 
 class EntitlementSource(Protocol):
     async def entitlement(self, user_id: str) -> EntitlementView: ...
 
     async def applied(self, user_id: str, event_ids: list[str]) -> bool: ...
+
+    async def verdicts(self, user_id: str, session_ids: list[str]) -> dict[str, PaymentVerdictView]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +93,21 @@ async def _restore(tools: Restore, user_id: str) -> RestoreResult:
     if not await tools.entitlements.applied(user_id, event_ids):
         raise Unavailable
     after = await tools.entitlements.entitlement(user_id)
-    return _result(before, after, payments)
-
-
-def _result(before: EntitlementView, after: EntitlementView, payments: Sequence[Payment]) -> RestoreResult:
     if after.is_pro:
         outcome: Literal["already_active", "restored"] = "already_active" if before.is_pro else "restored"
         return RestoreResult(outcome=outcome, entitlement=after.summary())
-    standings = {payment.standing for payment in payments}
-    reason = next((reason for standing, reason in REASONS.items() if standing in standings), None)
+    reason = await _reason(tools, user_id, payments)
     return RestoreResult(outcome="not_eligible" if reason else "not_found", reason=reason, entitlement=after.summary())
+
+
+async def _reason(tools: Restore, user_id: str, payments: Sequence[Payment]) -> WhyNotPro | None:
+    ids = [payment.session_id for payment in payments]
+    if not ids:
+        return None
+    verdicts = await tools.entitlements.verdicts(user_id, ids)
+    made = await attempts.owners_of_sessions(tools.database, ids)
+    found = {why_not_pro(p, verdicts.get(p.session_id), recorded=p.session_id in made) for p in payments}
+    return next((reason for reason in REASONS if reason in found), None)
 
 
 async def _record(

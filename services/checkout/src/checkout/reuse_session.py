@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from atlas_contracts.billing import Via
+from atlas_contracts.billing import Offer, Via
 from atlas_contracts.stripe_objects import moment
 from atlas_kit.errors import Unavailable
 from atlas_kit.events import now
 from checkout import attempts
 from checkout.attempts import Attempt, State
+from checkout.customers import forget_customer, is_deleted
+from checkout.payment_outcome import HOLDS_MONEY, PaymentOutcome
 from checkout.payment_reading import Payment, read_payment
 from checkout.publishing import publish_facts
-from checkout.sale import AlreadyPro, Checkout, PaymentProcessing, expire
-from checkout.session_parameters import REUSE_MARGIN
-from checkout.standing import HOLDS_MONEY, Standing
+from checkout.sale import AlreadyPro, Checkout, PaymentNeedsReview, PaymentProcessing, expire
+from checkout.session_parameters import REUSE_MARGIN, options_in
 from checkout.stripe_failure import StripeFailure
 from checkout.stripe_gateway import Read
+from checkout.why_not_pro import why_not_pro
 
 
-async def reuse_session(checkout: Checkout, attempt: Attempt) -> Read | None:
+async def reuse_session(checkout: Checkout, attempt: Attempt, offers: tuple[Offer, ...]) -> Read | None:
     """The open session as Stripe sees it now; None when it is over and the attempt is closed."""
     assert attempt.checkout_session_id
     try:
@@ -32,33 +34,65 @@ async def reuse_session(checkout: Checkout, attempt: Attempt) -> Read | None:
         await _settle(checkout, attempt, session)
     elif session.body.get("status") == "expired":
         await attempts.move(checkout.database, attempt, State.EXPIRED)
-    elif attempt.price_id == checkout.price_id and moment(session.body, "expires_at") - now() > REUSE_MARGIN:
+    elif is_deleted(session.body.get("customer")):
+        await _abandon(checkout, attempt)
+    elif same_terms(checkout, attempt, offers) and moment(session.body, "expires_at") - now() > REUSE_MARGIN:
         return session
     elif await expire(checkout, attempt.checkout_session_id):
         await attempts.move(checkout.database, attempt, State.EXPIRED)
     return None
 
 
+def same_terms(checkout: Checkout, attempt: Attempt, offers: tuple[Offer, ...]) -> bool:
+    """Whether a session made now would sell the same thing for the same money in the same way."""
+    return (
+        attempt.price_id == checkout.price_id
+        and options_in(attempt.parameters) == checkout.options.parameters()
+        # What an attempt of the older kind offered was the price's own currency alone.
+        and (set(attempt.offers) == set(offers) if attempt.offers is not None else len(offers) <= 1)
+    )
+
+
+async def _abandon(checkout: Checkout, attempt: Attempt) -> None:
+    """Nobody can pay an open session whose customer was deleted: both are replaced."""
+    assert attempt.checkout_session_id
+    await forget_customer(checkout.database, attempt.user_id, attempt.customer_id)
+    if not await expire(checkout, attempt.checkout_session_id):
+        session = await checkout.stripe.read_session(attempt.checkout_session_id)
+        if session.body.get("status") == "complete":  # paid just before its customer went
+            return await _settle(checkout, attempt, session)
+    await attempts.move(checkout.database, attempt, State.EXPIRED)
+    return None
+
+
 async def _settle(checkout: Checkout, attempt: Attempt, session: Read) -> None:
     """The attempt's session was completed: tell the facts, and sell again only where no money is held or coming.
 
-    Raises AlreadyPro or PaymentProcessing; returns when the attempt is closed and another may begin.
+    Raises AlreadyPro, PaymentProcessing or PaymentNeedsReview; returns when the attempt is closed: another may begin.
     """
     payment = await read_payment(checkout.stripe, session, Via.CHECKOUT)
-    if payment is None:
+    if payment.unreadable and payment.outcome not in HOLDS_MONEY:
         raise Unavailable  # our own session in a shape we can't read: nothing is sold on a guess
     event_ids = await publish_facts(checkout.broker, payment.facts)
-    if payment.standing is Standing.PENDING:
+    if payment.outcome is PaymentOutcome.PENDING:
         await attempts.move(checkout.database, attempt, State.PENDING)
         raise PaymentProcessing
-    await checkout.entitlements.applied(attempt.user_id, event_ids)
-    await _refuse_if_paid(checkout, attempt, payment)
+    applied = await checkout.entitlements.applied(attempt.user_id, event_ids)
+    if (await checkout.entitlements.entitlement(attempt.user_id)).is_pro:
+        raise AlreadyPro
+    if payment.outcome in HOLDS_MONEY:
+        await _refuse_unless_ended(checkout, attempt, payment, applied=applied)
     await attempts.move(checkout.database, attempt, State.COMPLETE)
 
 
-async def _refuse_if_paid(checkout: Checkout, attempt: Attempt, payment: Payment) -> None:
-    entitlement = await checkout.entitlements.entitlement(attempt.user_id)
-    if entitlement.is_pro or payment.standing is Standing.PAID:
+async def _refuse_unless_ended(checkout: Checkout, attempt: Attempt, payment: Payment, *, applied: bool) -> None:
+    """The money is here and its buyer isn't Pro: sell again only where an operator has ended that payment."""
+    verdicts = await checkout.entitlements.verdicts(attempt.user_id, [payment.session_id]) if applied else {}
+    why = why_not_pro(payment, verdicts.get(payment.session_id), recorded=True) if applied else None
+    if why == "needs_review":
+        raise PaymentNeedsReview
+    if why in ("revoked_by_operator", "refunded", "chargeback_lost"):
+        return
+    if payment.outcome is PaymentOutcome.PAID:
         raise AlreadyPro
-    if payment.standing in HOLDS_MONEY:
-        raise PaymentProcessing  # suspended while the bank decides
+    raise PaymentProcessing  # suspended while the bank decides

@@ -1,4 +1,4 @@
-"""What a sale works with, and the two reasons why nothing is sold."""
+"""What a sale works with, and the three reasons why nothing is sold."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from atlas_contracts.internal_api import EntitlementView
+from atlas_contracts.internal_api import EntitlementOverview, EntitlementView, PaymentVerdictView
 from atlas_contracts.public_api import Recovery
 from atlas_kit.database import Database
 from atlas_kit.errors import InvalidRequest
 from checkout.customers import CustomerProvider
 from checkout.payment_reading import PaymentSource
 from checkout.publishing import Publisher
+from checkout.session_parameters import NO_OPTIONS, SessionOptions
 from checkout.stripe_failure import StripeFailure
 from checkout.stripe_gateway import Read
 
@@ -31,12 +32,21 @@ class PaymentProcessing(InvalidRequest):
     default_recovery = Recovery.NONE
 
 
+class PaymentNeedsReview(InvalidRequest):
+    """The user paid, and the payment may not grant: a person must look at it before they pay again."""
+
+    default_message = "Your payment was received and is being reviewed. Please contact support."
+    default_recovery = Recovery.NONE
+
+
 class CheckoutProvider(CustomerProvider, PaymentSource, Protocol):
     """What opening a checkout asks of Stripe."""
 
     async def create_session(self, parameters: Mapping[str, Any], idempotency_key: str) -> Read: ...
 
     async def read_session(self, session_id: str) -> Read: ...
+
+    async def read_price(self, price_id: str) -> Read: ...
 
     async def expire_session(self, session_id: str) -> Read: ...
 
@@ -48,7 +58,11 @@ class EntitlementSource(Protocol):
 
     async def entitlement(self, user_id: str) -> EntitlementView: ...
 
+    async def overview(self, user_id: str) -> EntitlementOverview: ...
+
     async def applied(self, user_id: str, event_ids: list[str]) -> bool: ...
+
+    async def verdicts(self, user_id: str, session_ids: list[str]) -> dict[str, PaymentVerdictView]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +75,7 @@ class Checkout:
     entitlements: EntitlementSource
     price_id: str
     origin: str
+    options: SessionOptions = NO_OPTIONS
 
 
 async def expire(checkout: Checkout, session_id: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,6 +16,38 @@ SESSION_LIFE = timedelta(hours=23)
 REUSE_MARGIN = timedelta(minutes=30)
 """A session that ends sooner is replaced: the buyer should have the time to pay."""
 MAX_CLIENT_REFERENCE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """What the operator lets Stripe's page do beside taking the price."""
+
+    automatic_tax: bool = False
+    tax_id_collection: bool = False
+    promotion_codes: bool = False
+
+    def parameters(self) -> dict[str, Any]:
+        """As Stripe is asked; with a customer of ours, it wants to be allowed to keep what the buyer enters."""
+        asked: dict[str, Any] = {}
+        kept: dict[str, str] = {}
+        if self.automatic_tax:
+            asked["automatic_tax"] = {"enabled": True}
+            kept["address"] = "auto"
+        if self.tax_id_collection:
+            asked["tax_id_collection"] = {"enabled": True}
+            kept |= {"name": "auto", "address": "auto"}
+        if self.promotion_codes:
+            asked["allow_promotion_codes"] = True
+        return {**asked, "customer_update": kept} if kept else asked
+
+
+NO_OPTIONS = SessionOptions()
+OPTIONAL = ("automatic_tax", "tax_id_collection", "allow_promotion_codes", "customer_update")
+
+
+def options_in(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a session's parameters that ``SessionOptions`` made."""
+    return {name: parameters[name] for name in OPTIONAL if name in parameters}
 
 
 def known_source(source: str | None) -> str:
@@ -31,6 +65,7 @@ def session_parameters(
     source: str,
     origin: str,
     expires_at: datetime,
+    options: SessionOptions = NO_OPTIONS,
 ) -> dict[str, Any]:
     """One-time payment by the user's own customer, with an invoice, and whose it is written on session and payment."""
     metadata = {
@@ -51,6 +86,7 @@ def session_parameters(
         "success_url": f"{account}?checkout=success&source={source}&checkout_session_id={{CHECKOUT_SESSION_ID}}",
         "cancel_url": f"{account}?checkout=cancel&source={source}",
         "expires_at": int(expires_at.timestamp()),
+        **options.parameters(),
     }
     if len(user_id) <= MAX_CLIENT_REFERENCE:
         parameters["client_reference_id"] = user_id

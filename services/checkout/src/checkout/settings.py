@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from atlas_contracts.session_ownership import Rules
 from atlas_kit.settings import (
     HttpOrigin,
     HttpUrl,
@@ -15,6 +17,8 @@ from atlas_kit.settings import (
     StripeSecretKey,
     is_live_key,
 )
+from checkout.provider_state import ProviderPolicy
+from checkout.session_parameters import SessionOptions
 
 DEFAULT_PORT = 8002
 
@@ -23,6 +27,13 @@ def _portal_configuration(value: str) -> str:
     if not value.startswith("bpc_"):
         raise ValueError("must start with bpc_")
     return value
+
+
+def _currencies(value: str) -> str:
+    codes = [code.strip().lower() for code in value.split(",")]
+    if not all(re.fullmatch("[a-z]{3}", code) for code in codes):
+        raise ValueError("must be currency codes such as usd, or several: usd,eur")
+    return ",".join(codes)
 
 
 class Settings(ServiceSettings):
@@ -35,17 +46,40 @@ class Settings(ServiceSettings):
     stripe_api_base: HttpUrl | None = None
     stripe_price_pro_lifetime: StripePriceId
     stripe_billing_portal_configuration_id: Annotated[str, AfterValidator(_portal_configuration)] | None = None
+    stripe_automatic_tax: bool = False
+    stripe_tax_id_collection: bool = False
+    stripe_allow_promotion_codes: bool = False
     nextauth_url: HttpOrigin
     entitlements_url: HttpUrl = "http://127.0.0.1:8003"
     billing_grant_free_checkouts: bool = False
-    """As at the entitlements service; here only the operator's view of the provider's state needs it."""
+    """This and the next three as at the entitlements service; here only ``audit``'s view of Stripe needs them."""
     billing_suspend_on_dispute: bool = False
+    billing_require_known_session: bool = False
+    billing_currency: Annotated[str, AfterValidator(_currencies)] = "usd"
 
     @model_validator(mode="after")
     def _live_keys_go_to_stripe(self) -> Self:
         if self.stripe_api_base and is_live_key(self.stripe_secret_key):
             raise ValueError("STRIPE_API_BASE: must not be set together with a live key")
         return self
+
+    def session_options(self) -> SessionOptions:
+        return SessionOptions(
+            automatic_tax=self.stripe_automatic_tax,
+            tax_id_collection=self.stripe_tax_id_collection,
+            promotion_codes=self.stripe_allow_promotion_codes,
+        )
+
+    def provider_policy(self) -> ProviderPolicy:
+        return ProviderPolicy(
+            Rules(
+                currencies=self.billing_currency.split(","),
+                require_known_session=self.billing_require_known_session,
+                livemode=self.livemode,
+            ),
+            grant_free_checkouts=self.billing_grant_free_checkouts,
+            suspend_on_dispute=self.billing_suspend_on_dispute,
+        )
 
     @property
     def livemode(self) -> bool:

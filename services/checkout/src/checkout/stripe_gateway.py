@@ -97,10 +97,17 @@ class StripeGateway:
         return _read(await _made(self._client.v1.checkout.sessions.create_async, parameters, idempotency_key))
 
     async def read_session(self, session_id: str) -> Read:
-        """The session with its payment, charge and balance transaction."""
-        return _read(
-            await _asked(self._client.v1.checkout.sessions.retrieve_async(session_id, {"expand": [SESSION_EXPANSION]}))
-        )
+        """The session with its customer, payment, charge and balance transaction."""
+        retrieve = self._client.v1.checkout.sessions.retrieve_async
+        return _read(await _asked(retrieve(session_id, {"expand": [SESSION_EXPANSION, "customer"]})))
+
+    async def read_price(self, price_id: str) -> Read:
+        """The price with what it asks in each currency, which Stripe tells only when asked for."""
+        return _read(await _asked(self._client.v1.prices.retrieve_async(price_id, {"expand": ["currency_options"]})))
+
+    async def read_customer(self, customer_id: str) -> Read:
+        """The customer; a deleted one is a stub with ``deleted`` true."""
+        return _read(await _asked(self._client.v1.customers.retrieve_async(customer_id)))
 
     async def expire_session(self, session_id: str) -> Read:
         return _read(await _asked(self._client.v1.checkout.sessions.expire_async(session_id)))
@@ -111,6 +118,17 @@ class StripeGateway:
 
     async def read_charge(self, charge_id: str) -> Read:
         return _read(await _asked(self._client.v1.charges.retrieve_async(charge_id)))
+
+    async def read_object(self, object_id: str) -> Read | None:
+        """Anything that a payment leads to, by its id alone; None for other kinds of ids."""
+        v1 = self._client.v1
+        readers: dict[str, Any] = {
+            "cs": v1.checkout.sessions, "pi": v1.payment_intents, "ch": v1.charges, "py": v1.charges,
+            "re": v1.refunds, "pyr": v1.refunds, "dp": v1.disputes, "du": v1.disputes, "cus": v1.customers,
+            "in": v1.invoices, "evt": v1.events,
+        }  # fmt: skip
+        service = readers.get(object_id.partition("_")[0])
+        return _read(await _asked(service.retrieve_async(object_id))) if service else None
 
     def refunds(self, charge_id: str) -> AsyncIterator[Read]:
         return _pages(self._client.v1.refunds.list_async, {"charge": charge_id})
@@ -135,8 +153,8 @@ class StripeGateway:
         )
         return str(configuration.id)
 
-    async def erase_user(self, object_id: str) -> None:
-        """Take the user id out of the metadata of a session, payment, charge or customer, if that is still there."""
+    async def erase_user(self, object_id: str) -> bool:
+        """Take the user id out of the metadata of a session, payment, charge or customer; False when that is gone."""
         services: dict[str, Any] = {
             "cs": self._client.v1.checkout.sessions,
             "pi": self._client.v1.payment_intents,
@@ -148,6 +166,8 @@ class StripeGateway:
         except StripeFailure as failure:
             if not failure.is_missing:
                 raise
+            return False
+        return True
 
 
 async def _made(create: Call, parameters: Mapping[str, Any], idempotency_key: str) -> Any:

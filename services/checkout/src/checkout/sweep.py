@@ -8,7 +8,9 @@ from atlas_contracts.billing import Via
 from atlas_contracts.internal_api import SweepRequest, SweepResult
 from atlas_contracts.stripe_objects import could_be_id
 from atlas_kit.logs import get_logger
-from checkout.payment_reading import read_payment
+from checkout.concurrently import all_of
+from checkout.patience import Patience
+from checkout.payment_reading import Payment, read_payment
 from checkout.publishing import Publisher, publish_facts
 from checkout.stripe_failure import StripeFailure
 from checkout.stripe_gateway import Read
@@ -16,30 +18,37 @@ from checkout.user_payments import AT_ONCE, UserPaymentSource
 
 log = get_logger()
 
+PATIENCE_SECONDS = 120
+"""Nobody looks at a clock while a sweep runs, and Stripe's own pauses are seconds."""
+
 
 async def sweep(stripe: UserPaymentSource, broker: Publisher, request: SweepRequest) -> SweepResult:
     """Publish what Stripe says of these payments. Raises StripeFailure, BrokerUnavailable; again is harmless."""
-    slots = asyncio.Semaphore(AT_ONCE)
+    slots, patience = asyncio.Semaphore(AT_ONCE), Patience(PATIENCE_SECONDS)
     missing: list[str] = []
     skipped: list[str] = []
 
     async def one(object_id: str) -> int | None:
         async with slots:
-            session = await _session_of(stripe, object_id)
-            if session is None:
+            payment = await patience.ask(lambda: _payment_of(stripe, object_id))
+            if payment is None:
                 missing.append(object_id)
                 return None
-            payment = await read_payment(stripe, session, Via.PULL)
-            if payment is None:
-                skipped.append(session.id)
+            if payment.unreadable:
+                skipped.append(payment.session_id)
                 return None
             return len(await publish_facts(broker, payment.facts))
 
     ids = dict.fromkeys([*request.payment_intent_ids, *request.checkout_session_ids])
-    counts = [count for count in await asyncio.gather(*(one(object_id) for object_id in ids)) if count is not None]
+    counts = [count for count in await all_of(one(object_id) for object_id in ids) if count is not None]
     result = SweepResult(payments=len(counts), facts=sum(counts), missing=missing, skipped=skipped)
     log.info("billing.sweep.done", payments=result.payments, facts=result.facts, missing=len(missing))
     return result
+
+
+async def _payment_of(stripe: UserPaymentSource, object_id: str) -> Payment | None:
+    session = await _session_of(stripe, object_id)
+    return await read_payment(stripe, session, Via.PULL) if session else None
 
 
 async def _session_of(stripe: UserPaymentSource, object_id: str) -> Read | None:

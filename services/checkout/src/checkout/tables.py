@@ -60,6 +60,7 @@ class CheckoutAttemptRow(Table, table=True):
     checkout_session_id: str | None = Field(sa_column=Column(Text, unique=True))
     amount: int | None = Field(sa_column=Column(BigInteger))
     currency: str | None = Field(sa_column=Column(Text))
+    offers: list[Any] | None = Field(sa_column=Column(postgresql.JSONB(none_as_null=True)))
     expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     created_at: datetime = Field(sa_column=_moment())
     updated_at: datetime = Field(sa_column=_moment())

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE
 from atlas_contracts.streams import BILLING, ENTITLEMENTS, PARKED
 from atlas_kit.database import Database
+from atlas_kit.doors import Doors
 from atlas_kit.events import now
 from atlas_kit.http_app import HotRoute, create_app, with_edge
 from atlas_kit.http_client import ServiceClient
@@ -44,7 +45,7 @@ def build(settings: Settings) -> ASGIApp:
         streams=(BILLING, ENTITLEMENTS, PARKED),
         replicas=settings.nats_stream_replicas,
     )
-    verifier = TokenVerifier(settings.internal_auth_secret, ENTITLEMENTS_SERVICE)
+    doors = Doors(TokenVerifier(settings.internal_auth_secret, ENTITLEMENTS_SERVICE))
     folded = asyncio.Condition()
     projector = Projector(database, broker, policy, now, folded)
     relay = OutboxRelay(database, broker, ENTITLEMENTS)
@@ -78,7 +79,7 @@ def build(settings: Settings) -> ASGIApp:
             **workers.checks(),
         },
     )
-    internal = InternalApi(database, EntitlementReader(database), verifier, policy, folded)
+    internal = InternalApi(database, EntitlementReader(database), doors, policy, folded)
     read, *others = internal.routes()
-    app.router.routes.extend([read, *others, *OperatorApi(database, verifier, policy).routes()])
+    app.router.routes.extend([read, *others, *OperatorApi(database, doors, policy).routes()])
     return with_edge(HotRoute(app, read))

@@ -17,7 +17,7 @@ from entitlements.knowledge_json import knowledge_rows
 
 READ_CHUNK = 2_000
 
-_PAYMENTS = "SELECT id, provider, user_id, knowledge FROM payments"
+_PAYMENTS = "SELECT id, provider, user_id, knowledge, also_users, review FROM payments"
 _REFS = "SELECT ref, payment_id FROM payment_refs"
 _FACTS = "SELECT seq, payment_id FROM payment_facts"
 _ENTITLEMENTS = "SELECT user_id, is_pro, status, source, active_from, active_until FROM entitlements"
@@ -53,9 +53,14 @@ async def _payments(connection: Connection, expected: Mapping[int, Payment]) -> 
     async for payment_id, *live in _rows(connection, _PAYMENTS):
         unseen.discard(payment_id)
         payment = expected.get(payment_id)
-        if payment is None or live != [payment.provider, payment.user_id, knowledge_rows(payment.knowledge)]:
+        if payment is None or live != _columns(payment):
             different.add(payment_id)
     return different | unseen
+
+
+def _columns(payment: Payment) -> list[Any]:
+    also = sorted(payment.also) or None
+    return [payment.provider, payment.user_id, knowledge_rows(payment.knowledge), also, payment.review]
 
 
 async def _ties(connection: Connection, query: str, expected: Mapping[Any, int]) -> set[int]:

@@ -25,6 +25,7 @@ from atlas_kit.errors import Unavailable
 from atlas_kit.listening import Durable, Listeners, follow_durable
 from atlas_kit.logs import get_logger
 from atlas_kit.messaging import Broker, told_ids
+from entitlements.domain.naming import payment_name
 from entitlements.domain.policy import Policy
 from entitlements.fold import Folded, fold, ids_by_event
 from entitlements.ledger_entry import LedgerEntry, ledger_entry
@@ -34,6 +35,11 @@ log = get_logger()
 
 FACTS_FOLDED = Counter("atlas_facts_folded_total", "Facts appended to the ledger.", ["type"])
 FOLD_SECONDS = Histogram("atlas_fold_seconds", "One batch: ledger, projection, outbox, commit.")
+PAYMENTS_REFUSED = Counter(
+    "atlas_payments_refused_total", "Payments that Stripe calls paid and that may not grant.", ["reason"]
+)
+CHANGED_CONTENT = "changed_content"
+_CHANGED = "An event of this id is in the ledger with other content; what came first holds."
 RETRY_DELAYS_SECONDS = (1, 2, 5, 15, 30, 60)
 """Pauses before another try, by how often a message was delivered; the last one repeats."""
 TRIES_BEFORE_PARKING = 10
@@ -140,7 +146,9 @@ class Projector:
         entries = [entry for _, entry in readable]
         async with self._database.transaction() as connection:
             folded = await fold(connection, entries, self._policy, self._clock())
-        for message, _ in readable:
+        for message, entry in readable:
+            if any(entry is other for other in folded.contradicted):
+                await park(self._broker, message, CHANGED_CONTENT, _CHANGED, self._clock())
             await message.ack()
         self._report(folded, entries, perf_counter() - started)
         async with self._folded:
@@ -160,6 +168,16 @@ class Projector:
                 userId=after.user_id,
                 status=after.verdict.status,
                 version=after.version,
+            )
+        for refused in folded.refused:
+            PAYMENTS_REFUSED.labels(refused.review.reason).inc()
+            log.warning(
+                "billing.payment.refused",
+                requestId=ids[refused.fact.event_id].request_id,
+                eventId=refused.fact.event_id,
+                paymentId=payment_name(refused.payment.refs),
+                userIds=list(refused.review.users),
+                reason=refused.review.reason,
             )
         log.debug("consumer.batch", messages=len(entries), facts=len(folded.facts), ms=round(seconds * 1000, 2))
 

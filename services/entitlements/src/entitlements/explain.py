@@ -9,18 +9,19 @@ from psycopg.rows import dict_row
 
 from atlas_contracts.model import iso_utc
 from atlas_kit.database import Connection
-from entitlements.domain.facts import Dispute, Fact, Refund, merge
+from entitlements.domain.facts import Dispute, Fact, FraudWarning, Refund, merge
 from entitlements.domain.naming import payment_name
 from entitlements.domain.payment import PaymentVerdict, judge
-from entitlements.domain.policy import OPEN_DISPUTE, Policy, is_known_status
+from entitlements.domain.policy import OPEN_DISPUTE, Policy, is_known_status, rank
 from entitlements.domain.projection import Entitlement
 from entitlements.domain.verdict import manual_grant
+from entitlements.fact_amounts import amount_of
 from entitlements.ledger import FACT_COLUMNS, fact_from_row
 from entitlements.ledger_entry import is_newer
 from entitlements.projection_store import load_entitlements
 
 _FACTS_OF_USER = f"""
-WITH mine AS (SELECT id AS payment_id FROM payments WHERE user_id = %(user)s
+WITH mine AS (SELECT id AS payment_id FROM payments WHERE user_id = %(user)s OR also_users @> ARRAY[%(user)s]
               UNION SELECT payment_id FROM payment_facts JOIN ledger USING (seq) WHERE user_id = %(user)s)
 SELECT {FACT_COLUMNS}, received_at, via, f.payment_id
 FROM payment_facts f JOIN mine USING (payment_id) JOIN ledger USING (seq)
@@ -48,10 +49,12 @@ async def explain(connection: Connection, user_id: str, policy: Policy) -> dict[
     return {
         "userId": user_id,
         "verdict": _verdict(entitlement),
-        "payments": [payment.described() for payment in paying if payment.verdict.user_id == user_id],
+        "payments": [payment.described() for payment in paying if payment.concerns(user_id)],
+        "grantedByOperator": any(_granted_by_operator(payment) for payment in payments),
         "adjustments": [_described(row, _adjustment(row["facts"]["adjustment"])) for row in adjusting],
         "rejected": [item for payment in paying for item in payment.rejected(user_id)],
         "pending": [item for payment in paying for item in payment.pending()],
+        "warnings": [item for payment in paying for item in payment.warnings()],
         "wouldChange": list(_would_change(entitlement, payments)),
         "requests": [_described(row, _kept(row)) for row in others],
     }
@@ -71,11 +74,15 @@ class _Payment:
     def _judged(self, facts: Sequence[Fact]) -> PaymentVerdict:
         return judge(merge(fact.knowledge() for fact in facts), self.provider, self._policy)
 
+    def concerns(self, user_id: str) -> bool:
+        return user_id == self.verdict.user_id or user_id in self.verdict.others
+
     def described(self) -> dict[str, Any]:
         return {
             "id": self.name,
             "grants": self.verdict.grants,
             "because": self.verdict.because,
+            "needsReview": self.verdict.review is not None,
             "facts": [_described(row, effect) for row, effect in zip(self.rows, self._effects(), strict=True)],
         }
 
@@ -110,8 +117,21 @@ class _Payment:
 
     def latest(self, kind: type[Any]) -> list[Any]:
         """The newest snapshot of each refund or dispute."""
-        told = [(span.last, s) for s, span in self.knowledge.items() if isinstance(s, kind) and is_known_status(s)]
-        return list({snapshot.id: snapshot for _, snapshot in sorted(told, key=lambda item: item[0])}.values())
+        told = [
+            (max(tellings), s) for s, tellings in self.knowledge.items() if isinstance(s, kind) and is_known_status(s)
+        ]
+        told.sort(key=lambda item: (item[0].at, rank(item[1]), item[0].event_id))
+        return list({snapshot.id: snapshot for _, snapshot in told}.values())
+
+    def warnings(self) -> Iterator[dict[str, Any]]:
+        for warning in self.latest(FraudWarning):
+            yield {
+                "payment": self.name,
+                "what": "fraud_warning",
+                "id": warning.id,
+                "fraudType": warning.fraud_type,
+                "actionable": warning.actionable,
+            }
 
 
 def _effect(before: PaymentVerdict, after: PaymentVerdict, fact: Fact) -> str:
@@ -124,6 +144,8 @@ def _effect(before: PaymentVerdict, after: PaymentVerdict, fact: Fact) -> str:
         (after.rejected is not None, f"rejected ({after.rejected})"),
         (bool(after.intervals) and not before.intervals, f"paid, but {after.because}"),
         (bool(after.intervals), "changes when it began or ended"),
+        (after.ended is not None and before.ended is None, f"paid and refused, then {after.ended}"),
+        (after.free, "free by a coupon, which doesn't grant here"),
         (after.unfinished is not None, f"payment {after.unfinished.state if after.unfinished else ''}"),
         (fact.type == "purchase_initiated", "session recorded"),
     )
@@ -147,17 +169,30 @@ def _would_change(entitlement: Entitlement, payments: Sequence[_Payment]) -> Ite
             yield "`atlas revoke` would end the operator's grant."
         return
     for payment in payments:
-        if payment.verdict.because == "refunded":
-            yield f"If the refund of {payment.name} failed or was canceled, Pro would be back."
-        elif payment.verdict.because == "chargeback_lost":
-            yield f"If the dispute of {payment.name} was won after all, Pro would be back."
-        elif payment.verdict.because == "suspended_by_dispute":
-            yield f"When the dispute of {payment.name} is won, Pro is back."
-        elif payment.verdict.because == "payment_pending":
-            yield f"When the money of {payment.name} arrives, Pro begins."
-        elif payment.verdict.rejected:
-            yield f"{payment.name} can't grant: {payment.verdict.rejected}."
+        yield from _what_helps(payment)
     yield "A completed purchase or `atlas grant` would make the user Pro."
+
+
+def _what_helps(payment: _Payment) -> Iterator[str]:
+    verdict, name = payment.verdict, payment.name
+    if verdict.review:
+        yield (
+            f"{name} is paid and can't grant ({verdict.review.reason}): refund it at Stripe, or `atlas grant` "
+            "where the buyer shall have Pro."
+        )
+        return
+    helps = {
+        "refunded": f"If the refund of {name} failed or was canceled, Pro would be back.",
+        "chargeback_lost": f"If the dispute of {name} was won after all, Pro would be back.",
+        "suspended_by_dispute": f"When the dispute of {name} is won, Pro is back.",
+        "payment_pending": f"When the money of {name} arrives, Pro begins.",
+        "revoked_by_operator": f"`atlas revoke … --payment {name} --undo` would bring back what {name} grants.",
+        "free_checkout": f"With BILLING_GRANT_FREE_CHECKOUTS=true {name}, which a coupon made free, would grant.",
+    }
+    if payment.provider != "manual" and not verdict.rejected and verdict.because in helps:
+        yield helps[verdict.because]
+    elif verdict.rejected:
+        yield f"{name} can't grant: {verdict.rejected}."
 
 
 def _granted_by_operator(payment: _Payment) -> bool:
@@ -181,7 +216,15 @@ def _described(row: Row, effect: str) -> dict[str, Any]:
         "receivedAt": iso_utc(row["received_at"]),
         "via": row["via"],
         "effect": effect,
+        "amount": amount_of(row["facts"]),
+        **_said_by(row["facts"].get("adjustment")),
     }
+
+
+def _said_by(adjustment: object) -> dict[str, Any]:
+    """Who said an adjustment, why, and for which ticket, where that was told."""
+    told = adjustment if isinstance(adjustment, Mapping) else {}
+    return {name: told[name] for name in ("reason", "operator", "ticket") if told.get(name)}
 
 
 def _adjustment(adjustment: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ Exactly-once effect: the ledger's unique key decides what is new, and ledger, pr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from atlas_contracts.entitlements import EntitlementData, EntitlementType
@@ -19,8 +19,9 @@ from atlas_kit.outbox import OutboxMessage, enqueue
 from entitlements import ledger, projection_store
 from entitlements.domain.facts import Fact
 from entitlements.domain.policy import Policy
-from entitlements.domain.projection import Change
+from entitlements.domain.projection import Change, Refused
 from entitlements.ledger_entry import LedgerEntry
+from entitlements.told_again import contradicted
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,10 @@ class Folded:
 
     facts: list[Fact]
     changes: list[Change]
+    refused: list[Refused] = field(default_factory=list)
+    """Payments that became somebody's to review."""
+    contradicted: list[LedgerEntry] = field(default_factory=list)
+    """Events that came again with other content; the first holds."""
 
 
 async def fold(connection: Connection, entries: Sequence[LedgerEntry], policy: Policy, now: datetime) -> Folded:
@@ -39,16 +44,26 @@ async def fold(connection: Connection, entries: Sequence[LedgerEntry], policy: P
     async with connection.pipeline():
         await ledger.lock_fold(connection)
         facts = await ledger.append(connection, entries, now)
+        changed = await _contradicted(connection, entries, facts)
         about_payments = [fact for fact in facts if fact.refs]
         if not about_payments:
-            return Folded(facts, [])
+            return Folded(facts, [], contradicted=changed)
         projection = await projection_store.load(connection, about_payments, policy)
         changes = [change for fact in about_payments for change in projection.apply(fact)]
         await projection_store.save(connection, projection, changes)
         if changes:
             ids = ids_by_event(entries)
             await enqueue(connection, [announcement(change, ids.get(change.after.caused_by)) for change in changes])
-        return Folded(facts, changes)
+        return Folded(facts, changes, projection.refused, changed)
+
+
+async def _contradicted(
+    connection: Connection, entries: Sequence[LedgerEntry], appended: Sequence[Fact]
+) -> list[LedgerEntry]:
+    """Asked only where something came that was known already."""
+    if len(appended) == len(entries):
+        return []
+    return await contradicted(connection, entries)
 
 
 def ids_by_event(entries: Sequence[LedgerEntry]) -> dict[str | None, Ids]:

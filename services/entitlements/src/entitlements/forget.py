@@ -21,7 +21,7 @@ async def forget(connection: Connection, user_id: str) -> int:
         "UPDATE payment_refs SET ref = %s WHERE ref = %s", (f"manual:user:{alias}", f"manual:user:{user_id}")
     )
     cursor = await connection.execute(
-        "SELECT id, knowledge FROM payments WHERE user_id = %(user)s"
+        "SELECT id, knowledge FROM payments WHERE user_id = %(user)s OR also_users @> ARRAY[%(user)s]"
         " UNION SELECT p.id, p.knowledge FROM payments p JOIN payment_facts f ON f.payment_id = p.id"
         " JOIN ledger l USING (seq) WHERE l.user_id = %(alias)s",
         {"user": user_id, "alias": alias},
@@ -29,10 +29,13 @@ async def forget(connection: Connection, user_id: str) -> int:
     for payment_id, knowledge in await cursor.fetchall():
         renamed = json.dumps([_renamed(row, user_id, alias) for row in knowledge])
         await connection.execute(
-            "UPDATE payments SET knowledge = %s::jsonb, user_id = CASE user_id WHEN %s THEN %s ELSE user_id END"
-            " WHERE id = %s",
-            (renamed, user_id, alias, payment_id),
+            "UPDATE payments SET knowledge = %(renamed)s::jsonb,"
+            " also_users = array_replace(also_users, %(user)s, %(alias)s),"
+            " user_id = CASE user_id WHEN %(user)s THEN %(alias)s ELSE user_id END WHERE id = %(id)s",
+            {"renamed": renamed, "user": user_id, "alias": alias, "id": payment_id},
         )
+    # A rebuild that read the ledger before this moment has to read it again, or the user would be back.
+    await connection.execute("UPDATE projection_reading SET forgets = forgets + 1")
     await connection.execute("DELETE FROM outbox WHERE payload::jsonb ->> 'subject' = %s", (user_id,))
     return int(row[0]) if row else 0
 

@@ -19,7 +19,7 @@ _HOLDERS = """
 SELECT e.user_id, e.is_pro, e.status, e.source,
        coalesce((SELECT json_agg(json_build_array(p.provider, p.knowledge, r.refs)) FROM payments p,
                  LATERAL (SELECT array_agg(ref) AS refs FROM payment_refs WHERE payment_id = p.id) r
-                 WHERE p.user_id = e.user_id), '[]'::json)
+                 WHERE p.user_id = e.user_id OR p.also_users @> ARRAY[e.user_id]), '[]'::json)
 FROM entitlements e WHERE %(user)s::text IS NULL OR e.user_id = %(user)s ORDER BY e.user_id
 """
 _CHANGEABLE = """
@@ -53,6 +53,7 @@ def _payment(provider: str, knowledge: list[Any], refs: list[str], *, policy: Po
         "provider": provider,
         "grants": verdict.grants,
         "because": verdict.because,
+        "needsReview": verdict.review is not None,
         "since": iso_utc(verdict.intervals[0].start) if verdict.intervals else None,
         "checkoutSessionId": named(refs, "checkout_session"),
         "paymentIntentId": named(refs, "payment_intent"),

@@ -1,8 +1,13 @@
-"""Knowledge about a payment as JSON: ``[kind, fields, first at, first id, last at, last id]`` per snapshot."""
+"""Knowledge about a payment as JSON: rows of ``[kind, fields, at, id, at, id]``, two tellings of a snapshot in each.
+
+A snapshot that was told once says that moment twice; one that was told more than twice has several rows. An older
+reading takes the two for the first and the last telling, and several rows for the same over a longer time.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import fields
 from datetime import datetime
 from operator import attrgetter
@@ -13,12 +18,14 @@ from entitlements.domain.facts import (
     Charge,
     CheckoutSession,
     Dispute,
+    FraudWarning,
     Knowledge,
+    PaymentAdjustment,
     RecordedSession,
     Refund,
     Snapshot,
-    Span,
     Stamp,
+    Tellings,
     add_to,
 )
 
@@ -29,11 +36,14 @@ _KINDS: dict[str, type[Any]] = {
     "refund": Refund,
     "dispute": Dispute,
     "adjustment": Adjustment,
+    "paymentAdjustment": PaymentAdjustment,
+    "fraudWarning": FraudWarning,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _KINDS.values()}
 _VALUES = {kind: attrgetter(*names) for kind, names in _FIELDS.items()}
 _MOMENTS = frozenset({"completed_at", "paid_at", "failed_at"})
+_OFFERS = "offers"
 
 
 def encode_knowledge(knowledge: Knowledge) -> str:
@@ -43,42 +53,49 @@ def encode_knowledge(knowledge: Knowledge) -> str:
 
 def knowledge_rows(knowledge: Knowledge) -> list[list[Any]]:
     """The same knowledge always gives the same rows, in the order of time."""
-    rows = [_encode(snapshot, span) for snapshot, span in knowledge.items()]
+    rows = [row for snapshot, tellings in knowledge.items() for row in _encode(snapshot, tellings)]
     return sorted(rows, key=lambda row: (row[2], row[3], row[0]))
 
 
-def decode_knowledge(rows: list[list[Any]]) -> dict[Snapshot, Span]:
+def decode_knowledge(rows: list[list[Any]]) -> dict[Snapshot, Tellings]:
     """What this code understands of it.
 
     What a newer replica wrote beside that is left out; a newer replica takes it from the ledger again (decision 0010).
     """
-    knowledge: dict[Snapshot, Span] = {}
+    knowledge: dict[Snapshot, Tellings] = {}
     for row in rows:
         if row[0] in _KINDS:
-            snapshot, span = _decode(row)
-            add_to(knowledge, {snapshot: span})
+            snapshot, tellings = _decode(row)
+            add_to(knowledge, {snapshot: tellings})
     return knowledge
 
 
-def _encode(snapshot: Snapshot, span: Span) -> list[Any]:
+def _encode(snapshot: Snapshot, tellings: Tellings) -> Iterator[list[Any]]:
     kind = type(snapshot)
     told = {
         name: value.isoformat() if name in _MOMENTS else value
         for name, value in zip(_FIELDS[kind], _VALUES[kind](snapshot), strict=True)
-        if value is not None
+        if value is not None and value != ()
     }
-    first, last = span.first, span.last
-    first_at = first.at.isoformat()
-    last_at = first_at if last is first else last.at.isoformat()
-    return [_NAMES[kind], told, first_at, first.event_id, last_at, last.event_id]
+    if _OFFERS in told:
+        told[_OFFERS] = [list(offer) for offer in told[_OFFERS]]
+    stamps = sorted(tellings)
+    for first, last in zip(stamps[::2], [*stamps[1::2], stamps[-1]], strict=False):
+        first_at = first.at.isoformat()
+        last_at = first_at if last is first else last.at.isoformat()
+        yield [_NAMES[kind], told, first_at, first.event_id, last_at, last.event_id]
 
 
-def _decode(row: list[Any]) -> tuple[Snapshot, Span]:
+def _decode(row: list[Any]) -> tuple[Snapshot, Tellings]:
     kind, told, first_at, first_id, last_at, last_id = row
     values = dict.fromkeys(_FIELDS[_KINDS[kind]])
     values.update(
         {name: datetime.fromisoformat(v) if name in _MOMENTS else v for name, v in told.items() if name in values}
     )
+    if _OFFERS in values:
+        values[_OFFERS] = tuple((amount, currency) for amount, currency in values[_OFFERS] or ())
     snapshot: Snapshot = _KINDS[kind](**values)
     first = Stamp(datetime.fromisoformat(first_at), first_id)
-    return snapshot, Span(first, Stamp(datetime.fromisoformat(last_at), last_id))
+    if last_id == first_id and last_at == first_at:
+        return snapshot, frozenset((first,))
+    return snapshot, frozenset((first, Stamp(datetime.fromisoformat(last_at), last_id)))

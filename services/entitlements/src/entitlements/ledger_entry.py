@@ -23,6 +23,8 @@ from entitlements.domain.facts import (
     CheckoutSession,
     Dispute,
     Fact,
+    FraudWarning,
+    PaymentAdjustment,
     RecordedSession,
     Refund,
     Snapshot,
@@ -30,6 +32,9 @@ from entitlements.domain.facts import (
 
 TIES = ("checkout_session_id", "payment_intent_id", "charge_id", "refund_id", "dispute_id")
 """References that make two facts the same payment's. A customer has many payments, so it ties nothing."""
+
+ABOUT_A_PAYMENT = frozenset({"revoke_payment", "undo_revoke_payment"})
+"""An operator's actions that name a payment in ``refs``; the others are about the user."""
 
 _IN_COLUMNS = frozenset(
     {
@@ -104,7 +109,10 @@ def make_fact(
     facts: Mapping[str, Any],
 ) -> Fact:
     """The domain's fact, from the ledger's columns."""
-    snapshots = () if is_newer(schema_version) else tuple(_snapshots(facts, user_id, event_id))
+    snapshots = () if is_newer(schema_version) else tuple(_snapshots(facts, user_id, event_id, ties["charge_id"]))
+    about_payment = any(isinstance(snapshot, PaymentAdjustment) for snapshot in snapshots)
+    if about_payment:  # an operator's word about a payment belongs to that payment, whoever tells it
+        provider = "stripe"
     return Fact(
         seq=seq,
         event_id=event_id,
@@ -127,19 +135,32 @@ def _refs(provider: str, user_id: str | None, ties: Mapping[str, str | None]) ->
             yield f"{provider}:{name.removesuffix('_id')}:{value}"
 
 
-def _snapshots(facts: Mapping[str, Any], user_id: str | None, event_id: str) -> Iterator[Snapshot]:
+def _snapshots(
+    facts: Mapping[str, Any], user_id: str | None, event_id: str, charge_id: str | None
+) -> Iterator[Snapshot]:
     if session := facts.get("checkoutSession"):
         yield _session(session, user_id)
     if (recorded := facts.get("recordedSession")) and user_id:
-        yield RecordedSession(recorded["id"], user_id, recorded["amount"], recorded["currency"])
+        yield _recorded(recorded, user_id)
     if charge := facts.get("charge"):
         yield Charge(charge["id"], charge["amount"], charge["amountRefunded"])
     if refund := facts.get("refund"):
-        yield Refund(refund["id"], refund["amount"], refund["status"])
+        yield Refund(refund["id"], refund["amount"], refund["status"], charge_id)
     if dispute := facts.get("dispute"):
         yield Dispute(dispute["id"], dispute["status"])
+    if warning := facts.get("fraudWarning"):
+        yield FraudWarning(warning["id"], warning.get("fraudType"), warning.get("actionable"))
     if (adjustment := facts.get("adjustment")) and user_id:
-        yield Adjustment(event_id, adjustment["action"], user_id)
+        action = adjustment["action"]
+        if action in ABOUT_A_PAYMENT:
+            yield PaymentAdjustment(event_id, action)
+        else:
+            yield Adjustment(event_id, action, user_id)
+
+
+def _recorded(recorded: Mapping[str, Any], user_id: str) -> RecordedSession:
+    offers = sorted((offer["amount"], offer["currency"]) for offer in recorded.get("offers") or ())
+    return RecordedSession(recorded["id"], user_id, recorded["amount"], recorded["currency"], tuple(offers))
 
 
 def _session(session: Mapping[str, Any], user_id: str | None) -> CheckoutSession:
@@ -158,6 +179,7 @@ def _session(session: Mapping[str, Any], user_id: str | None) -> CheckoutSession
         paid_at=_moment(session.get("paidAt")),
         failed_at=_moment(session.get("failedAt")),
         paid_at_inferred=bool(session.get("paidAtInferred")),
+        amount_subtotal=session.get("amountSubtotal"),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from atlas_kit.database import Connection
@@ -14,10 +15,12 @@ from entitlements.knowledge_json import decode_knowledge, encode_knowledge
 _LOAD_PAYMENTS = """
 WITH touched AS (SELECT DISTINCT payment_id FROM payment_refs WHERE ref = ANY(%(refs)s)),
      users AS (SELECT p.user_id FROM payments p JOIN touched t ON t.payment_id = p.id WHERE p.user_id IS NOT NULL
+               UNION SELECT unnest(p.also_users) FROM payments p JOIN touched t ON t.payment_id = p.id
                UNION SELECT unnest(%(users)s::text[])),
      wanted AS (SELECT payment_id AS id FROM touched
-                UNION SELECT p.id FROM payments p JOIN users u ON p.user_id = u.user_id)
-SELECT p.id, p.provider, p.user_id, p.knowledge,
+                UNION SELECT p.id FROM payments p JOIN users u ON p.user_id = u.user_id
+                UNION SELECT p.id FROM users u JOIN payments p ON p.also_users @> ARRAY[u.user_id])
+SELECT p.id, p.provider, p.user_id, p.knowledge, p.also_users, p.review,
        (SELECT array_agg(r.ref) FROM payment_refs r WHERE r.payment_id = p.id)
 FROM wanted JOIN payments p USING (id)
 """
@@ -27,9 +30,12 @@ FROM entitlements WHERE user_id = ANY(%s)
 """
 # Arrays go in binary (%b): as text psycopg escapes every element by a regular expression, a third of the fold's time.
 _SAVE_PAYMENTS = """
-INSERT INTO payments (id, provider, user_id, knowledge)
-SELECT * FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::jsonb[])
-ON CONFLICT (id) DO UPDATE SET user_id = excluded.user_id, knowledge = excluded.knowledge
+INSERT INTO payments (id, provider, user_id, knowledge, also_users, review)
+SELECT id, provider, user_id, knowledge, (SELECT array_agg(u) FROM jsonb_array_elements_text(also) u), review
+FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::jsonb[], %b::jsonb[], %b::text[])
+    AS t (id, provider, user_id, knowledge, also, review)
+ON CONFLICT (id) DO UPDATE SET user_id = excluded.user_id, knowledge = excluded.knowledge,
+    also_users = excluded.also_users, review = excluded.review
 """
 _SAVE_REFS = """
 INSERT INTO payment_refs (ref, payment_id) SELECT * FROM unnest(%b::text[], %b::bigint[])
@@ -74,11 +80,13 @@ async def load(connection: Connection, facts: Sequence[Fact], policy: Policy) ->
 async def _load_payments(connection: Connection, projection: Projection, refs: Sequence[str], users: set[str]) -> None:
     """Add the payments that ``refs`` name and all payments of ``users``, to whom the owners found are added."""
     cursor = await connection.execute(_LOAD_PAYMENTS.encode(), {"refs": list(refs), "users": sorted(users)})
-    async for payment_id, provider, user_id, knowledge, payment_refs in cursor:
-        projection.add_payment(
-            Payment(payment_id, provider, set(payment_refs or ()), decode_knowledge(knowledge), user_id)
-        )
-        users.update((user_id,) if user_id else ())
+    async for payment_id, provider, user_id, knowledge, also, review, payment_refs in cursor:
+        payment = Payment(
+            payment_id, provider, set(payment_refs or ()), decode_knowledge(knowledge), user_id, frozenset(also or ()),
+            review,
+        )  # fmt: skip
+        projection.add_payment(payment)
+        users |= payment.users
 
 
 async def load_entitlements(connection: Connection, users: Collection[str]) -> list[Entitlement]:
@@ -113,6 +121,8 @@ async def save_payments(connection: Connection, payments: Sequence[Payment]) -> 
         [p.provider for p in payments],
         [p.user_id for p in payments],
         [encode_knowledge(p.knowledge) for p in payments],
+        [json.dumps(sorted(p.also)) for p in payments],
+        [p.review for p in payments],
     )
     await connection.execute(_SAVE_PAYMENTS.encode(), columns)
     refs = [(ref, p.id) for p in payments for ref in sorted(p.refs)]

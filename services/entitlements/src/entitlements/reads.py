@@ -78,12 +78,20 @@ async def overview(connection: Connection, user_id: str, policy: Policy) -> Enti
     found = await load_entitlements(connection, [user_id])
     entitlement = found[0] if found else Entitlement(user_id)
     return EntitlementOverview(
-        entitlement=view(entitlement), payment=unfinished_payment(await _judged_payments(connection, user_id, policy))
+        entitlement=view(entitlement),
+        payment=unfinished_payment(user_id, await _judged_payments(connection, user_id, policy)),
     )
 
 
-def unfinished_payment(verdicts: Sequence[PaymentVerdict]) -> PaymentState | None:
-    """The newest payment's state, unless it went through: a failure is old news once the user has paid after it."""
+def unfinished_payment(user_id: str, verdicts: Sequence[PaymentVerdict]) -> PaymentState | None:
+    """What a user should know of a payment that didn't simply go through.
+
+    One that was paid and may not grant first, however old: it is the user's money. Else the newest that is processing
+    or failed; a failure is old news once the user has paid after it.
+    """
+    reviews = [verdict.review for verdict in verdicts if verdict.review and user_id in verdict.review.users]
+    if reviews:
+        return PaymentState(state="needs_review", since=max(review.since for review in reviews))
     paid = [verdict.intervals[-1].start for verdict in verdicts if verdict.intervals]
     unfinished = [verdict.unfinished for verdict in verdicts if verdict.unfinished]
     newest = max(unfinished, key=lambda payment: payment.since, default=None)
@@ -94,6 +102,8 @@ def unfinished_payment(verdicts: Sequence[PaymentVerdict]) -> PaymentState | Non
 
 async def _judged_payments(connection: Connection, user_id: str, policy: Policy) -> list[PaymentVerdict]:
     cursor = await connection.execute(
-        "SELECT provider, knowledge FROM payments WHERE user_id = %s AND provider <> 'manual'", (user_id,)
+        "SELECT provider, knowledge FROM payments"
+        " WHERE (user_id = %(user)s OR also_users @> ARRAY[%(user)s]) AND provider <> 'manual'",
+        {"user": user_id},
     )
     return [judge(decode_knowledge(knowledge), provider, policy) async for provider, knowledge in cursor]

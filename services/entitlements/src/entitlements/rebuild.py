@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from typing import NamedTuple
 
 from psycopg import AsyncConnection, IsolationLevel
 
@@ -32,28 +33,57 @@ Progress = Callable[[int, int], None]
 """Called with facts folded so far and facts in all."""
 
 
-async def verify(dsn: str, policy: Policy, progress: Progress) -> tuple[Projection, Differences, int]:
-    """A fresh projection, how it differs from the live one, and the last ledger sequence it has seen."""
+class Seen(NamedTuple):
+    """The last ledger sequence that was folded, and how many users had been forgotten by then."""
+
+    last_seq: int
+    forgets: int
+
+
+class ForgottenMeanwhileError(Exception):
+    """Somebody was forgotten after the ledger was read: what was folded still knows them."""
+
+
+async def verify(dsn: str, policy: Policy, progress: Progress) -> tuple[Projection, Differences, Seen]:
+    """A fresh projection, how it differs from the live one, and what of the database it has seen."""
     async with await AsyncConnection.connect(dsn) as connection:
         await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
         await connection.set_read_only(True)
+        forgets = await _forgets(connection)
         fresh, last_seq = await _fold_everything(connection, policy, progress)
-        return fresh, await compare(connection, fresh), last_seq
+        return fresh, await compare(connection, fresh), Seen(last_seq, forgets)
 
 
 async def rebuild(dsn: str, policy: Policy, progress: Progress) -> Differences:
     """Verify, put right what differs, and note that this is our reading. Returns what was put right."""
-    fresh, differences, last_seq = await verify(dsn, policy, progress)
-    async with await AsyncConnection.connect(dsn) as connection:
-        if differences.count:
-            last_seq = await _put_right(connection, fresh, differences, last_seq)
-        await reading.mark(connection, last_seq)
-    return differences
+    while True:
+        fresh, differences, seen = await verify(dsn, policy, progress)
+        try:
+            async with await AsyncConnection.connect(dsn) as connection:
+                last_seq = seen.last_seq
+                if differences.count:
+                    last_seq = await _put_right(connection, fresh, differences, seen)
+                await reading.mark(connection, last_seq)
+        except ForgottenMeanwhileError:
+            continue  # seldom, and the next pass reads them under their alias
+        return differences
 
 
-async def _put_right(connection: Connection, fresh: Projection, differences: Differences, last_seq: int) -> int:
-    """Write what differs, with what came after ``last_seq``; the last sequence folded."""
+async def _forgets(connection: Connection) -> int:
+    cursor = await connection.execute("SELECT forgets FROM projection_reading")
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+async def _put_right(connection: Connection, fresh: Projection, differences: Differences, seen: Seen) -> int:
+    """Write what differs, with what came after what was seen; the last sequence folded.
+
+    Raises ForgottenMeanwhileError, with nothing written.
+    """
     await ledger.lock_fold(connection)
+    if await _forgets(connection) != seen.forgets:
+        raise ForgottenMeanwhileError
+    last_seq = seen.last_seq
     await _take_the_steps(connection, fresh, differences.users)
     users, payments = set(differences.users), set(differences.payments)
     async for facts in ledger.read_facts(connection, after_seq=last_seq):

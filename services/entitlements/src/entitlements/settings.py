@@ -22,12 +22,15 @@ class Settings(ServiceSettings):
     billing_grant_free_checkouts: bool = False
     billing_suspend_on_dispute: bool = False
     billing_require_known_session: bool = False
-    billing_currency: Annotated[str, StringConstraints(to_lower=True, pattern="^[A-Za-z]{3}$")] = "usd"
+    billing_currency: Annotated[
+        str, StringConstraints(to_lower=True, pattern=r"^[A-Za-z]{3}(\s*,\s*[A-Za-z]{3})*$")
+    ] = "usd"
+    """Currencies of sessions that nobody recorded, comma-separated."""
 
     def policy(self) -> Policy:
         return Policy(
             grant_free_checkouts=self.billing_grant_free_checkouts,
             suspend_on_dispute=self.billing_suspend_on_dispute,
             require_known_session=self.billing_require_known_session,
-            currency=self.billing_currency,
+            currencies=tuple(code.strip() for code in self.billing_currency.split(",")),
         )

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Identity, Index, Text, UniqueConstraint, func, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -29,6 +29,7 @@ class LedgerRow(Table, table=True):
     __table_args__ = (
         UniqueConstraint("provider", "provider_event_id", name="ledger_provider_event"),
         Index("ledger_user", "user_id", postgresql_where=text("user_id IS NOT NULL")),
+        Index("ledger_fraud_warnings", "seq", postgresql_where=text("type = 'fraud_warning_observed'")),
     )
     seq: int = Field(sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
     provider: str = Field(sa_column=Column(Text, nullable=False))
@@ -62,17 +63,24 @@ class ProjectionReadingRow(Table, table=True):
     only_row: bool = Field(sa_column=Column(Boolean, primary_key=True, server_default="true"))
     reading: int = Field(sa_column=Column(BigInteger, nullable=False))
     until: int = Field(sa_column=Column(BigInteger, nullable=False))
+    forgets: int = Field(sa_column=Column(BigInteger, nullable=False, server_default="0"))
 
 
 class PaymentRow(Table, table=True):
     """Projection: what is known about one payment, merged."""
 
     __tablename__ = "payments"
-    __table_args__ = (Index("payments_user", "user_id", postgresql_where=text("user_id IS NOT NULL")),)
+    __table_args__ = (
+        Index("payments_user", "user_id", postgresql_where=text("user_id IS NOT NULL")),
+        Index("payments_also_users", "also_users", postgresql_using="gin"),
+        Index("payments_review", "id", postgresql_where=text("review IS NOT NULL")),
+    )
     id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     provider: str = Field(sa_column=Column(Text, nullable=False))
     user_id: str | None = Field(sa_column=Column(Text))
     knowledge: list[Any] = Field(sa_column=Column(JSONB, nullable=False))
+    also_users: list[str] | None = Field(sa_column=Column(ARRAY(Text)))
+    review: str | None = Field(sa_column=Column(Text))
 
 
 class PaymentRefRow(Table, table=True):

@@ -1,37 +1,94 @@
-"""An operator's word, as an event like any other: a manual grant, or its end."""
+"""An operator's word, as an event like any other: a manual grant or its end, a payment's end, and that taken back.
+
+An idempotency key is claimed in the broker's bucket before anything is published, together with what was said under
+it: the same again is done already, anything else under the same key is refused, whichever replica is asked.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from atlas_contracts.billing import Adjustment, BillingData, BillingType, Provider, Via
+from atlas_contracts.billing import Adjustment, BillingData, BillingType, Provider, Refs, Via
 from atlas_contracts.internal_api import INGEST_SERVICE, AdjustmentRequest
+from atlas_contracts.public_api import Recovery
 from atlas_contracts.streams import billing_subject
+from atlas_kit.errors import InvalidRequest
 from atlas_kit.events import billing_event, encode
 from atlas_kit.logs import get_logger
+from atlas_kit.messaging import BrokerUnavailable
+from webhook_ingest.bucket import Bucket, Entry
 from webhook_ingest.door import Publisher
 
 log = get_logger()
 
-TYPES = {"grant": BillingType.ENTITLEMENT_GRANTED, "revoke": BillingType.ENTITLEMENT_REVOKED}
+TYPES = {
+    "grant": BillingType.ENTITLEMENT_GRANTED,
+    "revoke": BillingType.ENTITLEMENT_REVOKED,
+    "revoke_payment": BillingType.ENTITLEMENT_REVOKED,
+    "undo_revoke_payment": BillingType.ENTITLEMENT_GRANTED,
+}
+ABOUT_A_PAYMENT = 2
+"""The schema version that knows adjustments of one payment."""
+TRIES = 5
+"""Each lost to another replica that claims the same key."""
+
+
+class KeyUsedBefore(InvalidRequest):
+    """The idempotency key has said something else before."""
+
+    status = 409
+    default_message = (
+        "This idempotency key was used before for another user, action, payment or reason. Nothing was changed."
+    )
+    default_recovery = Recovery.UPDATE_INPUT
 
 
 @dataclass(frozen=True, slots=True)
 class Adjusted:
-    """``appended`` is false when this idempotency key was used before: nothing happened again."""
+    """``appended`` is false when this idempotency key said the same before: nothing happened again."""
 
     event_id: str
     appended: bool
 
 
-async def adjust(request: AdjustmentRequest, billing: Publisher) -> Adjusted:
-    """Publish the adjustment; one idempotency key is one adjustment. Raises BrokerUnavailable."""
-    now = datetime.now(UTC)
-    canonical = TYPES[request.action]
-    data = BillingData(
-        event_id=f"{Provider.MANUAL}:{request.idempotency_key}:{canonical}",
+async def adjust(request: AdjustmentRequest, billing: Publisher, bucket: Bucket) -> Adjusted:
+    """Publish the adjustment; one idempotency key is one adjustment. Raises KeyUsedBefore or BrokerUnavailable."""
+    key = f"adjustment-{hashlib.sha256(request.idempotency_key.encode()).hexdigest()[:40]}"
+    says = _digest(request)
+    claim = await _claimed(bucket, key, says)
+    event = billing_event(_data(request, datetime.now(UTC)), INGEST_SERVICE)
+    if claim.value and claim.value["done"]:
+        return Adjusted(event.id, appended=False)
+    stored = await billing.publish(billing_subject(TYPES[request.action]), encode(event), event.id)
+    # A claim that is not marked done is published once more by the next who asks, and the broker knows it.
+    await bucket.put(key, {"says": says, "done": True}, claim.revision)
+    log.info("billing.adjustment.published", eventId=event.id, appended=not stored.duplicate)
+    return Adjusted(event.id, appended=not stored.duplicate)
+
+
+async def _claimed(bucket: Bucket, key: str, says: str) -> Entry:
+    for _ in range(TRIES):
+        entry = await bucket.get(key)
+        if entry.value:
+            if entry.value["says"] != says:
+                raise KeyUsedBefore
+            return entry
+        await bucket.put(key, {"says": says, "done": False}, entry.revision)
+    raise BrokerUnavailable
+
+
+def _digest(request: AdjustmentRequest) -> str:
+    """Of what an idempotency key covers; no user id stands in the bucket, so that it need not be forgotten there."""
+    said = [request.idempotency_key, request.user_id, request.action, request.payment_id, request.reason]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+
+
+def _data(request: AdjustmentRequest, now: datetime) -> BillingData:
+    return BillingData(
+        event_id=f"{Provider.MANUAL}:{request.idempotency_key}:{TYPES[request.action]}",
         provider=Provider.MANUAL,
         provider_event_id=request.idempotency_key,
         provider_event_type=request.action,
@@ -40,11 +97,18 @@ async def adjust(request: AdjustmentRequest, billing: Publisher) -> Adjusted:
         occurred_at=now,
         received_at=now,
         via=Via.OPERATOR,
-        payload_hash=f"sha256:{hashlib.sha256(request.model_dump_json().encode()).hexdigest()}",
+        payload_hash=f"sha256:{_digest(request)}",
         signature_verified=False,
-        adjustment=Adjustment(action=request.action, reason=request.reason, operator=request.operator),
+        schema_version=ABOUT_A_PAYMENT if request.payment_id else 1,
+        refs=_refs(request.payment_id),
+        adjustment=Adjustment(
+            action=request.action, reason=request.reason, operator=request.operator, ticket=request.ticket
+        ),
     )
-    event = billing_event(data, INGEST_SERVICE)
-    stored = await billing.publish(billing_subject(canonical), encode(event), event.id)
-    log.info("billing.adjustment.published", eventId=event.id, appended=not stored.duplicate)
-    return Adjusted(event.id, appended=not stored.duplicate)
+
+
+def _refs(payment_id: str | None) -> Refs:
+    if payment_id is None:
+        return Refs()
+    is_session = payment_id.startswith("cs_")
+    return Refs(checkout_session_id=payment_id) if is_session else Refs(payment_intent_id=payment_id)

@@ -11,6 +11,7 @@ from atlas_kit.messaging import BrokerUnavailable
 from webhook_ingest.door import Door, Verdict
 from webhook_ingest.receive import receive as receive_webhook
 from webhook_ingest.signature import SignatureVerifier
+from webhook_ingest.webhook_shares import WebhookShares
 
 WEBHOOK_PATH = "/api/billing/stripe/webhook"
 RETRY_AFTER_SECONDS = 5
@@ -37,8 +38,8 @@ ANSWERS = {
 class WebhookEndpoint:
     """Answers the webhook path; everything else goes on to ``app``."""
 
-    def __init__(self, app: ASGIApp, verifier: SignatureVerifier, door: Door) -> None:
-        self._app, self._verifier, self._door = app, verifier, door
+    def __init__(self, app: ASGIApp, verifier: SignatureVerifier, door: Door, shares: WebhookShares) -> None:
+        self._app, self._verifier, self._door, self._shares = app, verifier, door, shares
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] != WEBHOOK_PATH:
@@ -50,7 +51,7 @@ class WebhookEndpoint:
         body = await _read_body(receive)
         signatures = [value for name, value in scope["headers"] if name == b"stripe-signature"]
         try:
-            outcome = await receive_webhook(body, signatures, self._verifier, self._door)
+            outcome = await receive_webhook(body, signatures, self._verifier, self._door, self._shares)
         except BrokerUnavailable as error:
             raise BrokerUnavailable(headers={"retry-after": str(RETRY_AFTER_SECONDS)}) from error
         scope["state"][LOGGED] = True
@@ -66,8 +67,6 @@ async def _read_body(receive: Receive) -> bytes:
     more = True
     while more:
         message = await receive()
-        if message["type"] != "http.request":
-            raise InvalidRequest("The request was cut off.")
         chunks.append(message.get("body", b""))
         more = message.get("more_body", False)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,16 +11,19 @@ from starlette.types import ASGIApp
 
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE
 from atlas_contracts.streams import BILLING, PARKED
+from atlas_kit.doors import install_doors
 from atlas_kit.group_commit import GroupCommit
 from atlas_kit.http_app import create_app, with_edge
 from atlas_kit.http_client import ServiceClient
 from atlas_kit.identity import TokenMint, TokenVerifier
-from atlas_kit.messaging import Broker
+from atlas_kit.messaging import Broker, BrokerUnavailable
 from atlas_kit.tasks import Workers
 from webhook_ingest.api import WEBHOOK_PATH, WebhookEndpoint
+from webhook_ingest.bucket import Bucket
 from webhook_ingest.door import Door
 from webhook_ingest.envelope import MAX_BODY_BYTES
-from webhook_ingest.operator_api import operator_routes
+from webhook_ingest.operator_api import OperatorTools, operator_routes
+from webhook_ingest.own_account import OwnAccount
 from webhook_ingest.parked import ParkedReader
 from webhook_ingest.pull import Pull
 from webhook_ingest.pull_schedule import PullSchedule
@@ -28,6 +32,8 @@ from webhook_ingest.settings import IngestSettings
 from webhook_ingest.signature import SignatureVerifier
 from webhook_ingest.stripe_events import StripeEvents
 from webhook_ingest.sweep import PaymentSweep
+from webhook_ingest.told_before import ToldBefore, ledger_of
+from webhook_ingest.webhook_shares import WebhookShares
 
 
 def build(settings: IngestSettings) -> ASGIApp:
@@ -39,27 +45,37 @@ def build(settings: IngestSettings) -> ASGIApp:
         streams=(BILLING, PARKED),
         replicas=settings.nats_stream_replicas,
     )
-    door = Door(settings.livemode, GroupCommit(broker, BILLING), GroupCommit(broker, PARKED))
     state = PullState(broker, settings.nats_stream_replicas)
     mint = TokenMint(settings.internal_auth_secret, INGEST_SERVICE)
     entitlements = ServiceClient(settings.entitlements_url, ENTITLEMENTS_SERVICE, mint)
     checkout = ServiceClient(settings.checkout_url, CHECKOUT_SERVICE, mint)
-    sweep = PaymentSweep(entitlements, checkout, INGEST_SERVICE)
-    pull = Pull(StripeEvents(settings.stripe_secret_key, settings.stripe_api_base), door, state, sweep)
+    stripe = StripeEvents(settings.stripe_secret_key, settings.stripe_api_base)
+    door = Door(
+        settings.livemode,
+        GroupCommit(broker, BILLING),
+        GroupCommit(broker, PARKED),
+        OwnAccount(settings.stripe_account_id, stripe.account),
+        ToldBefore(ledger_of(entitlements)),
+    )
+    pull = Pull(stripe, door, state, PaymentSweep(entitlements, checkout, INGEST_SERVICE))
+    bucket = Bucket(broker, settings.nats_stream_replicas)
+    shares = WebhookShares(bucket)
     schedule = PullSchedule(pull, state, settings.billing_pull_interval_seconds)
 
-    workers = Workers(pull=schedule.run)
+    workers = Workers(pull=schedule.run, webhook_shares=shares.run)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await broker.start()
         async with entitlements, checkout, workers:
             yield
+        with contextlib.suppress(BrokerUnavailable):
+            await shares.write()
+        await stripe.close()
         await broker.close()
 
     app = create_app(INGEST_SERVICE, lifespan, lambda: {"broker": broker.check, **workers.checks()})
-    app.include_router(
-        operator_routes(TokenVerifier(settings.internal_auth_secret, INGEST_SERVICE), door, ParkedReader(broker), pull)
-    )
+    install_doors(app, TokenVerifier(settings.internal_auth_secret, INGEST_SERVICE))
+    app.include_router(operator_routes(OperatorTools(door, ParkedReader(broker), pull, bucket, shares)))
     verifier = SignatureVerifier(settings.webhook_secrets, settings.billing_webhook_tolerance_seconds)
-    return with_edge(WebhookEndpoint(app, verifier, door), body_limits=[(WEBHOOK_PATH, MAX_BODY_BYTES)])
+    return with_edge(WebhookEndpoint(app, verifier, door, shares), body_limits=[(WEBHOOK_PATH, MAX_BODY_BYTES)])

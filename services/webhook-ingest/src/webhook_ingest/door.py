@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
 from atlas_contracts.billing import BillingEvent
+from atlas_contracts.contradiction import CHANGED_CONTENT
 from atlas_contracts.internal_api import INGEST_SERVICE
 from atlas_contracts.streams import billing_subject
 from atlas_contracts.stripe_mapping import SUPPORTED_EVENT_TYPES, Arrival, from_event
@@ -16,13 +18,14 @@ from atlas_kit.events import billing_event, encode, event_type_of
 from atlas_kit.logs import get_logger
 from atlas_kit.messaging import Stored
 from webhook_ingest.park import parked_stripe_event, parking_subject
+from webhook_ingest.told_before import ToldBefore
 
 log = get_logger()
 
 SUPPORTED = frozenset(SUPPORTED_EVENT_TYPES)
 MAX_EVENT_ID = 200
 """The canonical event id adds a prefix and a type, and has 255 characters."""
-
+_ID = re.compile(rf"[\x21-\x7e]{{1,{MAX_EVENT_ID}}}")
 
 _UNPRINTABLE = Unmappable("unprintable_text", "The event contains U+0000, which no text of Stripe's does.")
 
@@ -37,7 +40,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``reason`` says why an event was ignored or parked; ``event_id`` is the id it was published under, if it was."""
+    """``reason`` says why an event was ignored or parked; ``event_id`` is the id it was published under, if it was.
+
+    ``parked``: it waits for an operator now, and did not before.
+    """
 
     verdict: Verdict
     event_id: str | None = None
@@ -51,33 +57,49 @@ class Publisher(Protocol):
     async def publish(self, subject: str, payload: bytes, message_id: str) -> Stored: ...
 
 
+async def _unknown() -> str | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Where events go, and which are ours."""
+    """Where events go, which are ours, and what known ones said first."""
 
     livemode: bool
     billing: Publisher
     parking: Publisher
+    account: Callable[[], Awaitable[str | None]] = _unknown
+    """The id of our account at Stripe; None while it isn't known."""
+    told_before: ToldBefore = field(default_factory=ToldBefore)
 
     async def admit(self, event: Mapping[str, Any], arrival: Arrival, *, suspicious: bool = False) -> Outcome:
         """Publish the event's canonical fact, or park what makes no sense; done only when the broker has it.
 
         ``event`` has the outline of a Stripe event. ``suspicious`` parks it whatever it says. Raises BrokerUnavailable.
         """
-        ignored = self.reason_to_ignore(event)
+        ignored = await self.reason_to_ignore(event)
         if ignored:
             return Outcome(Verdict.IGNORED, f"stripe:{event['id']}" if _is_id(event["id"]) else None, ignored)
         if suspicious:
             return await self._park(event, _UNPRINTABLE, arrival)
         try:
             normalized = normalize(event, arrival)
-        except Unmappable as reason:
-            return await self._park(event, reason, arrival)
-        subject = billing_subject(event_type_of(normalized.id))
-        stored = await self.billing.publish(subject, encode(normalized), normalized.id)
-        return Outcome(Verdict.DUPLICATE if stored.duplicate else Verdict.ACCEPTED, normalized.id)
+        except Unmappable as senseless:
+            return await self._park(event, senseless, arrival)
+        changed: str | None = "its type"
+        if not self.told_before.was_of_another_type(normalized):
+            payload = encode(normalized)
+            stored = await self.billing.publish(billing_subject(event_type_of(normalized.id)), payload, normalized.id)
+            if not stored.duplicate:
+                self.told_before.remember(normalized, payload)
+                return Outcome(Verdict.ACCEPTED, normalized.id)
+            changed = await self.told_before.contradiction(normalized, payload)
+        if changed is None:
+            return Outcome(Verdict.DUPLICATE, normalized.id)
+        reason = Unmappable(CHANGED_CONTENT, f"{changed} differs from what this event id said first, which holds.")
+        return replace(await self._park(event, reason, arrival, again=True), verdict=Verdict.DUPLICATE)
 
-    def reason_to_ignore(self, event: Mapping[str, Any]) -> str | None:
+    async def reason_to_ignore(self, event: Mapping[str, Any]) -> str | None:
         """Why an event is none of our business, or None. Where it doesn't say a mode, the signing secret did."""
         if event["type"] not in SUPPORTED:
             return "unsupported_type"
@@ -85,25 +107,30 @@ class Door:
         modes = event.get("livemode"), event["data"]["object"].get("livemode")
         if any(mode is (not self.livemode) for mode in modes):
             return "other_mode"
-        if event.get("account") is not None:
-            return "connected_account"
+        named = [event[name] for name in ("account", "context") if event.get(name) is not None]
+        if named:
+            ours = await self.account()
+            if any(account != ours for account in named):
+                return "other_account"
         return None
 
-    async def _park(self, event: Mapping[str, Any], reason: Unmappable, arrival: Arrival) -> Outcome:
-        parked = parked_stripe_event(event, reason, arrival.received_at)
+    async def _park(
+        self, event: Mapping[str, Any], reason: Unmappable, arrival: Arrival, *, again: bool = False
+    ) -> Outcome:
+        parked = parked_stripe_event(event, reason, arrival.received_at, again=again)
         stored = await self.parking.publish(parking_subject(reason), encode(parked), parked.id)
         verdict = Verdict.DUPLICATE if stored.duplicate else Verdict.ACCEPTED
-        return Outcome(verdict, parked.data.event_id, reason.reason, parked=True)
+        return Outcome(verdict, parked.data.event_id, reason.reason, parked=not stored.duplicate)
 
 
 def _is_id(text: str) -> bool:
-    return len(text) <= MAX_EVENT_ID and text.isascii() and " " not in text
+    return _ID.fullmatch(text) is not None
 
 
 def normalize(event: Mapping[str, Any], arrival: Arrival) -> BillingEvent:
     """The canonical event. Raises Unmappable when the Stripe event makes no sense for its type."""
     if not _is_id(event["id"]):
-        raise Unmappable("malformed_object", f"id must be at most {MAX_EVENT_ID} ASCII characters without spaces.")
+        raise Unmappable("malformed_object", f"id must be 1 to {MAX_EVENT_ID} visible ASCII characters.")
     if not isinstance(event.get("livemode", False), bool):
         raise Unmappable("malformed_object", "livemode must be true or false.")
     try:

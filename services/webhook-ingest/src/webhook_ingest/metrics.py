@@ -9,7 +9,10 @@ REJECTED = Counter("atlas_webhooks_rejected_total", "Refused deliveries by reaso
 PARKED = Counter("atlas_events_parked_total", "Events that made no sense for their type, by reason.", ["reason"])
 REDRIVEN = Counter("atlas_events_redriven_total", "Parked events given another try.")
 PULLED = Counter("atlas_pulled_events_total", "Events read from events.list by what became of them.", ["outcome"])
-PULL_FAILURES = Counter("atlas_pull_failures_total", "Pulls that did not come to their end.")
+PULL_FAILURES = Counter("atlas_pull_failures_total", "Pulls that did not come to their end, by reason.", ["reason"])
+UNCOMPARED = Counter(
+    "atlas_duplicates_not_compared_total", "Known event ids told again whose first content could not be looked up."
+)
 PULL_DRIFT = Gauge(
     "atlas_pull_drift_seconds", "Now minus the newest instant up to which every Stripe event is known to be published."
 )

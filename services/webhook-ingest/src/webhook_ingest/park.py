@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,7 @@ from atlas_contracts.internal_api import INGEST_SERVICE
 from atlas_contracts.parked import ParkedData, ParkedEvent
 from atlas_contracts.streams import cloudevent_type, parked_subject
 from atlas_contracts.stripe_objects import Unmappable
+from atlas_contracts.text import visible
 from atlas_kit import context
 from webhook_ingest.retained import retained
 
@@ -23,11 +25,17 @@ def parking_subject(reason: Unmappable) -> str:
     return parked_subject(reason.reason)
 
 
-def parked_stripe_event(event: Mapping[str, Any], reason: Unmappable, at: datetime) -> ParkedEvent:
-    """The event with its reason. Its id is derived from the Stripe event's, so that a redelivery is a duplicate."""
-    digest = hashlib.sha256(event["id"].encode()).hexdigest()
+def parked_stripe_event(
+    event: Mapping[str, Any], reason: Unmappable, at: datetime, *, again: bool = False
+) -> ParkedEvent:
+    """The event with its reason. Its id is derived from the Stripe event's, so that a redelivery is a duplicate;
+    from its content as well where another content of the same id came before (``again``).
+    """
+    kept = retained(event)
+    named = json.dumps([event["id"], kept], sort_keys=True) if again else event["id"]
+    digest = hashlib.sha256(named.encode()).hexdigest()
     parked_id = f"pk_{digest[:_ID_LENGTH]}"
-    event_id = f"stripe:{event['id'][:_MAX_SHOWN]}"
+    event_id = f"stripe:{visible(event['id'][:_MAX_SHOWN])}"
     return ParkedEvent(
         id=f"parked:{parked_id}",
         source=f"/atlas/{INGEST_SERVICE}",
@@ -45,6 +53,6 @@ def parked_stripe_event(event: Mapping[str, Any], reason: Unmappable, at: dateti
             subject=event["type"],
             event_id=event_id,
             at=at,
-            payload=retained(event),
+            payload=kept,
         ),
     )

@@ -9,9 +9,9 @@ rest are duplicates.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import json
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from atlas_kit.messaging import BrokerUnavailable
 from webhook_ingest.door import Door, Outcome, Verdict, normalize
 from webhook_ingest.envelope import is_event
 from webhook_ingest.metrics import PARKED, PULL_FAILURES, PULLED
-from webhook_ingest.pull_state import PullState
+from webhook_ingest.pull_state import Ended, PullBusy, PullState
 
 log = get_logger()
 
@@ -42,13 +42,6 @@ AT_ONCE = 64
 """Events published at once; they share the broker's syncs."""
 
 Progress = dict[str, Any]
-
-
-class PullBusy(AtlasError):
-    """Another replica is pulling."""
-
-    status = 503
-    default_message = "Another pull is running. Please try again later."
 
 
 class Events(Protocol):
@@ -77,6 +70,21 @@ class Pull:
 
         The last item's ``stage`` is ``done``. Raises PullBusy, StripeUnavailable or BrokerUnavailable.
         """
+        if dry_run:
+            async for progress in self._steps(since_seconds, dry_run=True):
+                yield progress
+            return
+        async with self.state.lease():
+            try:
+                async for progress in self._steps(since_seconds, dry_run=False):
+                    yield progress
+            except PullBusy:  # the lease was lost on the way: whoever has it reads on
+                raise
+            except Exception as error:
+                await self._failed(error)
+                raise
+
+    async def _steps(self, since_seconds: int | None, *, dry_run: bool) -> AsyncIterator[Progress]:
         # Stripe's clock, not ours: with ours ahead the cursor would pass events that are still to come.
         now = await self.events.now()
         cursor = await self.state.cursor()
@@ -88,21 +96,21 @@ class Pull:
         yield {"stage": "started", "since": _iso(since), "until": _iso(now), "dryRun": dry_run}
         if cursor is not None and cursor < oldest and self.sweep and not dry_run:
             yield {"stage": "swept", "payments": await self.sweep()}
-        try:
-            async for window in self._windows(since, now + 1, dry_run=dry_run):
-                totals.update(window["counts"])
-                end = window.pop("end")
-                if connects and not dry_run:
-                    await self.state.advance(min(end, now))
-                yield {"stage": "window", **window}
-        except BaseException:
-            PULL_FAILURES.inc()
-            raise
-        finally:
-            if not dry_run:
-                with contextlib.suppress(BrokerUnavailable):  # it expires by itself
-                    await self.state.release_lease()
+        async for window in self._windows(since, now + 1, dry_run=dry_run):
+            totals.update(window["counts"])
+            end = window.pop("end")
+            if connects and not dry_run:
+                await self.state.advance(min(end, now))
+            yield {"stage": "window", **window}
+        if not dry_run:
+            await self.state.end(Ended(time.time()))
         yield {"stage": "done", "counts": dict(totals), "cursor": _iso(await self.state.cursor())}
+
+    async def _failed(self, error: Exception) -> None:
+        reason = failure_reason(error)
+        PULL_FAILURES.labels(reason).inc()
+        message = error.message if isinstance(error, AtlasError) else AtlasError.default_message
+        await self.state.end(Ended(time.time(), reason, message))
 
     async def _windows(self, since: int, until: int, *, dry_run: bool) -> AsyncIterator[Progress]:
         start, width = since, WINDOW_SECONDS
@@ -133,7 +141,7 @@ class Pull:
         for first in range(0, len(events), AT_ONCE):
             some = events[first : first + AT_ONCE]
             if dry_run:
-                counts.update(_would_become(self.door, event) for event in some)
+                counts.update([await _would_become(self.door, event) for event in some])
             else:
                 outcomes = await asyncio.gather(*(self.door.admit(event, _arrival(event)) for event in some))
                 counts.update(_count(outcomes))
@@ -143,21 +151,30 @@ class Pull:
 def _count(outcomes: Iterable[Outcome]) -> list[str]:
     names = []
     for outcome in outcomes:
-        new = outcome.verdict is Verdict.ACCEPTED
-        name = "parked" if outcome.parked and new else outcome.verdict.value
-        if name == "parked":
+        name = "parked" if outcome.parked else outcome.verdict.value
+        if outcome.parked:
             PARKED.labels(outcome.reason).inc()
             log.warning("billing.event.parked", eventId=outcome.event_id, reason=outcome.reason)
-        elif new:
+        elif outcome.verdict is Verdict.ACCEPTED:
             log.info("billing.pull.published", eventId=outcome.event_id)
         PULLED.labels(name).inc()
         names.append(name)
     return names
 
 
-def _would_become(door: Door, event: dict[str, Any]) -> str:
+def failure_reason(error: Exception) -> str:
+    """A stable word for why a pull failed: the error's own, else which part did not answer."""
+    told = getattr(error, "reason", None)
+    if isinstance(told, str):
+        return told
+    if isinstance(error, BrokerUnavailable):
+        return "broker_unavailable"
+    return "service_unavailable" if isinstance(error, AtlasError) else "unforeseen"
+
+
+async def _would_become(door: Door, event: dict[str, Any]) -> str:
     """What a dry run can tell; whether it is known already only the broker could say."""
-    if door.reason_to_ignore(event):
+    if await door.reason_to_ignore(event):
         return Verdict.IGNORED
     try:
         normalize(event, _arrival(event))

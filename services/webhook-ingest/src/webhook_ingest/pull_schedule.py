@@ -10,8 +10,8 @@ from atlas_kit.errors import AtlasError
 from atlas_kit.logs import get_logger
 from atlas_kit.messaging import BrokerUnavailable
 from webhook_ingest.metrics import PULL_DRIFT
-from webhook_ingest.pull import Pull, PullBusy
-from webhook_ingest.pull_state import PullState
+from webhook_ingest.pull import Pull, failure_reason
+from webhook_ingest.pull_state import PullBusy, PullState
 
 log = get_logger()
 
@@ -62,7 +62,10 @@ class PullSchedule:
             except PullBusy:
                 pass
             except AtlasError as error:
-                log.warning("billing.pull.failed", error=type(error).__name__)
+                log.warning("billing.pull.failed", error=type(error).__name__, reason=failure_reason(error))
+                return False
+            except Exception:  # the next try is a minute away, not a second
+                log.exception("billing.pull.broken")
                 return False
             return True
 

@@ -1,31 +1,46 @@
-"""What the pull remembers, in a JetStream key-value bucket: its cursor, and which replica pulls."""
+"""What the pull remembers, in the service's bucket: its cursor, which replica pulls, and how the last pull ended."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
-import json
 import secrets
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
 
-import nats.errors
-import nats.js.errors
-from nats.js.api import KeyValueConfig, StorageType
-from nats.js.kv import KeyValue
-
-from atlas_contracts.streams import INGEST_BUCKET
 from atlas_contracts.stripe_mapping import SUPPORTED_EVENT_TYPES
+from atlas_kit.errors import AtlasError
 from atlas_kit.messaging import Broker, BrokerUnavailable
+from webhook_ingest.bucket import Bucket, Entry
 
 LEASE_KEY = "pull-lease"
+ENDED_KEY = "pull-ended"
 LEASE_SECONDS = 60
 """How long a dead replica blocks the others; the holder renews it with every window it reads."""
+RENEW_SECONDS = LEASE_SECONDS / 3
+"""A sweep, or a window full of events, may take longer than the lease."""
 
 SKEW_SECONDS = 60
 """How far the replicas' clocks may differ before two of them pull at once (which costs calls, and changes nothing)."""
 
-_BROKER_ERRORS = (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError)
+
+class PullBusy(AtlasError):
+    """Another replica is pulling."""
+
+    status = 503
+    default_message = "Another pull is running. Please try again later."
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a pull ended: ``reason`` is a stable word and ``message`` a sentence; both None where it read everything."""
+
+    at: float
+    reason: str | None = None
+    message: str | None = None
 
 
 def cursor_key(types: Sequence[str]) -> str:
@@ -41,74 +56,83 @@ class PullState:
     """Cursor and lease. Every method raises BrokerUnavailable when the broker doesn't answer."""
 
     def __init__(self, broker: Broker, replicas: int, types: Sequence[str] = SUPPORTED_EVENT_TYPES) -> None:
-        self._broker, self._replicas = broker, replicas
+        self._bucket = Bucket(broker, replicas)
         self._cursor_key = cursor_key(types)
-        self._bucket: KeyValue | None = None
         self._owner = secrets.token_hex(8)
+        self._taking = asyncio.Lock()
+        self._ended: Ended | None = None
+        """The end of this replica's last pull that the broker could not be told."""
         self.known: int | None = None
         """The cursor when this replica last looked."""
 
     async def cursor(self) -> int | None:
         """The instant (seconds since 1970) up to which every event is known to be published; None before any pull."""
-        entry = await self._get(self._cursor_key)
-        self.known = int(entry[0]["until"]) if entry else None
+        self.known = _until(await self._bucket.get(self._cursor_key))
         return self.known
 
     async def advance(self, until: int) -> None:
         """Move the cursor forward; it never goes back."""
-        entry = await self._get(self._cursor_key)
-        behind = entry is None or int(entry[0]["until"]) < until
-        if behind and await self._put(self._cursor_key, {"until": until}, entry[1] if entry else None):
+        entry = await self._bucket.get(self._cursor_key)
+        known = _until(entry)
+        if (known is None or known < until) and await self._bucket.put(
+            self._cursor_key, {"until": until}, entry.revision
+        ):
             self.known = until
+
+    @asynccontextmanager
+    async def lease(self) -> AsyncIterator[None]:
+        """Hold the lease for the length of the block, renewed all the while. Raises PullBusy when another holds it."""
+        if not await self.take_lease():
+            raise PullBusy
+        keeping = asyncio.create_task(self._keep_lease(), name="pull-lease")
+        try:
+            yield
+        finally:
+            keeping.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await keeping
+            with contextlib.suppress(BrokerUnavailable):  # it expires by itself
+                await self.release_lease()
 
     async def take_lease(self) -> bool:
         """Whether this replica may pull for the next LEASE_SECONDS; call it again to keep it."""
-        entry = await self._get(LEASE_KEY)
+        async with self._taking:  # the pull and the keeper of its lease must not lose it to each other
+            return await self._take_lease()
+
+    async def _take_lease(self) -> bool:
+        entry = await self._bucket.get(LEASE_KEY)
         now = time.time()
         # Nobody may hold it for longer: a clock that was ahead wrote that, and its replica may be dead.
-        held = entry and now < float(entry[0]["until"]) <= now + LEASE_SECONDS + SKEW_SECONDS
-        if entry and held and entry[0]["owner"] != self._owner:
+        held = entry.value and now < float(entry.value["until"]) <= now + LEASE_SECONDS + SKEW_SECONDS
+        if entry.value and held and entry.value["owner"] != self._owner:
             return False
-        return await self._put(
-            LEASE_KEY, {"owner": self._owner, "until": now + LEASE_SECONDS}, entry[1] if entry else None
-        )
+        return await self._bucket.put(LEASE_KEY, {"owner": self._owner, "until": now + LEASE_SECONDS}, entry.revision)
 
     async def release_lease(self) -> None:
-        entry = await self._get(LEASE_KEY)
-        if entry and entry[0]["owner"] == self._owner:
-            await self._put(LEASE_KEY, {"owner": self._owner, "until": 0}, entry[1])
+        entry = await self._bucket.get(LEASE_KEY)
+        if entry.value and entry.value["owner"] == self._owner:
+            await self._bucket.put(LEASE_KEY, {"owner": self._owner, "until": 0}, entry.revision)
 
-    async def _get(self, key: str) -> tuple[dict[str, Any], int] | None:
-        try:
-            entry = await (await self._opened()).get(key)
-        except nats.js.errors.KeyNotFoundError:
-            return None
-        except _BROKER_ERRORS as error:
-            raise BrokerUnavailable from error
-        return json.loads(entry.value or b"{}"), entry.revision or 0
+    async def _keep_lease(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            with contextlib.suppress(BrokerUnavailable):
+                await self.take_lease()
 
-    async def _put(self, key: str, value: dict[str, Any], revision: int | None) -> bool:
-        """Compare and set; False when another replica was faster."""
-        bucket = await self._opened()
-        try:
-            await bucket.update(key, json.dumps(value).encode(), last=revision or 0)
-        except nats.js.errors.KeyWrongLastSequenceError:
-            return False
-        except _BROKER_ERRORS as error:
-            raise BrokerUnavailable from error
-        return True
+    async def end(self, ended: Ended) -> None:
+        """Remember how a pull ended, for every replica; for this one alone while the broker is away. Never raises."""
+        self._ended = ended
+        with contextlib.suppress(BrokerUnavailable):
+            entry = await self._bucket.get(ENDED_KEY)
+            if await self._bucket.put(ENDED_KEY, asdict(ended), entry.revision):
+                self._ended = None
 
-    async def _opened(self) -> KeyValue:
-        """The bucket, created where it is missing."""
-        if self._bucket is None:
-            jetstream = self._broker.jetstream
-            try:
-                self._bucket = await jetstream.key_value(INGEST_BUCKET)
-            except nats.js.errors.NotFoundError:
-                config = KeyValueConfig(
-                    bucket=INGEST_BUCKET, history=1, storage=StorageType.FILE, replicas=self._replicas
-                )
-                self._bucket = await jetstream.create_key_value(config)
-            except _BROKER_ERRORS as error:
-                raise BrokerUnavailable from error
-        return self._bucket
+    async def ended(self) -> Ended | None:
+        """How the newest pull ended; None before any."""
+        entry = await self._bucket.get(ENDED_KEY)
+        told = [Ended(**entry.value)] if entry.value else []
+        return max([*told, *([self._ended] if self._ended else [])], key=lambda end: end.at, default=None)
+
+
+def _until(entry: Entry) -> int | None:
+    return int(entry.value["until"]) if entry.value else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -15,10 +16,11 @@ from webhook_ingest.door import Door, Outcome, Verdict
 from webhook_ingest.envelope import InvalidPayload, holds_nul, read_event
 from webhook_ingest.metrics import PARKED, REJECTED, WEBHOOKS
 from webhook_ingest.signature import InvalidSignature, SignatureVerifier
+from webhook_ingest.webhook_shares import WebhookShares
 
 log = get_logger()
 
-MAX_TYPE = 100
+_TYPE = re.compile(r"[\x21-\x7e]{0,100}")
 """Far longer than any event type of Stripe's: what is longer is nobody's to read in a log."""
 _COUNTED = {verdict: WEBHOOKS.labels(verdict.value) for verdict in Verdict}
 _NAMES = {verdict: f"billing.webhook.{verdict.value}" for verdict in Verdict}
@@ -26,18 +28,19 @@ _UNAVAILABLE = WEBHOOKS.labels("unavailable")
 _REJECTED = WEBHOOKS.labels("rejected")
 
 
-async def receive(body: bytes, signatures: Sequence[bytes], verifier: SignatureVerifier, door: Door) -> Outcome:
+async def receive(
+    body: bytes, signatures: Sequence[bytes], verifier: SignatureVerifier, door: Door, shares: WebhookShares
+) -> Outcome:
     """What Stripe delivered, durably stored; raises InvalidSignature, InvalidPayload or BrokerUnavailable."""
     now = time.time()
     try:
         verifier.verify(signatures, body, now)
         event = read_event(body)
-    except InvalidSignature as error:
+    except (InvalidSignature, InvalidPayload) as error:
+        shares.count(error.reason)
         _refused(error.reason)
         raise
-    except InvalidPayload:
-        _refused("invalid_payload")
-        raise
+    shares.count()
     arrival = Arrival(
         via=Via.WEBHOOK,
         received_at=datetime.fromtimestamp(now, UTC),
@@ -61,8 +64,8 @@ def _refused(reason: str) -> None:
 
 
 def _tell(outcome: Outcome, event_type: str) -> None:
-    if outcome.parked and outcome.verdict is Verdict.ACCEPTED:
+    if outcome.parked:
         PARKED.labels(outcome.reason).inc()
         log.warning("billing.event.parked", eventId=outcome.event_id, reason=outcome.reason)
-    shown = event_type if len(event_type) <= MAX_TYPE and event_type.isascii() else None
+    shown = event_type if _TYPE.fullmatch(event_type) else None
     log.info(_NAMES[outcome.verdict], eventId=outcome.event_id, stripeType=shown, reason=outcome.reason)

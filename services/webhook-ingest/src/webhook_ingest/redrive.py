@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from atlas_contracts.billing import BillingEvent, KeptEvent, Via, read_billing_event
+from atlas_contracts.contradiction import CHANGED_CONTENT
 from atlas_contracts.internal_api import INGEST_SERVICE
 from atlas_contracts.parked import COPIED_EVENT, ParkedData, RedrivenData, RedrivenEvent
 from atlas_contracts.public_api import Recovery
@@ -65,6 +66,8 @@ def _event_of(data: ParkedData) -> tuple[BillingEvent | KeptEvent, dict[str, Any
     """The event, and all that it says: a newer service than ours may have told more than we read."""
     if data.reason == COPIED_EVENT:
         raise StillParked("nobody who may publish facts published it.")
+    if data.reason == CHANGED_CONTENT:
+        raise StillParked("what came first under its event id holds.")
     try:
         told = json.loads(data.payload) if isinstance(data.payload, str) else data.payload
         if data.kind == "billing_event":

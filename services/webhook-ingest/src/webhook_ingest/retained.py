@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-EVENT_FIELDS = ("id", "object", "type", "created", "livemode", "account", "api_version")
+EVENT_FIELDS = ("id", "object", "type", "created", "livemode", "account", "context", "api_version")
 OBJECT_FIELDS = (
     "id",
     "object",
@@ -17,6 +17,7 @@ OBJECT_FIELDS = (
     "payment_status",
     "mode",
     "amount",
+    "amount_subtotal",
     "amount_total",
     "amount_refunded",
     "currency",
@@ -31,6 +32,8 @@ OBJECT_FIELDS = (
     "paid",
     "refunded",
     "reason",
+    "actionable",
+    "fraud_type",
 )
 METADATA_FIELDS = ("userId", "productKey")
 MAX_TEXT = 300

@@ -16,6 +16,9 @@ class IngestSettings(ServiceSettings):
     stripe_secret_key: StripeSecretKey
     stripe_api_base: HttpUrl | None = Field(default=None, description="another Stripe, the sandbox say; test keys only")
     stripe_webhook_secret: SecretStr = Field(description="one or more whsec_ values, comma-separated, newest first")
+    stripe_account_id: str | None = Field(
+        default=None, pattern=r"^acct_[A-Za-z0-9]+$", description="our account's id, where the key may not read it"
+    )
     billing_webhook_tolerance_seconds: int = Field(default=300, ge=1, le=MAX_TOLERANCE_SECONDS)
     checkout_url: HttpUrl = "http://127.0.0.1:8002"
     entitlements_url: HttpUrl = "http://127.0.0.1:8003"

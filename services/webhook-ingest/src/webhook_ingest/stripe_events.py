@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+import aiohttp
 import stripe
 from pydantic import SecretStr
 from stripe import AIOHTTPClient, StripeClient
@@ -21,20 +22,40 @@ REQUEST_SECONDS = 10
 NETWORK_RETRIES = 2
 
 
+KEY_REFUSED, PERMISSION_LACKING, TOO_MANY, SILENT = (
+    "stripe_key_refused",
+    "stripe_permission",
+    "stripe_rate_limited",
+    "stripe_unavailable",
+)
+_SAID = {
+    KEY_REFUSED: "Stripe refuses STRIPE_SECRET_KEY. Was it rolled?",
+    PERMISSION_LACKING: "STRIPE_SECRET_KEY may not read this at Stripe. Give the key the permission Events: Read.",
+    TOO_MANY: "Stripe asks for fewer requests. Please try again later.",
+    SILENT: "Stripe does not answer. Please try again later.",
+}
+_REASONS = {401: KEY_REFUSED, 403: PERMISSION_LACKING, 429: TOO_MANY}
+
+
 class StripeUnavailable(Unavailable):
-    """Stripe didn't answer, or not with events."""
+    """Stripe didn't answer, or not with what was asked for. ``reason`` is a stable word for logs, metrics, doctor."""
+
+    def __init__(self, reason: str = SILENT) -> None:
+        super().__init__(_SAID[reason])
+        self.reason = reason
 
 
 class StripeEvents:
-    """The supported events of one Stripe account."""
+    """The supported events of one Stripe account, and which account that is."""
 
     def __init__(self, key: SecretStr, base: str | None) -> None:
         self._key, self._base = key, base
         self._client: StripeClient | None = None
+        self._http: AIOHTTPClient | None = None
 
     async def now(self) -> int:
         """What time it is at Stripe, whose clock dates the events; seconds since 1970. Raises StripeUnavailable."""
-        response = await self._asked({"limit": 1})
+        response = await self._asked("/v1/events", {"limit": 1})
         try:
             return int(parsedate_to_datetime(response.headers["Date"]).timestamp())
         except (KeyError, ValueError):
@@ -59,27 +80,40 @@ class StripeEvents:
 
     async def _page(self, parameters: dict[str, Any]) -> dict[str, Any]:
         try:
-            page: dict[str, Any] = dict((await self._asked(parameters)).data)
+            page: dict[str, Any] = dict((await self._asked("/v1/events", parameters)).data)
         except (TypeError, ValueError) as error:  # an answer that is no JSON object
             raise StripeUnavailable from error
         if not isinstance(page.get("data"), list):
             raise StripeUnavailable
         return page
 
-    async def _asked(self, parameters: dict[str, Any]) -> Any:
+    async def account(self) -> str | None:
+        """The id of the account that the key is of. Raises StripeUnavailable."""
+        data = (await self._asked("/v1/account", {})).data
+        found = data.get("id") if isinstance(data, dict) else None
+        return found if isinstance(found, str) else None
+
+    async def close(self) -> None:
+        if self._http:
+            await self._http.close_async()  # type: ignore[no-untyped-call]  # the SDK has no types here
+
+    async def _asked(self, path: str, parameters: dict[str, Any]) -> Any:
         try:
-            return await self._stripe().raw_request_async("get", "/v1/events", **parameters)
-        except (stripe.StripeError, TypeError, ValueError) as error:
+            return await self._stripe().raw_request_async("get", path, **parameters)
+        except stripe.StripeError as error:
+            raise StripeUnavailable(_REASONS.get(error.http_status or 0, SILENT)) from error
+        except (TypeError, ValueError, aiohttp.ClientError, TimeoutError, OSError) as error:
             raise StripeUnavailable from error
 
     def _stripe(self) -> StripeClient:
         """Made on first use: its HTTP client belongs to the running event loop."""
         if self._client is None:
+            self._http = AIOHTTPClient(timeout=REQUEST_SECONDS)
             self._client = StripeClient(
                 self._key.get_secret_value(),
                 base_addresses={"api": self._base} if self._base else {},
                 max_network_retries=NETWORK_RETRIES,
-                http_client=AIOHTTPClient(timeout=REQUEST_SECONDS),
+                http_client=self._http,
             )
         return self._client
 

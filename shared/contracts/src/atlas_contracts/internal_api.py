@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from atlas_contracts.billing import AdjustmentAction
 from atlas_contracts.entitlements import Source, Status
@@ -19,6 +19,8 @@ INGEST_SERVICE = "webhook-ingest"
 OPERATOR = "operator"
 """Issuer (and subject) of the command line's tokens."""
 
+
+PAYMENT_ACTIONS = frozenset({"revoke_payment", "undo_revoke_payment"})
 
 PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 """What databases and headers can hold."""
@@ -71,6 +73,31 @@ class AppliedResult(WireModel):
     applied: bool = Field(description="false when the time was up before all were there")
 
 
+class VerdictsRequest(WireModel):
+    """``POST /internal/payment-verdicts`` at entitlements: what these checkout sessions' payments come to."""
+
+    checkout_session_ids: list[EventId] = Field(max_length=1000)
+
+
+class PaymentVerdictView(WireModel):
+    """The policy's verdict on one payment, in the words of ``explain``."""
+
+    checkout_session_id: str
+    grants: bool
+    because: str = Field(description="paid, refunded, chargeback_lost, revoked_by_operator …, or why it isn't ours")
+    needs_review: bool = Field(description="Stripe says paid, and the session may not grant: somebody's money")
+
+
+class PaymentVerdicts(WireModel):
+    payments: list[PaymentVerdictView] = Field(description="sessions that no fact tells of are left out")
+
+
+class KnownCustomers(WireModel):
+    """``GET /internal/customers`` at entitlements: the Stripe customers named by facts of the user's payments."""
+
+    customer_ids: list[str] = Field(description="newest first")
+
+
 class CheckoutSessionRequest(WireModel):
     source: str
 
@@ -82,7 +109,7 @@ class CheckoutSessionResult(WireModel):
 
 
 class BillingProfile(WireModel):
-    can_manage_billing: bool = Field(description="true when a Stripe customer is stored for the user")
+    can_manage_billing: bool = Field(description="true when a Stripe customer is known for the user")
 
 
 class AdjustmentRequest(WireModel):
@@ -91,12 +118,34 @@ class AdjustmentRequest(WireModel):
     user_id: UserId
     action: AdjustmentAction
     payment_id: str | None = Field(
-        default=None, description="pi_ or cs_ (or an imported grant's id): with the two actions about a payment"
+        default=None,
+        max_length=255,
+        pattern=r"^(pi|cs)_[A-Za-z0-9_]+$",
+        description="a payment intent or checkout session: with the two actions about a payment, and only with them",
     )
-    ticket: str | None = Field(default=None, max_length=255)
-    reason: str = Field(min_length=1, max_length=500)
-    operator: str | None = Field(default=None, max_length=255)
-    idempotency_key: str = Field(min_length=1, max_length=255)
+    ticket: str | None = Field(default=None, max_length=255, pattern=PRINTABLE)
+    reason: str = Field(min_length=1, max_length=500, pattern=PRINTABLE)
+    operator: str | None = Field(default=None, max_length=255, pattern=PRINTABLE)
+    idempotency_key: str = Field(
+        min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$", description="becomes a part of the event's id"
+    )
+
+    @model_validator(mode="after")
+    def _payment_is_named_where_it_is_meant(self) -> Self:
+        if (self.payment_id is not None) != (self.action in PAYMENT_ACTIONS):
+            raise ValueError("paymentId goes with revoke_payment and undo_revoke_payment, and only with them")
+        return self
+
+
+class ToldAgain(WireModel):
+    """``POST /internal/told-again`` at entitlements: a provider's event whose id the broker has seen before."""
+
+    data: dict[str, Any] = Field(description="the billing event's data as it travels")
+
+
+class ToldAgainResult(WireModel):
+    known: bool = Field(description="whether the ledger holds the first event of this id")
+    contradiction: str | None = Field(default=None, description="a fact in which this one contradicts the first")
 
 
 class PullRequest(WireModel):
@@ -141,6 +190,9 @@ class ProviderPayment(WireModel):
     completed_at: Instant | None
     should_grant: bool = Field(description="whether the policy makes its buyer Pro, for this payment alone")
     because: str = Field(description="a stable word: paid, refunded, chargeback_lost, payment_pending …")
+    refused: str | None = Field(
+        default=None, description="paid, and it may not grant: the policy's reason; money of somebody's to look after"
+    )
 
 
 class ProviderStateEnd(WireModel):
@@ -150,11 +202,27 @@ class ProviderStateEnd(WireModel):
     payments: int
 
 
+class Whose(WireModel):
+    """``GET /operator/whose?id=`` at checkout: what Stripe knows of an id of its own."""
+
+    known: bool
+    user_id: str | None = None
+    checkout_session_id: str | None = None
+    payment_intent_id: str | None = None
+
+
 class ForgetRequest(WireModel):
     """``POST /operator/forget`` at checkout: take a user out of its database and of what we wrote at Stripe."""
 
     user_id: UserId
+    even_if_paying: bool = Field(default=False, description="also while a payment of theirs is being processed")
+
+
+class ForgottenPlace(WireModel):
+    place: str = Field(description="what was looked at, with its id")
+    done: str = Field(description="what was done there, in plain words")
 
 
 class ForgetResult(WireModel):
     sessions: int = Field(description="checkout sessions that no longer say whose they were")
+    places: list[ForgottenPlace] = Field(default_factory=list, description="every place, and what was done there")

@@ -13,6 +13,7 @@ Pure. Used by webhook-ingest (webhook and pull: :func:`from_event`) and by check
 | charge.refunded | refund_issued (the charge's cumulative amount) |
 | refund.created, refund.updated, refund.failed, charge.refund.updated | refund_issued, or refund_failed by status |
 | charge.dispute.* | chargeback_won, chargeback_lost by status; opened; else chargeback_updated |
+| radar.early_fraud_warning.created, .updated | fraud_warning_observed (no verdict changes) |
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from atlas_contracts.billing import (
     ChargeFacts,
     CheckoutSessionFacts,
     DisputeFacts,
+    FraudWarningFacts,
     Provider,
     Refs,
     RefundFacts,
@@ -43,10 +45,12 @@ from atlas_contracts.stripe_objects import (
     currency,
     expanded,
     flag,
+    malformed,
     metadata,
     metadata_user,
     moment,
     optional_amount,
+    optional_flag,
     optional_moment,
     optional_text,
     reference,
@@ -185,6 +189,18 @@ def _map_dispute(dispute: StripeObject, event_type: str, _at: datetime) -> Snaps
     return Snapshot(by_status.get(status, otherwise), refs, {"dispute": facts})
 
 
+def _map_fraud_warning(warning: StripeObject, _type: str, _at: datetime) -> Snapshot:
+    refs = Refs(charge_id=reference(warning, "charge"), payment_intent_id=reference(warning, "payment_intent"))
+    if not (refs.charge_id or refs.payment_intent_id):
+        raise malformed("charge", "the charge that the warning is about")
+    facts = FraudWarningFacts(
+        id=text(warning, "id"),
+        fraud_type=optional_text(warning, "fraud_type"),
+        actionable=optional_flag(warning, "actionable"),
+    )
+    return Snapshot(BillingType.FRAUD_WARNING_OBSERVED, refs, {"fraud_warning": facts})
+
+
 _EVENT_MAPPERS: dict[str, Callable[[StripeObject, str, datetime], Snapshot]] = {
     "checkout.session.completed": _map_completed,
     "checkout.session.async_payment_succeeded": _map_async_succeeded,
@@ -200,6 +216,8 @@ _EVENT_MAPPERS: dict[str, Callable[[StripeObject, str, datetime], Snapshot]] = {
     "charge.dispute.closed": _map_dispute,
     "charge.dispute.funds_withdrawn": _map_dispute,
     "charge.dispute.funds_reinstated": _map_dispute,
+    "radar.early_fraud_warning.created": _map_fraud_warning,
+    "radar.early_fraud_warning.updated": _map_fraud_warning,
 }
 SUPPORTED_EVENT_TYPES = tuple(_EVENT_MAPPERS)
 """The allowlist; the webhook endpoint at Stripe should send exactly these."""
@@ -221,6 +239,7 @@ def _session_snapshot(
         status=optional_text(session, "status"),
         payment_status=text(session, "payment_status"),
         mode=text(session, "mode"),
+        amount_subtotal=optional_amount(session, "amount_subtotal"),
         amount_total=optional_amount(session, "amount_total"),
         currency=currency(session),
         livemode=flag(session, "livemode", absent=False),

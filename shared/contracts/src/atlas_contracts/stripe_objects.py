@@ -94,16 +94,19 @@ def optional_amount(obj: StripeObject, field: str) -> int | None:
 def currency(obj: StripeObject) -> str | None:
     value = optional_text(obj, "currency")
     if value is not None and not _CURRENCY.match(value):
-        raise malformed("currency", "a three-letter code in lower case")
+        raise malformed("currency", "a three-letter code in lower case, as Stripe sends it")
     return value
 
 
 def flag(obj: StripeObject, field: str, *, absent: bool) -> bool:
     """True or false; ``absent`` where the object doesn't say."""
+    value = optional_flag(obj, field)
+    return absent if value is None else value
+
+
+def optional_flag(obj: StripeObject, field: str) -> bool | None:
     value = obj.get(field)
-    if value is None:
-        return absent
-    if not isinstance(value, bool):
+    if value is not None and not isinstance(value, bool):
         raise malformed(field, "true or false")
     return value
 

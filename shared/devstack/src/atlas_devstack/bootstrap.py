@@ -72,7 +72,8 @@ def _stamp(root: Path) -> Path:
 
 
 def _installed(root: Path, wanted: str) -> bool:
-    return _read(_stamp(root)) == wanted and _python(root).exists()
+    ours = not (root / ".venv").is_symlink()
+    return ours and _read(_stamp(root)) == wanted and _python(root).exists()
 
 
 def _read(path: Path) -> str | None:
@@ -85,6 +86,8 @@ def _read(path: Path) -> str | None:
 @contextlib.contextmanager
 def _exclusive(root: Path) -> Iterator[int]:
     venv = root / ".venv"
+    if venv.is_symlink():  # to an environment that somebody else may need: replaced, never written to or emptied
+        venv.unlink(missing_ok=True)
     venv.mkdir(exist_ok=True)
     with (venv / ".atlas-lock").open("w") as lock:
         try:

@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 from pydantic import SecretStr
@@ -25,6 +26,8 @@ from atlas_kit.logs import get_logger
 log = get_logger()
 
 ACQUIRE_SECONDS = 5.0
+CONNECT_SECONDS = 5
+"""To make a connection: a server that takes it and says nothing holds nobody up for the two minutes of the default."""
 RECONNECT_SECONDS = 5.0
 """How long the pool itself tries to replace a lost connection, with pauses that double; then the next request does. Its
 default of 300 s ends in pauses of two minutes, in which a database that is back is not noticed.
@@ -48,10 +51,38 @@ SESSION_OPTIONS = (
     f" {SERVER_NOTICES}"
 )
 Connection = AsyncConnection[TupleRow]
+GONE = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,  # what was open is closed
+    psycopg.errors.IdleInTransactionSessionTimeout,  # this process stood still for longer than the server allows
+    PoolTimeout,
+    PoolClosed,
+)
+"""How a server that goes away, or goes on without us, is told."""
 
 
 class DatabaseUnavailable(Unavailable):
     """The database doesn't answer, or no connection was free in time; nothing was changed."""
+
+
+def new_pool(
+    url: str, application: str, *, size: int, acquire_seconds: float = ACQUIRE_SECONDS, **parameters: Any
+) -> AsyncConnectionPool[Connection]:
+    """The pool of every service, whatever database it asks: both sides notice when the other is gone, and a database
+    that is back is noticed with the next request. What ``url`` says of the client's own times holds.
+    """
+    told = {"connect_timeout": CONNECT_SECONDS, **CLIENT_NOTICES, **conninfo_to_dict(url)}
+    return AsyncConnectionPool[Connection](
+        "",
+        min_size=1,
+        max_size=size,
+        open=False,
+        timeout=acquire_seconds,
+        kwargs={**told, "application_name": f"atlas-{application}", **parameters},
+        check=None,
+        reconnect_timeout=RECONNECT_SECONDS,
+        reconnect_failed=lambda _pool: None,
+    )
 
 
 class Database:
@@ -63,17 +94,7 @@ class Database:
         self._package = package
         self._migration_url = (migration_url or url).get_secret_value()
         self.dsn = url.get_secret_value()
-        self._pool = AsyncConnectionPool[Connection](
-            self.dsn,
-            min_size=1,
-            max_size=pool_size,
-            open=False,
-            timeout=ACQUIRE_SECONDS,
-            kwargs={"options": SESSION_OPTIONS, "application_name": f"atlas-{package}", **CLIENT_NOTICES},
-            check=None,
-            reconnect_timeout=RECONNECT_SECONDS,
-            reconnect_failed=lambda _pool: None,
-        )
+        self._pool = new_pool(self.dsn, package, size=pool_size, options=SESSION_OPTIONS)
         self._starting: asyncio.Task[None] | None = None
         self.migrated = asyncio.Event()
         """Set once the schema is the one this code expects."""
@@ -98,8 +119,12 @@ class Database:
         try:
             async with self._pool.connection() as connection:
                 yield connection
-        except (psycopg.OperationalError, PoolTimeout, PoolClosed) as error:
+        except GONE as error:
             raise DatabaseUnavailable from error
+        except psycopg.ProgrammingError as error:
+            if self.migrated.is_set():
+                raise
+            raise DatabaseUnavailable from error  # its tables are still being made
 
     async def connect_alone(self, name: str) -> Connection:
         """A connection beside the pool, for a lease: commits by itself; both sides notice when the other is gone."""

@@ -96,7 +96,8 @@ async def _on_atlas_error(_request: Request, error: Exception) -> Response:
 
 async def _on_http_exception(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return error_response(from_http_exception(error))
+    ours = error.__cause__  # FastAPI words whatever stops the reading of a body as its own 400
+    return error_response(ours if isinstance(ours, AtlasError) else from_http_exception(error))
 
 
 async def _on_unforeseen_error(_request: Request, _error: Exception) -> Response:

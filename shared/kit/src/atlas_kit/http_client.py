@@ -13,10 +13,15 @@ from atlas_contracts.public_api import ErrorEnvelope
 from atlas_kit import context
 from atlas_kit.errors import BY_CODE, AtlasError, Unavailable
 from atlas_kit.identity import TokenMint
+from atlas_kit.logs import get_logger
 
 DEFAULT_SECONDS = 5.0
 CONNECTIONS = 128
 
+THE_USERS = frozenset({400, 404, 409, 429, 500})
+"""Statuses with which another service says something to the user."""
+
+log = get_logger()
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
@@ -75,8 +80,12 @@ class ServiceClient:
             ) as response:
                 payload = await response.read()
                 status, retry_after = response.status, response.headers.get("retry-after")
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unavailable from error
+        except RuntimeError as error:
+            if not self._session.closed:
+                raise
+            raise Unavailable from error  # this process ends
         return read_answer(status, payload, answer, retry_after)
 
 
@@ -91,9 +100,15 @@ def read_answer(status: int, payload: bytes, answer: type[ModelT], retry_after: 
 
 
 def _as_error(status: int, envelope: ErrorEnvelope, retry_after: str | None) -> AtlasError:
-    """What our own service said is already fit for the public: pass it on as it is."""
+    """What our own service said to the user, its own unforeseen failure included, is already fit for the public: pass
+    it on as it is. What it said to *us* (a token refused, a body that came too slowly) is not the user's, to whom that
+    service is simply unavailable, now.
+    """
     headers: dict[str, Any] = {"retry-after": retry_after} if retry_after else {}
-    if status == HTTPStatus.UNAUTHORIZED:  # our own token: not the user's fault
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return Unavailable(envelope.error.message, recovery=envelope.error.recovery, headers=headers)
+    if status not in THE_USERS:
+        log.warning("service.refused", status=status, code=envelope.error.code.value)
         return Unavailable(headers=headers)
-    kind = Unavailable if status == HTTPStatus.SERVICE_UNAVAILABLE else BY_CODE[envelope.error.code]
+    kind = BY_CODE[envelope.error.code]
     return kind(envelope.error.message, recovery=envelope.error.recovery, headers=headers, status=status)

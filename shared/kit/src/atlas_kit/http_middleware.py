@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from atlas_contracts.public_api import Recovery
 from atlas_kit import context
 from atlas_kit.answers import error_response
-from atlas_kit.errors import AtlasError, InvalidRequest
+from atlas_kit.errors import AtlasError, InvalidRequest, Unavailable
 from atlas_kit.logs import get_logger
 from atlas_kit.metrics import HTTP_REQUESTS, HTTP_SECONDS
 
@@ -61,6 +61,15 @@ class BodyTooSlow(AtlasError):
         super().__init__(recovery=Recovery.RETRY, headers={"connection": "close"})
 
 
+class ClientGone(AtlasError):
+    """The client went away in the middle of its request. Nobody hears this; the log and the counters know it by the
+    number that proxies use for it.
+    """
+
+    status = 499
+    code = InvalidRequest.code
+
+
 class EdgeMiddleware:
     """The outermost layer of every service."""
 
@@ -96,6 +105,8 @@ class EdgeMiddleware:
             await self._app(scope, limited, exchange.send)
         except AtlasError as error:
             await exchange.fail(scope, receive, error)
+        except asyncio.CancelledError:  # the process ends, and this request took longer than its grace
+            await exchange.fail(scope, receive, Unavailable())
         except Exception:
             log.exception("http.unhandled_error")
             await exchange.fail(scope, receive, AtlasError())
@@ -136,7 +147,7 @@ class _Exchange:
         await self._send(message)
 
     async def fail(self, scope: Scope, receive: Receive, error: AtlasError) -> None:
-        if self._complete:
+        if self._complete or (self._status and isinstance(error, ClientGone)):
             return
         if self._status:
             raise error  # the answer has begun: all that is left is to cut the connection
@@ -163,8 +174,9 @@ def _metrics(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
 
 
 def _limited_receive(receive: Receive, declared: str, limit: int, seconds: float) -> Receive:
-    """``receive`` that raises BodyTooLarge past ``limit`` bytes, whatever the declared length says, and BodyTooSlow
-    when the body isn't there after ``seconds``. Once it is there, waiting for the client's end may take for ever.
+    """``receive`` that raises BodyTooLarge past ``limit`` bytes, whatever the declared length says, BodyTooSlow when
+    the body isn't there after ``seconds``, and ClientGone when it never will be. Once it is there, waiting for the
+    client's end may take for ever.
     """
     too_large = declared.isdigit() and int(declared[:20]) > limit
     seen = 0
@@ -193,6 +205,8 @@ def _limited_receive(receive: Receive, declared: str, limit: int, seconds: float
             if seen > limit:
                 raise BodyTooLarge
             complete = not message.get("more_body", False)
+        elif message["type"] == "http.disconnect":
+            raise ClientGone
         return message
 
     return limited

@@ -1,9 +1,13 @@
 """uvicorn's HTTP/1.1 protocol with the bounds that it lacks.
 
-On the number of connections (see :mod:`atlas_kit.http_connections`), on a request's head, on requests sent ahead of
-their answers, on a body nobody reads any more, and on answers that a client doesn't read. Without them a client that
-sends one header byte a second holds a connection for ever, one that never ends its headers fills the memory, a packet
-full of small requests is held as 14,000 of them, and one whose request was answered may go on sending.
+On the number of connections (see :mod:`atlas_kit.http_connections`), on a request's head and how many headers it has,
+on what stands around the pieces of a chunked body (sizes, extensions, trailers), on requests sent ahead of their
+answers, on a body nobody reads any more, and on answers that a client doesn't read. Without them a client that sends
+one header byte a second holds a connection for ever, one that never ends its headers or its trailers fills the memory,
+a packet full of small requests is held as 14,000 of them, and one whose request was answered may go on sending.
+
+Trailers are thrown away: uvicorn would add them to the headers of a request that is being answered, where a session, a
+signature or a request id in them would be believed after whatever stands in front had looked at the head.
 """
 
 from __future__ import annotations
@@ -20,6 +24,13 @@ from atlas_kit.joined_writes import JoinedWrites
 HEAD_SECONDS = 10.0
 """From the connection's begin, or a later request's first byte, to the end of the headers."""
 HEAD_BYTES = 64 * 1024
+HEADERS = 256
+"""In 64 kB fit 16,000 of four bytes each, which are held as 40 times as much."""
+FRAMING_BYTES = 64 * 1024
+"""Of a chunked body's sizes, extensions and trailers: so much, as of a head, between two pieces of content or after the
+last; and so much in all, with :data:`FRAMING_PER_BYTE` more for each byte of content."""
+FRAMING_PER_BYTE = 8
+"""A chunk of one byte has five around it."""
 UNREAD_SECONDS = 10.0
 UNREAD_BYTES = 8 * 1024 * 1024
 """What a client may still send after its answer: dropped unread, so that it comes to reading the answer."""
@@ -37,7 +48,7 @@ HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\n" + _BARE + b
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n" + _BARE + b"\r\n"
 
 
-class _TooManyAtOnceError(Exception):
+class _RefusedError(Exception):
     """Stops the parser, which would go on through all that came."""
 
 
@@ -51,6 +62,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._head_open = True
         self._head_bytes = 0
         self._body_open = False
+        self._framing_left = 0
+        self._silent_bytes = 0
         self._unread_bytes = 0
         self._refused = False
         self._timer: asyncio.TimerHandle | None = None
@@ -67,6 +80,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self.among.leave(self)
         self._stop_timer()
         self._stop_stall()
+        self._unset_keepalive_if_required()  # uvicorn leaves the timer, and all that it holds, after a reset
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -77,9 +91,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             if self._unread_bytes > UNREAD_BYTES:
                 self._close()
                 return
+        if self._body_open:  # what of it is content, on_body takes back
+            self._framing_left -= len(data)
+            self._silent_bytes += len(data)
         super().data_received(data)
         if self._head_open:
             self._bound_head(len(data))
+        elif self._body_open:
+            self._bound_framing()
         if self._body_open or not self._working():
             self.among.still_waits(self)
 
@@ -90,18 +109,30 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if not self._working():
             self.among.waits(self)
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._head_open:
+            return  # a trailer
+        super().on_header(name, value)
+        if len(self.headers) > HEADERS:
+            self._refuse(HEAD_TOO_LARGE)
+            raise _RefusedError
+
     def on_headers_complete(self) -> None:
         self._head_open = False
         self._body_open = True
+        self._framing_left, self._silent_bytes = FRAMING_BYTES, 0
         self._unread_bytes = 0
+        self.among.body_complete(self)  # what was held of its head
         self._stop_timer()
         super().on_headers_complete()
         if len(self.pipeline) > PIPELINED:
             self._close()
-            raise _TooManyAtOnceError
+            raise _RefusedError
 
     def on_body(self, body: bytes) -> None:
         super().on_body(body)
+        self._framing_left += len(body) * (1 + FRAMING_PER_BYTE)
+        self._silent_bytes = 0
         if not self.cycle.response_complete:
             self.among.body_grows(self, len(body))
 
@@ -166,10 +197,22 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self._head_bytes > HEAD_BYTES:
-            self.transport.write(HEAD_TOO_LARGE)
-            self._close()
-        elif self._timer is None:
+            self._refuse(HEAD_TOO_LARGE)
+            return
+        if self._timer is None:
             self._close_after(HEAD_SECONDS)
+        if self._head_bytes and not self._working():
+            self.among.body_grows(self, received)
+
+    def _bound_framing(self) -> None:
+        """Much around little, or trailers that don't end: one is held until its last byte is there."""
+        too_much = self._framing_left < 0 or self._silent_bytes > FRAMING_BYTES
+        if too_much and not self.transport.is_closing():
+            self._refuse(b"" if self.cycle.response_started else HEAD_TOO_LARGE)
+
+    def _refuse(self, answer: bytes) -> None:
+        self.transport.write(answer)
+        self._close()
 
     def _close_after(self, seconds: float) -> None:
         self._stop_timer()

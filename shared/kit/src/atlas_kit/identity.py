@@ -65,7 +65,7 @@ class TokenVerifier:
 
     def __init__(self, secret: SecretStr, audience: str) -> None:
         self._key = OctKey.import_key(secret.get_secret_value())
-        self._audience = audience
+        self.audience = audience
         self._cache: OrderedDict[str, tuple[Caller, int]] = OrderedDict()
 
     def verify(self, authorization: str | None) -> Caller:
@@ -90,6 +90,6 @@ class TokenVerifier:
         issuer, subject, expires = claims.get("iss"), claims.get("sub"), claims.get("exp")
         if not isinstance(issuer, str) or not is_user_id(subject) or not isinstance(expires, int):
             raise Unauthorized
-        if claims.get("aud") != self._audience or expires + LEEWAY_SECONDS <= time.time():
+        if claims.get("aud") != self.audience or expires + LEEWAY_SECONDS <= time.time():
             raise Unauthorized
         return Caller(issuer, subject), expires

@@ -55,7 +55,22 @@ def _origin(value: str) -> str:
     parts = urlsplit(_url(("http", "https"))(value))
     if parts.path not in ("", "/") or parts.query or parts.fragment or parts.username:
         raise ValueError("must be an origin such as https://atlas.example, without a path")
-    return f"{parts.scheme}://{parts.netloc}"
+    return normal_origin(value)
+
+
+def normal_origin(url: str) -> str:
+    """The origin of an http(s) URL as browsers write it: host in lower case (and in ASCII), no default port.
+
+    Raises ValueError for what isn't such a URL.
+    """
+    parts = urlsplit(url)
+    default = {"http": 80, "https": 443}.get(parts.scheme)
+    if default is None or not parts.hostname:
+        raise ValueError("must be a URL that starts with http:// or https://")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    if not host.isascii():
+        host = host.encode("idna").decode()
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in (None, default) else "")
 
 
 def _postgres(value: str) -> str:

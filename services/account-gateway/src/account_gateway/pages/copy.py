@@ -12,7 +12,14 @@ from atlas_contracts.public_api import ErrorCode, Recovery
 CHECKOUT_CONFIRMING: Final = "Checkout completed. We are confirming your payment now. Pro access should appear shortly."
 CHECKOUT_ACTIVE: Final = "Checkout completed and Pro is now active on your account."
 CHECKOUT_CANCELED: Final = "Checkout canceled. No charge was made."
+PRO_ALREADY_ACTIVE: Final = "Pro is already active on this account."
 CHECKOUT_SIGNED_OUT: Final = "Your session ended while you were away. Sign in to see your purchase."
+NEEDS_REVIEW: Final = (
+    "Your payment was received, but Pro could not be switched on automatically. Please contact support."
+)
+FREE_CHECKOUT: Final = (
+    "This checkout cost nothing, and a free checkout does not switch Pro on here. Please contact support."
+)
 RESTORE_FAILED: Final = "Unable to restore your purchase right now."
 
 HINTS: Final = {
@@ -28,16 +35,26 @@ FOR_SCRIPT: Final = {
         "confirming": CHECKOUT_CONFIRMING,
         "active": CHECKOUT_ACTIVE,
         "slow": "Confirming your payment takes longer than usual. This page keeps looking.",
+        # Without a reason Stripe says that the session is unpaid: only then may we say that nothing was charged.
         "not_paid": "This checkout was not paid. Nothing was charged.",
+        "refunded": "This payment was refunded, so Pro is not active.",
+        "chargeback_lost": "Your bank took this payment back, so Pro is not active.",
+        "free_checkout": FREE_CHECKOUT,
+        "revoked_by_operator": "Atlas support ended the access that this payment gave.",
+        "ended": "This payment does not give Pro any more.",
+        "needs_review": NEEDS_REVIEW,
         "failed": "Your payment could not be confirmed.",
     },
     "restore": {
         "restored": "Purchase restored. Pro access is now active.",
-        "already_active": "Pro is already active on this account.",
+        "already_active": PRO_ALREADY_ACTIVE,
         "not_found": "No completed web purchase was found for this account.",
         "refunded": "Your purchase was refunded, so it can't be restored.",
         "chargeback_lost": "Your bank took this payment back, so the purchase can't be restored.",
         "payment_pending": "Your payment is still processing. Pro starts by itself when it settles.",
+        "needs_review": NEEDS_REVIEW,
+        "free_checkout": FREE_CHECKOUT,
+        "revoked_by_operator": "Atlas support ended the access that this purchase gave, so it can't be restored.",
         "not_eligible": "Your purchase can't be restored.",
         "failed": RESTORE_FAILED,
     },
@@ -57,7 +74,9 @@ BILLING_UNAVAILABLE: Final = "Billing is temporarily unavailable. Please try aga
 """Where it isn't known which of the two it was."""
 
 PAYMENT_PROCESSING: Final = "A payment is already being processed."
-"""The other cause of ``invalid_request``: Checkout is refused while a delayed payment is under way."""
+"""Another cause of ``invalid_request``: Checkout is refused while a delayed payment is under way."""
+PAYMENT_IN_REVIEW: Final = "Your payment was received and is being reviewed. Please contact support."
+"""The third: a payment came that may not grant, and nobody should pay again before somebody has looked."""
 
 BILLING_ERRORS: Final[dict[str, tuple[str, Recovery]]] = {
     ErrorCode.INVALID_REQUEST: ("Pro is already active.", Recovery.NONE),
@@ -68,4 +87,4 @@ BILLING_ERRORS: Final[dict[str, tuple[str, Recovery]]] = {
     ErrorCode.INTERNAL_ERROR: (BILLING_UNAVAILABLE, Recovery.RETRY_LATER),
 }
 """What ``/account?billing_error=<code>`` says: only the checkout and portal links send it, so a code has one cause
-(``invalid_request`` has two, which where the visitor stands tells apart)."""
+(``invalid_request`` has three, which where the visitor stands tells apart)."""

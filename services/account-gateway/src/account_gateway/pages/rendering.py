@@ -44,7 +44,10 @@ _ENVIRONMENT = Environment(
 )
 _ENVIRONMENT.filters.update(day=day, minute=minute)
 _ENVIRONMENT.globals.update(
-    asset=ASSETS.url, scripts=SCRIPTS, script_copy=json.dumps(copy.FOR_SCRIPT, separators=(",", ":"))
+    asset=ASSETS.url,
+    scripts=SCRIPTS,
+    needs_review=copy.NEEDS_REVIEW,
+    script_copy=json.dumps(copy.FOR_SCRIPT, separators=(",", ":")),
 )
 
 

@@ -18,6 +18,8 @@ class Standing(StrEnum):
     """Back from Checkout; the payment isn't known here yet."""
     SLOW = "slow"
     """Confirming, and it takes longer than it should."""
+    NEEDS_REVIEW = "needs-review"
+    """Paid, and Pro can't be switched on automatically: support has to look."""
     FAILED = "failed"
     REVOKED = "revoked"
     FREE = "free"
@@ -37,6 +39,8 @@ def standing_of(overview: BillingOverview, waiting: Standing | None) -> Standing
     payment = overview.payment.state if overview.payment else None
     if overview.entitlement.is_pro:
         return Standing.PRO
+    if payment == "needs_review":
+        return Standing.NEEDS_REVIEW
     if payment == "processing":
         return Standing.PROCESSING
     if waiting is not None:

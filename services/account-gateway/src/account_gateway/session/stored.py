@@ -9,22 +9,27 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncClientCursor
 from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
-from pydantic import SecretStr
+from psycopg.sql import SQL, Composable, Identifier
+from psycopg_pool import PoolClosed, PoolTimeout
 from starlette.datastructures import Headers
 
+from account_gateway.session.atlas_database import AtlasDatabase
 from account_gateway.session.cookies import cookie_names, session_cookies
 from atlas_contracts.user_id import is_user_id
+from atlas_kit.database import Connection, new_pool
 from atlas_kit.errors import Unavailable
 
 POOL_SIZE = 8
 ACQUIRE_SECONDS = 3.0
 MAX_OPAQUE_TOKEN_LENGTH = 512
 """Auth.js makes a UUID; a custom generator may be longer."""
-_READ_ONLY = "-c default_transaction_read_only=on -c statement_timeout=3s -c timezone=UTC"
-_LOOK_UP = 'SELECT "userId", expires FROM "Session" WHERE "sessionToken" = %s'
+_READ_ONLY = SQL("BEGIN READ ONLY; SET LOCAL statement_timeout = '3s'; {}; COMMIT")
+"""One message to the server, so that a transaction pooler in between (PgBouncer takes no startup options, and may hand
+the next message to another server) keeps it together."""
+_LOOK_UP = SQL('SELECT "userId"::text, expires FROM {} WHERE "sessionToken" = %s')
+_STATEMENTS_BEFORE = 2
 
 
 class SessionsUnavailable(Unavailable):
@@ -35,18 +40,13 @@ class StoredSessions:
     """Reads sessions from the Atlas database, which it can't change."""
 
     def __init__(
-        self, url: SecretStr, *, secure: bool, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self, database: AtlasDatabase, *, secure: bool, now: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         self._names = cookie_names(secure=secure)
         self._now = now
-        self._pool = AsyncConnectionPool[AsyncConnection[TupleRow]](
-            url.get_secret_value(),
-            min_size=1,
-            max_size=POOL_SIZE,
-            open=False,
-            timeout=ACQUIRE_SECONDS,
-            kwargs={"options": _READ_ONLY, "application_name": "atlas-account-gateway", "autocommit": True},
-            reconnect_failed=lambda _pool: None,
+        self._look_up = _LOOK_UP.format(Identifier(database.schema, "Session"))
+        self._pool = new_pool(
+            database.url, "account-gateway", size=POOL_SIZE, acquire_seconds=ACQUIRE_SECONDS, autocommit=True
         )
 
     async def start(self) -> None:
@@ -78,7 +78,15 @@ class StoredSessions:
     async def _row(self, token: str) -> TupleRow | None:
         try:
             async with self._pool.connection() as connection:
-                cursor = await connection.execute(_LOOK_UP, (token,))
-                return await cursor.fetchone()
-        except (psycopg.OperationalError, psycopg.ProgrammingError, PoolTimeout, PoolClosed) as error:
+                return await read_only(connection, self._look_up, token)
+        except (psycopg.Error, PoolTimeout, PoolClosed) as error:
             raise SessionsUnavailable from error
+
+
+async def read_only(connection: Connection, query: Composable, *parameters: str) -> TupleRow | None:
+    """The first row of a query that can change nothing, whatever it says."""
+    async with AsyncClientCursor(connection) as cursor:  # whole statements, and never a prepared one
+        await cursor.execute(_READ_ONLY.format(query), parameters)
+        for _ in range(_STATEMENTS_BEFORE):
+            cursor.nextset()
+        return await cursor.fetchone()

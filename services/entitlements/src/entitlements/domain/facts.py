@@ -1,9 +1,11 @@
 """What is known about a payment: snapshots of provider objects, and when each was seen to be so.
 
-A snapshot is absolute and immutable. Knowledge is a map from snapshot to the span of time over which it was told, so
-merging two pieces of knowledge is a union with minima and maxima: commutative, associative, idempotent. The same
-facts in any order, any number of times, are the same knowledge, and knowledge stays small however often a fact is
-told again.
+A snapshot is absolute and immutable. Knowledge is a map from snapshot to the moments at which it was told, so merging
+two pieces of knowledge is a union: commutative, associative, idempotent. The same facts in any order, any number of
+times, are the same knowledge.
+
+What can come again (a dispute may be lost, appealed and lost again) keeps every telling, since the present stretch
+began at one of them. What can't (a session, a record, an operator's word) keeps the first.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ class CheckoutSession:
     payment_status: str
     mode: str
     amount_total: int | None
+    """What the buyer pays, after discounts and with taxes."""
     currency: str | None
     livemode: bool
     payment_link: bool
@@ -32,6 +35,8 @@ class CheckoutSession:
     paid_at: datetime | None = None
     failed_at: datetime | None = None
     paid_at_inferred: bool = False
+    amount_subtotal: int | None = None
+    """What the price asks, before discounts and taxes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,8 @@ class RecordedSession:
     user_id: str
     amount: int
     currency: str
+    offers: tuple[tuple[int, str], ...] = ()
+    """What the price asks in each currency: (amount, currency). None told: amount and currency are the only offer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,7 @@ class Refund:
     id: str
     amount: int
     status: str
+    charge: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +83,24 @@ class Adjustment:
     user_id: str
 
 
-Snapshot = CheckoutSession | RecordedSession | Charge | Refund | Dispute | Adjustment
+@dataclass(frozen=True, slots=True)
+class PaymentAdjustment:
+    """An operator's word about one payment: ``revoke_payment``, or ``undo_revoke_payment``."""
+
+    id: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class FraudWarning:
+    """The card network's early warning. Kept to be shown; no verdict changes."""
+
+    id: str
+    fraud_type: str | None = None
+    actionable: bool | None = None
+
+
+Snapshot = CheckoutSession | RecordedSession | Charge | Refund | Dispute | Adjustment | PaymentAdjustment | FraudWarning
 
 
 class Stamp(NamedTuple):
@@ -84,18 +109,18 @@ class Stamp(NamedTuple):
     at: datetime
     event_id: str
 
-
-class Span(NamedTuple):
-    """The first and the last time a snapshot was told."""
-
-    first: Stamp
-    last: Stamp
-
-    def merged(self, other: Span) -> Span:
-        return Span(min(self.first, other.first), max(self.last, other.last))
+    @property
+    def is_read(self) -> bool:
+        """Whether we read it ourselves (restore, confirm, sweep); what is read in one second is of one moment."""
+        return self.event_id.split(":", 2)[1:2] == ["read"]
 
 
-Knowledge = Mapping[Snapshot, Span]
+Tellings = frozenset[Stamp]
+"""Every moment at which a snapshot was told; of what can't recur the first alone."""
+
+RECURRING = (Charge, Refund, Dispute)
+
+Knowledge = Mapping[Snapshot, Tellings]
 """Everything known about one payment."""
 
 
@@ -113,26 +138,25 @@ class Fact(NamedTuple):
     """Every id that ties facts to one payment, each with its provider and kind: ``stripe:payment_intent:pi_1``."""
     snapshots: tuple[Snapshot, ...]
 
-    def knowledge(self) -> dict[Snapshot, Span]:
-        stamp = Stamp(self.occurred_at, self.event_id)
-        span = Span(stamp, stamp)
-        return dict.fromkeys(self.snapshots, span)
+    def knowledge(self) -> dict[Snapshot, Tellings]:
+        return dict.fromkeys(self.snapshots, frozenset((Stamp(self.occurred_at, self.event_id),)))
 
 
-def merge(pieces: Iterable[Knowledge]) -> dict[Snapshot, Span]:
+def merge(pieces: Iterable[Knowledge]) -> dict[Snapshot, Tellings]:
     """The union of several pieces of knowledge."""
-    merged: dict[Snapshot, Span] = {}
+    merged: dict[Snapshot, Tellings] = {}
     for piece in pieces:
         add_to(merged, piece)
     return merged
 
 
-def add_to(knowledge: dict[Snapshot, Span], more: Knowledge) -> None:
+def add_to(knowledge: dict[Snapshot, Tellings], more: Knowledge) -> None:
     """Merge ``more`` into ``knowledge``."""
-    for snapshot, span in more.items():
-        known = knowledge.setdefault(snapshot, span)  # one look: hashing a snapshot is what costs here
-        if known is not span:
-            knowledge[snapshot] = known.merged(span)
+    for snapshot, tellings in more.items():
+        known = knowledge.setdefault(snapshot, tellings)  # one look: hashing a snapshot is what costs here
+        if known is not tellings:
+            together = known | tellings
+            knowledge[snapshot] = together if isinstance(snapshot, RECURRING) else frozenset((min(together),))
 
 
 def claimed_by(knowledge: Knowledge) -> set[str]:

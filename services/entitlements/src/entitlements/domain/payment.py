@@ -1,31 +1,31 @@
 """One payment's story: whose it is, when it granted, and why it stopped.
 
 The verdict at any moment is a function of the facts dated up to that moment; replaying them in the provider's order
-gives the times during which the payment granted.
+(``timeline``) gives the times during which the payment granted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import groupby
 from typing import Literal, TypeVar
 
-from entitlements.domain.facts import (
-    Charge,
-    CheckoutSession,
-    Dispute,
-    Knowledge,
-    RecordedSession,
-    Refund,
-    Snapshot,
-    Span,
-    Stamp,
+from entitlements.domain.facts import CheckoutSession, Knowledge, RecordedSession
+from entitlements.domain.policy import (
+    Policy,
+    RevokedBecause,
+    is_free,
+    is_known_status,
+    is_somebodys_money,
+    pays,
+    why_not_ours,
+    why_revoked,
 )
-from entitlements.domain.policy import Policy, RevokedBecause, is_known_status, pays, rank, why_not_ours, why_revoked
+from entitlements.domain.timeline import standings
 
 S = TypeVar("S", CheckoutSession, RecordedSession)
+CONTRADICTING: Literal["contradicting_user"] = "contradicting_user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Interval:
 
     start: datetime
     end: datetime | None = None
-    because: RevokedBecause | Literal["revoked_by_operator"] | None = None
+    because: RevokedBecause | Literal["contradicting_user"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,15 @@ class Unfinished:
 
 
 @dataclass(frozen=True, slots=True)
+class Review:
+    """Paid, and it may not grant: somebody's money, for a person to look at. ``users`` are those it may belong to."""
+
+    reason: str
+    since: datetime
+    users: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PaymentVerdict:
     """What one payment means."""
 
@@ -54,47 +63,123 @@ class PaymentVerdict:
     unfinished: Unfinished | None = None
     rejected: str | None = None
     """Why the session behind this payment isn't ours, when it isn't."""
+    review: Review | None = None
+    ended: str | None = None
+    """Why a payment that was refused is nobody's to review any more: ``refunded``, ``chargeback_lost`` …"""
+    free: bool = False
+    """A coupon made it free, and that doesn't grant here."""
+    held: tuple[tuple[str, tuple[Interval, ...]], ...] = ()
+    """Users who had Pro through it, or may have, until another user was named as its buyer."""
 
     @property
     def grants(self) -> bool:
         return bool(self.intervals) and self.intervals[-1].end is None
 
     @property
+    def others(self) -> frozenset[str]:
+        """Users whom it concerns beside its owner."""
+        reviewed = self.review.users if self.review else ()
+        return frozenset((*reviewed, *(user for user, _ in self.held))) - {self.user_id}
+
+    def intervals_of(self, user_id: str) -> tuple[Interval, ...]:
+        """When it granted to this user."""
+        return self.intervals if user_id == self.user_id else dict(self.held).get(user_id, ())
+
+    @property
     def because(self) -> str:
         """Why it grants or doesn't, in one stable word."""
         if self.intervals:
             return self.intervals[-1].because or "paid"
-        if self.rejected:
-            return self.rejected
-        return {"processing": "payment_pending", "failed": "payment_failed"}.get(
-            self.unfinished.state if self.unfinished else "", "not_paid"
-        )
+        if self.ended or self.rejected:
+            return self.ended or self.rejected or ""
+        if self.unfinished:
+            return {"processing": "payment_pending", "failed": "payment_failed"}[self.unfinished.state]
+        return "free_checkout" if self.free else "not_paid"
 
 
 def judge(knowledge: Knowledge, provider: str, policy: Policy) -> PaymentVerdict:
     """The verdict on one payment, from everything known about it."""
     recorded = _recorded(knowledge)
     sessions = [s for s in _of(knowledge, CheckoutSession) if is_known_status(s)]
-    refusals = [why_not_ours(s, recorded.get(s.id), provider, policy) for s in sessions]
-    ours = [s for s, refusal in zip(sessions, refusals, strict=True) if refusal is None]
-    owners = {s.user_id for s in ours}
-    if len(owners) > 1:
-        return PaymentVerdict(user_id=None, rejected="contradicting_user")
+    refusals = [(s, why_not_ours(s, recorded.get(s.id), provider, policy)) for s in sessions]
+    ours = [s for s, refusal in refusals if refusal is None]
+    if len({s.user_id for s in ours}) > 1:  # whom the checkout service recorded keeps it
+        ours = [s for s in ours if s.id in recorded] or ours
+    if len({s.user_id for s in ours}) > 1:
+        return _contradiction(knowledge, ours, policy)
+    paying = [s for s in ours if pays(s, policy)]
+    if paying:
+        return PaymentVerdict(paying[0].user_id, tuple(_intervals(knowledge, paying, policy)))
+    verdict = _unpaid(ours, recorded, min((refusal for _, refusal in refusals if refusal), default=None))
+    refused = [(s, refusal) for s, refusal in refusals if refusal and is_somebodys_money(s, recorded.get(s.id))]
+    return _refused(verdict, knowledge, refused, recorded, policy) if refused else verdict
+
+
+def _unpaid(ours: list[CheckoutSession], recorded: dict[str, RecordedSession], refusal: str | None) -> PaymentVerdict:
     if not ours:
-        claimed = min((r.user_id for r in recorded.values()), default=None)
-        return PaymentVerdict(claimed, rejected=min(filter(None, refusals), default=None))
-    owner = owners.pop()
+        return PaymentVerdict(min((r.user_id for r in recorded.values()), default=None), rejected=refusal)
+    unfinished = _unfinished([s for s in ours if s.payment_status == "unpaid"])
+    return PaymentVerdict(ours[0].user_id, unfinished=unfinished, free=any(map(is_free, ours)))
+
+
+def _refused(
+    verdict: PaymentVerdict,
+    knowledge: Knowledge,
+    refused: list[tuple[CheckoutSession, str]],
+    recorded: dict[str, RecordedSession],
+    policy: Policy,
+) -> PaymentVerdict:
+    """Stripe says paid, and it may not grant. A full refund, a lost dispute or an operator's word ends the review."""
+    sessions = [session for session, _ in refused]
+    reason = min(reason for _, reason in refused)
+    owners = {recorded[s.id].user_id for s in sessions if s.id in recorded}
+    named = {s.user_id for s in sessions if s.user_id}
+    user_id = verdict.user_id or min(owners or named)
+    if ended := _ended(knowledge, sessions, policy):
+        return replace(verdict, user_id=user_id, rejected=reason, ended=ended)
+    review = Review(reason, _completed_at(sessions) or _paid_at(sessions), tuple(sorted(owners | named)))
+    return replace(verdict, user_id=user_id, rejected=reason, review=review)
+
+
+def _contradiction(knowledge: Knowledge, ours: list[CheckoutSession], policy: Policy) -> PaymentVerdict:
+    """Two users are named for one payment, and nobody recorded whose it is: it grants neither.
+
+    Who had it first had it until the other one was named. Which of the two facts reached us first must not matter, so
+    both are revoked: either may have been Pro through it here.
+    """
     paying = [s for s in ours if pays(s, policy)]
     if not paying:
-        return PaymentVerdict(owner, unfinished=_unfinished([s for s in ours if s.payment_status == "unpaid"]))
-    amount = max(s.amount_total or 0 for s in paying)
-    return PaymentVerdict(owner, tuple(_intervals(knowledge, _paid_at(paying), amount, policy)))
+        return PaymentVerdict(None, rejected=CONTRADICTING)
+    first: dict[str, tuple[datetime, str]] = {}
+    for session in ours:
+        assert session.user_id
+        told = min(knowledge[session])
+        first[session.user_id] = min(told, first.get(session.user_id, told))
+    order = sorted(first, key=lambda user: (first[user], user))
+    since = max(first[order[1]][0], _paid_at(paying))
+    intervals = list(_intervals(knowledge, paying, policy))
+    cut = [replace(i, end=since, because=CONTRADICTING) if i.end is None else i for i in intervals if i.start < since]
+    nothing = (Interval(since, since, CONTRADICTING),)
+    payers = {s.user_id for s in paying if s.user_id}
+    held = tuple((user, tuple(cut) or nothing if user == order[0] else nothing) for user in sorted(payers))
+    verdict = PaymentVerdict(None, rejected=CONTRADICTING, held=held)
+    if ended := _ended(knowledge, paying, policy):
+        return replace(verdict, ended=ended)
+    users = tuple(sorted(first))
+    return replace(verdict, review=Review(CONTRADICTING, _completed_at(paying) or _paid_at(paying), users))
+
+
+def _ended(knowledge: Knowledge, paid: list[CheckoutSession], policy: Policy) -> str | None:
+    """Why the money is nobody's to review any more as things stand now: given back, lost, or an operator said so."""
+    *_, (_, standing) = standings(knowledge, _paid_at(paid))
+    because = why_revoked(max(s.amount_total or 0 for s in paid), standing, policy)
+    return None if because == "suspended_by_dispute" else because
 
 
 def _recorded(knowledge: Knowledge) -> dict[str, RecordedSession]:
     """What was asked for, by session. Recorded twice (it never should be), the same one holds whichever came first."""
     told = _of(knowledge, RecordedSession)
-    told.sort(key=lambda r: (r.id, r.user_id, r.amount, r.currency), reverse=True)
+    told.sort(key=lambda r: (r.id, r.user_id, r.amount, r.currency, r.offers), reverse=True)
     return {recorded.id: recorded for recorded in told}
 
 
@@ -108,32 +193,26 @@ def _paid_at(paying: list[CheckoutSession]) -> datetime:
     return min(s.paid_at for s in told or paying if s.paid_at)
 
 
-def _unfinished(sessions: list[CheckoutSession]) -> Unfinished | None:
-    failed = [s.failed_at for s in sessions if s.failed_at]
+def _completed_at(sessions: list[CheckoutSession]) -> datetime | None:
     completed = [s for s in sessions if s.completed_at]
     told = [s for s in completed if not s.paid_at_inferred] or completed
-    since = min((s.completed_at for s in told if s.completed_at), default=min(failed, default=None))
+    return min((s.completed_at for s in told if s.completed_at), default=None)
+
+
+def _unfinished(sessions: list[CheckoutSession]) -> Unfinished | None:
+    failed = [s.failed_at for s in sessions if s.failed_at]
+    since = _completed_at(sessions) or min(failed, default=None)
     return Unfinished("failed" if failed else "processing", since) if since else None
 
 
-def _intervals(knowledge: Knowledge, paid_at: datetime, amount: int, policy: Policy) -> Iterator[Interval]:
-    refunds: dict[str, Refund] = {}
-    disputes: dict[str, Dispute] = {}
-    charges: dict[str, int] = {}
+def _intervals(knowledge: Knowledge, paying: list[CheckoutSession], policy: Policy) -> Iterator[Interval]:
+    """When the payment granted; at least one interval, of no length where it never got to."""
+    amount = max(s.amount_total or 0 for s in paying)
+    paid_at = _paid_at(paying)
     start: datetime | None = None
     seen_paid = False
-    for at, snapshots in groupby(_timeline(knowledge, paid_at), key=lambda moment: moment[0]):
-        for _, snapshot in snapshots:
-            match snapshot:
-                case Refund():
-                    refunds[snapshot.id] = snapshot
-                case Dispute():
-                    disputes[snapshot.id] = snapshot
-                case Charge():
-                    charges[snapshot.id] = max(snapshot.amount_refunded, charges.get(snapshot.id, 0))
-        if at < paid_at:
-            continue
-        because = why_revoked(amount, refunds.values(), charges, disputes.values(), policy)
+    for at, standing in standings(knowledge, paid_at):
+        because = why_revoked(amount, standing, policy)
         if because is None:
             start = start or at
         elif start is not None or not seen_paid:
@@ -142,22 +221,3 @@ def _intervals(knowledge: Knowledge, paid_at: datetime, amount: int, policy: Pol
         seen_paid = True
     if start is not None:
         yield Interval(start)
-
-
-def _timeline(knowledge: Knowledge, paid_at: datetime) -> list[tuple[datetime, Snapshot | None]]:
-    """What was told and when, in the provider's order: time, then rank of the status, then event id."""
-    told = [
-        (stamp.at, rank(snapshot), stamp.event_id, snapshot)
-        for snapshot, span in knowledge.items()
-        if isinstance(snapshot, Refund | Dispute | Charge) and is_known_status(snapshot)
-        for stamp in _ends(span)
-    ]
-    told.sort(key=lambda entry: entry[:3])
-    moments: list[tuple[datetime, Snapshot | None]] = [(at, snapshot) for at, _, _, snapshot in told]
-    position = sum(at < paid_at for at, _ in moments)
-    moments.insert(position, (paid_at, None))
-    return moments
-
-
-def _ends(span: Span) -> tuple[Stamp, ...]:
-    return (span.first,) if span.first == span.last else (span.first, span.last)

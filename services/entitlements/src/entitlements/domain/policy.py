@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
-from entitlements.domain.facts import Charge, CheckoutSession, Dispute, RecordedSession, Refund
+from atlas_contracts import session_ownership
+from atlas_contracts.session_ownership import Record, Rules
+from entitlements.domain.facts import (
+    Charge,
+    CheckoutSession,
+    Dispute,
+    PaymentAdjustment,
+    RecordedSession,
+    Refund,
+)
 
 PRODUCT = "pro_lifetime_v1"
 
@@ -36,7 +45,7 @@ DISPUTE_RANK = {
 
 OPEN_DISPUTE = frozenset({"needs_response", "under_review", "appeal_needs_response", "appeal_under_review"})
 
-RevokedBecause = Literal["refunded", "chargeback_lost", "suspended_by_dispute"]
+RevokedBecause = Literal["refunded", "chargeback_lost", "revoked_by_operator", "suspended_by_dispute"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +55,8 @@ class Policy:
     grant_free_checkouts: bool = False
     suspend_on_dispute: bool = False
     require_known_session: bool = False
-    currency: str = "usd"
+    currencies: tuple[str, ...] = ("usd",)
+    """Of sessions that nobody recorded."""
     livemode: bool | None = None
     """True or False: only sessions of that mode are ours. None: the door has already seen to it."""
 
@@ -54,74 +64,69 @@ class Policy:
 def why_not_ours(
     session: CheckoutSession, recorded: RecordedSession | None, provider: str, policy: Policy
 ) -> str | None:
-    """Why a session may not grant whatever it says about payment; None when it is ours."""
-    refusals = [
-        ("no_user_in_metadata", session.user_id is None),
-        ("other_product", session.product_key != PRODUCT),
-    ]
-    if provider == "stripe":
-        refusals += [
-            ("not_a_one_time_payment", session.mode != "payment"),
-            ("made_by_a_payment_link", session.payment_link),
-            ("other_livemode", policy.livemode is not None and session.livemode != policy.livemode),
-            *(_against_record(session, recorded) if recorded else _unrecorded(session, policy)),
-        ]
-    return next((reason for reason, refused in refusals if refused), None)
+    """Why a session may not grant whatever it says about payment; None when it is ours.
+
+    Stripe's sessions are held to the rule that the checkout service's audit asks as well.
+    """
+    if provider != "stripe":
+        refusals = (("no_user_in_metadata", session.user_id is None), ("other_product", session.product_key != PRODUCT))
+        return next((reason for reason, refused in refusals if refused), None)
+    rules = Rules(policy.currencies, policy.require_known_session, policy.livemode)
+    return session_ownership.why_not_ours(session, session.user_id, _record(recorded), rules)
 
 
-def _against_record(session: CheckoutSession, recorded: RecordedSession) -> list[tuple[str, bool]]:
-    """A session that our checkout service made must be what it asked for; a coupon may make it free."""
-    free = session.payment_status == "no_payment_required"
-    return [
-        ("other_user_than_recorded", session.user_id != recorded.user_id),
-        ("other_currency_than_recorded", session.currency != recorded.currency),
-        ("other_amount_than_recorded", not free and session.amount_total != recorded.amount),
-    ]
+def is_somebodys_money(session: CheckoutSession, recorded: RecordedSession | None) -> bool:
+    """Whether a person has to look at a paid session that may not grant: it names a user, or we made it.
+
+    A session of another product is none of our business.
+    """
+    named = session.user_id is not None or recorded is not None
+    paid = session.payment_status == "paid" and session.paid_at is not None
+    return (
+        paid and named and not session_ownership.is_somebody_elses(session.product_key, recorded=recorded is not None)
+    )
 
 
-def _unrecorded(session: CheckoutSession, policy: Policy) -> list[tuple[str, bool]]:
-    """Of a session that nobody recorded the amount can't be checked, but currency and amount above zero can."""
-    free = session.payment_status == "no_payment_required"
-    return [
-        ("unknown_session", policy.require_known_session),
-        ("other_currency", session.currency != policy.currency),
-        ("no_amount", not free and not session.amount_total),
-    ]
+def _record(recorded: RecordedSession | None) -> Record | None:
+    if recorded is None:
+        return None
+    return Record(recorded.user_id, frozenset({(recorded.amount, recorded.currency), *recorded.offers}))
+
+
+def is_free(session: CheckoutSession) -> bool:
+    """A coupon took the whole price off."""
+    return session.paid_at is not None and session.payment_status == "no_payment_required"
 
 
 def pays(session: CheckoutSession, policy: Policy) -> bool:
     """A paid session grants; a free one (100 % coupon) when the operator said so; an unpaid one never."""
-    if session.paid_at is None:
-        return False
-    if session.payment_status == "no_payment_required":
+    if is_free(session):
         return policy.grant_free_checkouts
-    return session.payment_status == "paid"
+    return session.paid_at is not None and session.payment_status == "paid"
 
 
-def amount_refunded(refunds: Collection[Refund], charges: Mapping[str, int]) -> int:
-    """How much of a payment was given back.
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a payment stands at one moment: what was given back, its disputes, and an operator's last word on it."""
 
-    A refund counts when it succeeded, and when the charge's cumulative amount says so; what failed or was canceled
-    is taken off that amount again. ``charges`` maps each charge to the highest cumulative amount told.
-    """
-    succeeded = sum(refund.amount for refund in refunds if refund.status == "succeeded")
-    bounced = sum(refund.amount for refund in refunds if refund.status in ("failed", "canceled"))
-    return max(succeeded, sum(charges.values()) - bounced)
+    amount_refunded: int
+    dispute_statuses: Collection[str]
+    revoked_by_operator: bool
 
 
-def why_revoked(
-    amount: int, refunds: Collection[Refund], charges: Mapping[str, int], disputes: Collection[Dispute], policy: Policy
-) -> RevokedBecause | None:
-    """Why a paid payment doesn't grant; None while it does.
+def why_revoked(amount: int, standing: Standing, policy: Policy) -> RevokedBecause | None:
+    """Why a payment of ``amount`` that was paid doesn't grant; None when it grants.
 
-    A full refund revokes, in one step or in several; a partial one keeps. A lost dispute revokes; won, prevented,
+    A full refund revokes, a partial one keeps. A lost dispute revokes, a won one keeps unless fully refunded;
     inquiries (``warning_*``) and open disputes keep, the last unless the operator suspends on dispute.
     """
-    if amount > 0 and amount_refunded(refunds, charges) >= amount:
+    statuses = set(standing.dispute_statuses)
+    if 0 < amount <= standing.amount_refunded:
         return "refunded"
-    statuses = {dispute.status for dispute in disputes}
     if "lost" in statuses:
         return "chargeback_lost"
+    if standing.revoked_by_operator:
+        return "revoked_by_operator"
     if policy.suspend_on_dispute and statuses & OPEN_DISPUTE:
         return "suspended_by_dispute"
     return None
@@ -149,5 +154,7 @@ def rank(snapshot: object) -> int:
             return DISPUTE_RANK[status]
         case Charge(amount_refunded=refunded):
             return refunded
+        case PaymentAdjustment(action=action):
+            return int(action == "revoke_payment")  # of one instant the revoke holds
         case _:
             return 0

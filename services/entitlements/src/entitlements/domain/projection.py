@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from entitlements.domain.facts import Adjustment, Fact, Knowledge, Snapshot, Span, add_to
-from entitlements.domain.payment import PaymentVerdict, judge
+from entitlements.domain.facts import Adjustment, Fact, Knowledge, Snapshot, Tellings, add_to
+from entitlements.domain.payment import PaymentVerdict, Review, judge
 from entitlements.domain.policy import Policy
 from entitlements.domain.verdict import NOTHING_KNOWN, Grant, Verdict, decide, manual_grant
 
-ENDINGS = ("refunded", "chargeback_lost", "suspended_by_dispute", "revoked_by_operator")
+ENDINGS = ("refunded", "chargeback_lost", "suspended_by_dispute", "revoked_by_operator", "contradicting_user")
 """Why a time of granting ended; the first one is named where several ended in the same second."""
 
 
@@ -28,10 +28,19 @@ class Payment:
     """The ledger sequence of the first fact that spoke of it."""
     provider: str
     refs: set[str]
-    knowledge: dict[Snapshot, Span]
+    knowledge: dict[Snapshot, Tellings]
     user_id: str | None = None
+    also: frozenset[str] = frozenset()
+    """Users whom it concerns beside its owner: two were named for it, or a person has to look whose it is."""
+    review: str | None = None
+    """Why a person has to look at it: paid, and it may not grant."""
     verdict: PaymentVerdict | None = None
     """What the knowledge means, once somebody asked; dropped whenever it grows."""
+
+    @property
+    def users(self) -> frozenset[str]:
+        """Everybody whose verdict it may change."""
+        return self.also | {self.user_id} if self.user_id else self.also
 
     def learn(self, knowledge: Knowledge) -> None:
         """Add to what is known."""
@@ -59,6 +68,15 @@ class Change:
     after: Entitlement
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A payment that a fact made somebody's to review."""
+
+    payment: Payment
+    review: Review
+    fact: Fact
+
+
 @dataclass(slots=True)
 class Projection:
     """Payments, who they belong to, and what everyone is entitled to."""
@@ -73,6 +91,8 @@ class Projection:
     """Payments that turned out to be the same as another: old id → the one that remains."""
     reworded: set[str] = field(default_factory=set)
     """Users whose verdict stayed while its reason became another: their rows change, nothing is announced."""
+    refused: list[Refused] = field(default_factory=list)
+    """Payments that became somebody's to review."""
 
     def payments_for(self, user_id: str) -> list[Payment]:
         """The user's payments (and adjustments), oldest first."""
@@ -82,21 +102,25 @@ class Projection:
         """Start from a payment that is known already."""
         self.payments[payment.id] = payment
         self.payment_of_ref.update(dict.fromkeys(payment.refs, payment.id))
-        if payment.user_id:
-            self.payments_of_user[payment.user_id].add(payment.id)
+        for user_id in payment.users:
+            self.payments_of_user[user_id].add(payment.id)
 
     def apply(self, fact: Fact) -> list[Change]:
         """Add one fact; the changes it makes, at most one per user. A fact about no payment changes nothing."""
         if not fact.refs:
             return []
         same = self._spoken_of(fact)
-        owners = {payment.user_id for payment in same}
+        owners = {user_id for payment in same for user_id in payment.users}
+        reviews = {payment.review for payment in same}
         judged = same[0].verdict if len(same) == 1 else None
         payment = self._learn(fact, same)
         self._settle_owner(payment)
+        review = payment.verdict.review if payment.verdict else None
+        if review and review.reason not in reviews:
+            self.refused.append(Refused(payment, review, fact))
         if judged is not None and judged == payment.verdict:
             return []  # nobody's verdict can change where the payment's didn't
-        changes = [self._reconsider(user_id, fact) for user_id in sorted(filter(None, owners | {payment.user_id}))]
+        changes = [self._reconsider(user_id, fact) for user_id in sorted(owners | payment.users)]
         return [change for change in changes if change]
 
     def learn(self, fact: Fact) -> None:
@@ -142,15 +166,21 @@ class Projection:
         return payment
 
     def _settle_owner(self, payment: Payment) -> None:
-        payment.user_id = _adjusted_user(payment) or self.judge(payment).user_id
-        if payment.user_id:
-            self.payments_of_user[payment.user_id].add(payment.id)
+        adjusted = _adjusted_user(payment)
+        if adjusted:
+            payment.user_id = adjusted
+        else:
+            verdict = self.judge(payment)
+            payment.user_id, payment.also = verdict.user_id, verdict.others
+            payment.review = verdict.review.reason if verdict.review else None
+        for user_id in payment.users:
+            self.payments_of_user[user_id].add(payment.id)
 
     def _united(self, same: list[Payment]) -> Payment:
         """The one payment that several known ones turn out to be; the oldest absorbs the others."""
         for payment in same:
-            if payment.user_id:
-                self.payments_of_user[payment.user_id].discard(payment.id)
+            for user_id in payment.users:
+                self.payments_of_user[user_id].discard(payment.id)
         oldest, *others = same
         for other in others:
             oldest.refs |= other.refs
@@ -183,7 +213,7 @@ class Projection:
         grants = [
             manual_grant(payment.knowledge)
             if payment.provider == "manual"
-            else Grant(payment.provider, self.judge(payment).intervals)
+            else Grant(payment.provider, self.judge(payment).intervals_of(user_id))
             for payment in self.payments_for(user_id)
         ]
         verdict = decide(grants)

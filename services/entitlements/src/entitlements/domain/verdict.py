@@ -73,14 +73,14 @@ def decide(grants: Iterable[Grant]) -> Verdict:
 def manual_grant(knowledge: Knowledge) -> Grant:
     """The operator's grants and revokes as times of granting; a revoke ends what the operator granted, nothing else."""
     told = sorted(
-        (span.first.at, snapshot.id, snapshot.action)
-        for snapshot, span in knowledge.items()
+        (min(tellings).at, snapshot.action == "revoke", snapshot.id)
+        for snapshot, tellings in knowledge.items()
         if isinstance(snapshot, Adjustment)
-    )
+    )  # of one instant the revoke holds
     intervals: list[Interval] = []
     start: datetime | None = None
-    for at, _, action in told:
-        if action == "grant":
+    for at, revoked, _ in told:
+        if not revoked:
             start = start or at
         elif start is not None:
             intervals.append(Interval(start, at, "revoked_by_operator"))

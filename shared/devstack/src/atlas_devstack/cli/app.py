@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import importlib
 import sys
+from typing import NoReturn
 
 import typer
-from rich.text import Text
 
 from atlas_devstack.operator.errors import CallFailed, NoTarget
 from atlas_devstack.servers.errors import ServerError
 from atlas_devstack.stack.configuration import ConfigurationError
 
-from .console import errors
+from .console import EXIT_MISUNDERSTOOD, errors, line
 
 STACK, LOOK_AFTER = "The local stack", "Looking after the money"
 # Command: the module it is in (a function of the command's name, or a group called `app`), and where the help lists it.
@@ -63,10 +63,23 @@ def build(arguments: list[str]) -> typer.Typer:
 def main() -> None:
     """Run a command; what a person can mend is said in a sentence, not in a traceback."""
     try:
-        build(sys.argv[1:])(prog_name="./atlas")
-    except (ServerError, ConfigurationError, NoTarget, CallFailed) as error:
-        errors.print(Text.assemble(("✗ ", "bold red"), str(error)))
-        sys.exit(1)
+        code = build(sys.argv[1:])(prog_name="./atlas", standalone_mode=False)
+    except (ServerError, ConfigurationError, NoTarget) as error:
+        _leave(str(error), 1)
+    except CallFailed as error:
+        _leave(str(error), EXIT_MISUNDERSTOOD if error.misunderstood else 1)
+    except typer.Abort:
+        _leave("Stopped.", 1)
+    except typer.TyperException as error:  # what was typed is not understood
+        said = getattr(error, "format_message", lambda: "")()  # empty: the help is printed already
+        _leave(said.rstrip(".") + "." if said else "", EXIT_MISUNDERSTOOD)
     except BrokenPipeError:  # `./atlas logs … | head`
         sys.stderr.close()
         sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _leave(message: str, code: int) -> NoReturn:
+    if message:
+        errors.print(line(("✗ ", "bold red"), message))
+    sys.exit(code)

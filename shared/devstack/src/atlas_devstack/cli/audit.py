@@ -2,78 +2,123 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any
+from collections.abc import Iterable, Sequence
+from typing import Annotated
 from urllib.parse import urlencode
 
 import typer
-from rich.markup import escape
 
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, ProviderPayment
-from atlas_devstack.operator.audit import Found, compare, users_in
+from atlas_devstack.operator.audit import AGREED, WRONG, Found, Row, compare, is_wrong, sessions_of, users_in
 from atlas_devstack.operator.client import Operator
 from atlas_devstack.operator.errors import CallFailed
+from atlas_devstack.operator.lookup import owner
 from atlas_devstack.operator.target import find
 
-from .console import out
+from . import checks
+from .console import fail, say, say_json
 from .progress import Step, bar
+from .words import counted
 
 TITLES = {
     "paidNotPro": "Paid, and not Pro (./atlas pull fetches what is missing; ./atlas explain USER tells more)",
     "proNotPaid": "Pro, and not paid (./atlas pull fetches what is missing; ./atlas explain USER tells more)",
     "secondPayments": "Paid twice: refund the second payment at Stripe",
+    AGREED: "Not as at Stripe because an operator said so (nothing to do)",
 }
 
 
 def audit(
     *,
-    user: Annotated[str | None, typer.Option(help="Only this user.")] = None,
+    user: Annotated[str | None, typer.Option(help="Only this user, or whose this id of Stripe's is.")] = None,
     days: Annotated[int, typer.Option(help="How far back at Stripe, in days.", min=1, max=3650)] = 365,
     as_json: Annotated[bool, typer.Option("--json", help="The same for programs.")] = False,
 ) -> None:
     """Compare everybody with what Stripe says in the end. Exit code 1 if anybody is wrong."""
+    if user is not None:
+        checks.any_id(user, "--user")
     operator = Operator(find())
+    users = [None] if user is None else _users(operator, user)
     with bar("Reading entitlements and Stripe") as step:
-        found, looked_at = _look(operator, step, user, days)
-        # Somebody may have paid between the two readings: whoever looks wrong is looked at once more, alone.
-        again = [_look(operator, step, name, days)[0] for name in users_in(found)]
-    confirmed: Found = {
-        **found,
-        **{kind: [row for each in again for row in each[kind]] for kind in ("paidNotPro", "proNotPaid")},
-    }
+        looks = [_audited(operator, step, name, days) for name in users]
+    found: Found = {kind: [row for look, _ in looks for row in look[kind]] for kind in (*WRONG, AGREED)}
     if as_json:
-        print(json.dumps(confirmed, indent=2))
+        say_json({kind: rows for kind, rows in found.items() if rows or kind in WRONG})
     else:
-        _show(confirmed, looked_at)
-    raise typer.Exit(1 if any(confirmed.values()) else 0)
+        _show(found, sum(looked_at for _, looked_at in looks))
+    raise typer.Exit(1 if is_wrong(found) else 0)
 
 
-def _look(operator: Operator, step: Step, user: str | None, days: int) -> tuple[Found, int]:
+def _users(operator: Operator, name: str) -> Sequence[str]:
+    """Who is meant: a user's own id as it is, one of Stripe's as whoever it belongs to."""
+    if not checks.is_stripes(name):
+        return (name,)
+    found = owner(operator, name, may_be_stripes=True)
+    if not found.known:
+        fail(f"{name} is unknown, here and at Stripe.")
+    if not found.users:
+        fail(f"{name} is no user's of ours.")
+    return found.users
+
+
+def _audited(operator: Operator, step: Step, user: str | None, days: int) -> tuple[Found, int]:
+    """What differs, and how many users were looked at."""
+    reviews = _reviews(operator, user)
+    found, looked_at = _look(operator, step, user, days, reviews)
+    # Somebody may have paid between the two readings: whoever looks wrong is looked at once more, alone.
+    again = [
+        _look(
+            operator, step, name, days, [row for row in reviews if row.get("userId") == name], sessions_of(found, name)
+        )[0]
+        for name in users_in(found)
+    ]
+    nobodys = [row for row in found["paidNotPro"] if not row["userId"]]
+    looked_twice = {
+        kind: [row for each in again for row in each[kind]] for kind in ("paidNotPro", "proNotPaid", AGREED)
+    }
+    agreed = [row for row in found[AGREED] if row["userId"] not in users_in(found)]
+    return {
+        "paidNotPro": nobodys + looked_twice["paidNotPro"],
+        "proNotPaid": looked_twice["proNotPaid"],
+        "secondPayments": found["secondPayments"],
+        AGREED: agreed + looked_twice[AGREED],
+    }, looked_at
+
+
+def _reviews(operator: Operator, user: str | None) -> list[Row]:
+    rows: list[Row] = operator.get(ENTITLEMENTS_SERVICE, "/operator/reviews")["refused"]
+    return [row for row in rows if user is None or row.get("userId") == user]
+
+
+def _look(
+    operator: Operator, step: Step, user: str | None, days: int, reviews: Iterable[Row], sessions: Sequence[str] = ()
+) -> tuple[Found, int]:
     query = f"?{urlencode({'user': user})}" if user else ""
     holders = []
-    for line in operator.lines(ENTITLEMENTS_SERVICE, f"/operator/holders{query}"):
-        holders.append(line)
+    for told in operator.lines(ENTITLEMENTS_SERVICE, f"/operator/holders{query}"):
+        holders.append(told)
         step(len(holders), None)
-    state = f"/operator/provider-state?{urlencode({'days': days, **({'user': user} if user else {})})}"
-    payments = _payments(operator, state, step, len(holders))
-    return compare(payments, holders), len({*(row["userId"] for row in holders), *(p.user_id for p in payments)})
+    asked = [("days", str(days)), *([("user", user)] if user else []), *(("session", session) for session in sessions)]
+    payments = _payments(operator, f"/operator/provider-state?{urlencode(asked)}", step, len(holders))
+    looked_at = {*(row["userId"] for row in holders), *(payment.user_id for payment in payments)}
+    return compare(payments, holders, reviews), len(looked_at)
 
 
 def _payments(operator: Operator, path: str, step: Step, before: int) -> list[ProviderPayment]:
     payments: list[ProviderPayment] = []
-    for line in operator.lines(CHECKOUT_SERVICE, path):
-        if line.get("done"):
+    for told in operator.lines(CHECKOUT_SERVICE, path):
+        if told.get("done"):
             return payments
-        payments.append(ProviderPayment.model_validate(line))
+        payments.append(ProviderPayment.model_validate(told))
         step(before + len(payments), None)
     raise CallFailed("Stripe's answer was cut off. Try again; ./atlas logs checkout tells more.")
 
 
-def _show(found: dict[str, list[dict[str, Any]]], looked_at: int) -> None:
+def _show(found: Found, looked_at: int) -> None:
     for kind, rows in found.items():
         if rows:
-            out.print(f"[bold red]{TITLES[kind]}[/]")
+            say((TITLES[kind], "bold" if kind == AGREED else "bold red"))
             for row in rows:
-                out.print(f"  {escape(row['userId'])}: {escape(str(row['reason']))}")
-    if not any(found.values()):
-        out.print(f"[green]✓[/] Stripe and the ledger agree on {looked_at} user{'' if looked_at == 1 else 's'}.")
+                say(f"  {row['userId'] or 'nobody'}: {row['reason']}")
+    if not is_wrong(found):
+        say(("✓", "green"), f" Stripe and the ledger agree on {counted(looked_at, 'user')}.")

@@ -1,23 +1,52 @@
-"""Where the commands write: results to stdout, everything else to stderr."""
+"""Where the commands write: results to stdout, everything else to stderr.
+
+Nothing that is printed is markup: ids, types and reasons come from outside. Styles are given beside the text.
+"""
 
 from __future__ import annotations
 
-from typing import NoReturn
+import json
+from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
+from atlas_contracts.text import visible
+
+EXIT_MISUNDERSTOOD = 2
 # Soft wrap: a URL must stay in one piece, whatever the width of the terminal.
-out = Console(highlight=False, soft_wrap=True)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+Part = str | tuple[str, str]
+
+
+def line(*parts: Part) -> Text:
+    """One line of text, each part plain or with a style; what a terminal would obey or hide is made visible."""
+    return Text.assemble(*(visible(part) if isinstance(part, str) else (visible(part[0]), part[1]) for part in parts))
+
+
+def say(*parts: Part) -> None:
+    """Print one line of a result."""
+    out.print(line(*parts))
+
+
+def say_json(value: Any) -> None:
+    """Print a result for programs: ASCII alone, so that no terminal is moved by it."""
+    print(json.dumps(value, indent=2).replace("\x7f", "\\u007f"))
 
 
 def fail(message: str, remedy: str = "", log: list[str] | None = None, code: int = 1) -> NoReturn:
     """Say what is wrong and what to do next, and leave."""
-    errors.print(Text.assemble(("✗ ", "bold red"), message))
+    errors.print(line(("✗ ", "bold red"), message))
     if remedy:
-        errors.print(Text(f"  {remedy}"))
-    for line in log or []:
-        errors.print(Text(f"  | {line}", style="dim"))
+        errors.print(line(f"  {remedy}"))
+    for entry in log or []:
+        errors.print(line((f"  | {entry}", "dim")))
     raise typer.Exit(code)
+
+
+def misunderstood(message: str, remedy: str = "") -> NoReturn:
+    """Refuse what was given; exit code 2."""
+    fail(message, remedy, code=EXIT_MISUNDERSTOOD)

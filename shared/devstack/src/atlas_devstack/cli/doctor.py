@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from atlas_devstack.operator.client import Operator
-from atlas_devstack.operator.doctor import broker, databases, provider, services
+from atlas_devstack.operator.doctor import broker, databases, doors, provider, services
 from atlas_devstack.operator.doctor.finding import Finding, Report
-from atlas_devstack.operator.doctor.patient import Patient, examine
+from atlas_devstack.operator.doctor.patient import DATABASES, Patient, examine
 from atlas_devstack.operator.target import find
 
-from .console import errors, out
+from .console import errors, say, say_json
 
-MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "error": "[red]✗[/]"}
+MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "red")}
 
 
 def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="The same for programs.")] = False) -> None:
@@ -25,27 +25,39 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="The same for
     with errors.status("Looking …"):
         findings = [finding for report in _reports(examine(find())) for finding in report.findings]
     if as_json:
-        print(json.dumps([asdict(finding) for finding in findings], indent=2))
+        say_json([asdict(finding) for finding in findings])
     else:
         _show(findings)
     raise typer.Exit(1 if any(finding.level == "error" for finding in findings) else 0)
 
 
 def _reports(patient: Patient) -> list[Report]:
-    reports = [
-        services.readiness(patient.target),
-        services.operator_access(Operator(patient.target), patient.target),
+    """Every area at once: none waits for another, and the slowest is Stripe."""
+    operator = Operator(patient.target)
+    areas: list[Callable[[], list[Report]]] = [
+        lambda: [services.readiness(patient.target)],
+        lambda: [services.operator_access(operator, patient.target)],
+        lambda: doors.look(operator, patient.target.urls),
+        lambda: [_broker(patient)],
+        lambda: [_databases(patient)],
+        lambda: [provider.look(patient)],
     ]
+    with ThreadPoolExecutor(len(areas)) as pool:
+        return [report for reports in pool.map(lambda look: look(), areas) for report in reports]
+
+
+def _broker(patient: Patient) -> Report:
     if patient.nats_url:
-        reports.append(broker.look(patient.nats_url, patient.nats_monitor_url, patient.replicas))
-    else:
-        reports.append(_left_out("broker", "Set NATS_URL, with an operator's credentials."))
-    if patient.databases:
-        reports.append(databases.look(patient.databases))
-    else:
-        reports.append(_left_out("databases", "Set ENTITLEMENTS_DATABASE_URL and CHECKOUT_DATABASE_URL."))
-    reports.append(provider.look(patient))
-    return reports
+        return broker.look(patient.nats_url, patient.nats_monitor_url, patient.replicas)
+    return _left_out("broker", "Set NATS_URL, with an operator's credentials.")
+
+
+def _databases(patient: Patient) -> Report:
+    report = databases.look(patient.databases)
+    for name, variable in DATABASES.items():
+        if name not in patient.databases:
+            report.warning(f"{name}: not looked at", f"Set {variable} to include it.")
+    return report
 
 
 def _left_out(area: str, remedy: str) -> Report:
@@ -59,7 +71,7 @@ def _show(findings: list[Finding]) -> None:
     for finding in findings:
         if finding.area != area:
             area = finding.area
-            out.print(f"[bold]{area}[/]")
-        out.print(f"  {MARKS[finding.level]} {escape(finding.what)}")
+            say((area, "bold"))
+        say("  ", MARKS[finding.level], f" {finding.what}")
         if finding.remedy:
-            out.print(f"      → {escape(finding.remedy)}", style="dim")
+            say((f"      → {finding.remedy}", "dim"))

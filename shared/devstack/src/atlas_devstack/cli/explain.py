@@ -2,100 +2,88 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from atlas_contracts.internal_api import ENTITLEMENTS_SERVICE
+from atlas_contracts.internal_api import ENTITLEMENTS_SERVICE, INGEST_SERVICE
 from atlas_devstack.operator.client import Operator
+from atlas_devstack.operator.errors import CallFailed, NoTarget
+from atlas_devstack.operator.lookup import Owner, owner
 from atlas_devstack.operator.target import find
 
-from .console import out
+from . import checks, explained
+from .console import errors, line, say, say_json
 
-Row = Mapping[str, Any]
+Told = dict[str, Any]
+NOT_A_BUYER = {"isPro": False, "status": "none", "source": None, "activeFrom": None, "activeUntil": None, "version": 0}
+LISTS = ("payments", "adjustments", "rejected", "pending", "wouldChange", "requests")
 
 
 def explain(
-    user: Annotated[str, typer.Argument(help="The user's id.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID",
+            help="A user's id or one of Stripe's: payment, session, charge, refund, dispute, customer, invoice, event",
+        ),
+    ],
     *,
     as_json: Annotated[bool, typer.Option("--json", help="The same for programs.")] = False,
 ) -> None:
-    """Why this user is or isn't Pro: every fact, where it came from, what it did, what would change the verdict."""
-    told: dict[str, Any] = Operator(find()).get(ENTITLEMENTS_SERVICE, "/operator/explain", user=user)
+    """Why a user is or isn't Pro: every fact, where it came from, what it did, what would change the verdict."""
+    checks.any_id(name)
+    operator = Operator(find())
+    whose = owner(operator, name, may_be_stripes=checks.is_stripes(name))
+    users = whose.users or (() if checks.is_stripes(name) else (name,))
+    parked = _parked(operator, {name, *users})
+    told = [_told(operator, user, parked) for user in users]
     if as_json:
-        print(json.dumps(told, indent=2))
+        first, *others = told or [
+            {"userId": None, "verdict": NOT_A_BUYER, **{kind: [] for kind in LISTS}, "parked": parked}
+        ]
+        say_json({**first, **({"others": others} if others else {})})
+    else:
+        _show(whose, told, parked)
+    if not whose.known and not parked:
+        raise typer.Exit(1)
+
+
+def _told(operator: Operator, user: str, parked: list[Told]) -> Told:
+    told: Told = operator.get(ENTITLEMENTS_SERVICE, "/operator/explain", user=user)
+    return {**told, "parked": [row for row in parked if row.get("userId") in (user, None)]}
+
+
+def _show(whose: Owner, told: list[Told], parked: list[Told]) -> None:
+    _whose(whose, nothing_else=not parked)
+    if not whose.known and parked:
+        explained.parked(parked)
         return
-    _verdict(user, told.get("verdict", {}))
-    for payment in told.get("payments", []):
-        _payment(payment)
-    if told.get("adjustments"):
-        out.print("\n[bold]Adjusted by an operator[/]")
-        out.print(_facts(told["adjustments"]), soft_wrap=False)
-    _list("Rejected: these count for nothing", [_rejected(row) for row in told.get("rejected", [])])
-    _list("Pending", [_sentence(row) for row in told.get("pending", [])])
-    if told.get("requests"):
-        out.print("\n[bold]Recorded beside the payments[/]")
-        out.print(_facts(told["requests"]), soft_wrap=False)
-    _list("What would change this", [_sentence(row) for row in told.get("wouldChange", [])])
+    for each in told if whose.known else ():
+        explained.show(each)
 
 
-def _verdict(user: str, verdict: Row) -> None:
-    mark = "[bold green]Pro[/]" if verdict.get("isPro") else "[bold]not Pro[/]"
-    out.print(f"{escape(user)} is {mark}: {verdict.get('status', 'none')}", end="")
-    if verdict.get("source"):
-        out.print(f" through {verdict['source']}", end="")
-    if verdict.get("activeFrom"):
-        out.print(f", since {_when(verdict['activeFrom'])}", end="")
-    if verdict.get("activeUntil"):
-        out.print(f", until {_when(verdict['activeUntil'])}", end="")
-    out.print(f" [dim](version {verdict.get('version', 0)})[/]")
+def _whose(whose: Owner, *, nothing_else: bool) -> None:
+    """What the id is, where that is not plain."""
+    name = whose.id
+    if not whose.known and not checks.is_stripes(name):
+        say(f"Nothing at all is known of a user {name}." if nothing_else else f"The ledger knows no user {name}.")
+    elif not whose.known:
+        say(f"{name} is unknown, here and at Stripe.")
+    elif not whose.users:
+        say(f"{name} is known {'here' if whose.recorded else 'at Stripe'}, but is no user's of ours.")
+    elif not whose.is_user:
+        payments = ", ".join(payment for payment in whose.payments if payment != name)
+        say(f"{name} belongs to {' and '.join(whose.users)}{f' (payment {payments})' if payments else ''}.")
+        if not whose.recorded:
+            say("The ledger doesn't know it, Stripe does: ./atlas pull fetches what is missing.")
 
 
-def _payment(payment: Row) -> None:
-    mark = "[green]grants[/]" if payment.get("grants") else "[red]grants nothing[/]"
-    out.print(f"\n[bold]Payment[/] {escape(str(payment.get('id')))} {mark}: {escape(str(payment.get('because', '')))}")
-    out.print(_facts(payment.get("facts", [])), soft_wrap=False)
-
-
-def _facts(facts: Iterable[Row]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 1), header_style="dim")
-    for heading in ("when", "what", "came by", "effect"):
-        table.add_column(heading, no_wrap=heading in ("when", "came by"))
-    for fact in facts:
-        effect = fact.get("effect") or fact.get("reason") or ""
-        table.add_row(
-            _when(fact.get("occurredAt") or fact.get("at")),
-            str(fact.get("type") or fact.get("action") or ""),
-            str(fact.get("via", "operator")),
-            escape(str(effect)),
-        )
-    return table
-
-
-def _rejected(row: Row) -> str:
-    fact = row.get("fact", {})
-    name = f"{fact.get('type', '')} {fact.get('eventId', '')}" if isinstance(fact, dict) else str(fact)
-    return f"{name.strip()}: {row.get('because', '')}"
-
-
-def _sentence(row: object) -> str:
-    if not isinstance(row, dict):
-        return str(row)
-    what = str(row.get("what", "")).replace("_", " ")
-    since = f" since {_when(row['since'])}" if row.get("since") else ""
-    return f"{what}{since}: {row.get('id') or row.get('payment', '')}"
-
-
-def _list(title: str, sentences: list[str]) -> None:
-    if sentences:
-        out.print(f"\n[bold]{title}[/]")
-        for sentence in sentences:
-            out.print(f"  · {escape(sentence)}")
-
-
-def _when(instant: object) -> str:
-    return str(instant or "").replace("T", " ").partition(".")[0].removesuffix("Z")
+def _parked(operator: Operator, names: set[str]) -> list[Told]:
+    """Parked events about any of these names. Explaining goes on without the door: its list is an addition."""
+    try:
+        rows: list[Told] = operator.get(INGEST_SERVICE, "/operator/parked")
+    except (CallFailed, NoTarget) as error:
+        errors.print(line(("! ", "yellow"), f"Parked events can't be looked at: {error}"))
+        return []
+    return [row for row in rows if names & {row.get("userId"), row.get("eventId"), row.get("id")}]

@@ -14,7 +14,7 @@ from atlas_devstack.servers.process import tail
 from atlas_devstack.stack import home as homes
 from atlas_devstack.stack.plan import PARTS
 
-from .console import fail
+from .console import fail, misunderstood
 
 POLL_SECONDS = 0.2
 
@@ -27,7 +27,7 @@ def logs(
 ) -> None:
     """Show the last lines that a part has written in this run."""
     if service not in PARTS:
-        fail(f"There is no part called {service}.", f"Choose one of: {', '.join(PARTS)}.")
+        misunderstood(f"There is no part called {service}.", f"Choose one of: {', '.join(PARTS)}.")
     path = homes.find(os.environ).log(service)
     if not path.exists():
         fail(f"{service} has not written anything yet.", "./atlas up starts it.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import datetime
 from typing import Annotated, Any
@@ -14,7 +13,7 @@ from atlas_devstack.operator.client import Operator
 from atlas_devstack.operator.errors import CallFailed
 from atlas_devstack.operator.target import find
 
-from .console import fail, out
+from .console import fail, say, say_json
 from .progress import bar
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -40,12 +39,12 @@ def pull(
     body: dict[str, Any] = {"dryRun": dry_run, **({"sinceSeconds": seconds(since)} if since else {})}
     done = _run(Operator(find()), body)
     if as_json:
-        print(json.dumps(done, indent=2))
+        say_json(done)
         return
     counts = ", ".join(f"{count} {WORDS.get(name, name)}" for name, count in done.get("counts", {}).items())
-    out.print(f"{'Nothing was changed. ' if dry_run else ''}Events: {counts or 'none'}.")
+    say(f"{'Nothing was changed. ' if dry_run else ''}Events: {counts or 'none'}.")
     if done.get("cursor"):
-        out.print(f"Everything until {done['cursor']} has been read.", style="dim")
+        say((f"Everything until {done['cursor']} has been read.", "dim"))
 
 
 def _run(operator: Operator, body: dict[str, Any]) -> dict[str, Any]:
@@ -69,10 +68,12 @@ def _epoch(instant: str) -> int:
 
 def seconds(duration: str) -> int:
     """A duration such as 72h in seconds."""
-    match = re.fullmatch(r"(\d+)\s*([smhd])", duration.strip())
+    match = re.fullmatch(r"([0-9]{1,9})\s*([smhd])", duration.strip())
     if not match:
         fail(f"--since {duration} is no duration.", "Write it as 90m, 72h or 7d.", code=2)
     length = int(match[1]) * UNITS[match[2]]
-    if not 0 < length <= LONGEST:
-        fail(f"--since {duration} is out of range.", "Stripe keeps events for 30 days: at most 30d.", code=2)
+    if length == 0:
+        fail(f"--since {duration} looks back no time at all.", "Write how far, such as 90m, 72h or 7d.", code=2)
+    if length > LONGEST:
+        fail(f"--since {duration} is too far back.", "Stripe keeps events for 30 days: at most 30d.", code=2)
     return length

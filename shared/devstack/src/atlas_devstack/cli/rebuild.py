@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Annotated, Any
 
@@ -13,8 +12,9 @@ from atlas_devstack.operator.client import Operator
 from atlas_devstack.operator.errors import CallFailed
 from atlas_devstack.operator.target import find
 
-from .console import errors, out
+from .console import errors, line, say, say_json
 from .progress import bar
+from .words import counted
 
 SHOWN = 20
 
@@ -31,15 +31,16 @@ def rebuild(
     result = _run(Operator(find()), verify=verify)
     seconds = time.monotonic() - begun
     if as_json:
-        print(json.dumps({**result, "seconds": round(seconds, 3)}, indent=2))
+        say_json({**result, "seconds": round(seconds, 3)})
     else:
         facts = int(result.get("facts", 0))
-        out.print(f"{facts:,} facts folded in {seconds:.1f} s; {result['differences']} differences.")
+        told = f"{counted(facts, 'fact')} folded in {seconds:.1f} s; {counted(result['differences'], 'difference')}."
+        say(told)
         for kind in ("users", "payments"):
             for name in result.get(kind, [])[:SHOWN]:
-                errors.print(f"  ≠ {kind.removesuffix('s')} {name}", markup=False)
+                errors.print(line(f"  ≠ {kind.removesuffix('s')} {name}"))
         if result.get("repaired"):
-            out.print("The live projection now says what the ledger says.")
+            say("The live projection now says what the ledger says.")
     raise typer.Exit(1 if verify and result["differences"] else 0)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Annotated, Any
 
@@ -16,7 +15,7 @@ from atlas_devstack.stack.plan import PARTS, SERVICES
 from atlas_devstack.stack.state import PartState, State
 
 from . import view
-from .console import out
+from .console import say, say_json
 
 EXIT_UNHEALTHY = 1
 
@@ -28,11 +27,12 @@ def status(*, as_json: Annotated[bool, typer.Option("--json", help="stack.json, 
     current = (state.load(home) or State()) if running else State(phase=state.STOPPED)
     healthy = running and bool(current.parts) and all(part.health == state.OK for part in current.parts.values())
     if as_json:
-        print(json.dumps(describe(home, current, running=running), indent=2))
+        say_json(describe(home, current, running=running))
     elif not running:
-        out.print(_stopped(home))
+        for sentence in _stopped(home).splitlines():
+            say(sentence)
     else:
-        out.print(view.table(current))
+        view.show(current)
     raise typer.Exit(0 if healthy else EXIT_UNHEALTHY)
 
 

@@ -20,7 +20,7 @@ from atlas_devstack.stack.plan import OFFSETS
 from atlas_devstack.stack.state import State
 
 from . import view
-from .console import errors, fail, out
+from .console import errors, fail, misunderstood, out
 
 DEFAULT_PORT_BASE = 8000
 LOWEST_PORT, HIGHEST_PORT = 1024, 65535
@@ -42,7 +42,9 @@ def up(
     home = homes.find(os.environ)
     given = configuration.read(os.environ, WORKSPACE / ".env")
     if not LOWEST_PORT <= port_base <= HIGHEST_PORT - max(OFFSETS.values()):
-        fail(f"--port-base {port_base} leaves no room for {len(OFFSETS)} ports.", "Choose one from 1024 to 65531.")
+        misunderstood(
+            f"--port-base {port_base} leaves no room for {len(OFFSETS)} ports.", "Choose one from 1024 to 65531."
+        )
     if homes.is_running(home):
         _already_running(home, fresh, port_base)
         return
@@ -102,7 +104,7 @@ def _welcome(home: Home, given: dict[str, str], current: State) -> None:
     stack: Any = read_json(home.stack_file) or {}
     public = stack.get("nextauth_url", "")
     dev_sign_in = (
-        not public.startswith("https:")
+        not public.lower().startswith("https:")
         and given.get("ATLAS_DEV_SIGN_IN", "true").lower() in ("true", "1")
         # Its cookies are encrypted ones; database sessions are made by the web app alone.
         and stack.get("auth", {}).get("strategy") == "jwt"

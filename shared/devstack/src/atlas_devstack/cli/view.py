@@ -15,6 +15,11 @@ from atlas_devstack.stack import state
 from atlas_devstack.stack.plan import OFFSETS, SANDBOX
 from atlas_devstack.stack.state import State
 
+from . import table as tables
+from .console import say
+from .table import Cell
+from .words import listed
+
 STYLES = {state.OK: "green", state.STARTING: "yellow", state.DOWN: "red"}
 ROLES = {
     "nats": "broker (JetStream)",
@@ -24,6 +29,13 @@ ROLES = {
     "webhook-ingest": "Stripe's webhooks come in",
     "checkout": "talks to Stripe",
     "entitlements": "ledger and verdicts",
+}
+
+
+# Who can't work without it. The database comes second: who waits for both, waits for the broker first.
+NEEDED_BY = {
+    "nats": ("webhook-ingest", "checkout", "entitlements", "account-gateway"),
+    "postgres": ("checkout", "entitlements"),
 }
 
 
@@ -49,6 +61,36 @@ def table(current: State) -> Table:
     return grid
 
 
+def show(current: State) -> None:
+    """Each part with its health, for `./atlas status`: what is the cause of the rest first, nothing cut."""
+    if cause := root_cause(current):
+        say((cause, "bold red"))
+    rows: list[list[Cell]] = [
+        [
+            (name, "bold"),
+            (f"● {part.health}", STYLES.get(part.health, "")),
+            str(current.port_base + OFFSETS[name]) if name in OFFSETS else "",
+            str(part.pid or ""),
+            str(part.restarts),
+            part.note or ROLES[name],
+        ]
+        for name, part in current.parts.items()
+    ]
+    tables.show(("part", "health", "port", "pid", "restarts", "what"), rows)
+
+
+def root_cause(current: State) -> str:
+    """What is down and whom that stops, in a sentence; empty where nothing waits for it."""
+    for name, dependants in NEEDED_BY.items():
+        part = current.parts.get(name)
+        waiting = [other for other in dependants if other in current.parts and current.parts[other].health != state.OK]
+        if part is not None and part.health != state.OK and waiting:
+            waits = "waits" if len(waiting) == 1 else "wait"
+            down = "is down" if part.health == state.DOWN else f"is {part.health}"
+            return f"{name} {down}; {listed(waiting)} {waits} for it."
+    return ""
+
+
 def starting(current: State) -> RenderableType:
     """While it starts: a spinner above the table."""
     seconds = max(0.0, time.time() - current.began) if current.began else 0.0
@@ -68,4 +110,6 @@ def welcome(public_url: str, sandbox: bool, dev_sign_in: bool, port_base: int) -
     if sandbox:
         lines.append("Pay with card 4242 4242 4242 4242, any future date, any CVC, and watch Pro switch on.")
     lines += ["", "[dim]./atlas status · ./atlas logs SERVICE · ./atlas explain USER · ./atlas down[/]"]
-    return Panel("\n".join(lines), title="Atlas billing is up", title_align="left", border_style="green")
+    return Panel(
+        Text.from_markup("\n".join(lines)), title="Atlas billing is up", title_align="left", border_style="green"
+    )

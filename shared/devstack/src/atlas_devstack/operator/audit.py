@@ -1,4 +1,4 @@
-"""The final-state check: who paid and isn't Pro, who is Pro and didn't pay. A pure comparison of two lists."""
+"""The final-state check: who paid and isn't Pro, who is Pro and didn't pay. A pure comparison of lists."""
 
 from __future__ import annotations
 
@@ -8,39 +8,105 @@ from typing import Any
 
 from atlas_contracts.internal_api import ProviderPayment
 
+from .revoking import REVOKED
+
 Row = Mapping[str, Any]
 Found = dict[str, list[dict[str, Any]]]
+WRONG = ("paidNotPro", "proNotPaid", "secondPayments")
+AGREED = "agreed"
+"""What differs from Stripe because an operator said so: listed, and nothing wrong."""
 
 
-def compare(provider: Iterable[ProviderPayment], holders: Iterable[Row]) -> Found:
+def compare(provider: Iterable[ProviderPayment], holders: Iterable[Row], reviews: Iterable[Row] = ()) -> Found:
     """The differences between what Stripe says in the end and what we hold.
 
     Args:
         provider: each payment of ours as Stripe has it.
         holders: each user as we see them: `userId`, `isPro`, `status`, `source` and their `payments`.
+        reviews: each payment that was paid and that we refuse: `userId`, `checkoutSessionId`, `reason`.
 
     """
     paid: dict[str, list[ProviderPayment]] = defaultdict(list)
     for payment in provider:
         paid[payment.user_id].append(payment)
     held = {str(row["userId"]): row for row in holders}
-    names = sorted({*paid, *held})
-    found: Found = {"paidNotPro": [], "proNotPaid": [], "secondPayments": []}
-    for name in names:
-        mine, theirs = held.get(name), paid.get(name, [])
-        granting = [payment for payment in theirs if payment.should_grant]
-        if granting and not (mine and mine["isPro"]):
-            found["paidNotPro"].append(_paid_not_pro(name, granting, mine))
-        # An operator's grant, or another shop's, is nothing that Stripe could confirm.
-        if mine and not granting and _through_stripe(mine):
-            found["proNotPaid"].append(_pro_not_paid(name, theirs, mine))
-        found["secondPayments"] += [_second(name, payment) for payment in _beside_the_first(mine)]
+    found: Found = {kind: [] for kind in (*WRONG, AGREED)}
+    for name in sorted({*paid, *held}):
+        _compare_user(name, held.get(name), paid.get(name, []), found)
+    told = {row["userId"] for kind in ("paidNotPro", AGREED) for row in found[kind]}
+    for review in (*reviews, *(_review(payment) for rows in paid.values() for payment in rows if payment.refused)):
+        if review.get("userId") not in told:
+            told.add(review.get("userId"))
+            _add_review(review, held.get(str(review.get("userId"))), found)
     return found
+
+
+def _review(payment: ProviderPayment) -> Row:
+    return {**payment.model_dump(mode="json", by_alias=True), "reason": payment.refused}
+
+
+def _compare_user(name: str, mine: Row | None, theirs: list[ProviderPayment], found: Found) -> None:
+    granting = [payment for payment in theirs if payment.should_grant]
+    if granting and not (mine and mine["isPro"]):
+        kind = AGREED if _all_revoked(granting, mine) else "paidNotPro"
+        found[kind].append(_paid_not_pro(name, granting, mine))
+    # An operator's grant, or another shop's, is nothing that Stripe could confirm.
+    if mine and not granting and _through_stripe(mine):
+        found["proNotPaid"].append(_pro_not_paid(name, theirs, mine))
+    found["secondPayments"] += [_second(name, payment) for payment in _beside_the_first(mine)]
+
+
+def _add_review(review: Row, mine: Row | None, found: Found) -> None:
+    """A payment that Stripe calls paid and that may not grant is somebody's money, whoever they are to us now."""
+    # An operator who made its buyer Pro has answered it.
+    answered = bool(mine and mine["isPro"]) and any(
+        _by_operator(payment) for payment in (mine or {}).get("payments", [])
+    )
+    found[AGREED if answered else "paidNotPro"].append(
+        {
+            "userId": review.get("userId"),
+            "reason": f"Stripe: paid; here: {review.get('reason')}",
+            "status": mine["status"] if mine else "none",
+            "payments": [dict(review)],
+        }
+    )
+
+
+def is_wrong(found: Found) -> bool:
+    """Whether anybody is wrong; what an operator said is not."""
+    return any(found[kind] for kind in WRONG)
 
 
 def users_in(found: Found) -> list[str]:
     """Everybody with a wrong verdict; they are worth a second look, for somebody may have paid in between."""
-    return sorted({row["userId"] for kind in ("paidNotPro", "proNotPaid") for row in found[kind]})
+    return sorted({row["userId"] for kind in ("paidNotPro", "proNotPaid") for row in found[kind] if row["userId"]})
+
+
+def sessions_of(found: Found, user: str) -> list[str]:
+    """The checkout sessions that made this user look wrong: Stripe may find them by no other way than their id."""
+    named = {
+        str(payment["checkoutSessionId"])
+        for kind in ("paidNotPro", "proNotPaid")
+        for row in found[kind]
+        if row["userId"] == user
+        for payment in row["payments"]
+        if payment.get("checkoutSessionId")
+    }
+    return sorted(named)
+
+
+def _all_revoked(granting: list[ProviderPayment], mine: Row | None) -> bool:
+    because = _because(mine)
+    return all(because.get(payment.checkout_session_id) == REVOKED for payment in granting)
+
+
+def _because(mine: Row | None) -> dict[Any, str]:
+    payments = (mine or {}).get("payments", [])
+    return {payment.get("checkoutSessionId"): str(payment.get("because")) for payment in payments}
+
+
+def _by_operator(payment: Row) -> bool:
+    return bool(payment.get("provider") == "manual")
 
 
 def _through_stripe(mine: Row) -> bool:
@@ -50,11 +116,11 @@ def _through_stripe(mine: Row) -> bool:
 
 
 def _paid_not_pro(name: str, granting: list[ProviderPayment], mine: Row | None) -> dict[str, Any]:
-    known = {payment.get("checkoutSessionId"): payment for payment in (mine or {}).get("payments", [])}
-    reasons = [known.get(payment.checkout_session_id, {}).get("because", "unknown here") for payment in granting]
+    because = _because(mine)
+    reasons = [because.get(payment.checkout_session_id, "unknown here") for payment in granting]
     return {
         "userId": name,
-        "reason": f"Stripe: {granting[0].because}; here: {', '.join(map(str, reasons))}",
+        "reason": f"Stripe: {granting[0].because}; here: {', '.join(dict.fromkeys(reasons))}",
         "status": mine["status"] if mine else "none",
         "payments": [payment.model_dump(mode="json", by_alias=True) for payment in granting],
     }

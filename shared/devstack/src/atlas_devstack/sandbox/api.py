@@ -23,10 +23,12 @@ from atlas_devstack.sandbox.idempotency import IdempotencyKeys
 from atlas_devstack.sandbox.ids import new_id
 from atlas_devstack.sandbox.operation import World
 from atlas_devstack.sandbox.params import MAX_BODY_BYTES, as_json, decode
+from atlas_devstack.sandbox.permissions import Permissions
 from atlas_devstack.sandbox.routes import Route, find
-from atlas_devstack.sandbox.schema import check
+from atlas_devstack.sandbox.schema import api_versions, check
 from atlas_devstack.sandbox.settings import API_VERSION
 from atlas_devstack.sandbox.store import Json
+from atlas_devstack.sandbox.supported import require_supported
 
 SERVER_ERROR = 500
 LOG = logging.getLogger(__name__)
@@ -54,6 +56,7 @@ class StripeApi:
     behavior: ApiBehavior
     log: RequestLog
     keys: IdempotencyKeys
+    permissions: Permissions
 
     async def __call__(self, request: Request) -> Response:
         """The ASGI endpoint."""
@@ -77,9 +80,12 @@ class StripeApi:
 
     async def answer(self, request: Request, request_id: str, headers: dict[str, str], entry: Json) -> tuple[int, Json]:
         """Status and body; ``headers`` and the log ``entry`` are filled on the way."""
-        raw = decode(await encoded_params(request))
-        entry["params"] = as_json(raw)
+        encoded = await encoded_params(request)
+        entry["params"] = noted_params(encoded)
         self.authenticate(request)
+        check_version(request.headers.get("stripe-version"))
+        self.permissions.check(request.method, request.url.path, self.world.settings.secret_key)
+        raw = decode(encoded)
         if self.behavior.latency_ms and (request.method != "POST" or not request.headers.get("idempotency-key")):
             await asyncio.sleep(self.behavior.latency_ms / 1000)
         call = self.understand(request, request_id, raw)
@@ -125,7 +131,9 @@ class StripeApi:
             )
         route, arguments = found
         key = request.headers.get("idempotency-key") if request.method == "POST" else None
-        return Call(request_id, request.method, request.url.path, raw, key, check(route.params, raw), route, arguments)
+        params = check(route.params, raw)
+        require_supported(route.params, params)
+        return Call(request_id, request.method, request.url.path, raw, key, params, route, arguments)
 
     def perform(self, call: Call) -> tuple[int, Json]:
         """Run the use case, unless this call was chosen to fail."""
@@ -192,6 +200,21 @@ async def encoded_params(request: Request) -> str:
     except UnicodeDecodeError:
         raise StripeError("Invalid UTF-8 in request body.") from None
     return "&".join(part for part in (query, text) if part)
+
+
+def noted_params(encoded: str) -> Json:
+    """Parameters for the request log; none when they can't be read (the call is refused for it later)."""
+    try:
+        noted: Json = as_json(decode(encoded))
+    except StripeError:
+        return {}
+    return noted
+
+
+def check_version(given: str | None) -> None:
+    """Refuse an API version that Stripe never had (what follows a semicolon asks for previews)."""
+    if given is not None and given.partition(";")[0].strip() not in api_versions():
+        raise StripeError(f"Invalid Stripe API version: {given[:100]}")
 
 
 def presented_key(authorization: str) -> str:

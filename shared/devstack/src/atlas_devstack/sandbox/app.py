@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
@@ -17,19 +18,22 @@ from atlas_devstack.sandbox.api import StripeApi
 from atlas_devstack.sandbox.behavior import ApiBehavior, RequestLog
 from atlas_devstack.sandbox.control import Control
 from atlas_devstack.sandbox.delivery import Delivery
+from atlas_devstack.sandbox.doors import Doors
 from atlas_devstack.sandbox.entitlement import entitlements
 from atlas_devstack.sandbox.hosted import HostedCheckout
 from atlas_devstack.sandbox.idempotency import IdempotencyKeys
 from atlas_devstack.sandbox.operation import World
 from atlas_devstack.sandbox.pages import STATIC
+from atlas_devstack.sandbox.permissions import Permissions
 from atlas_devstack.sandbox.portal_pages import PortalPages
 from atlas_devstack.sandbox.resources import catalog, endpoints
+from atlas_devstack.sandbox.resources.aftermath import end_refund
 from atlas_devstack.sandbox.resources.checkout import close
 from atlas_devstack.sandbox.room import ControlRoom
 from atlas_devstack.sandbox.settings import Settings
 from atlas_devstack.sandbox.store import Store
 
-EXPIRY_SECONDS = 1.0  # how often open sessions are looked over
+EXPIRY_SECONDS = 1.0  # how often open sessions and refunds under way are looked over
 METHODS = ["GET", "POST", "DELETE", "PUT", "PATCH"]
 
 
@@ -40,9 +44,9 @@ def create_app(
     store = Store(state_directory)
     world = World(settings, store, clock)
     delivery = Delivery(world)
-    behavior, log = ApiBehavior(), RequestLog()
-    api = StripeApi(world, behavior, log, IdempotencyKeys(store))
-    control = Control(world, behavior, log, delivery)
+    behavior, log, permissions = ApiBehavior(), RequestLog(), Permissions()
+    api = StripeApi(world, behavior, log, IdempotencyKeys(store), permissions)
+    control = Control(world, behavior, log, delivery, permissions)
     product = entitlements(settings)
     room = ControlRoom(world, behavior, delivery, product)
 
@@ -53,13 +57,13 @@ def create_app(
         with world.operation() as op:
             catalog.seed(op)
             endpoints.seed(op)
-        expiry = asyncio.create_task(expire_sessions(world))
+        clocks = asyncio.gather(expire_sessions(world), end_refunds(world))
         try:
             yield
         finally:
-            expiry.cancel()
+            clocks.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await expiry
+                await clocks
             await delivery.stop()
             await product.close()
             store.close()
@@ -80,7 +84,7 @@ def create_app(
         Mount("/static", STATIC),
         Route("/v1/{path:path}", answer_api, methods=METHODS),
     ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    return Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(Doors, settings=settings)])
 
 
 async def expire_sessions(world: World) -> None:
@@ -94,3 +98,15 @@ async def expire_sessions(world: World) -> None:
             with world.operation() as op:
                 for session in due:
                     close(op, session)
+
+
+async def end_refunds(world: World) -> None:
+    """End the refunds of test cards whose refunds end otherwise than they begin, as long as the sandbox runs."""
+    while True:
+        await asyncio.sleep(EXPIRY_SECONDS)
+        now = world.clock()
+        waiting = [entry for entry in world.store.of("refund_to_end").oldest_first() if entry["at"] <= now]
+        if waiting:
+            with world.operation() as op:
+                for entry in waiting:
+                    end_refund(op, entry)

@@ -16,8 +16,9 @@ from atlas_devstack.sandbox.delivery import MODES, Delivery, DeliverySettings
 from atlas_devstack.sandbox.errors import StripeError, invalid, missing, unknown
 from atlas_devstack.sandbox.ids import new_id
 from atlas_devstack.sandbox.operation import Operation, World
-from atlas_devstack.sandbox.resources import buying, checkout, disputes, endpoints, links, refunds
-from atlas_devstack.sandbox.resources.payments import Buyer
+from atlas_devstack.sandbox.permissions import TODAY, Permissions
+from atlas_devstack.sandbox.resources import buying, checkout, choosing, disputes, endpoints, fraud, links, refunds
+from atlas_devstack.sandbox.resources.payment_methods import Buyer
 from atlas_devstack.sandbox.store import Json
 
 MAX_BODY = 100_000
@@ -33,6 +34,7 @@ class Control:
     behavior: ApiBehavior
     log: RequestLog
     delivery: Delivery
+    permissions: Permissions
 
     def routes(self) -> list[Route]:
         """The routes of the control surface."""
@@ -46,6 +48,7 @@ class Control:
             self.action("/refunds/{id}/settle", settle_refund),
             self.action("/disputes", open_dispute),
             self.action("/disputes/{id}", move_dispute),
+            self.action("/fraud_warnings", warn_of_fraud),
             self.action("/webhook_endpoints/{id}/roll", roll_secret),
             self.action("/events/{id}/resend", self.resend),
             self.plain("/delivery", self.put_delivery, "PUT"),
@@ -53,6 +56,8 @@ class Control:
             self.plain("/delivery/flush", self.flush, "POST"),
             self.plain("/api", self.put_api, "PUT"),
             self.plain("/api", self.get_api, "GET"),
+            self.plain("/permissions", self.put_permissions, "PUT"),
+            self.plain("/permissions", lambda _body: self.permissions.shown(), "GET"),
             self.plain("/requests", self.get_requests, "GET"),
             self.plain("/requests", self.delete_requests, "DELETE"),
         ]
@@ -109,6 +114,12 @@ class Control:
     def get_api(self, _body: Json) -> Json:
         return self.behavior.shown()
 
+    def put_permissions(self, body: Json) -> Json:
+        """What the key lacks from now on; an empty list gives everything back."""
+        only(body, "deny", "wording")
+        self.permissions.change(body.get("deny", []), body.get("wording", TODAY))
+        return self.permissions.shown()
+
     def get_requests(self, _body: Json) -> Json:
         return self.log.shown()
 
@@ -125,7 +136,11 @@ class Control:
 
 def pay(op: Operation, body: Json, identifier: str) -> Json:
     """As if the buyer had paid, or tried to."""
-    only(body, "outcome", "email", "name")
+    only(body, "outcome", "email", "name", "currency", "promotion_code")
+    if "currency" in body:
+        choosing.choose_currency(op, identifier, text(body, "currency", "").lower())
+    if "promotion_code" in body:
+        choosing.apply_code(op, identifier, text(body, "promotion_code", ""))
     return buying.pay(op, identifier, text(body, "outcome", "paid"), buyer_of(body))
 
 
@@ -151,7 +166,7 @@ def open_refund(op: Operation, body: Json, _identifier: str) -> Json:
     only(body, "payment_intent", "charge", "amount", "status", "reason", "metadata")
     if "amount" in body:
         whole(body, "amount", 10**12)
-    return refunds.new_refund(op, body, text(body, "status", "succeeded"))
+    return refunds.new_refund(op, body, text(body, "status", "") or None)
 
 
 def fail_refund(op: Operation, _body: Json, identifier: str) -> Json:
@@ -177,6 +192,12 @@ def move_dispute(op: Operation, body: Json, identifier: str) -> Json:
     if "status" not in body:
         raise missing("status")
     return disputes.move(op, identifier, body["status"])
+
+
+def warn_of_fraud(op: Operation, body: Json, _identifier: str) -> Json:
+    """The card network warns of a charge."""
+    only(body, "payment_intent", "charge", "fraud_type")
+    return fraud.warn(op, body)
 
 
 def roll_secret(op: Operation, _body: Json, identifier: str) -> Json:
@@ -237,11 +258,9 @@ async def json_body(request: Request) -> Json:
 
 
 def guarded(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-    """Errors in Stripe's envelope, and no calls from other web sites through a visitor's browser."""
+    """Errors in Stripe's envelope."""
 
     async def wrapped(request: Request) -> Response:
-        if request.headers.get("sec-fetch-site") == "cross-site":
-            return refused(StripeError("The control surface doesn't answer other sites.", status=403))
         try:
             return await endpoint(request)
         except StripeError as error:

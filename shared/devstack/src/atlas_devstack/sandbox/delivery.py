@@ -13,6 +13,7 @@ import aiohttp
 from atlas_devstack.sandbox.ids import random_text
 from atlas_devstack.sandbox.operation import World
 from atlas_devstack.sandbox.resources.endpoints import shown_event, wants
+from atlas_devstack.sandbox.settings import API_VERSION
 from atlas_devstack.sandbox.signing import signature_header
 from atlas_devstack.sandbox.store import Json
 
@@ -205,7 +206,8 @@ class Delivery:
         endpoint = self.world.store.get("webhook_endpoint", delivery["endpoint"])
         if event is None or endpoint is None or self._client is None:
             return {"at": self.world.clock(), "status": None, "ok": False, "error": GONE, "ms": 0}
-        body = json.dumps(shown_event(self.world.store, event), indent=2, ensure_ascii=False).encode()
+        told = {**shown_event(self.world.store, event), "api_version": endpoint["api_version"] or API_VERSION}
+        body = json.dumps(told, indent=2, ensure_ascii=False).encode()
         secrets = (self.world.store.get("private", endpoint["id"]) or {})["secrets"]
         async with self._slots:
             started = self.world.clock()

@@ -58,9 +58,16 @@ def missing(param: str) -> StripeError:
     return StripeError(f"Missing required param: {param}.", code="parameter_missing", param=param)
 
 
-def unknown(param: str) -> StripeError:
-    """A parameter that this call doesn't know."""
-    return StripeError(f"Received unknown parameter: {param}", code="parameter_unknown", param=param)
+def unknown(*params: str) -> StripeError:
+    """One or more parameters that this call doesn't know; the first is the one that is told as ``param``."""
+    noun = "parameter" if len(params) == 1 else "parameters"
+    return StripeError(f"Received unknown {noun}: {', '.join(params)}", code="parameter_unknown", param=params[0])
+
+
+def unsupported(param: str) -> StripeError:
+    """A parameter that Stripe knows and the sandbox doesn't."""
+    message = f'The Stripe sandbox does not support the parameter {param}: see docs/sandbox.md, "What it doesn\'t do".'
+    return StripeError(message, code="parameter_unknown", param=param)
 
 
 def invalid(message: str, param: str | None = None, code: str | None = None) -> StripeError:

@@ -8,6 +8,7 @@ from typing import Any
 from atlas_devstack.sandbox.errors import StripeError
 from atlas_devstack.sandbox.ids import object_of
 from atlas_devstack.sandbox.listing import embedded_list
+from atlas_devstack.sandbox.resources.offers import currency_options
 from atlas_devstack.sandbox.store import Json, Store
 
 MAX_DEPTH = 4  # Stripe's own limit
@@ -26,7 +27,9 @@ def expanded(store: Store, answer: Json, paths: list[str]) -> Json:
 def expand_in(store: Store, item: Json, parts: list[str], path: str) -> Json:
     """Follow one path into one object."""
     name, rest = parts[0], parts[1:]
-    return {**item, name: expand_value(store, current(store, item, name, path), rest, path)}
+    if (item.get("object", ""), name) in NEVER and name not in item:
+        return item
+    return {**item, name: expand_value(store, current(store, item, name, path), rest, path, KIND_OF_FIELD.get(name))}
 
 
 def current(store: Store, item: Json, name: str, path: str) -> Any:
@@ -39,12 +42,12 @@ def current(store: Store, item: Json, name: str, path: str) -> Any:
     return item[name]
 
 
-def expand_value(store: Store, value: Any, rest: list[str], path: str) -> Any:
-    """Replace an id, and go on below it."""
+def expand_value(store: Store, value: Any, rest: list[str], path: str, kind: str | None = None) -> Any:
+    """Replace an id, and go on below it; ``kind``: of the object that the id names, where the id doesn't tell."""
     if isinstance(value, list):
-        return [expand_value(store, child, rest, path) for child in value]
+        return [expand_value(store, child, rest, path, kind) for child in value]
     if isinstance(value, str):
-        kind = object_of(value)
+        kind = kind or object_of(value)
         found = store.get(kind, value) if kind else None
         if found is None:
             raise StripeError(f"This property cannot be expanded ({path}).", param="expand")
@@ -77,15 +80,37 @@ def invoice_payments(store: Store, invoice: Json) -> Json:
     return embedded_list(paid, f"/v1/invoice_payments?invoice={invoice['id']}")
 
 
+def coupon_currencies(store: Store, coupon: Json) -> Json:
+    """What a coupon takes off in each currency."""
+    further = (store.get("private", coupon["id"]) or {}).get("amounts_off", {})
+    own = {coupon["currency"]: coupon["amount_off"]} if coupon["currency"] else {}
+    return {currency: {"amount_off": amount} for currency, amount in sorted({**further, **own}.items())}
+
+
 def nothing(sub_list: str) -> Callable[[Store, Json], Json]:
     """A sub-list that is always empty here."""
     return lambda _store, item: embedded_list([], f"/v1/customers/{item['id']}/{sub_list}")
 
 
+# Sub-objects that Stripe shows on demand, and that no object of the sandbox has: they stay absent.
+NEVER = frozenset(
+    [
+        ("coupon", "applies_to"),
+        ("customer", "cash_balance"),
+        ("customer", "invoice_credit_balance"),
+        ("customer", "tax"),
+        ("invoice", "confirmation_secret"),
+        ("price", "tiers"),
+    ]
+)
+# Fields that name an object whose id needn't have a prefix.
+KIND_OF_FIELD = {"coupon": "coupon", "product": "product"}
 INCLUDABLE: dict[tuple[str, str], Callable[[Store, Json], Json]] = {
     ("checkout.session", "line_items"): session_items,
     ("payment_link", "line_items"): link_items,
     ("charge", "refunds"): charge_refunds,
+    ("price", "currency_options"): currency_options,
+    ("coupon", "currency_options"): coupon_currencies,
     ("invoice", "payments"): invoice_payments,
     ("customer", "subscriptions"): nothing("subscriptions"),
     ("customer", "sources"): nothing("sources"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -10,54 +11,18 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from atlas_devstack.sandbox.cards import BY_NUMBER, CARDS, DECLINES, TestCard
 from atlas_devstack.sandbox.delivery import Delivery
-from atlas_devstack.sandbox.operation import World
+from atlas_devstack.sandbox.errors import StripeError
+from atlas_devstack.sandbox.operation import Operation, World
 from atlas_devstack.sandbox.pages import message_page, page
-from atlas_devstack.sandbox.resources import buying
+from atlas_devstack.sandbox.resources import buying, choosing
 from atlas_devstack.sandbox.resources.checkout import fresh
-from atlas_devstack.sandbox.resources.payments import Buyer
 from atlas_devstack.sandbox.store import Json
 
 REDIRECT_WAIT_SECONDS = 10  # Checkout waits this long for the webhook's answer before it sends the buyer back
 MAX_FORM_BYTES = 10_000
 EXPIRY = re.compile(r"^(\d{1,2})\s*/?\s*(\d{2}|\d{4})$")
-
-
-VISA = Buyer()
-
-
-@dataclass(frozen=True, slots=True)
-class TestCard:
-    """A number that the page accepts, and what comes of it.
-
-    No label or meaning contains "pay": the page's only button of that name is the one that pays.
-    """
-
-    number: str
-    outcome: str
-    label: str
-    meaning: str
-    buyer: Buyer = VISA
-
-
-CARDS = (
-    TestCard("4242 4242 4242 4242", "paid", "Succeeds", "The money moves at once."),
-    TestCard("4000 0000 0000 0002", "declined", "Declined", "The bank says no; try another card.", Buyer(last4="0002")),
-    TestCard(
-        "4000 0000 0000 9995",
-        "declined",
-        "No funds",
-        "Declined for insufficient funds.",
-        Buyer(last4="9995", decline_code="insufficient_funds"),
-    ),
-    TestCard(
-        "4000 0000 0000 0077",
-        "processing",
-        "Bank debit",
-        "Arrives, or fails, days later: decide it in the control room.",
-        Buyer().by_bank(),
-    ),
-)
 
 
 @dataclass(slots=True)
@@ -73,23 +38,72 @@ class HostedCheckout:
             Route("/c/pay/{id}", self.show, methods=["GET"]),
             Route("/c/pay/{id}", self.pay, methods=["POST"]),
             Route("/c/pay/{id}/cancel", self.cancel, methods=["POST"]),
+            Route("/c/pay/{id}/currency", self.choose_currency, methods=["POST"]),
+            Route("/c/pay/{id}/promotion_code", self.change_code, methods=["POST"]),
         ]
 
     async def show(self, request: Request) -> Response:
         """The form, or what became of the session."""
+        return self.act(request, choosing.locate, self.form)
+
+    def act(
+        self,
+        request: Request,
+        change: Callable[[Operation, Json], object],
+        answer: Callable[[Json], Response],
+    ) -> Response:
+        """Change an open session and answer; a page that says why where it can't be paid or changed."""
         session = self.session(request)
-        return self.form(session, {}) if session and session["status"] == "open" else self.closed(session)
+        if session is None or session["status"] != "open":
+            return self.closed(session)
+        try:
+            with self.world.operation() as op:
+                choosing.payable(op, session["id"])
+        except StripeError:
+            return self.orphaned(session)
+        try:
+            with self.world.operation() as op:
+                change(op, session)
+        except StripeError as error:
+            return self.form(session, {}, {error.param or "": error.message}, 422)
+        return answer(session)
+
+    async def choose_currency(self, request: Request) -> Response:
+        """The buyer wants to pay in another of the prices' currencies."""
+        currency = (await form_of(request)).get("currency", "")
+        return self.act(
+            request, lambda op, session: choosing.choose_currency(op, session["id"], currency), self.to_form
+        )
+
+    async def change_code(self, request: Request) -> Response:
+        """The buyer applies a promotion code, or takes it off again."""
+        form = await form_of(request)
+
+        def change(op: Operation, session: Json) -> None:
+            if "remove" in form:
+                choosing.remove_code(op, session["id"])
+            else:
+                choosing.apply_code(op, session["id"], form.get("promotion_code", ""))
+
+        return self.act(request, change, self.to_form)
+
+    def to_form(self, session: Json) -> Response:
+        """Back to the page, by a GET, so that reloading repeats nothing."""
+        return RedirectResponse(f"/c/pay/{session['id']}", 303)
 
     async def pay(self, request: Request) -> Response:
         """The buyer pressed Pay; pressing twice pays once."""
+        form = await form_of(request)
         session = self.session(request)
         if session is None or session["status"] == "expired":
             return self.closed(session)
         if session["status"] == "complete":
             return self.back(session)
-        if request.headers.get("sec-fetch-site") == "cross-site":
-            return message_page("Not from here", "Open the checkout page and pay there.", 403)
-        form = await form_of(request)
+        try:
+            with self.world.operation() as op:
+                choosing.locate(op, choosing.payable(op, session["id"]))
+        except StripeError:
+            return self.orphaned(session)
         card, problems = self.check(session, form)
         if card is None or problems:
             return self.form(session, form, problems, 422)
@@ -98,8 +112,8 @@ class HostedCheckout:
             session = buying.pay(op, session["id"], card.outcome, replace(card.buyer, email=email))
             completed = [event["id"] for event in op.events if event["type"] == "checkout.session.completed"]
         if session["status"] == "open":
-            message = buying.DECLINES.get(card.buyer.decline_code, "Your card was declined.")
-            return self.form(session, form, {"card": f"{message} Nothing was charged. Try another card."}, 402)
+            reason = DECLINES[card.buyer.decline_code]
+            return self.form(session, form, {"card": f"{reason.message} Nothing was charged. Try another card."}, 402)
         for event in completed:
             await self.delivery.first_attempt(event, REDIRECT_WAIT_SECONDS)
         return self.back(session)
@@ -120,10 +134,18 @@ class HostedCheckout:
             return fresh(op, identifier)
 
     def form(
-        self, session: Json, form: dict[str, str], problems: dict[str, str] | None = None, status: int = 200
+        self,
+        session: Json,
+        form: dict[str, str] | None = None,
+        problems: dict[str, str] | None = None,
+        status: int = 200,
     ) -> Response:
         """The payment form, with what was typed before (never the card) and what was wrong with it."""
-        items = (self.world.store.get("private", session["id"]) or {}).get("line_items", [])
+        form = form or {}
+        with self.world.operation() as op:
+            items = op.private(session["id"]).get("line_items", [])
+            currencies = choosing.currencies(op, session)
+            code = op.store.get("promotion_code", next((d["promotion_code"] or "" for d in session["discounts"]), ""))
         customer = self.world.store.get("customer", session["customer"] or "") or {}
         return page(
             "checkout.html",
@@ -131,6 +153,8 @@ class HostedCheckout:
             (session["success_url"], session["cancel_url"]),
             session=session,
             items=items,
+            currencies=currencies,
+            code=code,
             cards=[
                 card
                 for card in CARDS
@@ -148,7 +172,7 @@ class HostedCheckout:
         if not session["amount_total"] and session["mode"] != "setup":
             return CARDS[0], problems
         digits = re.sub(r"\D", "", form.get("card", ""))
-        card = next((card for card in CARDS if card.number.replace(" ", "") == digits), None)
+        card = BY_NUMBER.get(digits)
         if (
             card is not None
             and card.outcome == "processing"
@@ -177,6 +201,12 @@ class HostedCheckout:
         if session["success_url"]:
             return RedirectResponse(returned(session, "success_url"), 303)
         return self.closed(session)
+
+    def orphaned(self, session: Json) -> Response:
+        """The session's customer was deleted: there is nobody to sell to."""
+        link = ("Back to the shop", returned(session, "cancel_url")) if session["cancel_url"] else None
+        text = "The shop has deleted the account that this checkout was for. Nothing was charged. Start again there."
+        return message_page("This checkout can't be paid any more", text, 410, link)
 
     def closed(self, session: Json | None) -> Response:
         """Why there is nothing to pay here."""

@@ -30,6 +30,7 @@ SHAPES: dict[str, tuple[str, int]] = {
     "price": ("price_1", 23),
     "product": ("prod_", 14),
     "promotion_code": ("promo_1", 23),
+    "radar.early_fraud_warning": ("issfr_1", 23),
     "refund": ("re_3", 23),
     "request": ("req_", 14),
     "webhook_endpoint": ("we_1", 23),

@@ -10,28 +10,33 @@ from atlas_devstack.sandbox.errors import invalid, no_such
 from atlas_devstack.sandbox.store import INDEXED, Collection, Json, Store
 
 DEFAULT_LIMIT, MAX_LIMIT = 10, 100
+PAGING = frozenset(["limit", "starting_after", "ending_before", "created", "expand"])
+FIELDS = {"ids": "id", "lookup_keys": "lookup_key"}  # parameters that are called otherwise than their field
+RANGE = frozenset(["gt", "gte", "lt", "lte"])
 Matches = Callable[[Json], bool]
 
 
 def list_objects(
-    store: Store, kind: str, url: str, params: Json, filters: Iterable[str] = (), also: Matches | None = None
+    store: Store, kind: str, url: str, params: Json, handled: Iterable[str] = (), also: Matches | None = None
 ) -> Json:
     """One page of a collection.
 
-    ``filters`` names the parameters that narrow by a field of the same name; ``also`` is a further condition.
+    Each parameter narrows by the field of its name, so that none is ignored; those that ``handled`` names are left to
+    the further condition ``also``.
     """
     limit = params.get("limit", DEFAULT_LIMIT)
     if not 1 <= limit <= MAX_LIMIT:
         raise invalid(f"Invalid limit: must be between 1 and {MAX_LIMIT}", "limit", "parameter_invalid_integer")
     if "starting_after" in params and "ending_before" in params:
         raise invalid("You can't pass both starting_after and ending_before.", "ending_before")
-    wanted = {name: params[name] for name in filters if name in params}
+    others = params.keys() - PAGING - set(handled)
+    wanted = {FIELDS.get(name, name): params[name] for name in sorted(others)}
     bounds = created_bounds(params.get("created"))
     backwards = "ending_before" in params
 
     def fits(item: Json) -> bool:
         return (
-            all(item.get(name) == value for name, value in wanted.items())
+            all(matches(item.get(name), value) for name, value in wanted.items())
             and bounds.contain(item.get("created", 0))
             and (also is None or also(item))
         )
@@ -47,6 +52,27 @@ def list_objects(
     }
 
 
+def matches(value: Any, wanted: Any) -> bool:
+    """Whether a field is what a filter asks for: one of several, within a range, or alike in the given members."""
+    if isinstance(wanted, list):
+        return value in wanted
+    if isinstance(wanted, dict) and wanted.keys() <= RANGE:
+        return isinstance(value, int) and created_bounds(wanted).contain(value)
+    if isinstance(wanted, dict):
+        return isinstance(value, dict) and all(matches(value.get(name), child) for name, child in wanted.items())
+    return bool(value == wanted)
+
+
+def page_of(items: list[Json], kind: str, url: str, params: Json) -> Json:
+    """One page of a list that belongs to another object, in its own order."""
+    collection = Collection()
+    for item in reversed(items):
+        collection.put(item["id"], item)
+    store = Store()
+    store.collections[kind] = collection
+    return list_objects(store, kind, url, params)
+
+
 def walk(collection: Collection, kind: str, params: Json, wanted: Json, bounds: Bounds) -> Iterator[Json]:
     """Candidates from the cursor on, in the direction of travel."""
     cursor = params.get("starting_after") or params.get("ending_before")
@@ -57,7 +83,7 @@ def walk(collection: Collection, kind: str, params: Json, wanted: Json, bounds: 
             raise no_such(kind, cursor, "starting_after" if "starting_after" in params else "ending_before", 400)
     if "ending_before" in params:
         return collection.oldest_first(-1 if place is None else place)
-    indexed = next((name for name in wanted if name in INDEXED), None)
+    indexed = next((name for name in wanted if name in INDEXED and isinstance(wanted[name], str)), None)
     if indexed is not None:
         narrowed = collection.having(indexed, wanted[indexed])
         return iter([item for item in narrowed if place is None or collection.position[item["id"]] < place])

@@ -11,6 +11,7 @@ from typing import Any
 from atlas_devstack.sandbox.errors import no_such
 from atlas_devstack.sandbox.ids import new_id
 from atlas_devstack.sandbox.settings import API_VERSION, Settings
+from atlas_devstack.sandbox.shapes import without_absent
 from atlas_devstack.sandbox.store import Json, Store
 
 
@@ -62,7 +63,7 @@ class Operation:
 
     def put(self, item: Json) -> Json:
         """Store a new or changed API object."""
-        self.store.put(item["object"], item["id"], item)
+        self.store.put(item["object"], item["id"], without_absent(item))
         return item
 
     def emit(self, event_type: str, item: Json, previous: Json | None = None) -> Json:
@@ -98,8 +99,21 @@ class Operation:
 
 def change(item: Json, **values: Any) -> Json:
     """Set fields and return their previous values: an update event's ``previous_attributes``."""
-    previous = {name: item[name] for name, value in values.items() if item[name] != value}
+    previous = before(item, values)
     item.update(values)
+    return previous
+
+
+def before(item: Json, values: Json) -> Json:
+    """What was there instead of these values: null for nothing, and of hashes only the members that differ."""
+    previous: Json = {}
+    for name, value in values.items():
+        old = item.get(name)
+        if old != value:
+            if isinstance(old, dict) and isinstance(value, dict):
+                previous[name] = before(old, {**dict.fromkeys(old), **value})
+            else:
+                previous[name] = old
     return previous
 
 

@@ -60,7 +60,7 @@ def page(template: str, status: int = 200, leads_to: tuple[str | None, ...] = ()
         "Content-Security-Policy": policy,
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
-        "Referrer-Policy": "no-referrer",
+        "Referrer-Policy": "same-origin",
         "Cache-Control": "no-store",
     }
     return HTMLResponse(TEMPLATES.get_template(template).render(**context), status, headers)

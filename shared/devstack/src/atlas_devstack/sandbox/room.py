@@ -93,6 +93,9 @@ class ControlRoom:
             "payment_status": session["payment_status"],
             "amount": money(session["amount_total"], session["currency"]),
             "url": session["url"],
+            "customer_deleted": bool(
+                (self.world.store.get("customer", session["customer"] or "") or {}).get("deleted")
+            ),
             "payment_link": session["payment_link"],
             "processing": intent.get("status") == "processing",
             "payment_intent": session["payment_intent"],
@@ -105,6 +108,7 @@ class ControlRoom:
         store = self.world.store
         refunds = store.of("refund").having("charge", charge["id"])
         disputes = store.of("dispute").having("charge", charge["id"])
+        warnings = store.of("radar.early_fraud_warning").having("charge", charge["id"])
         left = charge["amount"] - charge["amount_refunded"]
         kind = charge["payment_method_details"]["type"]
         return {
@@ -120,6 +124,9 @@ class ControlRoom:
             "failure": charge["failure_message"],
             "refunds": [brief(item) for item in refunds],
             "disputes": [brief(item) for item in disputes],
+            "warnings": [
+                {"id": item["id"], "type": item["fraud_type"], "actionable": item["actionable"]} for item in warnings
+            ],
         }
 
     def event(self, event: Json) -> Json:

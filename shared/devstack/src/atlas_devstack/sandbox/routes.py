@@ -14,9 +14,11 @@ from atlas_devstack.sandbox.resources import (
     accounts,
     catalog,
     checkout,
+    coupons,
     customers,
     disputes,
     endpoints,
+    fraud,
     intents,
     links,
     portal,
@@ -26,6 +28,8 @@ from atlas_devstack.sandbox.search import search
 from atlas_devstack.sandbox.store import Json
 
 Handler = Callable[..., Json]
+# Filters that name another object; of the last two there is never any.
+REFERRED = ("customer", "payment_intent", "charge", "invoice", "product", "payout", "test_clock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +51,16 @@ def one(kind: str) -> Handler:
     return lambda op, _params, identifier: op.get(kind, identifier)
 
 
-def many(kind: str, url: str, *filters: str) -> Handler:
-    """List with filters by field; a filter by a customer or a payment that doesn't exist is refused."""
+def many(kind: str, url: str) -> Handler:
+    """List with filters by field; a filter by something that doesn't exist is refused."""
 
     def handler(op: Operation, params: Json) -> Json:
-        for name in ("customer", "payment_intent", "charge"):
-            if name in params and name in filters and op.store.get(name, params[name]) is None:
+        for name in REFERRED:
+            if name in params and op.store.get(name, params[name]) is None:
                 raise no_such(name, params[name], name, 400)
-        return list_objects(op.store, kind, url, params, filters)
+        return list_objects(op.store, kind, url, params)
 
     return handler
-
-
-def list_invoice_payments(op: Operation, params: Json) -> Json:
-    """``GET /v1/invoice_payments``."""
-    payment = params.get("payment", {})
-
-    def fits(item: Json) -> bool:
-        return all(item["payment"].get(name) == value for name, value in payment.items())
-
-    return list_objects(op.store, "invoice_payment", "/v1/invoice_payments", params, ("invoice", "status"), fits)
 
 
 ROUTES: tuple[Route, ...] = (
@@ -77,7 +71,7 @@ ROUTES: tuple[Route, ...] = (
         "GET",
         "/v1/balance_transactions",
         "BalanceTransactionListParams",
-        many("balance_transaction", "/v1/balance_transactions", "source", "type", "currency"),
+        many("balance_transaction", "/v1/balance_transactions"),
     ),
     Route("GET", "/v1/balance_transactions/{id}", "BalanceTransactionRetrieveParams", one("balance_transaction")),
     Route(
@@ -90,7 +84,7 @@ ROUTES: tuple[Route, ...] = (
         "GET",
         "/v1/billing_portal/configurations",
         "billing_portal.ConfigurationListParams",
-        many("billing_portal.configuration", "/v1/billing_portal/configurations", "active", "is_default"),
+        many("billing_portal.configuration", "/v1/billing_portal/configurations"),
     ),
     Route(
         "GET",
@@ -109,7 +103,7 @@ ROUTES: tuple[Route, ...] = (
         "GET",
         "/v1/charges",
         "ChargeListParams",
-        many("charge", "/v1/charges", "customer", "payment_intent", "transfer_group"),
+        many("charge", "/v1/charges"),
     ),
     Route("GET", "/v1/charges/search", "ChargeSearchParams", search("charge", "/v1/charges/search")),
     Route("GET", "/v1/charges/{id}", "ChargeRetrieveParams", one("charge")),
@@ -120,9 +114,11 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/checkout/sessions/{id}", "checkout.SessionUpdateParams", checkout.update),
     Route("POST", "/v1/checkout/sessions/{id}/expire", "checkout.SessionExpireParams", checkout.expire),
     Route("GET", "/v1/checkout/sessions/{id}/line_items", "checkout.SessionListLineItemsParams", checkout.line_items),
-    Route("POST", "/v1/coupons", "CouponCreateParams", catalog.create_coupon),
-    Route("GET", "/v1/coupons", "CouponListParams", many("coupon", "/v1/coupons")),
-    Route("GET", "/v1/coupons/{id}", "CouponRetrieveParams", one("coupon")),
+    Route("POST", "/v1/coupons", "CouponCreateParams", coupons.create),
+    Route("GET", "/v1/coupons", "CouponListParams", coupons.list_coupons),
+    Route("GET", "/v1/coupons/{id}", "CouponRetrieveParams", coupons.retrieve),
+    Route("POST", "/v1/coupons/{id}", "CouponUpdateParams", coupons.update),
+    Route("DELETE", "/v1/coupons/{id}", "CouponDeleteParams", coupons.delete),
     Route("POST", "/v1/customers", "CustomerCreateParams", customers.create),
     Route("GET", "/v1/customers", "CustomerListParams", customers.list_customers),
     Route("GET", "/v1/customers/search", "CustomerSearchParams", search("customer", "/v1/customers/search")),
@@ -138,13 +134,13 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/disputes/{id}/close", "DisputeCloseParams", disputes.close),
     Route("GET", "/v1/events", "EventListParams", endpoints.list_events),
     Route("GET", "/v1/events/{id}", "EventRetrieveParams", endpoints.retrieve_event),
-    Route("GET", "/v1/invoice_payments", "InvoicePaymentListParams", list_invoice_payments),
+    Route("GET", "/v1/invoice_payments", "InvoicePaymentListParams", many("invoice_payment", "/v1/invoice_payments")),
     Route("GET", "/v1/invoice_payments/{id}", "InvoicePaymentRetrieveParams", one("invoice_payment")),
     Route(
         "GET",
         "/v1/invoices",
         "InvoiceListParams",
-        many("invoice", "/v1/invoices", "customer", "status", "collection_method"),
+        many("invoice", "/v1/invoices"),
     ),
     Route("GET", "/v1/invoices/search", "InvoiceSearchParams", search("invoice", "/v1/invoices/search")),
     Route("GET", "/v1/invoices/{id}", "InvoiceRetrieveParams", one("invoice")),
@@ -152,7 +148,7 @@ ROUTES: tuple[Route, ...] = (
         "GET",
         "/v1/payment_intents",
         "PaymentIntentListParams",
-        many("payment_intent", "/v1/payment_intents", "customer"),
+        many("payment_intent", "/v1/payment_intents"),
     ),
     Route(
         "GET",
@@ -166,28 +162,31 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/payment_intents/{id}", "PaymentIntentRetrieveParams", one("payment_intent")),
     Route("POST", "/v1/payment_intents/{id}", "PaymentIntentUpdateParams", intents.update),
     Route("POST", "/v1/payment_links", "PaymentLinkCreateParams", links.create),
-    Route("GET", "/v1/payment_links", "PaymentLinkListParams", many("payment_link", "/v1/payment_links", "active")),
+    Route("GET", "/v1/payment_links", "PaymentLinkListParams", many("payment_link", "/v1/payment_links")),
     Route("GET", "/v1/payment_links/{id}", "PaymentLinkRetrieveParams", one("payment_link")),
     Route("POST", "/v1/payment_links/{id}", "PaymentLinkUpdateParams", links.update),
     Route("GET", "/v1/payment_methods/{id}", "PaymentMethodRetrieveParams", one("payment_method")),
     Route("POST", "/v1/prices", "PriceCreateParams", catalog.create_price),
-    Route("GET", "/v1/prices", "PriceListParams", many("price", "/v1/prices", "active", "product", "currency", "type")),
+    Route("GET", "/v1/prices", "PriceListParams", many("price", "/v1/prices")),
     Route("GET", "/v1/prices/search", "PriceSearchParams", search("price", "/v1/prices/search")),
     Route("GET", "/v1/prices/{id}", "PriceRetrieveParams", one("price")),
     Route("POST", "/v1/prices/{id}", "PriceUpdateParams", catalog.update_price),
     Route("POST", "/v1/products", "ProductCreateParams", catalog.create_product),
-    Route("GET", "/v1/products", "ProductListParams", many("product", "/v1/products", "active")),
+    Route("GET", "/v1/products", "ProductListParams", many("product", "/v1/products")),
     Route("GET", "/v1/products/search", "ProductSearchParams", search("product", "/v1/products/search")),
     Route("GET", "/v1/products/{id}", "ProductRetrieveParams", one("product")),
     Route("POST", "/v1/products/{id}", "ProductUpdateParams", catalog.update_product),
-    Route("POST", "/v1/promotion_codes", "PromotionCodeCreateParams", catalog.create_promotion_code),
+    Route("POST", "/v1/promotion_codes", "PromotionCodeCreateParams", coupons.create_code),
+    Route("GET", "/v1/promotion_codes", "PromotionCodeListParams", coupons.list_codes),
+    Route("GET", "/v1/promotion_codes/{id}", "PromotionCodeRetrieveParams", one("promotion_code")),
+    Route("POST", "/v1/promotion_codes/{id}", "PromotionCodeUpdateParams", coupons.update_code),
+    Route("GET", "/v1/radar/early_fraud_warnings", "radar.EarlyFraudWarningListParams", fraud.list_warnings),
     Route(
         "GET",
-        "/v1/promotion_codes",
-        "PromotionCodeListParams",
-        many("promotion_code", "/v1/promotion_codes", "active", "code", "customer"),
+        "/v1/radar/early_fraud_warnings/{id}",
+        "radar.EarlyFraudWarningRetrieveParams",
+        one("radar.early_fraud_warning"),
     ),
-    Route("GET", "/v1/promotion_codes/{id}", "PromotionCodeRetrieveParams", one("promotion_code")),
     Route("POST", "/v1/refunds", "RefundCreateParams", refunds.create),
     Route("GET", "/v1/refunds", "RefundListParams", refunds.list_refunds),
     Route("GET", "/v1/refunds/{id}", "RefundRetrieveParams", one("refund")),

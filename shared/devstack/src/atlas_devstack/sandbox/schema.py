@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from atlas_devstack.sandbox.errors import StripeError, invalid, missing, unknown
 
@@ -17,11 +17,28 @@ MAX_LISTED = 20  # values of an enum that a message spells out
 MAX_METADATA_KEYS, MAX_METADATA_KEY, MAX_METADATA_VALUE = 50, 40, 500
 
 
+class Number(float):
+    """A decimal parameter that knows how it was written: money must not be rounded."""
+
+    written: str
+
+    def __new__(cls, text: str) -> Self:
+        number = super().__new__(cls, text)
+        number.written = text
+        return number
+
+
 @functools.cache
 def load() -> dict[str, Any]:
     """The schema of every call, read once."""
     schema: dict[str, Any] = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
     return schema
+
+
+@functools.cache
+def api_versions() -> frozenset[str]:
+    """Every API version that Stripe has published, as the SDK lists them for webhook endpoints."""
+    return frozenset(load()["WebhookEndpointCreateParams"]["fields"]["api_version"]["enum"])
 
 
 def check(params_class: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -31,9 +48,9 @@ def check(params_class: str, params: dict[str, Any]) -> dict[str, Any]:
 
 def check_object(schema: dict[str, Any], params: dict[str, Any], prefix: str) -> dict[str, Any]:
     """All fields of one hash; ``prefix`` is the name of the parameter that holds it."""
-    for name in params:
-        if name not in schema["fields"]:
-            raise unknown(nested(prefix, name))
+    strange = [nested(prefix, name) for name in params if name not in schema["fields"]]
+    if strange:
+        raise unknown(*strange)
     for name in schema["required"]:
         if name not in params:
             raise missing(nested(prefix, name))
@@ -92,9 +109,10 @@ def check_scalar(kind: str, value: Any, param: str) -> Any:
     if not isinstance(value, str):
         raise invalid(f"Invalid {kind}: {param} must not be a hash or a list", param)
     if kind == "boolean":
-        if value not in {"true", "false"}:
+        # Python SDKs before version 12 write booleans as Python does, and Stripe reads them.
+        if value not in {"true", "false", "True", "False"}:
             raise invalid(f"Invalid boolean: {value[:100]}", param)
-        return value == "true"
+        return value.lower() == "true"
     if value == "":
         raise empty(param)
     if kind == "string":
@@ -114,7 +132,7 @@ def check_number(kind: str, value: str, param: str) -> int | float:
     whole, _, fraction = digits.partition(".")
     if not (whole + fraction).isascii() or not (whole + fraction).isdigit() or len(digits) > MAX_DIGITS:
         raise invalid(f"Invalid decimal: {value[:100]}", param)
-    return float(value)
+    return Number(value)
 
 
 def check_enum(values: list[str], value: Any, param: str) -> str:

@@ -23,6 +23,7 @@ class Settings:
 
     ``webhook_secrets``: the first is the configured endpoint's signing secret.
     ``public_url``: where browsers reach the hosted pages, without a slash at the end.
+    ``hosts``: further names by which clients may call it (a container's, say), in lower case.
     ``entitlement_url`` and ``internal_secret``: where the control room asks what a user's entitlement is now.
     """
 
@@ -34,6 +35,7 @@ class Settings:
     gateway_url: str | None = None
     entitlement_url: str | None = None
     internal_secret: str | None = None
+    hosts: frozenset[str] = frozenset()
 
 
 def load(environment: Mapping[str, str], host: str, port: int) -> Settings:
@@ -64,6 +66,7 @@ def load(environment: Mapping[str, str], host: str, port: int) -> Settings:
         gateway_url=values.get("SANDBOX_GATEWAY_URL", "").rstrip("/") or None,
         entitlement_url=values.get("SANDBOX_ENTITLEMENT_URL", "").rstrip("/") or None,
         internal_secret=values.get("INTERNAL_AUTH_SECRET"),
+        hosts=frozenset(name.strip().lower() for name in values.get("SANDBOX_ALLOWED_HOSTS", "").split(",")) - {""},
     )
 
 

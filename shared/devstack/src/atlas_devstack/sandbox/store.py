@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+from atlas_devstack.sandbox.shapes import upgraded
+
 Json = dict[str, Any]
 JOURNAL = "state.jsonl"
 # Fields by which lists are commonly narrowed; looked up instead of scanned.
@@ -141,6 +143,6 @@ class Store:
                 except ValueError:
                     break  # the line that a kill cut off; nothing was acknowledged after it
                 if item is not None:
-                    self.of(kind).put(identifier, item)
+                    self.of(kind).put(identifier, upgraded(kind, item))
                 elif identifier in self.of(kind).items:
                     self.of(kind).remove(identifier)

@@ -65,7 +65,7 @@ class Plan:
 
     @property
     def https(self) -> bool:
-        return self.public_url.startswith("https:")
+        return self.public_url.lower().startswith("https:")
 
     @property
     def internal_secret(self) -> str:

@@ -76,7 +76,9 @@ async function confirm(session) {
   const answer = await ask("/api/billing/stripe/confirm", { checkoutSessionId: session });
   if (!waiting) return true;
   if (answer.ok) {
-    if (answer.data.outcome === "not_paid") return giveUp(copy.checkout.not_paid, "warning");
+    const { outcome, reason } = answer.data;
+    if (outcome === "needs_review") return giveUp(copy.checkout.needs_review, "warning");
+    if (outcome === "not_paid") return giveUp(reason ? (copy.checkout[reason] ?? copy.checkout.ended) : copy.checkout.not_paid, "warning");
     await account.refresh();
     return settle();
   }
@@ -109,6 +111,7 @@ async function giveUp(text, tone, hint = "") {
 function settle() {
   if (!waiting) return true;
   if (standing() === "pro") sayBought();
+  else if (standing() === "needs-review") toast(copy.checkout.needs_review, { tone: "warning", key: "checkout" });
   else if (!["processing", "signed-out"].includes(standing())) return false;
   stopWaiting();
   return true;

@@ -32,6 +32,8 @@ def look(url: str, monitor_url: str | None, replicas: int) -> Report:
     asyncio.run(_look(report, url, replicas))
     if monitor_url:
         _durability(report, monitor_url)
+    else:
+        report.warning("whether the broker syncs to its disk was not looked at", "Set NATS_MONITOR_URL to include it.")
     return report
 
 

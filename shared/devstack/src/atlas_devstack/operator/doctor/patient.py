@@ -13,6 +13,9 @@ from atlas_devstack.stack import home as homes
 from atlas_devstack.stack.files import read_json
 from atlas_devstack.stack.home import WORKSPACE
 
+# The variable that names each service's database in production.
+DATABASES = {"entitlements": "ENTITLEMENTS_DATABASE_URL", "checkout": "CHECKOUT_DATABASE_URL"}
+
 
 @dataclass(frozen=True)
 class Patient:
@@ -25,6 +28,7 @@ class Patient:
     stripe_key: str | None
     stripe_api_base: str | None
     price_id: str | None
+    portal_configuration: str | None
     webhook_url: str | None
     webhook_secret: str | None
     replicas: int
@@ -49,6 +53,7 @@ def _local(target: Target, given: Mapping[str, str]) -> Patient:
         stripe_key=sandbox["secret_key"] if sandbox else given.get("STRIPE_SECRET_KEY"),
         stripe_api_base=sandbox["url"] if sandbox else given.get("STRIPE_API_BASE"),
         price_id=sandbox["price_id"] if sandbox else given.get("STRIPE_PRICE_PRO_LIFETIME"),
+        portal_configuration=given.get("STRIPE_BILLING_PORTAL_CONFIGURATION_ID"),
         webhook_url=stack["webhook"]["url"] if sandbox else given.get("WEBHOOK_PUBLIC_URL"),
         webhook_secret=stack["webhook"]["secret"],
         replicas=1,
@@ -56,15 +61,15 @@ def _local(target: Target, given: Mapping[str, str]) -> Patient:
 
 
 def _production(target: Target, given: Mapping[str, str]) -> Patient:
-    databases = {"entitlements": "ENTITLEMENTS_DATABASE_URL", "checkout": "CHECKOUT_DATABASE_URL"}
     return Patient(
         target=target,
         nats_url=given.get("NATS_URL"),
         nats_monitor_url=given.get("NATS_MONITOR_URL"),
-        databases={name: given[variable] for name, variable in databases.items() if variable in given},
+        databases={name: given[variable] for name, variable in DATABASES.items() if variable in given},
         stripe_key=given.get("STRIPE_SECRET_KEY"),
         stripe_api_base=given.get("STRIPE_API_BASE"),
         price_id=given.get("STRIPE_PRICE_PRO_LIFETIME"),
+        portal_configuration=given.get("STRIPE_BILLING_PORTAL_CONFIGURATION_ID"),
         webhook_url=given.get("WEBHOOK_PUBLIC_URL"),
         webhook_secret=given.get("STRIPE_WEBHOOK_SECRET"),
         replicas=int(given.get("NATS_STREAM_REPLICAS", "3")),

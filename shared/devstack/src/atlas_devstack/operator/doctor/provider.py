@@ -1,8 +1,10 @@
-"""Stripe: the key's mode, the price, the webhook endpoint, the clock."""
+"""Stripe: the key, its permissions, the clock, the price, the portal and the webhook endpoint."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -10,13 +12,18 @@ import stripe
 
 from atlas_contracts.stripe_mapping import SUPPORTED_EVENT_TYPES
 
+from . import permissions, sale
 from .finding import Report
 from .patient import Patient
 
-TIMEOUT_SECONDS = 10
+TIMEOUT_SECONDS = 8
+AT_ONCE = 8
+"""Requests; Stripe allows 25 a second of a test key."""
 # Half of the webhook tolerance would already reject events under load.
 SKEW_SECONDS = 60.0
 DASHBOARD = "In Stripe's dashboard, under Developers → Webhooks, "
+
+Check = Callable[[Report, stripe.StripeClient, Patient], None]
 
 
 def look(patient: Patient) -> Report:
@@ -26,23 +33,54 @@ def look(patient: Patient) -> Report:
         report.warning("not looked at", "Set STRIPE_SECRET_KEY to include Stripe.")
         return report
     _key(report, patient)
+    client = _client(patient, patient.stripe_key)
+    try:
+        _clock(report, client)
+    except stripe.AuthenticationError:
+        report.error("Stripe refuses the key", "Set STRIPE_SECRET_KEY to a valid one; was it rolled?")
+        return report
+    except stripe.APIConnectionError as error:
+        report.error(
+            f"Stripe does not answer: {type(error).__name__}; nothing else of Stripe's was looked at",
+            "Is there a way out to api.stripe.com? Else see status.stripe.com, and run ./atlas doctor again.",
+        )
+        return report
+    except stripe.StripeError as error:
+        _not_made(report, "the clock", error)
+    with ThreadPoolExecutor(AT_ONCE) as pool, ThreadPoolExecutor(len(CHECKS)) as checks:
+        parts = [checks.submit(_made, what, check, client, patient) for what, check in CHECKS.items()]
+        permissions.look(report, client, pool)
+        for part in parts:
+            report.findings.extend(part.result().findings)
+    return report
+
+
+def _client(patient: Patient, key: str) -> stripe.StripeClient:
     bases: Any = {"api": patient.stripe_api_base} if patient.stripe_api_base else {}
-    client = stripe.StripeClient(
-        patient.stripe_key,
+    return stripe.StripeClient(
+        key,
         base_addresses=bases,
         max_network_retries=1,
         http_client=stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
     )
+
+
+def _made(what: str, check: Check, client: stripe.StripeClient, patient: Patient) -> Report:
+    """The findings of one check; that it could not be made is one too."""
+    report = Report("stripe")
     try:
-        _clock(report, client)
-        if patient.price_id:
-            _price(report, client, patient.price_id)
-        _endpoints(report, client, patient)
-    except stripe.AuthenticationError:
-        report.error("Stripe refuses the key", "Set STRIPE_SECRET_KEY to a valid one; was it rolled?")
+        check(report, client, patient)
     except stripe.StripeError as error:
-        report.error(f"Stripe answers {error.http_status or 'nothing'}: {type(error).__name__}", "Try again later.")
+        _not_made(report, what, error)
     return report
+
+
+def _not_made(report: Report, what: str, error: stripe.StripeError) -> None:
+    if isinstance(error, stripe.PermissionError):
+        report.warning(f"{what} could not be looked at: the key may not", "Give it the permission named above.")
+        return
+    answer = f"Stripe answers {error.http_status}" if error.http_status else "Stripe does not answer"
+    report.warning(f"{what} could not be looked at: {answer} ({type(error).__name__})", "Run ./atlas doctor again.")
 
 
 def _key(report: Report, patient: Patient) -> None:
@@ -59,13 +97,19 @@ def _key(report: Report, patient: Patient) -> None:
 
 def _clock(report: Report, client: stripe.StripeClient) -> None:
     before = time.time()
-    answer = client.raw_request("get", "/v1/events", limit=1)
+    try:
+        headers = client.raw_request("get", "/v1/events", limit=1).headers
+    except stripe.PermissionError as refused:  # it tells the time all the same
+        headers = refused.headers or {}
     after = time.time()
-    headers = {str(name).lower(): str(value) for name, value in dict(answer.headers).items()}
-    if "date" not in headers:
+    told = {str(name).lower(): str(value) for name, value in dict(headers).items()}
+    try:
+        theirs = parsedate_to_datetime(told["date"]).timestamp()
+    except (KeyError, ValueError):
+        report.warning("the clock could not be compared: Stripe told no time", "Run ./atlas doctor again.")
         return
     # The header has whole seconds: half a second is added to its middle.
-    skew = (before + after) / 2 - parsedate_to_datetime(headers["date"]).timestamp() - 0.5
+    skew = (before + after) / 2 - theirs - 0.5
     report.check(
         abs(skew) <= SKEW_SECONDS,
         f"the clock agrees with Stripe's ({skew:+.1f} s)",
@@ -74,41 +118,42 @@ def _clock(report: Report, client: stripe.StripeClient) -> None:
     )
 
 
-def _price(report: Report, client: stripe.StripeClient, price_id: str) -> None:
-    try:
-        price = client.v1.prices.retrieve(price_id)
-    except stripe.InvalidRequestError:
-        report.error("STRIPE_PRICE_PRO_LIFETIME does not exist here", "Is it of the other mode? Take it from Products.")
-        return
-    report.check(
-        price.active and price.type == "one_time",
-        f"the price is active: {price.unit_amount} {price.currency} (minor units), once",
-        f"the price is {'' if price.active else 'not active, '}{price.type}",
-        "Use an active one-time price.",
-    )
-
-
 def _endpoints(report: Report, client: stripe.StripeClient, patient: Patient) -> None:
     endpoints = client.v1.webhook_endpoints.list({"limit": 100}).data
+    if not patient.webhook_url:
+        report.warning(
+            "which webhook endpoint is ours is not known: all are looked at",
+            "Set WEBHOOK_PUBLIC_URL to the address that Stripe sends to.",
+        )
     ours = [found for found in endpoints if patient.webhook_url in (None, found.url)]
     enabled = [found for found in ours if found.status == "enabled"]
     if not enabled:
         where = patient.webhook_url or "any URL"
         state = "is disabled" if ours else "is missing"
         report.error(f"the webhook endpoint for {where} {state}", DASHBOARD + "add or enable it.")
-        return
     for endpoint in enabled:
-        events = set(endpoint.enabled_events)
-        missing = set() if "*" in events else set(SUPPORTED_EVENT_TYPES) - events
-        report.check(
-            not missing,
-            f"the endpoint {endpoint.url} gets all events",
-            f"the endpoint {endpoint.url} does not get {', '.join(sorted(missing))}",
-            DASHBOARD + "add these events; ./atlas pull fetches what was missed.",
+        _endpoint(report, endpoint)
+
+
+def _endpoint(report: Report, endpoint: stripe.WebhookEndpoint) -> None:
+    events = set(endpoint.enabled_events)
+    missing = set() if "*" in events else set(SUPPORTED_EVENT_TYPES) - events
+    report.check(
+        not missing,
+        f"the endpoint {endpoint.url} gets all events",
+        f"the endpoint {endpoint.url} does not get {', '.join(sorted(missing))}",
+        DASHBOARD + "add these events; ./atlas pull fetches what was missed.",
+    )
+    if endpoint.api_version != stripe.api_version:
+        version = endpoint.api_version or "the account's default version"
+        report.warning(
+            f"the endpoint renders {version}, this code reads {stripe.api_version}",
+            DASHBOARD + f"make the endpoint anew with version {stripe.api_version}.",
         )
-        if endpoint.api_version != stripe.api_version:
-            version = endpoint.api_version or "the account's default version"
-            report.warning(
-                f"the endpoint renders {version}, this code reads {stripe.api_version}",
-                DASHBOARD + f"make the endpoint anew with version {stripe.api_version}.",
-            )
+
+
+CHECKS: dict[str, Check] = {
+    "the price": sale.price,
+    "the portal": sale.portal,
+    "the webhook endpoint": _endpoints,
+}

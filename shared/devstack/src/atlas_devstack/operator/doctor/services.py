@@ -15,8 +15,6 @@ from .finding import Report
 
 TIMEOUT_SECONDS = 5.0
 OUTBOX_SECONDS = 60.0
-# Scheduled pulls run every 5 minutes.
-DRIFT_SECONDS = 3600.0
 REMEDY = "Look at its log: ./atlas logs {service} (in production: your platform's)."
 
 
@@ -65,7 +63,6 @@ def operator_access(operator: Operator, target: Target) -> Report:
         report.warning(f"{len(parked)} events are parked", "./atlas parked list shows them with their reasons.")
     else:
         report.ok("nothing is parked")
-    _drift(report, target.url(INGEST_SERVICE))
     return report
 
 
@@ -82,20 +79,3 @@ def _entitlements(report: Report, operator: Operator) -> None:
         f"{figures.get('outboxBacklog')} changes wait for the broker, the oldest for {age:.0f} s",
         "Is the broker up? ./atlas logs entitlements tells why they are not sent.",
     )
-
-
-def _drift(report: Report, url: str) -> None:
-    """How long a lost webhook may have gone unnoticed."""
-    try:
-        with urllib.request.urlopen(f"{url}/metrics", timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - our own address
-            lines = answer.read().decode().splitlines()
-    except (OSError, ValueError):
-        return
-    values = [float(line.split()[1]) for line in lines if line.startswith("atlas_pull_drift_seconds ")]
-    if values and values[0] > DRIFT_SECONDS:
-        report.warning(
-            f"Stripe's events were last read {values[0] / 3600:.1f} h ago",
-            "./atlas pull reads them now; BILLING_PULL_INTERVAL_SECONDS=300 does it all the time.",
-        )
-    elif values:
-        report.ok(f"Stripe's events were read {values[0]:.0f} s ago")

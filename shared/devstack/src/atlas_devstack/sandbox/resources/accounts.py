@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from atlas_devstack.sandbox.errors import no_such
+from atlas_devstack.sandbox.errors import invalid, no_such
 from atlas_devstack.sandbox.listing import list_objects
 from atlas_devstack.sandbox.operation import Operation, change, merge_metadata
+from atlas_devstack.sandbox.resources.customers import living, shipping_of
 from atlas_devstack.sandbox.store import Json
 
 ACCOUNT_ID = "acct_1AtlasSandbox"
+SCRIPTS = ("_kana", "_kanji")  # of Japanese statement descriptors
 
 
 def retrieve_account(op: Operation, _params: Json) -> Json:
@@ -15,7 +17,17 @@ def retrieve_account(op: Operation, _params: Json) -> Json:
     return {
         "id": ACCOUNT_ID,
         "object": "account",
-        "business_profile": {"name": "Atlas", "support_email": None, "url": op.settings.public_url},
+        "business_profile": {
+            "mcc": None,
+            "minority_owned_business_designation": None,
+            "name": "Atlas",
+            "specified_commercial_transactions_act_url": None,
+            "support_address": None,
+            "support_email": None,
+            "support_phone": None,
+            "support_url": None,
+            "url": op.settings.public_url,
+        },
         "business_type": "company",
         "capabilities": {"card_payments": "active", "transfers": "active", "us_bank_account_ach_payments": "active"},
         "charges_enabled": True,
@@ -26,7 +38,17 @@ def retrieve_account(op: Operation, _params: Json) -> Json:
         "email": "owner@atlas.example",
         "metadata": {},
         "payouts_enabled": True,
-        "settings": {"dashboard": {"display_name": "Atlas sandbox", "timezone": "Etc/UTC"}},
+        "settings": {
+            "branding": dict.fromkeys(("icon", "logo", "primary_color", "secondary_color")),
+            "card_payments": dict.fromkeys(f"statement_descriptor_prefix{script}" for script in ("", *SCRIPTS)),
+            "dashboard": {"display_name": "Atlas sandbox", "timezone": "Etc/UTC"},
+            "payments": {
+                "statement_descriptor": "ATLAS",
+                **dict.fromkeys(
+                    f"statement_descriptor{part}{script}" for part in ("", "_prefix") for script in SCRIPTS
+                ),
+            },
+        },
         "type": "standard",
     }
 
@@ -57,9 +79,18 @@ def retrieve_balance(op: Operation, _params: Json) -> Json:
 
 
 def update_charge(op: Operation, params: Json, identifier: str) -> Json:
-    """``POST /v1/charges/{id}``: description and metadata."""
+    """``POST /v1/charges/{id}``."""
     charge = op.get("charge", identifier)
-    changes: Json = {"description": params["description"]} if "description" in params else {}
+    if "customer" in params and charge["customer"] not in (None, living(op, params["customer"], "customer")["id"]):
+        raise invalid("You cannot change the customer of a charge that already has one.", "customer")
+    names = ("customer", "description", "receipt_email", "transfer_group")
+    changes: Json = {name: params[name] or None for name in names if name in params}
+    if "shipping" in params:
+        changes["shipping"] = shipping_of(params["shipping"])
+    if "fraud_details" in params:
+        reported = params["fraud_details"].get("user_report") if params["fraud_details"] else None
+        kept = {name: value for name, value in charge["fraud_details"].items() if name != "user_report"}
+        changes["fraud_details"] = {**kept, **({"user_report": reported} if reported else {})}
     if "metadata" in params:
         changes["metadata"] = merge_metadata(charge["metadata"], params["metadata"])
     previous = change(charge, **changes)
@@ -73,6 +104,4 @@ def list_customer_methods(op: Operation, params: Json, customer: str) -> Json:
     """``GET /v1/customers/{id}/payment_methods``."""
     op.get("customer", customer)
     wanted = {**params, "customer": customer}
-    return list_objects(
-        op.store, "payment_method", f"/v1/customers/{customer}/payment_methods", wanted, ("customer", "type")
-    )
+    return list_objects(op.store, "payment_method", f"/v1/customers/{customer}/payment_methods", wanted)

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from atlas_devstack.sandbox.cards import DECLINES
 from atlas_devstack.sandbox.errors import StripeError, invalid
 from atlas_devstack.sandbox.ids import random_text
 from atlas_devstack.sandbox.operation import Operation, change
-from atlas_devstack.sandbox.resources.checkout import details, fresh
+from atlas_devstack.sandbox.resources.aftermath import follow_payment
+from atlas_devstack.sandbox.resources.checkout import fresh
+from atlas_devstack.sandbox.resources.choosing import locate, payable
+from atlas_devstack.sandbox.resources.collecting import keep_details
+from atlas_devstack.sandbox.resources.coupons import redeem
 from atlas_devstack.sandbox.resources.customers import new_customer
 from atlas_devstack.sandbox.resources.invoices import new_invoice, tell_paid
-from atlas_devstack.sandbox.resources.payments import Buyer, fail, intent_of_session, new_charge, succeed
+from atlas_devstack.sandbox.resources.payment_methods import Buyer, billing_details
+from atlas_devstack.sandbox.resources.payments import fail, intent_of_session, new_charge, succeed
+from atlas_devstack.sandbox.resources.session_shape import details
 from atlas_devstack.sandbox.store import Json
 
 OUTCOMES = ("paid", "processing", "declined")
 SETTLEMENTS = ("succeeded", "failed")
 SOMEBODY = "buyer@example.com"
-DECLINES = {
-    "generic_decline": "Your card was declined.",
-    "insufficient_funds": "Your card has insufficient funds.",
-    "lost_card": "Your card was declined.",
-    "expired_card": "Your card has expired.",
-}
 
 
 def pay(op: Operation, identifier: str, outcome: str, buyer: Buyer) -> Json:
@@ -31,12 +32,8 @@ def pay(op: Operation, identifier: str, outcome: str, buyer: Buyer) -> Json:
     """
     if outcome not in OUTCOMES:
         raise invalid(f"Invalid outcome: must be one of {', '.join(OUTCOMES)}", "outcome")
-    session = fresh(op, identifier)
-    if session["status"] != "open":
-        raise StripeError(
-            f"This Checkout Session is not open any more: it is {session['status']}.",
-            code=f"checkout_session_{session['status']}",
-        )
+    session = payable(op, identifier)
+    locate(op, session)
     buyer = known(op, session, buyer)
     if outcome == "declined" and session["amount_total"]:
         return decline(op, session, buyer)
@@ -67,6 +64,7 @@ def complete_paid(op: Operation, session: Json, buyer: Buyer) -> None:
     invoice = invoice_if_wanted(op, session, charge)
     complete(op, session, "checkout.session.completed")
     tell_paid(op, invoice)
+    follow_payment(op, charge)
 
 
 def complete_free(op: Operation, session: Json) -> None:
@@ -120,8 +118,8 @@ def decline(op: Operation, session: Json, buyer: Buyer) -> Json:
     """The bank says no: a failed charge, and the session stays open for another card."""
     intent = intent_of(op, session)
     charge = new_charge(op, intent, buyer, "pending")
-    message = DECLINES.get(buyer.decline_code, "Your card was declined.")
-    fail(op, intent, charge, "card_declined", message, buyer.decline_code)
+    reason = DECLINES[buyer.decline_code]
+    fail(op, intent, charge, reason.code, reason.message, reason.decline_code)
     op.put(session)
     return session
 
@@ -129,7 +127,9 @@ def decline(op: Operation, session: Json, buyer: Buyer) -> Json:
 def intent_of(op: Operation, session: Json) -> Json:
     """The session's payment intent: none until the buyer's first attempt, the same one for each further attempt."""
     if session["payment_intent"] is not None:
-        return op.get("payment_intent", session["payment_intent"])
+        intent = op.get("payment_intent", session["payment_intent"])
+        change(intent, amount=session["amount_total"], currency=session["currency"])
+        return op.put(intent)
     intent = intent_of_session(op, session)
     change(session, payment_intent=intent["id"])
     return intent
@@ -153,6 +153,9 @@ def identify_buyer(op: Operation, session: Json, buyer: Buyer) -> None:
             intent = op.get("payment_intent", session["payment_intent"])
             change(intent, customer=customer["id"])
             op.put(intent)
+    elif customer is not None:
+        leave = op.private(session["id"]).get("customer_update", {})
+        keep_details(op, customer, leave, buyer.email, billing_details(buyer)["address"])
     change(session, customer_details=details(buyer.email, buyer.name))
 
 
@@ -163,7 +166,8 @@ def wants_invoice(session: Json) -> bool:
 
 def invoice_if_wanted(op: Operation, session: Json, charge: Json | None) -> Json | None:
     """The paid invoice, when the session asks for one."""
-    if not wants_invoice(session):
+    customer = op.store.get("customer", session["customer"] or "") or {}
+    if not wants_invoice(session) or customer.get("deleted"):
         return None
     invoice = new_invoice(op, session, charge)
     change(session, invoice=invoice["id"])
@@ -175,7 +179,5 @@ def complete(op: Operation, session: Json, event: str) -> None:
     change(session, status="complete", url=None)
     op.put(session)
     op.emit(event, session)
-    coupon = op.store.get("coupon", next((entry["coupon"] for entry in session["discounts"] or []), ""))
-    if coupon is not None and event == "checkout.session.completed":
-        change(coupon, times_redeemed=coupon["times_redeemed"] + 1)
-        op.put(coupon)
+    if event == "checkout.session.completed":
+        redeem(op, session["discounts"] or [])

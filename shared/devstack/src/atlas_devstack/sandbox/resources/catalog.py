@@ -1,37 +1,37 @@
-"""Products, prices, coupons and promotion codes."""
+"""Products and prices."""
 
 from __future__ import annotations
 
 from atlas_devstack.sandbox.errors import StripeError, invalid, missing
-from atlas_devstack.sandbox.ids import new_id, random_text
+from atlas_devstack.sandbox.ids import new_id
 from atlas_devstack.sandbox.operation import Operation, change, merge_metadata
+from atlas_devstack.sandbox.resources.offers import amounts, checked_options, currency_options, keep_offers
 from atlas_devstack.sandbox.store import Json
 
 PRODUCT_NAME = "Atlas Pro (lifetime)"
 PRICE_AMOUNT, PRICE_CURRENCY = 4900, "usd"  # minor units
 SUPPORTED_CURRENCIES = frozenset(
-    [
-        "usd",
-        "eur",
-        "gbp",
-        "chf",
-        "jpy",
-        "cad",
-        "aud",
-        "sek",
-        "nok",
-        "dkk",
-        "pln",
-        "czk",
-        "huf",
-        "inr",
-        "brl",
-        "mxn",
-        "nzd",
-        "sgd",
-        "hkd",
-    ]
+    ["usd", "eur", "gbp", "chf", "jpy", "cad", "aud", "sek", "nok", "dkk"],
+).union(["pln", "czk", "huf", "inr", "brl", "mxn", "nzd", "sgd", "hkd"])
+
+# What updates can set
+PRODUCT_FIELDS = (
+    "active",
+    "default_price",
+    "description",
+    "images",
+    "marketing_features",
+    "name",
+    "package_dimensions",
+    "shippable",
+    "statement_descriptor",
+    "tax_code",
+    "tax_details",
+    "unit_label",
+    "url",
 )
+PRICE_FIELDS = ("active", "lookup_key", "nickname", "tax_behavior")
+RECURRING: Json = {"interval_count": 1, "meter": None, "trial_period_days": None, "usage_type": "licensed"}
 
 
 def seed(op: Operation) -> None:
@@ -62,11 +62,12 @@ def create_product(op: Operation, params: Json) -> Json:
         "marketing_features": params.get("marketing_features", []),
         "metadata": merge_metadata({}, params.get("metadata", {})),
         "name": params["name"],
-        "package_dimensions": None,
+        "package_dimensions": params.get("package_dimensions") or None,
         "shippable": params.get("shippable"),
         "statement_descriptor": params.get("statement_descriptor"),
         "tax_code": params.get("tax_code"),
-        "type": "service",
+        "tax_details": tax_details(params.get("tax_details")),
+        "type": params.get("type", "service"),
         "unit_label": params.get("unit_label"),
         "updated": op.now,
         "url": params.get("url"),
@@ -74,26 +75,43 @@ def create_product(op: Operation, params: Json) -> Json:
     op.put(product)
     op.emit("product.created", product)
     if "default_price_data" in params:
-        data = {key: value for key, value in params["default_price_data"].items() if key != "metadata"}
-        product["default_price"] = new_price(op, data, identifier)["id"]
+        price = new_price(op, params["default_price_data"], identifier)
+        previous = change(product, default_price=price["id"])
         op.put(product)
+        op.emit("product.updated", product, previous)
     return product
+
+
+def tax_details(given: Json | str | None) -> Json | None:
+    """How a product is taxed."""
+    if not isinstance(given, dict):
+        return None
+    return {name: given.get(name) or None for name in ("performance_location", "tax_code")}
 
 
 def update_product(op: Operation, params: Json, identifier: str) -> Json:
     """``POST /v1/products/{id}``."""
-    names = ("active", "name", "description", "images", "url", "default_price", "unit_label", "statement_descriptor")
-    return apply_update(op, op.get("product", identifier), params, names, "product.updated")
+    product = op.get("product", identifier)
+    given = dict(params)
+    if "default_price" in given:
+        price = op.get("price", given["default_price"], "default_price")
+        if price["product"] != identifier:
+            raise invalid(f"The price {price['id']} does not belong to this product.", "default_price")
+    if "tax_details" in given:
+        given["tax_details"] = tax_details(given["tax_details"])
+    return apply_update(op, product, given, PRODUCT_FIELDS, "product.updated")
 
 
 def create_price(op: Operation, params: Json) -> Json:
     """``POST /v1/prices``."""
+    if "product" in params and "product_data" in params:
+        raise invalid("You may only specify one of these parameters: product, product_data.", "product")
+    amounts(params)  # refused before a product is made for it
+    claim_lookup_key(op, params, None)
     if "product" in params:
         product = op.get("product", params["product"], "product")["id"]
     elif "product_data" in params:
-        product = create_product(
-            op, {key: value for key, value in params["product_data"].items() if key != "tax_code"}
-        )["id"]
+        product = create_product(op, params["product_data"])["id"]
     else:
         raise missing("product")
     return new_price(op, params, product)
@@ -101,13 +119,7 @@ def create_price(op: Operation, params: Json) -> Json:
 
 def new_price(op: Operation, params: Json, product: str, identifier: str | None = None) -> Json:
     """A price of the given product."""
-    amount = params.get("unit_amount")
-    if amount is None and "unit_amount_decimal" in params:
-        amount = round(params["unit_amount_decimal"])
-    if amount is None:
-        raise missing("unit_amount")
-    if amount < 0:
-        raise invalid("Invalid non-negative integer", "unit_amount", "parameter_invalid_integer")
+    asked = amounts(params)
     recurring = params.get("recurring")
     price: Json = {
         "id": identifier or new_id("price"),
@@ -118,86 +130,58 @@ def new_price(op: Operation, params: Json, product: str, identifier: str | None 
         "currency": currency_of(params["currency"], "currency"),
         "custom_unit_amount": None,
         "livemode": False,
-        "lookup_key": params.get("lookup_key"),
+        "lookup_key": params.get("lookup_key") or None,
         "metadata": merge_metadata({}, params.get("metadata", {})),
         "nickname": params.get("nickname"),
         "product": product,
-        "recurring": {"interval_count": 1, "meter": None, "usage_type": "licensed", **recurring} if recurring else None,
+        "recurring": {**RECURRING, **recurring} if recurring else None,
         "tax_behavior": params.get("tax_behavior", "unspecified"),
         "tiers_mode": None,
         "transform_quantity": None,
         "type": "recurring" if recurring else "one_time",
-        "unit_amount": amount,
-        "unit_amount_decimal": str(amount),
+        **asked,
     }
+    options = further_currencies(params.get("currency_options") or {}, price["currency"])
     op.put(price)
+    keep_offers(op, price, options)
     op.emit("price.created", price)
     return price
 
 
+def further_currencies(given: Json, own: str) -> Json:
+    """The checked ``currency_options`` of a price, without its own currency."""
+    for currency in given:
+        currency_of(currency, "currency_options")
+    return {currency.lower(): option for currency, option in checked_options(given).items() if currency.lower() != own}
+
+
+def claim_lookup_key(op: Operation, params: Json, owner: str | None) -> None:
+    """Refuse a lookup key that another price has, active or not, unless it is to be transferred."""
+    key = params.get("lookup_key")
+    if not key:
+        return
+    for price in op.store.of("price").oldest_first():
+        if price["lookup_key"] == key and price["id"] != owner:
+            if not params.get("transfer_lookup_key"):
+                raise invalid(f"A price (`{price['id']}`) already uses that lookup key.", "lookup_key")
+            apply_update(op, price, {"lookup_key": ""}, ("lookup_key",), "price.updated")
+
+
 def update_price(op: Operation, params: Json, identifier: str) -> Json:
     """``POST /v1/prices/{id}``."""
-    return apply_update(
-        op, op.get("price", identifier), params, ("active", "nickname", "lookup_key", "tax_behavior"), "price.updated"
-    )
-
-
-def create_coupon(op: Operation, params: Json) -> Json:
-    """``POST /v1/coupons``: a percentage or an amount off."""
-    percent, amount = params.get("percent_off"), params.get("amount_off")
-    if (percent is None) == (amount is None):
-        raise invalid("You must pass either percent_off or amount_off.", "percent_off", "parameter_missing")
-    if percent is not None and not 0 < percent <= 100:
-        raise invalid("Invalid percent_off: must be greater than 0 and at most 100.", "percent_off")
-    if amount is not None and "currency" not in params:
-        raise missing("currency")
-    identifier = params.get("id") or random_text(8)
-    if op.store.get("coupon", identifier) is not None:
-        raise StripeError("Coupon already exists.", code="resource_already_exists", param="id")
-    coupon: Json = {
-        "id": identifier,
-        "object": "coupon",
-        "amount_off": amount,
-        "created": op.now,
-        "currency": params.get("currency"),
-        "duration": params.get("duration", "once"),
-        "duration_in_months": params.get("duration_in_months"),
-        "livemode": False,
-        "max_redemptions": params.get("max_redemptions"),
-        "metadata": merge_metadata({}, params.get("metadata", {})),
-        "name": params.get("name"),
-        "percent_off": percent,
-        "redeem_by": params.get("redeem_by"),
-        "times_redeemed": 0,
-        "valid": True,
-    }
-    op.put(coupon)
-    op.emit("coupon.created", coupon)
-    return coupon
-
-
-def create_promotion_code(op: Operation, params: Json) -> Json:
-    """``POST /v1/promotion_codes``: a word that stands for a coupon."""
-    coupon = op.get("coupon", params["promotion"].get("coupon", ""), "promotion[coupon]")
-    code: Json = {
-        "id": new_id("promotion_code"),
-        "object": "promotion_code",
-        "active": params.get("active", True),
-        "code": params.get("code") or random_text(8).upper(),
-        "created": op.now,
-        "customer": params.get("customer"),
-        "customer_account": None,
-        "expires_at": params.get("expires_at"),
-        "livemode": False,
-        "max_redemptions": params.get("max_redemptions"),
-        "metadata": merge_metadata({}, params.get("metadata", {})),
-        "promotion": {"coupon": coupon["id"], "type": "coupon"},
-        "restrictions": {"first_time_transaction": False, "minimum_amount": None, "minimum_amount_currency": None},
-        "times_redeemed": 0,
-    }
-    op.put(code)
-    op.emit("promotion_code.created", code)
-    return code
+    price = op.get("price", identifier)
+    if params.get("tax_behavior", price["tax_behavior"]) != price["tax_behavior"] != "unspecified":
+        raise invalid("You can only change `tax_behavior` while it is `unspecified`.", "tax_behavior")
+    given = params.get("currency_options")
+    before = currency_options(op.store, price)
+    options = further_currencies(given or {}, price["currency"])
+    claim_lookup_key(op, params, identifier)
+    if given == "":
+        op.put_private(identifier, {**op.private(identifier), "currency_options": {}})
+    keep_offers(op, price, options)
+    after = currency_options(op.store, price)
+    told = {"currency_options": before} if before != after else {}
+    return apply_update(op, price, params, PRICE_FIELDS, "price.updated", told)
 
 
 def currency_of(value: str, param: str) -> str:
@@ -210,15 +194,20 @@ def currency_of(value: str, param: str) -> str:
     return value.lower()
 
 
-def apply_update(op: Operation, item: Json, params: Json, names: tuple[str, ...], event: str) -> Json:
-    """Set the given fields and metadata; tell what they were before."""
-    changes = {name: params[name] for name in names if name in params}
+def apply_update(
+    op: Operation, item: Json, params: Json, names: tuple[str, ...], event: str, also: Json | None = None
+) -> Json:
+    """Set the given fields and metadata (an empty one is unset); tell what they were before.
+
+    ``also``: previous values of what the object doesn't show by itself.
+    """
+    changes = {name: None if params[name] == "" else params[name] for name in names if name in params}
     if "metadata" in params:
         changes["metadata"] = merge_metadata(item["metadata"], params["metadata"])
     previous = change(item, **changes)
     if "updated" in item and previous:
         previous.update(change(item, updated=op.now))
     op.put(item)
-    if previous:
-        op.emit(event, item, previous)
+    if previous or also:
+        op.emit(event, item, {**previous, **(also or {})})
     return item

@@ -5,16 +5,17 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from atlas_devstack.sandbox.errors import StripeError, invalid, missing
-from atlas_devstack.sandbox.ids import new_id
-from atlas_devstack.sandbox.listing import list_objects
+from atlas_devstack.sandbox.listing import list_objects, page_of
 from atlas_devstack.sandbox.operation import Operation, change, merge_metadata
+from atlas_devstack.sandbox.resources import coupons
+from atlas_devstack.sandbox.resources.amounts import Totals, add_up, require_enough
+from atlas_devstack.sandbox.resources.collecting import automatic_tax, check_collection
 from atlas_devstack.sandbox.resources.customers import check_email, living
-from atlas_devstack.sandbox.resources.line_items import Totals, apply_discount, build_items, find_coupon
+from atlas_devstack.sandbox.resources.line_items import build_items
+from atlas_devstack.sandbox.resources.session_shape import new_session
 from atlas_devstack.sandbox.store import Json
 
 MIN_LIFE, MAX_LIFE = 30 * 60, 24 * 60 * 60  # seconds a session may stay open
-MIN_AMOUNT = 50  # Stripe's least charge, in minor units of usd
-PAYMENT_METHODS = ("card", "us_bank_account")
 MAX_REFERENCE = 200
 
 
@@ -24,9 +25,13 @@ def create(op: Operation, params: Json) -> Json:
     if mode is None:
         raise missing("mode")
     check_parties(op, params)
+    check_collection(op, params)
     check_urls(params)
     expires_at = expiry_of(op, params)
-    items, totals, discounts = priced(op, params, mode)
+    coupon, code = coupons.found(op, params.get("discounts", []))
+    coupons.require_usable(op, coupon, code)
+    items, totals = priced(op, params, mode, coupon)
+    discounts = [{"coupon": coupon["id"], "promotion_code": code["id"] if code else None}] if coupon else []
     session = new_session(op, params, totals, discounts, expires_at)
     op.put_private(
         session["id"],
@@ -34,6 +39,9 @@ def create(op: Operation, params: Json) -> Json:
             "line_items": items,
             "payment_intent_data": params.get("payment_intent_data", {}),
             "invoice_data": params.get("invoice_creation", {}).get("invoice_data", {}),
+            "currency_given": "currency" in params,
+            "coupon": coupon,
+            "customer_update": params.get("customer_update", {}),
         },
     )
     return op.put(session)
@@ -92,152 +100,16 @@ def expiry_of(op: Operation, params: Json) -> int:
     return expires_at
 
 
-def priced(op: Operation, params: Json, mode: str) -> tuple[list[Json], Totals | None, list[Json]]:
-    """Line items, totals, and the discounts as the session shows them."""
+def priced(op: Operation, params: Json, mode: str, coupon: Json | None) -> tuple[list[Json], Totals | None]:
+    """Line items and totals."""
     if mode == "setup":
-        return [], None, []
-    items = build_items(op, params.get("line_items", []), mode)
-    coupon, code = find_coupon(op, params.get("discounts", []), items[0]["currency"])
-    totals = apply_discount(items, coupon)
-    if mode == "payment" and 0 < totals.total < MIN_AMOUNT:
-        raise invalid(
-            "The Checkout Session's total amount due must add up to at least $0.50 usd",
-            "line_items",
-            "amount_too_small",
-        )
-    shown = [{"coupon": coupon["id"], "promotion_code": code["id"] if code else None}] if coupon else []
-    return items, totals, shown
-
-
-def new_session(op: Operation, params: Json, totals: Totals | None, discounts: list[Json], expires_at: int) -> Json:
-    """The session as the API shows it."""
-    identifier, mode = new_id("checkout.session"), params["mode"]
-    customer = op.store.get("customer", params.get("customer", "")) or {}
-    email = customer.get("email") or params.get("customer_email")
-    return {
-        "id": identifier,
-        "object": "checkout.session",
-        "adaptive_pricing": {"enabled": params.get("adaptive_pricing", {}).get("enabled", False)},
-        "after_expiration": params.get("after_expiration"),
-        "allow_promotion_codes": params.get("allow_promotion_codes"),
-        "allowed_payment_method_types": params.get("allowed_payment_method_types"),
-        "amount_subtotal": totals.subtotal if totals else None,
-        "amount_total": totals.total if totals else None,
-        "automatic_tax": {
-            "enabled": params.get("automatic_tax", {}).get("enabled", False),
-            "liability": None,
-            "provider": None,
-            "status": None,
-        },
-        "billing_address_collection": params.get("billing_address_collection"),
-        "branding_settings": params.get("branding_settings"),
-        "cancel_url": params.get("cancel_url"),
-        "client_reference_id": params.get("client_reference_id"),
-        "client_secret": None,
-        "collected_information": None,
-        "consent": None,
-        "consent_collection": params.get("consent_collection"),
-        "created": op.now,
-        "currency": totals.currency if totals else params.get("currency"),
-        "currency_conversion": None,
-        "custom_fields": params.get("custom_fields", []),
-        "custom_text": {
-            "after_submit": None,
-            "shipping_address": None,
-            "submit": None,
-            "terms_of_service_acceptance": None,
-        },
-        "customer": params.get("customer"),
-        "customer_account": params.get("customer_account"),
-        "customer_creation": None if "customer" in params else params.get("customer_creation", "if_required"),
-        "customer_details": details(email, customer.get("name")) if email else None,
-        "customer_email": params.get("customer_email"),
-        "discounts": discounts,
-        "excluded_payment_method_types": params.get("excluded_payment_method_types"),
-        "expires_at": expires_at,
-        "integration_identifier": params.get("integration_identifier"),
-        "invoice": None,
-        "invoice_creation": invoice_creation(params) if mode == "payment" else None,
-        "livemode": False,
-        "locale": params.get("locale"),
-        "managed_payments": params.get("managed_payments"),
-        "metadata": merge_metadata({}, params.get("metadata", {})),
-        "mode": mode,
-        "name_collection": params.get("name_collection"),
-        "optional_items": None,
-        "origin_context": params.get("origin_context"),
-        "payment_intent": None,
-        "payment_link": None,
-        "payment_method_collection": params.get(
-            "payment_method_collection", "always" if mode == "subscription" else "if_required"
-        ),
-        "payment_method_configuration_details": None,
-        "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
-        "payment_method_types": methods_of(params),
-        "payment_status": "unpaid" if totals and totals.total else "no_payment_required",
-        "permissions": None,
-        "phone_number_collection": {"enabled": params.get("phone_number_collection", {}).get("enabled", False)},
-        "presentment_details": None,
-        "recovered_from": None,
-        "redirect_on_completion": params.get("redirect_on_completion"),
-        "return_url": params.get("return_url"),
-        "saved_payment_method_options": None,
-        "setup_intent": None,
-        "shipping_address_collection": params.get("shipping_address_collection"),
-        "shipping_cost": None,
-        "shipping_options": [],
-        "status": "open",
-        "submit_type": params.get("submit_type"),
-        "subscription": None,
-        "success_url": params.get("success_url"),
-        "tax_id_collection": None,
-        "total_details": {"amount_discount": totals.discount, "amount_shipping": 0, "amount_tax": 0}
-        if totals
-        else None,
-        "ui_mode": params.get("ui_mode", "hosted_page"),
-        "url": f"{op.settings.public_url}/c/pay/{identifier}",
-        "wallet_options": None,
-    }
-
-
-def methods_of(params: Json) -> list[str]:
-    """Ways to pay that are offered."""
-    allowed = params.get("allowed_payment_method_types") or PAYMENT_METHODS
-    excluded = params.get("excluded_payment_method_types") or ()
-    return [method for method in PAYMENT_METHODS if method in allowed and method not in excluded] or ["card"]
-
-
-def invoice_creation(params: Json) -> Json:
-    """The session's view of its invoice settings."""
-    given = params.get("invoice_creation", {})
-    data = given.get("invoice_data", {})
-    return {
-        "enabled": given.get("enabled", False),
-        "invoice_data": {
-            "account_tax_ids": None,
-            "custom_fields": data.get("custom_fields"),
-            "description": data.get("description"),
-            "footer": data.get("footer"),
-            "issuer": None,
-            "metadata": data.get("metadata", {}),
-            "rendering_options": None,
-        },
-    }
-
-
-def details(email: str | None, name: str | None) -> Json:
-    """``customer_details``."""
-    address = dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"))
-    return {
-        "address": address if name else None,
-        "business_name": None,
-        "email": email,
-        "individual_name": None,
-        "name": name,
-        "phone": None,
-        "tax_exempt": "none",
-        "tax_ids": None,
-    }
+        return [], None
+    currency = params["currency"].lower() if "currency" in params else None
+    items = build_items(op, params.get("line_items", []), mode, currency)
+    taxed = automatic_tax(op, params)["status"] == "complete"
+    totals = add_up(items, lambda subtotal, unit: coupons.amount_off(op, coupon, subtotal, unit), taxed=taxed)
+    require_enough(mode, totals, "line_items")
+    return items, totals
 
 
 def retrieve(op: Operation, _params: Json, identifier: str) -> Json:
@@ -270,7 +142,7 @@ def list_sessions(op: Operation, params: Json) -> Json:
         "checkout.session",
         "/v1/checkout/sessions",
         params,
-        ("customer", "payment_intent", "payment_link", "status", "subscription", "customer_account"),
+        ("customer_details",),
         (lambda session: (session["customer_details"] or {}).get("email") == email) if email else None,
     )
 
@@ -300,12 +172,4 @@ def line_items(op: Operation, params: Json, identifier: str) -> Json:
     """``GET /v1/checkout/sessions/{id}/line_items``."""
     op.get("checkout.session", identifier)
     items = op.private(identifier).get("line_items", [])
-    start = next((place + 1 for place, item in enumerate(items) if item["id"] == params.get("starting_after")), 0)
-    limit = params.get("limit", 10)
-    page = items[start : start + limit]
-    return {
-        "object": "list",
-        "url": f"/v1/checkout/sessions/{identifier}/line_items",
-        "has_more": len(items) > start + limit,
-        "data": page,
-    }
+    return page_of(items, "item", f"/v1/checkout/sessions/{identifier}/line_items", params)

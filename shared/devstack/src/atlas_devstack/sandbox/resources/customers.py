@@ -11,6 +11,7 @@ from atlas_devstack.sandbox.operation import Operation, change, merge_metadata
 from atlas_devstack.sandbox.store import Json
 
 TEXT_FIELDS = ("email", "name", "phone", "description", "business_name", "individual_name")
+INVOICE_SETTINGS: Json = dict.fromkeys(("custom_fields", "default_payment_method", "footer", "rendering_options"))
 ADDRESS_FIELDS = ("city", "country", "line1", "line2", "postal_code", "state")
 
 
@@ -32,19 +33,14 @@ def new_customer(op: Operation, params: Json) -> Json:
         "email": None,
         "invoice_prefix": params.get("invoice_prefix")
         or "".join(random.choices("ABCDEFGHJKLMNPQRSTUVWXYZ23456789", k=8)),
-        "invoice_settings": {
-            "custom_fields": None,
-            "default_payment_method": None,
-            "footer": None,
-            "rendering_options": None,
-        },
+        "invoice_settings": invoice_settings(op, params.get("invoice_settings", {}), INVOICE_SETTINGS),
         "livemode": False,
         "metadata": merge_metadata({}, params.get("metadata", {})),
         "name": None,
         "next_invoice_sequence": params.get("next_invoice_sequence", 1),
         "phone": None,
         "preferred_locales": params.get("preferred_locales", []),
-        "shipping": params.get("shipping") or None,
+        "shipping": shipping_of(params.get("shipping")),
         "tax_exempt": params.get("tax_exempt") or "none",
         "test_clock": None,
     }
@@ -65,16 +61,22 @@ def update(op: Operation, params: Json, identifier: str) -> Json:
     check_email(params.get("email"))
     changes: Json = {name: params[name] or None for name in TEXT_FIELDS if name in params}
     changes.update(
-        {name: params[name] for name in ("balance", "preferred_locales", "invoice_prefix") if name in params}
+        {
+            name: params[name]
+            for name in ("balance", "preferred_locales", "invoice_prefix", "next_invoice_sequence")
+            if name in params
+        }
     )
+    if "tax_exempt" in params:
+        changes["tax_exempt"] = params["tax_exempt"] or "none"
+    if "invoice_settings" in params:
+        changes["invoice_settings"] = invoice_settings(op, params["invoice_settings"], customer["invoice_settings"])
     if "address" in params:
         changes["address"] = address_of(params["address"])
     if "shipping" in params:
-        changes["shipping"] = params["shipping"] or None
+        changes["shipping"] = shipping_of(params["shipping"])
     if "metadata" in params:
         changes["metadata"] = merge_metadata(customer["metadata"], params["metadata"])
-    for name in changes:
-        customer.setdefault(name, None)
     previous = change(customer, **changes)
     op.put(customer)
     if previous:
@@ -92,7 +94,9 @@ def retrieve(op: Operation, _params: Json, identifier: str) -> Json:
 
 def list_customers(op: Operation, params: Json) -> Json:
     """``GET /v1/customers``: by e-mail, as it is written; deleted ones are left out."""
-    return list_objects(op.store, "customer", "/v1/customers", params, ("email",), lambda item: not item.get("deleted"))
+    if "test_clock" in params:
+        op.get("test_clock", params["test_clock"], "test_clock")  # there are none
+    return list_objects(op.store, "customer", "/v1/customers", params, also=lambda item: not item.get("deleted"))
 
 
 def delete(op: Operation, _params: Json, identifier: str) -> Json:
@@ -120,6 +124,23 @@ def check_email(email: str | None, param: str = "email") -> None:
     """Refuse what Stripe refuses: an address without @ and a dot after it."""
     if email and ("@" not in email.strip("@") or any(letter.isspace() for letter in email)):
         raise invalid(f"Invalid email address: {email}", param, "email_invalid")
+
+
+def invoice_settings(op: Operation, given: Json, current: Json) -> Json:
+    """How a customer's invoices look; an empty value unsets."""
+    if given.get("default_payment_method"):
+        op.get("payment_method", given["default_payment_method"], "invoice_settings[default_payment_method]")
+    settings = {**current, **{name: value or None for name, value in given.items()}}
+    if settings["rendering_options"]:
+        settings["rendering_options"] = {"amount_tax_display": None, "template": None, **settings["rendering_options"]}
+    return settings
+
+
+def shipping_of(given: Json | str | None) -> Json | None:
+    """Where things are sent to, with all members of the address."""
+    if not isinstance(given, dict):
+        return None
+    return {"phone": None, **given, "address": address_of(given.get("address"))}
 
 
 def address_of(given: Json | str | None) -> Json | None:

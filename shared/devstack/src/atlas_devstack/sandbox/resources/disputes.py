@@ -6,7 +6,8 @@ from atlas_devstack.sandbox.errors import StripeError, invalid, missing, no_such
 from atlas_devstack.sandbox.ids import new_id
 from atlas_devstack.sandbox.listing import list_objects
 from atlas_devstack.sandbox.operation import Operation, change, merge_metadata
-from atlas_devstack.sandbox.resources.payments import new_transaction
+from atlas_devstack.sandbox.resources.balance import new_transaction
+from atlas_devstack.sandbox.resources.fraud import settle_warnings
 from atlas_devstack.sandbox.store import Json
 
 INQUIRY = ("warning_needs_response", "warning_under_review", "warning_closed")
@@ -66,6 +67,7 @@ def opened(op: Operation, params: Json) -> Json:
     op.emit("charge.dispute.created", dispute)
     if before:
         op.emit("charge.updated", charge, before)
+    settle_warnings(op, charge)
     if status == "prevented":
         op.emit("charge.dispute.closed", dispute)
     move_money(op, dispute)
@@ -132,15 +134,20 @@ def move(op: Operation, identifier: str, status: str) -> Json:
     """The dispute takes another status; any known one, since banks do surprising things."""
     check_status(status)
     dispute = op.get("dispute", identifier)
-    previous = change(dispute, status=status)
-    if not previous:
+    if dispute["status"] == status:
         return dispute
-    change(dispute, is_charge_refundable=status in INQUIRY)
-    dispute["payment_method_details"]["card"]["case_type"] = "inquiry" if status in INQUIRY else "chargeback"
+    details = dispute["payment_method_details"]
+    card = {**details["card"], "case_type": "inquiry" if status in INQUIRY else "chargeback"}
+    previous = change(
+        dispute,
+        status=status,
+        is_charge_refundable=status in INQUIRY,
+        payment_method_details={**details, "card": card},
+    )
     op.put(dispute)
     op.emit("charge.dispute.updated", dispute, previous)
     if status in CLOSED:
-        op.emit("charge.dispute.closed", dispute)
+        op.emit("charge.dispute.closed", dispute, previous)
     move_money(op, dispute)
     return dispute
 
@@ -165,9 +172,9 @@ def move_money(op: Operation, dispute: Json) -> None:
         }
         entry.update(fee=DISPUTE_FEE, net=amount - DISPUTE_FEE, fee_details=[fee])
         op.put(entry)
-    dispute["balance_transactions"] = [*dispute["balance_transactions"], entry]
+    previous = change(dispute, balance_transactions=[*dispute["balance_transactions"], entry])
     op.put(dispute)
-    op.emit("charge.dispute.funds_withdrawn" if chargeback else "charge.dispute.funds_reinstated", dispute)
+    op.emit("charge.dispute.funds_withdrawn" if chargeback else "charge.dispute.funds_reinstated", dispute, previous)
 
 
 def check_status(status: object) -> None:
@@ -181,7 +188,8 @@ def update(op: Operation, params: Json, identifier: str) -> Json:
     dispute = op.get("dispute", identifier)
     if dispute["status"] in CLOSED:
         raise StripeError("This dispute is already closed", code="dispute_already_closed")
-    changes: Json = {}
+    method = "intended_submission_method"
+    changes: Json = {method: params[method]} if method in params else {}
     if "metadata" in params:
         changes["metadata"] = merge_metadata(dispute["metadata"], params["metadata"])
     if "evidence" in params:
@@ -189,7 +197,12 @@ def update(op: Operation, params: Json, identifier: str) -> Json:
         changes["evidence"] = {**dispute["evidence"], **given}
         submitted = params.get("submit", True)
         count = dispute["evidence_details"]["submission_count"] + int(submitted)
-        changes["evidence_details"] = {**dispute["evidence_details"], "has_evidence": True, "submission_count": count}
+        changes["evidence_details"] = {
+            **dispute["evidence_details"],
+            "has_evidence": any(value for name, value in changes["evidence"].items() if name in EVIDENCE),
+            "submission_count": count,
+            **({"submission_method": "manual"} if submitted else {}),
+        }
         if submitted:
             changes["status"] = dispute["status"].replace("needs_response", "under_review")
     previous = change(dispute, **changes)
@@ -212,4 +225,4 @@ def list_disputes(op: Operation, params: Json) -> Json:
     for name in ("charge", "payment_intent"):
         if name in params and op.store.get(name, params[name]) is None:
             raise no_such(name, params[name], name, 400)
-    return list_objects(op.store, "dispute", "/v1/disputes", params, ("charge", "payment_intent"))
+    return list_objects(op.store, "dispute", "/v1/disputes", params)

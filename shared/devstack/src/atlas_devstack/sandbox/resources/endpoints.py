@@ -28,6 +28,8 @@ SUPPORTED_EVENTS = [
     "charge.dispute.closed",
     "charge.dispute.funds_withdrawn",
     "charge.dispute.funds_reinstated",
+    "radar.early_fraud_warning.created",
+    "radar.early_fraud_warning.updated",
 ]
 
 
@@ -38,7 +40,9 @@ def seed(op: Operation) -> None:
         return
     for endpoint in op.store.of("webhook_endpoint").oldest_first():
         if op.private(endpoint["id"]).get("configured"):
-            change(endpoint, url=settings.webhook_url)
+            events = endpoint["enabled_events"]
+            told = events if "*" in events else list(dict.fromkeys([*events, *SUPPORTED_EVENTS]))
+            change(endpoint, url=settings.webhook_url, enabled_events=told)
             op.put(endpoint)
             op.put_private(endpoint["id"], {"secrets": [settings.webhook_secrets[0]], "configured": True})
             return
@@ -132,7 +136,7 @@ def list_events(op: Operation, params: Json) -> Json:
             and (wanted is None or delivered(op.store, event) == wanted)
         )
 
-    page = list_objects(op.store, "event", "/v1/events", params, (), fits)
+    page = list_objects(op.store, "event", "/v1/events", params, ("type", "types", "delivery_success"), fits)
     return {**page, "data": [shown_event(op.store, event) for event in page["data"]]}
 
 

@@ -2,33 +2,70 @@
 
 from __future__ import annotations
 
+from atlas_devstack.sandbox.cards import BY_METHOD, DECLINES
 from atlas_devstack.sandbox.errors import StripeError, invalid, no_such
 from atlas_devstack.sandbox.operation import Operation, change, merge_metadata
+from atlas_devstack.sandbox.resources.aftermath import follow_payment
+from atlas_devstack.sandbox.resources.amounts import MIN_AMOUNT
 from atlas_devstack.sandbox.resources.catalog import currency_of
-from atlas_devstack.sandbox.resources.checkout import MIN_AMOUNT
-from atlas_devstack.sandbox.resources.customers import living
-from atlas_devstack.sandbox.resources.payments import Buyer, fail, new_charge, new_payment_intent, succeed
+from atlas_devstack.sandbox.resources.customers import living, shipping_of
+from atlas_devstack.sandbox.resources.payment_methods import new_payment_method
+from atlas_devstack.sandbox.resources.payments import fail, new_charge, new_payment_intent, succeed
 from atlas_devstack.sandbox.store import Json
 
-# Stripe's test payment methods, and what comes of them
-TEST_METHODS = {
-    "pm_card_visa": ("paid", Buyer()),
-    "pm_card_visa_chargeDeclined": ("declined", Buyer(last4="0002")),
-    "pm_usBankAccount_success": ("processing", Buyer().by_bank()),
-}
+SETTABLE = (
+    "allowed_payment_method_types",
+    "amount",
+    "capture_method",
+    "customer",
+    "description",
+    "excluded_payment_method_types",
+    "receipt_email",
+    "setup_future_usage",
+    "statement_descriptor",
+    "statement_descriptor_suffix",
+    "transfer_group",
+)
+CONFIRMABLE = (
+    "allowed_payment_method_types",
+    "capture_method",
+    "excluded_payment_method_types",
+    "receipt_email",
+    "setup_future_usage",
+    "shipping",
+)
+ANYTIME = ("description", "metadata", "receipt_email", "shipping", "transfer_group")  # also of a payment that is over
 OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
 
 
 def create(op: Operation, params: Json) -> Json:
     """``POST /v1/payment_intents``, confirmed at once with ``confirm``."""
+    check(op, params)
+    given = {**params, "currency": currency_of(params["currency"], "currency")}
+    if "shipping" in params:
+        given["shipping"] = shipping_of(params["shipping"])
+    intent = new_payment_intent(op, given)
+    if params.get("confirm"):
+        return confirm(op, params, intent["id"])
+    choose_method(op, intent, params)
+    return op.put(intent)
+
+
+def check(op: Operation, params: Json) -> None:
+    """Refuse what can't be paid, or by whom, or how."""
     if "customer" in params:
         living(op, params["customer"], "customer")
-    if params["amount"] < MIN_AMOUNT:
+    if params.get("amount", MIN_AMOUNT) < MIN_AMOUNT:
         raise invalid("Amount must be at least $0.50 usd", "amount", "amount_too_small")
     check_method(params)
-    given = {**params, "currency": currency_of(params["currency"], "currency")}
-    intent = new_payment_intent(op, given)
-    return confirm(op, params, intent["id"]) if params.get("confirm") else intent
+
+
+def choose_method(op: Operation, intent: Json, params: Json) -> None:
+    """Remember with what test payment method a confirmation to come will pay."""
+    if "payment_method" in params:
+        method = new_payment_method(op, intent, BY_METHOD[params["payment_method"]].buyer)
+        change(intent, payment_method=method["id"], status="requires_confirmation")
+        op.put_private(intent["id"], {**op.private(intent["id"]), "payment_method": params["payment_method"]})
 
 
 def confirm(op: Operation, params: Json, identifier: str) -> Json:
@@ -36,24 +73,29 @@ def confirm(op: Operation, params: Json, identifier: str) -> Json:
     intent = op.get("payment_intent", identifier)
     require_open(intent, "confirm")
     check_method(params)
-    if "payment_method" not in params:
+    chosen = params.get("payment_method") or (intent["payment_method"] and op.private(identifier).get("payment_method"))
+    if not chosen:
         raise StripeError(
             "You cannot confirm this PaymentIntent because it's missing a payment method.",
             code="payment_intent_unexpected_state",
         )
-    outcome, buyer = TEST_METHODS[params["payment_method"]]
-    charge = new_charge(op, intent, buyer, "pending")
-    if outcome == "paid":
+    change(intent, **changes_of(intent, {name: params[name] for name in CONFIRMABLE if name in params}))
+    card = BY_METHOD[chosen]
+    charge = new_charge(op, intent, card.buyer, "pending")
+    if card.outcome == "paid":
         succeed(op, intent, charge)
-    elif outcome == "processing":
+        follow_payment(op, charge)
+    elif card.outcome == "processing":
         change(intent, status="processing")
         op.put(intent)
         op.emit("charge.pending", charge)
         op.emit("payment_intent.processing", intent)
     else:
-        message = "Your card was declined."
-        fail(op, intent, charge, "card_declined", message, buyer.decline_code)
-        raise StripeError(message, status=402, type="card_error", code="card_declined", decline_code=buyer.decline_code)
+        reason = DECLINES[card.buyer.decline_code]
+        fail(op, intent, charge, reason.code, reason.message, reason.decline_code)
+        raise StripeError(
+            reason.message, status=402, type="card_error", code=reason.code, decline_code=reason.decline_code
+        )
     return intent
 
 
@@ -68,19 +110,33 @@ def cancel(op: Operation, params: Json, identifier: str) -> Json:
 
 
 def update(op: Operation, params: Json, identifier: str) -> Json:
-    """``POST /v1/payment_intents/{id}``: description and metadata; the charge keeps what it copied."""
+    """``POST /v1/payment_intents/{id}``: the charge keeps what it copied; what is paid keeps its amount."""
     intent = op.get("payment_intent", identifier)
-    changes: Json = {"description": params["description"]} if "description" in params else {}
+    late = [name for name in params if name not in ANYTIME]
+    if late:
+        require_open(intent, "update")
+    check(op, params)
+    change(intent, **changes_of(intent, params))
+    choose_method(op, intent, params)
+    return op.put(intent)
+
+
+def changes_of(intent: Json, params: Json) -> Json:
+    """The members that these parameters set; an empty value unsets."""
+    changes: Json = {name: params[name] or None for name in SETTABLE if name in params}
+    if "currency" in params:
+        changes["currency"] = currency_of(params["currency"], "currency")
+    if "shipping" in params:
+        changes["shipping"] = shipping_of(params["shipping"])
     if "metadata" in params:
         changes["metadata"] = merge_metadata(intent["metadata"], params["metadata"])
-    change(intent, **changes)
-    return op.put(intent)
+    return changes
 
 
 def check_method(params: Json) -> None:
     """Only Stripe's test payment methods exist here."""
     method = params.get("payment_method")
-    if method is not None and method not in TEST_METHODS:
+    if method is not None and method not in BY_METHOD:
         raise no_such("PaymentMethod", method, "payment_method", 400)
 
 

@@ -101,7 +101,7 @@ def new_invoice(op: Operation, session: Json, charge: Json | None) -> Json:
         "test_clock": None,
         "total": total,
         "total_discount_amounts": [],
-        "total_excluding_tax": total,
+        "total_excluding_tax": total - session["total_details"]["amount_tax"],
         "total_pretax_credit_amounts": [],
         "total_taxes": [],
         "webhooks_delivered_at": op.now,

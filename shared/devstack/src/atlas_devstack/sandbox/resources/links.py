@@ -9,8 +9,10 @@ from atlas_devstack.sandbox.resources.buying import pay
 from atlas_devstack.sandbox.resources.catalog import apply_update
 from atlas_devstack.sandbox.resources.checkout import create as create_session
 from atlas_devstack.sandbox.resources.line_items import build_items
-from atlas_devstack.sandbox.resources.payments import Buyer
+from atlas_devstack.sandbox.resources.payment_methods import Buyer
 from atlas_devstack.sandbox.store import Json
+
+UPDATABLE = ("active", "after_completion", "allow_promotion_codes", "customer_creation", "inactive_message")
 
 
 def create(op: Operation, params: Json) -> Json:
@@ -20,10 +22,7 @@ def create(op: Operation, params: Json) -> Json:
         "id": new_id("payment_link"),
         "object": "payment_link",
         "active": True,
-        "after_completion": params.get(
-            "after_completion",
-            {"hosted_confirmation": {"custom_message": None}, "redirect": None, "type": "hosted_confirmation"},
-        ),
+        "after_completion": after_completion(params.get("after_completion")),
         "allow_promotion_codes": params.get("allow_promotion_codes", False),
         "application": None,
         "application_fee_amount": None,
@@ -45,10 +44,9 @@ def create(op: Operation, params: Json) -> Json:
         "livemode": False,
         "managed_payments": None,
         "metadata": merge_metadata({}, params.get("metadata", {})),
-        "name_collection": None,
         "on_behalf_of": None,
         "optional_items": None,
-        "payment_intent_data": None,
+        "payment_intent_data": intent_data(params.get("payment_intent_data")),
         "payment_method_collection": "always",
         "payment_method_options": None,
         "payment_method_types": None,
@@ -75,11 +73,33 @@ def create(op: Operation, params: Json) -> Json:
     return link
 
 
+def after_completion(given: Json | None) -> Json:
+    """What a buyer sees after paying."""
+    if given is not None and given["type"] == "redirect":
+        return {"redirect": given["redirect"], "type": "redirect"}
+    confirmation = (given or {}).get("hosted_confirmation", {})
+    return {"hosted_confirmation": {"custom_message": None, **confirmation}, "type": "hosted_confirmation"}
+
+
+def intent_data(given: Json | None) -> Json | None:
+    """A link's ``payment_intent_data`` with all members."""
+    names = (
+        "capture_method",
+        "description",
+        "setup_future_usage",
+        "statement_descriptor",
+        "statement_descriptor_suffix",
+        "transfer_group",
+    )
+    return {**dict.fromkeys(names), "metadata": {}, **given} if given else None
+
+
 def update(op: Operation, params: Json, identifier: str) -> Json:
     """``POST /v1/payment_links/{id}``."""
-    return apply_update(
-        op, op.get("payment_link", identifier), params, ("active", "inactive_message"), "payment_link.updated"
-    )
+    given = dict(params)
+    if "after_completion" in given:
+        given["after_completion"] = after_completion(given["after_completion"])
+    return apply_update(op, op.get("payment_link", identifier), given, UPDATABLE, "payment_link.updated")
 
 
 def pay_link(op: Operation, identifier: str, outcome: str, buyer: Buyer, extra: Json) -> Json:
@@ -97,6 +117,7 @@ def pay_link(op: Operation, identifier: str, outcome: str, buyer: Buyer, extra: 
         "metadata": link["metadata"],
         "success_url": op.settings.public_url + "/",
         "customer_creation": link["customer_creation"],
+        "allow_promotion_codes": link["allow_promotion_codes"],
         "payment_intent_data": private["payment_intent_data"],
         **extra,
     }

@@ -8,6 +8,7 @@ from atlas_devstack.sandbox.errors import StripeError
 from atlas_devstack.sandbox.ids import new_id, random_text
 from atlas_devstack.sandbox.operation import Operation, change, merge_metadata
 from atlas_devstack.sandbox.resources.customers import living
+from atlas_devstack.sandbox.shapes import QUANTITY
 from atlas_devstack.sandbox.store import Json
 
 FEATURES: Json = {
@@ -15,13 +16,14 @@ FEATURES: Json = {
     "invoice_history": {"enabled": False},
     "payment_method_update": {"enabled": False, "payment_method_configuration": None},
     "subscription_cancel": {
-        "cancellation_reason": {"enabled": False, "options": []},
+        "cancellation_reason": {"enabled": False, "feedback_options": [], "options": []},
         "enabled": False,
         "mode": "at_period_end",
         "proration_behavior": "none",
     },
-    "subscription_pause": {"enabled": False},
+    "subscription_pause": {"duration": {"interval_options": [], "type": "indefinite"}, "enabled": False},
     "subscription_update": {
+        "billing_cycle_anchor": None,
         "default_allowed_updates": [],
         "enabled": False,
         "products": [],
@@ -35,7 +37,6 @@ FEATURES: Json = {
 def create_configuration(op: Operation, params: Json) -> Json:
     """``POST /v1/billing_portal/configurations``."""
     profile = params.get("business_profile", {})
-    login = params.get("login_page", {}).get("enabled", False)
     configuration: Json = {
         "id": new_id("billing_portal.configuration"),
         "object": "billing_portal.configuration",
@@ -52,7 +53,7 @@ def create_configuration(op: Operation, params: Json) -> Json:
         # Only the dashboard makes a default configuration; without one, a session has to name its own.
         "is_default": False,
         "livemode": False,
-        "login_page": {"enabled": login, "url": f"{op.settings.public_url}/p/login" if login else None},
+        "login_page": login_page(op, params.get("login_page", {}).get("enabled", False)),
         "metadata": merge_metadata({}, params.get("metadata", {})),
         "name": params.get("name") or None,
         "updated": op.now,
@@ -62,31 +63,46 @@ def create_configuration(op: Operation, params: Json) -> Json:
     return configuration
 
 
+def login_page(op: Operation, enabled: bool) -> Json:
+    """Where customers can open the portal by themselves."""
+    return {"enabled": enabled, "url": f"{op.settings.public_url}/p/login" if enabled else None}
+
+
 def features(current: Json, given: Json) -> Json:
-    """Given features over the current ones."""
-    return {
-        name: {
-            **value,
-            **{key: child or value.get(key) if child == "" else child for key, child in given.get(name, {}).items()},
-        }
-        for name, value in current.items()
-    }
+    """Given features over the current ones, member by member; an empty value unsets."""
+    shown: Json = merged(current, given)
+    for product in shown["subscription_update"]["products"]:
+        product["adjustable_quantity"] = {**QUANTITY, **product.get("adjustable_quantity", {})}
+    return shown
+
+
+def merged(current: Any, given: Any) -> Any:
+    """One value over another; of a hash, what isn't given stays."""
+    if isinstance(current, dict) and isinstance(given, dict):
+        return {**current, **{name: merged(current.get(name), value) for name, value in given.items()}}
+    if given == "":
+        return [] if isinstance(current, list) else None
+    return given
 
 
 def update_configuration(op: Operation, params: Json, identifier: str) -> Json:
     """``POST /v1/billing_portal/configurations/{id}``."""
     configuration = op.get("billing_portal.configuration", identifier)
     changes: Json = {name: params[name] or None for name in ("default_return_url", "name") if name in params}
+    if "login_page" in params:
+        changes["login_page"] = login_page(op, params["login_page"]["enabled"])
     if "active" in params:
         changes["active"] = params["active"]
     if "features" in params:
         changes["features"] = features(configuration["features"], params["features"])
     if "business_profile" in params:
-        changes["business_profile"] = {**configuration["business_profile"], **params["business_profile"]}
+        given = {name: value or None for name, value in params["business_profile"].items()}
+        changes["business_profile"] = {**configuration["business_profile"], **given}
     if "metadata" in params:
         changes["metadata"] = merge_metadata(configuration["metadata"], params["metadata"])
     previous = change(configuration, **changes)
-    change(configuration, updated=op.now)
+    if previous:
+        previous.update(change(configuration, updated=op.now))
     op.put(configuration)
     if previous:
         op.emit("billing_portal.configuration.updated", configuration, previous)

@@ -6,24 +6,33 @@ from atlas_devstack.sandbox.errors import StripeError, invalid, missing, no_such
 from atlas_devstack.sandbox.ids import new_id
 from atlas_devstack.sandbox.listing import list_objects
 from atlas_devstack.sandbox.operation import Operation, change, merge_metadata
-from atlas_devstack.sandbox.resources.payments import new_transaction
+from atlas_devstack.sandbox.resources.balance import new_transaction
+from atlas_devstack.sandbox.resources.fraud import settle_warnings
+from atlas_devstack.sandbox.resources.payments import receipt_number
 from atlas_devstack.sandbox.store import Json
 
 # Only these count against a charge (Stripe takes the amount at once, and gives it back when the refund ends badly).
 LIVING = ("pending", "requires_action", "succeeded")
 OPENING = LIVING
+# Test cards whose refunds end otherwise than they begin, and how soon (at Stripe: "some time later").
+SECOND_THOUGHTS, SECOND_THOUGHT_SECONDS = ("refund_waits", "refund_fails"), 2
 
 
 def create(op: Operation, params: Json) -> Json:
     """``POST /v1/refunds``."""
-    return new_refund(op, params, "succeeded")
+    return new_refund(op, params, None)
 
 
-def new_refund(op: Operation, params: Json, status: str) -> Json:
-    """A refund in the given status; nothing is inherited from charge, payment or session."""
-    if status not in OPENING:
+def new_refund(op: Operation, params: Json, wanted: str | None) -> Json:
+    """A refund in the status wanted, else in that which the charge's card stands for.
+
+    Nothing is inherited from charge, payment or session.
+    """
+    if wanted is not None and wanted not in OPENING:
         raise invalid(f"Invalid status: must be one of {', '.join(OPENING)}", "status")
     charge = refundable_charge(op, params)
+    after = op.private(charge["id"]).get("after") if wanted is None else None
+    status = wanted or ("pending" if after == "refund_waits" else "succeeded")
     amount = amount_of(charge, params.get("amount"))
     refund: Json = {
         "id": new_id("refund"),
@@ -35,14 +44,12 @@ def new_refund(op: Operation, params: Json, status: str) -> Json:
         "currency": charge["currency"],
         "customer": None,
         "customer_account": None,
-        "description": None,
         "destination_details": destination(charge),
         "metadata": merge_metadata({}, params.get("metadata") or {}),
         "payment_intent": charge["payment_intent"],
         "payment_method": charge["payment_method"],
-        "presentment_details": None,
         "reason": params.get("reason"),
-        "receipt_number": None,
+        "receipt_number": receipt_number() if charge["receipt_email"] else None,
         "source_transfer_reversal": None,
         "status": status,
         "transfer_reversal": None,
@@ -52,9 +59,13 @@ def new_refund(op: Operation, params: Json, status: str) -> Json:
     op.put(refund)
     if status != "requires_action":
         change(refund, balance_transaction=new_transaction(op, refund, -amount, "refund", "REFUND FOR CHARGE")["id"])
-    recount(op, charge)
+    if after in SECOND_THOUGHTS:
+        entry = {"refund": refund["id"], "how": after, "at": op.now + SECOND_THOUGHT_SECONDS}
+        op.store.put("refund_to_end", refund["id"], entry)
+    before = recount(op, charge)
     op.emit("refund.created", refund)
-    op.emit("charge.refunded", charge)
+    op.emit("charge.refunded", charge, before)
+    settle_warnings(op, charge)
     return refund
 
 
@@ -115,9 +126,10 @@ def fail(op: Operation, identifier: str, reason: str = "lost_or_stolen_card") ->
     refund = op.get("refund", identifier)
     if refund["status"] in {"failed", "canceled"}:
         raise StripeError(f"This refund has already {refund['status']}.", code="refund_status_invalid")
-    refund.update({"failure_reason": None, "failure_balance_transaction": None, **refund})
     back = new_transaction(op, refund, refund["amount"], "refund_failure", "REFUND FAILURE")
-    previous = change(refund, status="failed", failure_reason=reason, failure_balance_transaction=back["id"])
+    previous = change(
+        refund, status="failed", failure_reason=reason, failure_balance_transaction=back["id"], pending_reason=None
+    )
     return end(op, refund, previous, "refund.failed")
 
 
@@ -136,8 +148,7 @@ def settle(op: Operation, identifier: str) -> Json:
     refund = op.get("refund", identifier)
     if refund["status"] not in {"pending", "requires_action"}:
         raise StripeError(f"This refund is not under way: it is {refund['status']}.", code="refund_status_invalid")
-    refund.pop("pending_reason", None)
-    return end(op, refund, change(refund, status="succeeded"), None)
+    return end(op, refund, change(refund, status="succeeded", pending_reason=None), None)
 
 
 def end(op: Operation, refund: Json, previous: Json, extra_event: str | None) -> Json:
@@ -172,7 +183,7 @@ def list_refunds(op: Operation, params: Json) -> Json:
     for name in ("charge", "payment_intent"):
         if name in params and op.store.get(name, params[name]) is None:
             raise no_such(name, params[name], name, 400)
-    return list_objects(op.store, "refund", "/v1/refunds", params, ("charge", "payment_intent"))
+    return list_objects(op.store, "refund", "/v1/refunds", params)
 
 
 def destination(charge: Json) -> Json:

@@ -100,7 +100,9 @@ function sessionTag(session) {
 function drawSession(session) {
   const base = `/checkout/${session.id}`;
   const acts = [];
-  if (session.status === "open") {
+  if (session.status === "open" && session.customer_deleted) {
+    acts.push(act("Expire", `${base}/expire`, {}, "Expired."));
+  } else if (session.status === "open") {
     acts.push(act("Pay", `${base}/pay`, { outcome: "paid" }, "Paid.", true), act("Bank debit", `${base}/pay`, { outcome: "processing" }, "The debit is under way."),
       act("Decline", `${base}/pay`, { outcome: "declined" }, "Declined. The session stays open."), act("Expire", `${base}/expire`, {}, "Expired."),
       h("a", { class: "act", href: session.url }, "Open page"));
@@ -109,7 +111,7 @@ function drawSession(session) {
     acts.push(act("Settle", `${base}/settle`, { result: "succeeded" }, "The money arrived.", true), act("Let it fail", `${base}/settle`, { result: "failed" }, "The debit failed."));
   }
   return h("div", { class: "session" },
-    h("div", { class: "session-head" }, h("strong", {}, session.amount), sessionTag(session), session.payment_link ? tagged("payment link", "processing") : null,
+    h("div", { class: "session-head" }, h("strong", {}, session.amount), sessionTag(session), session.payment_link ? tagged("payment link", "processing") : null, session.customer_deleted ? tagged("customer deleted", "declined") : null,
       shortId(session.id), session.invoice ? h("a", { class: "small", href: `/invoices/${session.invoice}` }, "Invoice") : null),
     ...session.charges.map((charge) => drawCharge(charge, session)),
     acts.length ? h("div", { class: "acts" }, ...acts) : null);
@@ -122,7 +124,7 @@ const REFUND_TAGS = { succeeded: "info", failed: "declined", canceled: "neutral"
 function drawCharge(charge, session) {
   const [text, kind] = CHARGE_TAGS[charge.status];
   const rows = [h("div", { class: "charge-head" }, tagged(text, kind), h("span", {}, charge.method), shortId(charge.id), charge.failure ? h("span", { class: "muted" }, charge.failure) : null)];
-  rows.push(...charge.refunds.map(drawRefund), ...charge.disputes.map(drawDispute));
+  rows.push(...charge.refunds.map(drawRefund), ...charge.disputes.map(drawDispute), ...charge.warnings.map(drawWarning));
   if (charge.status === "succeeded") rows.push(h("div", { class: "acts" }, ...chargeActs(charge, session)));
   return h("div", { class: "charge" }, ...rows);
 }
@@ -136,6 +138,7 @@ function chargeActs(charge, session) {
     acts.push(act("Dispute", "/disputes", { payment_intent: session.payment_intent }, "The bank opened a dispute."),
       act("Inquiry", "/disputes", { payment_intent: session.payment_intent, status: "warning_needs_response" }, "The bank asks."));
   }
+  if (!charge.warnings.length) acts.push(act("Fraud warning", "/fraud_warnings", { charge: charge.id }, "The card network warns of this charge."));
   return acts;
 }
 
@@ -165,6 +168,10 @@ function drawDispute(dispute) {
   }] }, h("option", { value: "" }, "Move to…"), ...STATUSES.filter((status) => status !== dispute.status).map((status) => h("option", { value: status }, status.replaceAll("_", " "))));
   row.push(move);
   return h("div", { class: "sub" }, ...row);
+}
+
+function drawWarning(warning) {
+  return h("div", { class: "sub" }, h("span", {}, "Fraud warning"), tagged(warning.actionable ? warning.type : "settled", warning.actionable ? "declined" : "neutral"), shortId(warning.id));
 }
 
 /* What Atlas says */

@@ -6,15 +6,21 @@ This is the provider's final state, not the entitlement: who is Pro is decided e
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 
+from atlas_contracts import refund_arithmetic
+from atlas_contracts.refund_arithmetic import AmountTold, Failure
 from atlas_contracts.stripe_mapping import FAILED_REFUND_STATUSES, PAYMENT_INTENT_FAILED
 from atlas_contracts.stripe_objects import StripeObject
 
 OPEN_DISPUTES = frozenset({"needs_response", "under_review", "appeal_needs_response", "appeal_under_review"})
 
+ONE_MOMENT = datetime.min.replace(tzinfo=UTC)
+"""Whichever it is: everything about a payment is read together."""
 
-class Standing(StrEnum):
+
+class PaymentOutcome(StrEnum):
     """One word for where the money is."""
 
     NOT_COMPLETED = "not_completed"
@@ -27,37 +33,37 @@ class Standing(StrEnum):
     LOST = "chargeback_lost"
 
 
-HOLDS_MONEY = frozenset({Standing.PAID, Standing.DISPUTED})
+HOLDS_MONEY = frozenset({PaymentOutcome.PAID, PaymentOutcome.DISPUTED})
 """Selling again would sell twice."""
 
 
-def standing_of(
+def outcome_of(
     session: StripeObject, refunds: Sequence[StripeObject] = (), disputes: Sequence[StripeObject] = ()
-) -> Standing:
+) -> PaymentOutcome:
     """How the payment of ``session`` stands; ``session`` has its payment and charge expanded."""
     if session.get("status") != "complete":
-        return Standing.NOT_COMPLETED
+        return PaymentOutcome.NOT_COMPLETED
     match session.get("payment_status"):
         case "paid":
-            return _standing_of_paid(session, refunds, disputes)
+            return _outcome_of_paid(session, refunds, disputes)
         case "no_payment_required":
-            return Standing.FREE
+            return PaymentOutcome.FREE
         case _:
             intent = session.get("payment_intent") or {}
-            return Standing.FAILED if intent.get("status") in PAYMENT_INTENT_FAILED else Standing.PENDING
+            return PaymentOutcome.FAILED if intent.get("status") in PAYMENT_INTENT_FAILED else PaymentOutcome.PENDING
 
 
-def _standing_of_paid(
+def _outcome_of_paid(
     session: StripeObject, refunds: Sequence[StripeObject], disputes: Sequence[StripeObject]
-) -> Standing:
+) -> PaymentOutcome:
     charge = charge_of(session)
     if any(dispute.get("status") == "lost" for dispute in disputes):
-        return Standing.LOST
+        return PaymentOutcome.LOST
     if charge and amount_refunded(charge, refunds) >= charge.get("amount", 0):
-        return Standing.REFUNDED
+        return PaymentOutcome.REFUNDED
     if any(dispute.get("status") in OPEN_DISPUTES for dispute in disputes):
-        return Standing.DISPUTED
-    return Standing.PAID
+        return PaymentOutcome.DISPUTED
+    return PaymentOutcome.PAID
 
 
 def charge_of(session: StripeObject) -> StripeObject | None:
@@ -68,7 +74,12 @@ def charge_of(session: StripeObject) -> StripeObject | None:
 
 
 def amount_refunded(charge: StripeObject, refunds: Sequence[StripeObject]) -> int:
-    """Minor units that went back: what succeeded, or what the charge says without the refunds that came back."""
+    """Minor units that went back, reckoned as the policy does, for a charge and its refunds read at one moment."""
     succeeded = sum(refund["amount"] for refund in refunds if refund.get("status") == "succeeded")
-    bounced = sum(refund["amount"] for refund in refunds if refund.get("status") in FAILED_REFUND_STATUSES)
-    return int(max(succeeded, charge.get("amount_refunded", 0) - bounced))
+    failures = [
+        Failure(charge["id"], refund["amount"], ONE_MOMENT, read=True)
+        for refund in refunds
+        if refund.get("status") in FAILED_REFUND_STATUSES
+    ]
+    told = AmountTold(charge["id"], charge.get("amount_refunded", 0), ONE_MOMENT, read=True)
+    return refund_arithmetic.amount_refunded(succeeded, [told], failures)

@@ -1,0 +1,95 @@
+"""``ATLAS_DATABASE_URL`` may be what the web app itself uses: Prisma's parameters, understood or left out.
+
+libpq refuses them. ``schema`` says where ``"Session"`` is looked for. ``sslaccept=strict`` is libpq's ``verify-full``,
+with Prisma's ``sslcert`` (the authority's certificate) as its ``sslrootcert``; without it Prisma verifies nothing, and
+neither does libpq. What bounds Prisma's own pool, or keeps it from preparing statements behind a transaction pooler, is
+left out: the pool here has bounds of its own, and prepares none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+DEFAULT_SCHEMA = "public"
+MAX_NAME = 63
+"""Bytes of an identifier in Postgres."""
+LEFT_OUT = frozenset(
+    {
+        "connection_limit",
+        "max_connection_lifetime",
+        "max_idle_connection_lifetime",
+        "pgbouncer",
+        "pool_timeout",
+        "single_use_connections",
+        "socket_timeout",
+        "statement_cache_size",
+        "supa",
+        "uselibpqcompat",
+        "workaround",
+    }
+)
+"""Prisma's, and what hosting providers add to the URLs that they hand out."""
+SSL_ACCEPT = ("strict", "accept_invalid_certs")
+FILES = ("sslrootcert", "sslcert", "sslkey")
+
+
+@dataclass(frozen=True, slots=True)
+class AtlasDatabase:
+    """Where sessions are looked up. ``url`` is one that libpq takes."""
+
+    url: str
+    schema: str
+
+
+def read_atlas_url(url: str) -> AtlasDatabase:
+    """What a URL of the web app's says. Raises ValueError (without any of its values) for what can't be used."""
+    parts = urlsplit(url)
+    asked = dict(parse_qsl(parts.query, keep_blank_values=True))
+    schema = asked.pop("schema", "") or DEFAULT_SCHEMA
+    if len(schema.encode()) > MAX_NAME or not schema.isprintable():
+        raise ValueError("has a schema that can't be a schema's name")
+    kept = {name: value for name, value in _tls(asked).items() if name not in LEFT_OUT}
+    known = urlunsplit(parts._replace(query=urlencode(kept)))
+    _check(known, kept)
+    return AtlasDatabase(known, schema)
+
+
+def _tls(asked: Mapping[str, str]) -> dict[str, str]:
+    """Prisma's words for TLS in libpq's."""
+    if "sslidentity" in asked:
+        raise ValueError("has sslidentity (PKCS 12), which can't be used: give sslcert and sslkey as PEM files")
+    told = dict(asked)
+    accept = told.pop("sslaccept", None)
+    if accept not in (None, *SSL_ACCEPT):
+        raise ValueError(f"has an sslaccept that is neither {' nor '.join(SSL_ACCEPT)}")
+    authority = told.pop("sslcert", None) if "sslkey" not in told else None
+    if accept == "strict" and told.get("sslmode") != "disable":
+        told["sslmode"] = "verify-full"
+        told.setdefault("sslrootcert", authority or "system")
+    return told
+
+
+def _check(url: str, parameters: Mapping[str, str]) -> None:
+    """Raises ValueError for what libpq would refuse at the first connection, or at every one."""
+    known = {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()}
+    if unknown := sorted(name for name in parameters if name not in known):
+        raise ValueError(f"has a parameter that can't be used: {', '.join(map(ascii, unknown))}")
+    if parameters.get("connect_timeout", "0") and not parameters.get("connect_timeout", "0").isdecimal():
+        raise ValueError("has a connect_timeout that is no whole number of seconds")
+    modes = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+    if parameters.get("sslmode", "prefer") not in modes:
+        raise ValueError(f"has an sslmode that is none of {', '.join(modes)}")
+    for name in FILES:
+        path = parameters.get(name, "system")
+        if path != "system" and not Path(path).is_file():
+            raise ValueError(f"has an {name} that names no file here")
+    try:
+        conninfo_to_dict(url)
+    except psycopg.Error:
+        raise ValueError("can't be read as a Postgres URL") from None

@@ -1,0 +1,70 @@
+"""The Stripe customer of somebody who bought already: remembered, else in the ledger, else by metadata at Stripe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from atlas_kit.database import Database
+from checkout.customers import (
+    CustomerProvider,
+    customer_of,
+    is_deleted,
+    owner_of_customer,
+    store_customer,
+    stored_customer,
+)
+from checkout.stripe_failure import StripeFailure
+from checkout.stripe_gateway import Read
+
+
+class CustomerSource(CustomerProvider, Protocol):
+    async def read_customer(self, customer_id: str) -> Read: ...
+
+
+class LedgerCustomers(Protocol):
+    async def customers(self, user_id: str) -> list[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Customers:
+    """Where a customer may be known."""
+
+    database: Database
+    stripe: CustomerSource
+    ledger: LedgerCustomers
+
+
+async def find_customer(customers: Customers, user_id: str) -> str | None:
+    """The user's customer, remembered from now on; None where there is none. Raises StripeFailure, Unavailable."""
+    stored = await stored_customer(customers.database, user_id)
+    if stored:
+        return stored
+    for candidate in await customers.ledger.customers(user_id):
+        if await _is_usable(customers, user_id, candidate):
+            return await store_customer(customers.database, user_id, candidate)
+    for candidate in await customers.stripe.search_customers(user_id):
+        if await owner_of_customer(customers.database, candidate) in (None, user_id):
+            return await store_customer(customers.database, user_id, candidate)
+    return None
+
+
+async def replace_customer(customers: Customers, user_id: str) -> str | None:
+    """Another customer of the user, whose last one is gone: a new one where they ever paid, for their next invoices."""
+    found = await find_customer(customers, user_id)
+    if found is None and await customers.ledger.customers(user_id):
+        return await customer_of(customers.database, customers.stripe, user_id)
+    return found
+
+
+async def _is_usable(customers: Customers, user_id: str, customer_id: str) -> bool:
+    """Whether the customer still exists and is nobody else's."""
+    if await owner_of_customer(customers.database, customer_id) not in (None, user_id):
+        return False
+    try:
+        customer = (await customers.stripe.read_customer(customer_id)).body
+    except StripeFailure as failure:
+        if failure.is_missing:
+            return False
+        raise
+    return not is_deleted(customer) and (customer.get("metadata") or {}).get("userId") in (None, "", user_id)

@@ -1,0 +1,55 @@
+"""What to do when Stripe says 429 and for how long: wait that long, all of us, and ask again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from checkout.stripe_failure import TOO_MANY_REQUESTS, StripeFailure
+
+AnswerT = TypeVar("AnswerT")
+
+MAX_TRIES = 4
+
+
+class Patience:
+    """One piece of work's patience with Stripe: its calls wait together, for ``seconds`` in all at most.
+
+    Where Stripe names no time, or a longer one, the caller hears of the 429 at once.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._left = seconds
+        self._go_on_at = 0.0
+
+    async def ask(self, call: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
+        """The answer. Raises StripeFailure."""
+        for _ in range(MAX_TRIES - 1):
+            await self._wait()
+            try:
+                return await call()
+            except StripeFailure as failure:
+                if not self._is_told_to_wait(failure):
+                    raise
+        await self._wait()
+        return await call()
+
+    async def _wait(self) -> None:
+        clock = asyncio.get_running_loop().time
+        while (pause := self._go_on_at - clock()) > 0:  # noqa: ASYNC110 - it is time itself that is waited for
+            await asyncio.sleep(pause)
+
+    def _is_told_to_wait(self, failure: StripeFailure) -> bool:
+        told = failure.retry_after or ""
+        if failure.status != TOO_MANY_REQUESTS or not (told.isascii() and told.isdigit()):
+            return False
+        until = asyncio.get_running_loop().time() + int(told)
+        longer = until - max(self._go_on_at, asyncio.get_running_loop().time())
+        if longer <= 0:
+            return True
+        if longer > self._left:
+            return False
+        self._left -= longer
+        self._go_on_at = until
+        return True

@@ -1,0 +1,52 @@
+"""Whether a user has billing to manage, for a page that must not wait for Stripe."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from atlas_contracts.internal_api import BillingProfile
+from atlas_kit.errors import Unavailable
+from atlas_kit.logs import get_logger
+from checkout.customers import stored_customer
+from checkout.find_customer import Customers, find_customer
+from checkout.stripe_failure import StripeFailure
+
+log = get_logger()
+
+SEARCH_SECONDS = 2.0
+UNSOUGHT_SECONDS = 10.0
+"""Somebody who was found nowhere isn't sought again for so long: Stripe allows 20 searches a second for everybody."""
+MAX_UNSOUGHT = 10_000
+
+
+class Unsought:
+    """Users who were found nowhere a moment ago."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+
+    def __contains__(self, user_id: str) -> bool:
+        return self._until.get(user_id, 0.0) > time.monotonic()
+
+    def add(self, user_id: str) -> None:
+        if len(self._until) >= MAX_UNSOUGHT:
+            self._until.clear()
+        self._until[user_id] = time.monotonic() + UNSOUGHT_SECONDS
+
+
+async def billing_profile(customers: Customers, nobody: Unsought, user_id: str) -> BillingProfile:
+    """False also where ledger or Stripe don't answer in time: the portal link itself tries in earnest."""
+    if await stored_customer(customers.database, user_id):
+        return BillingProfile(can_manage_billing=True)
+    if user_id in nobody:
+        return BillingProfile(can_manage_billing=False)
+    try:
+        async with asyncio.timeout(SEARCH_SECONDS):
+            found = await find_customer(customers, user_id)
+    except (StripeFailure, Unavailable, TimeoutError) as error:
+        log.warning("billing.customer_search.failed", userId=user_id, error=type(error).__name__)
+        return BillingProfile(can_manage_billing=False)
+    if found is None:
+        nobody.add(user_id)
+    return BillingProfile(can_manage_billing=found is not None)

@@ -1,0 +1,98 @@
+"""Whose an object at Stripe is: for an operator who has an id and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Protocol
+
+from atlas_contracts.internal_api import Whose
+from atlas_contracts.stripe_objects import StripeObject, reference
+from atlas_kit.database import Database, fetch_one
+from checkout.stripe_failure import StripeFailure
+from checkout.stripe_gateway import Read
+
+
+class ObjectSource(Protocol):
+    async def read_object(self, object_id: str) -> Read | None: ...
+
+    def sessions(self, **filters: Any) -> AsyncIterator[Read]: ...
+
+
+async def whose(database: Database, stripe: ObjectSource, object_id: str) -> Whose:
+    """The user and the payment that an id of Stripe's belongs to. Raises StripeFailure."""
+    body = await _read(stripe, object_id)
+    if body is None:
+        return Whose(known=False)
+    if body.get("object") == "event":
+        body = body["data"]["object"]
+    session = await _session_of(stripe, body)
+    charge = await _charge_of(stripe, body) if session is None else None
+    if charge is not None:
+        session = await _session_of(stripe, charge)
+    user = await _user(database, session, body, charge or {})
+    return Whose(
+        known=True,
+        user_id=user,
+        checkout_session_id=str(session["id"]) if session else None,
+        payment_intent_id=_intent(session or charge or body),
+    )
+
+
+async def _read(stripe: ObjectSource, object_id: str) -> StripeObject | None:
+    try:
+        found = await stripe.read_object(object_id)
+    except StripeFailure as failure:
+        if failure.is_missing:
+            return None
+        raise
+    return found.body if found else None
+
+
+async def _session_of(stripe: ObjectSource, body: StripeObject) -> StripeObject | None:
+    """The checkout session that an object came from."""
+    if body.get("object") == "checkout.session":
+        return body
+    if intent := _intent(body):
+        return await _first(stripe, payment_intent=intent)
+    customer = reference(body, "customer")
+    if body.get("object") == "invoice" and customer:
+        return await _first(stripe, invoice=str(body["id"]), customer=customer)
+    return None
+
+
+async def _first(stripe: ObjectSource, *, invoice: str | None = None, **filters: Any) -> StripeObject | None:
+    async for session in stripe.sessions(**filters):
+        if invoice is None or reference(session.body, "invoice") == invoice:
+            return session.body
+    return None
+
+
+async def _charge_of(stripe: ObjectSource, body: StripeObject) -> StripeObject | None:
+    """The charge of a refund or dispute (or of an event about a fraud warning) that names no payment."""
+    charge = reference(body, "charge")
+    return await _read(stripe, charge) if charge and not _intent(body) else None
+
+
+def _intent(body: StripeObject) -> str | None:
+    return str(body["id"]) if body.get("object") == "payment_intent" else reference(body, "payment_intent")
+
+
+async def _user(database: Database, session: StripeObject | None, *bodies: StripeObject) -> str | None:
+    """What we recorded comes before what the metadata says now; a customer of ours is known by our own table too."""
+    if session and (recorded := await _recorded(database, "checkout_attempts", "checkout_session_id", session["id"])):
+        return recorded
+    for body in (session or {}, *bodies):
+        if user := (body.get("metadata") or {}).get("userId"):
+            return str(user)
+    customers = [body["id"] for body in bodies if body.get("object") == "customer"]
+    return await _recorded(database, "customers", "customer_id", customers[0]) if customers else None
+
+
+async def _recorded(database: Database, table: str, column: str, value: str) -> str | None:
+    async with database.transaction() as connection:
+        row = await fetch_one(
+            connection,
+            f"SELECT user_id FROM {table} WHERE {column} = %s LIMIT 1",  # noqa: S608 - names of our own
+            value,
+        )
+    return str(row[0]) if row else None

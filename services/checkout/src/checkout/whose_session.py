@@ -1,0 +1,23 @@
+"""Whose a session is: the user it was made for, where we made it; else the one its metadata names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from atlas_contracts.stripe_objects import StripeObject
+from atlas_kit.database import Database
+from checkout import attempts
+from checkout.stripe_gateway import Read
+
+
+def named_in(session: StripeObject) -> str | None:
+    """The user in the metadata that our server set; a customer or a client_reference_id alone proves nothing."""
+    user_id = (session.get("metadata") or {}).get("userId")
+    return user_id if isinstance(user_id, str) and user_id else None
+
+
+async def sessions_of(database: Database, user_id: str, sessions: Iterable[Read]) -> list[Read]:
+    """Those of ``sessions`` that are the user's, whatever somebody wrote into their metadata afterwards."""
+    sessions = list(sessions)
+    owners = await attempts.owners_of_sessions(database, [session.id for session in sessions])
+    return [session for session in sessions if owners.get(session.id, named_in(session.body)) == user_id]

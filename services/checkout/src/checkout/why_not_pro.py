@@ -1,0 +1,56 @@
+"""Why a payment doesn't make its buyer Pro: what Stripe says of the money, and the policy's verdict on it. Pure.
+
+The verdict is the entitlements service's own, asked for once the facts are folded; so confirm, restore and a further
+checkout give the reason that ``explain`` gives, and no second policy is kept here.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from atlas_contracts.internal_api import PaymentVerdictView
+from atlas_contracts.session_ownership import is_somebody_elses
+from checkout.payment_outcome import HOLDS_MONEY, PaymentOutcome
+from checkout.payment_reading import Payment
+
+WhyNotPro = Literal[
+    "payment_pending", "needs_review", "revoked_by_operator", "chargeback_lost", "refunded", "free_checkout"
+]
+ENDED: dict[PaymentOutcome, WhyNotPro] = {
+    PaymentOutcome.PENDING: "payment_pending",
+    PaymentOutcome.LOST: "chargeback_lost",
+    PaymentOutcome.REFUNDED: "refunded",
+    PaymentOutcome.FREE: "free_checkout",
+}
+"""What Stripe's word alone decides."""
+HOLDS: dict[str, WhyNotPro] = {
+    "suspended_by_dispute": "payment_pending",  # while the bank decides it may still come back
+    "chargeback_lost": "chargeback_lost",
+    "refunded": "refunded",
+}
+"""Verdicts on a payment whose money is here, as far as we can see from here."""
+
+
+def why_not_pro(payment: Payment, verdict: PaymentVerdictView | None, *, recorded: bool) -> WhyNotPro | None:
+    """None where nothing was bought, or where the payment is nobody's business of ours.
+
+    Args:
+        payment: as Stripe has it.
+        verdict: the ledger's; None where no fact tells of the session.
+        recorded: whether our checkout service made the session.
+
+    """
+    if verdict and verdict.because == "revoked_by_operator":
+        return "revoked_by_operator"
+    if payment.outcome not in HOLDS_MONEY:
+        return ENDED.get(payment.outcome)
+    if verdict is None or payment.unreadable:
+        return None if _somebody_elses(payment, recorded=recorded) else "needs_review"
+    if verdict.needs_review:
+        return "needs_review"
+    return HOLDS.get(verdict.because)
+
+
+def _somebody_elses(payment: Payment, *, recorded: bool) -> bool:
+    product = (payment.session.get("metadata") or {}).get("productKey")
+    return is_somebody_elses(product, recorded=recorded)

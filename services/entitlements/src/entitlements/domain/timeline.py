@@ -1,0 +1,98 @@
+"""A payment's refunds, disputes and an operator's words replayed in the provider's order.
+
+Time first; of what is told in one second the higher rank holds (``policy.rank``), then the greater event id. How a
+payment stands at a moment depends on what is dated up to that moment alone, so a fact told again, or read again while
+it was in force, moves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import groupby
+
+from atlas_contracts.refund_arithmetic import AmountTold, Failure, amount_refunded
+from entitlements.domain.facts import Charge, Dispute, Knowledge, PaymentAdjustment, Refund, Stamp
+from entitlements.domain.policy import Standing, is_known_status, rank
+
+FAILED = ("failed", "canceled")
+
+Entry = tuple[Stamp, Charge | Refund | Dispute | PaymentAdjustment]
+
+
+def standings(knowledge: Knowledge, paid_at: datetime) -> Iterator[tuple[datetime, Standing]]:
+    """How the payment stood when it was paid, and after each later second in which something was told."""
+    told = [
+        (stamp, snapshot)
+        for snapshot, tellings in knowledge.items()
+        if isinstance(snapshot, Charge | Refund | Dispute | PaymentAdjustment) and is_known_status(snapshot)
+        for stamp in tellings
+    ]
+    told.sort(key=lambda entry: (entry[0].at, rank(entry[1]), entry[0].event_id))
+    story = _Story()
+    paid = False
+    for at, entries in groupby(told, key=lambda entry: entry[0].at):
+        if not paid and at > paid_at:
+            yield paid_at, story.standing()
+            paid = True
+        story.hear(entries)
+        if at >= paid_at:
+            yield at, story.standing()
+            paid = True
+    if not paid:
+        yield paid_at, story.standing()
+
+
+class _Story:
+    """What was told so far."""
+
+    def __init__(self) -> None:
+        self._refunds: dict[str, Refund] = {}
+        self._charge_of_refund: dict[str, str] = {}
+        self._failed_first: dict[str, Stamp] = {}
+        self._failure_read: set[str] = set()
+        self._amounts: dict[tuple[str, int], AmountTold] = {}
+        self._disputes: dict[str, str] = {}
+        self._revoked = False
+
+    def hear(self, entries: Iterator[Entry]) -> None:
+        for stamp, snapshot in entries:
+            match snapshot:
+                case Refund():
+                    self._hear_refund(stamp, snapshot)
+                case Charge():
+                    told = AmountTold(snapshot.id, snapshot.amount_refunded, stamp.at, stamp.is_read)
+                    known = self._amounts.setdefault((told.charge, told.amount), told)
+                    if (told.at, told.read) > (known.at, known.read):  # the later holds fewer failures
+                        self._amounts[told.charge, told.amount] = told
+                case Dispute():
+                    self._disputes[snapshot.id] = snapshot.status
+                case PaymentAdjustment():
+                    self._revoked = snapshot.action == "revoke_payment"
+
+    def _hear_refund(self, stamp: Stamp, refund: Refund) -> None:
+        self._refunds[refund.id] = refund
+        if refund.charge:
+            self._charge_of_refund[refund.id] = min(refund.charge, self._charge_of_refund.get(refund.id, refund.charge))
+        if refund.status in FAILED:
+            first = self._failed_first.setdefault(refund.id, stamp)
+            if stamp.is_read and stamp.at == first.at:
+                self._failure_read.add(refund.id)
+
+    def standing(self) -> Standing:
+        succeeded = sum(refund.amount for refund in self._refunds.values() if refund.status == "succeeded")
+        failures = [
+            Failure(
+                self._charge_of_refund.get(refund.id),
+                refund.amount,
+                self._failed_first[refund.id].at,
+                refund.id in self._failure_read,
+            )
+            for refund in self._refunds.values()
+            if refund.status in FAILED
+        ]
+        return Standing(
+            amount_refunded(succeeded, self._amounts.values(), failures),
+            tuple(self._disputes.values()),
+            self._revoked,
+        )

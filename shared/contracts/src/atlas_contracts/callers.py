@@ -1,0 +1,66 @@
+"""Who may call what inside: for each service its internal and operator's routes, and whose tokens open them.
+
+The one table. A route that isn't in it is closed to everybody; :mod:`atlas_kit.doors` enforces it before anything of a
+request's body is read. Under ``/internal`` a token's subject is the user in whose name is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from atlas_contracts.internal_api import (
+    CHECKOUT_SERVICE,
+    ENTITLEMENTS_SERVICE,
+    GATEWAY_SERVICE,
+    INGEST_SERVICE,
+    OPERATOR,
+)
+
+Door = tuple[str, str]
+"""A route: method, and path as it is declared."""
+
+_GATEWAY, _CHECKOUT = frozenset({GATEWAY_SERVICE}), frozenset({CHECKOUT_SERVICE})
+_ENTITLEMENTS, _OPERATOR = frozenset({ENTITLEMENTS_SERVICE}), frozenset({OPERATOR})
+_INGEST = frozenset({INGEST_SERVICE})
+_OPERATOR_OR_INGEST = _OPERATOR | _INGEST
+
+MAY_CALL: Mapping[str, Mapping[Door, frozenset[str]]] = {
+    GATEWAY_SERVICE: {},
+    CHECKOUT_SERVICE: {
+        ("POST", "/internal/checkout-sessions"): _GATEWAY,
+        ("POST", "/internal/portal-sessions"): _GATEWAY,
+        ("GET", "/internal/billing-profile"): _GATEWAY,
+        ("POST", "/internal/restore"): _GATEWAY,
+        ("POST", "/internal/confirm"): _GATEWAY,
+        ("POST", "/internal/charges/{charge_id}/resolve"): _ENTITLEMENTS,
+        ("GET", "/operator/provider-state"): _OPERATOR,
+        ("GET", "/operator/whose"): _OPERATOR,
+        ("POST", "/operator/sweep"): _OPERATOR_OR_INGEST,
+        ("POST", "/operator/forget"): _OPERATOR,
+    },
+    ENTITLEMENTS_SERVICE: {
+        ("GET", "/internal/entitlement"): _GATEWAY | _CHECKOUT | _OPERATOR,
+        ("GET", "/internal/overview"): _GATEWAY | _CHECKOUT,
+        ("GET", "/internal/customers"): _CHECKOUT,
+        ("POST", "/internal/payment-verdicts"): _CHECKOUT,
+        ("POST", "/internal/applied"): _CHECKOUT,
+        ("POST", "/internal/told-again"): _INGEST,
+        ("GET", "/operator/explain"): _OPERATOR,
+        ("GET", "/operator/find"): _OPERATOR,
+        ("GET", "/operator/reviews"): _OPERATOR,
+        ("GET", "/operator/holders"): _OPERATOR,
+        ("GET", "/operator/payments"): _OPERATOR_OR_INGEST,
+        ("GET", "/operator/state"): _OPERATOR,
+        ("POST", "/operator/rebuild"): _OPERATOR,
+        ("POST", "/operator/forget"): _OPERATOR,
+    },
+    INGEST_SERVICE: {
+        ("POST", "/operator/pull"): _OPERATOR,
+        ("GET", "/operator/pull"): _OPERATOR,
+        ("GET", "/operator/webhook-shares"): _OPERATOR,
+        ("POST", "/operator/adjustments"): _OPERATOR,
+        ("GET", "/operator/parked"): _OPERATOR,
+        ("GET", "/operator/parked/{parked_id}"): _OPERATOR,
+        ("POST", "/operator/parked/{parked_id}/redrive"): _OPERATOR,
+    },
+}

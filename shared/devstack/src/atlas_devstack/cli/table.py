@@ -1,0 +1,82 @@
+"""Rows for people and for programs. No value is ever cut, and none is broken over two lines by us.
+
+At a terminal: columns, as far as they fit; what doesn't fit stands below its row. Anywhere else: one line per row,
+columns separated by two or more spaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from atlas_contracts.text import visible
+
+from .console import out
+
+GAP = 2
+INDENT = 4
+NOTHING = "–"
+
+Cell = str | tuple[str, str]
+
+
+def show(
+    headings: Sequence[str], rows: Sequence[Sequence[Cell]], *, console: Console = out, headed: bool = True
+) -> None:
+    """Print a table.
+
+    Args:
+        headings: each column's name; also what stands before a value that does not fit into its row.
+        rows: each cell as text, or as text with its style; empty text is shown as a dash.
+        console: where to.
+        headed: whether the headings are printed above the columns.
+
+    """
+    told = [[_cell(cell) for cell in row] for row in rows]
+    widths = [max(map(cell_len, (name, *(row[at][0] for row in told)))) for at, name in enumerate(headings)]
+    if not console.is_terminal:
+        everything = [[(name, "") for name in headings], *told] if headed else told
+        for row in everything:
+            console.print(_aligned(row, widths))
+        return
+    fit = _fitting(widths, console.width)
+    if headed:
+        console.print(_aligned([(name, "dim") for name in headings[:fit]], widths))
+    for row in told:
+        console.print(_aligned(row[:fit], widths))
+        for text in _below(headings[fit:], row[fit:]):
+            console.print(text)
+
+
+def _cell(cell: Cell) -> tuple[str, str]:
+    text, style = (cell, "") if isinstance(cell, str) else cell
+    return visible(text) or NOTHING, style
+
+
+def _fitting(widths: Sequence[int], width: int) -> int:
+    """How many of the first columns stand beside each other; at least one."""
+    total = 0
+    for count, wide in enumerate(widths):
+        total += wide + (GAP if count else 0)
+        if total > width:
+            return max(count, 1)
+    return len(widths)
+
+
+def _aligned(row: Sequence[tuple[str, str]], widths: Sequence[int]) -> Text:
+    text = Text()
+    for at, (value, style) in enumerate(row):
+        last = at == len(row) - 1
+        text.append(value, style)
+        text.append("" if last else " " * (widths[at] - cell_len(value) + GAP))
+    return text
+
+
+def _below(headings: Sequence[str], row: Sequence[tuple[str, str]]) -> Iterator[Text]:
+    for heading, (value, style) in zip(headings, row, strict=True):
+        if value != NOTHING:
+            name = f"{heading} " if heading else ""
+            yield Text.assemble(" " * INDENT, (name, "dim"), (value, style))

@@ -1,0 +1,142 @@
+"""What the services saw: webhooks that were no good, pulls that failed, money that was refused, warnings of fraud."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from atlas_contracts.internal_api import ENTITLEMENTS_SERVICE, INGEST_SERVICE
+from atlas_devstack.operator.client import Operator
+from atlas_devstack.operator.errors import CallFailed, NoTarget
+
+from .finding import Report
+
+# Scheduled pulls run every 5 minutes.
+LATE_SECONDS = 3600
+FEW = 0.01
+"""Below this share, wrong signatures are strangers who found the address."""
+MOST = 0.5
+SHOWN = 20
+AGAIN = "Run ./atlas doctor again; ./atlas logs {service} tells more."
+DASHBOARD = "In Stripe's dashboard, under Developers → Webhooks, "
+# What each refusal usually comes from.
+REMEDIES = {
+    "wrongSignature": (
+        "a wrong signature",
+        DASHBOARD
+        + "reveal the endpoint's signing secret and set STRIPE_WEBHOOK_SECRET to it (of several endpoints, all"
+        " their secrets, comma-separated); a proxy in between must not change the body.",
+    ),
+    "outsideTolerance": (
+        "a signature too old or too new",
+        "Synchronize the clock (chrony, systemd-timesyncd); what Stripe sent stays good: it signs each retry anew.",
+    ),
+    "unsigned": (
+        "no signature",
+        "A proxy in between must pass the header Stripe-Signature; else only Stripe should reach this address.",
+    ),
+    "thin": (
+        "the form of thin events, which carry no object and can't be read",
+        DASHBOARD + "make the destination anew with the payload style Snapshot and the events of"
+        " docs/configuration.md, and delete the one with thin events.",
+    ),
+}
+PULL_REMEDIES = {
+    "stripe_permission": "In Stripe's dashboard, under Developers → API keys → the key → Edit, set Events to Read.",
+    "stripe_key_refused": "Set STRIPE_SECRET_KEY to a valid key and restart webhook-ingest.",
+}
+PASSING = frozenset({"stripe_unavailable", "stripe_rate_limited", "broker_unavailable", "service_unavailable"})
+"""Reasons that mend themselves: the next pull is a minute away."""
+
+
+def look(operator: Operator, services: Iterable[str]) -> list[Report]:
+    """One report on webhooks and pulls, one on payments; of the services that can be asked."""
+    known = set(services)
+    webhooks, payments = Report("operator"), Report("operator")
+    if INGEST_SERVICE in known:
+        _asked(webhooks, operator, "/operator/webhook-shares", "the share of bad webhooks", _shares)
+        _asked(webhooks, operator, "/operator/pull", "the last pull", _pull)
+    if ENTITLEMENTS_SERVICE in known:
+        _asked(payments, operator, "/operator/reviews", "payments to be reviewed", _reviews, ENTITLEMENTS_SERVICE)
+    return [webhooks, payments]
+
+
+def _asked(
+    report: Report,
+    operator: Operator,
+    path: str,
+    what: str,
+    read: Callable[[Report, Any], None],
+    service: str = INGEST_SERVICE,
+) -> None:
+    try:
+        read(report, operator.get(service, path))
+    except (CallFailed, NoTarget) as error:
+        report.warning(f"{what} could not be looked at: {error}", AGAIN.format(service=service))
+    except (TypeError, ValueError, LookupError, AttributeError):
+        report.warning(f"{what} could not be read in {service}'s answer", "Are service and ./atlas of one release?")
+
+
+def _shares(report: Report, told: Mapping[str, Any]) -> None:
+    received = int(told["received"])
+    counts = {kind: int(told[kind]) for kind in REMEDIES}
+    for kind, (had, remedy) in REMEDIES.items():
+        share = counts[kind] / received if received else 0.0
+        if share >= FEW:
+            say = report.error if share >= MOST else report.warning
+            say(f"{counts[kind]} of the last hour's {received} webhooks ({share:.0%}) had {had}", remedy)
+    bad = sum(counts.values())
+    if received and all(count / received < FEW for count in counts.values()):
+        few = f", and {bad} (fewer than 1 in 100) were not" if bad else ""
+        report.ok(f"the last hour's webhooks were well signed ({received - bad}){few}")
+    elif not received:
+        report.ok("no webhook came in the last hour")
+    if not told["accountKnown"]:
+        report.warning(
+            "which Stripe account is ours is not known: events that name an account are ignored",
+            "Set STRIPE_ACCOUNT_ID (acct_…), or give the key the permission to read its account.",
+        )
+
+
+def _pull(report: Report, told: Mapping[str, Any]) -> None:
+    failed, age = told["failed"], told["ageSeconds"]
+    if failed:
+        reason = str(failed["reason"])
+        say = report.warning if reason in PASSING else report.error
+        remedy = PULL_REMEDIES.get(reason, "./atlas pull tries again; ./atlas logs webhook-ingest tells more.")
+        say(f"the last pull failed: {failed['message']} ({reason})", remedy)
+    if age is None:
+        report.warning(
+            "Stripe's events have never been read to their end: a lost webhook stays lost",
+            "./atlas pull reads them now; BILLING_PULL_INTERVAL_SECONDS=300 does it all the time.",
+        )
+    elif age > LATE_SECONDS:
+        report.warning(
+            f"Stripe's events were last read {age / 3600:.1f} h ago",
+            "./atlas pull reads them now; BILLING_PULL_INTERVAL_SECONDS=300 does it all the time.",
+        )
+    elif not failed:
+        report.ok(f"Stripe's events were read {age:.0f} s ago")
+
+
+def _reviews(report: Report, told: Mapping[str, Any]) -> None:
+    refused, warnings = told["refused"], told["fraudWarnings"]
+    for row in refused[:SHOWN]:
+        payment = row.get("checkoutSessionId") or row.get("paymentIntentId")
+        report.error(
+            f"{row.get('userId') or 'somebody unknown'} paid and is not Pro through {payment}: {row.get('reason')}",
+            f"./atlas explain {payment} tells all; refund the payment at Stripe, or ./atlas grant its buyer.",
+        )
+    for row in warnings[:SHOWN]:
+        payment = row.get("paymentIntentId") or row.get("chargeId")
+        report.warning(
+            f"the card network warns of fraud: {payment} of {row.get('userId') or 'somebody unknown'}",
+            "Look at it in Stripe's dashboard, under Radar; a refund now prevents most disputes.",
+        )
+    for rows, of_what in ((refused, "payments that were refused"), (warnings, "warnings of fraud")):
+        if len(rows) > SHOWN:
+            report.warning(f"and {len(rows) - SHOWN} more {of_what}", "./atlas audit lists every user.")
+    if not refused:
+        report.ok("no payment waits for a review")
+    if not warnings:
+        report.ok("no card network warns of fraud")
