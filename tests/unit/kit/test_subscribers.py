@@ -27,13 +27,13 @@ ENVIRON = {
 LISTENS_TO = {
     "entitlements.app:build": ["billing.v1.>"],
     "account_gateway.app:build": ["entitlements.v1.>"],
-    "checkout.app:create": [],
+    "checkout.app:build": [],
     "webhook_ingest.app:build": [],
 }
 LOOK = """
 import asyncio, gc, importlib, json, os, sys, typing
 from faststream.nats import NatsBroker
-from atlas_kit.settings import load
+from atlas_kit.process.settings import load
 
 async def look():
     module, _, function = sys.argv[1].partition(":")

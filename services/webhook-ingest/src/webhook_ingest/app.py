@@ -18,13 +18,14 @@ from atlas_kit.http.identity import TokenMint, TokenVerifier
 from atlas_kit.messaging.broker import Broker, BrokerUnavailable
 from atlas_kit.messaging.group_commit import GroupCommit
 from atlas_kit.process.tasks import Workers
+from atlas_stripe.client import StripeConnection
 from atlas_stripe.envelope import MAX_BODY_BYTES
 from atlas_stripe.signature import SignatureVerifier
 from webhook_ingest.adapters.bucket import Bucket
 from webhook_ingest.adapters.own_account import OwnAccount
 from webhook_ingest.adapters.parked import ParkedReader
 from webhook_ingest.adapters.pull_state import PullState
-from webhook_ingest.adapters.stripe_events import StripeEvents
+from webhook_ingest.adapters.stripe_events import NETWORK_RETRIES, StripeEvents
 from webhook_ingest.adapters.told_before import ToldBefore, ledger_of
 from webhook_ingest.adapters.webhook_shares import WebhookShares
 from webhook_ingest.entrypoints.operator import OperatorTools, operator_routes
@@ -49,7 +50,8 @@ def build(settings: IngestSettings) -> ASGIApp:
     mint = TokenMint(settings.internal_auth_secret, INGEST_SERVICE)
     entitlements = ServiceClient(settings.entitlements_url, ENTITLEMENTS_SERVICE, mint)
     checkout = ServiceClient(settings.checkout_url, CHECKOUT_SERVICE, mint)
-    stripe = StripeEvents(settings.stripe_secret_key, settings.stripe_api_base)
+    connection = StripeConnection(settings.stripe_secret_key, settings.stripe_api_base, retries=NETWORK_RETRIES)
+    stripe = StripeEvents(connection)
     door = Door(
         settings.livemode,
         GroupCommit(broker, BILLING),
@@ -71,7 +73,7 @@ def build(settings: IngestSettings) -> ASGIApp:
             yield
         with contextlib.suppress(BrokerUnavailable):
             await shares.write()
-        await stripe.close()
+        await connection.close()
         await broker.close()
 
     app = create_app(INGEST_SERVICE, lifespan, lambda: {"broker": broker.check, **workers.checks()})

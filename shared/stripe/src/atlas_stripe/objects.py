@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,8 +27,22 @@ _CURRENCY = re.compile(r"^[a-z]{3}$")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """An object as Stripe told it when it was asked, and when that was, by Stripe's own clock."""
+
+    body: StripeObject
+    observed_at: datetime
+
+    @property
+    def id(self) -> str:
+        return str(self.body["id"])
+
+
 class Unmappable(Exception):
-    """The object makes no sense for its type. ``reason`` is a stable word, ``detail`` one sentence without payload."""
+    """The object lacks or garbles what its type must have. ``reason`` is a stable word, ``detail`` one sentence
+    without anything of the object's content.
+    """
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)

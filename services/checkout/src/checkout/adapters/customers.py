@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Protocol
 
 from atlas_kit.process.logs import get_logger
 from atlas_kit.storage.database import Connection, Database, fetch_one
 from atlas_stripe.failure import StripeFailure
+from checkout.ports import CustomerCalls
 
 log = get_logger()
 
 MAX_ATTEMPTS = 2
-
-
-class CustomerProvider(Protocol):
-    async def create_customer(self, user_id: str, idempotency_key: str) -> str: ...
-
-    async def search_customers(self, user_id: str) -> list[str]: ...
 
 
 async def stored_customer(database: Database, user_id: str) -> str | None:
@@ -27,7 +21,7 @@ async def stored_customer(database: Database, user_id: str) -> str | None:
     return row[0] if row else None
 
 
-async def customer_of(database: Database, stripe: CustomerProvider, user_id: str) -> str:
+async def customer_of(database: Database, stripe: CustomerCalls, user_id: str) -> str:
     """The user's customer, made now if there is none. Raises StripeFailure; again continues where it stopped.
 
     The attempt is committed before Stripe is asked, so a retry, a crash or another replica asks under the same key.

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from typing import Protocol
 
 from atlas_contracts.billing import BillingData
 from atlas_contracts.internal_api import CHECKOUT_SERVICE
-from atlas_contracts.streams import BILLING, StreamSpec, billing_subject
-from atlas_kit.messaging.broker import Stored
+from atlas_contracts.streams import BILLING, billing_subject
 from atlas_kit.messaging.events import billing_event, encode, event_type_of
 from atlas_kit.messaging.outbox import OutboxMessage
 from atlas_kit.process.concurrently import all_of
+from checkout.ports import Publisher
 
 AT_ONCE = 64
 """Publishes in flight; a restore may bring hundreds of facts."""
-
-
-class Publisher(Protocol):
-    async def publish(self, subject: str, payload: bytes, message_id: str, *, stream: StreamSpec) -> Stored: ...
 
 
 async def publish_facts(broker: Publisher, facts: Sequence[BillingData]) -> list[str]:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from atlas_contracts.billing import Via
-from atlas_contracts.internal_api import EntitlementView, PaymentVerdictView
+from atlas_contracts.internal_api import EntitlementView
 from atlas_contracts.public_api import ConfirmResult
 from atlas_kit.http.errors import NotFound
 from atlas_kit.process.logs import get_logger
-from atlas_kit.storage.database import Database
 from atlas_stripe.failure import StripeFailure
+from atlas_stripe.objects import Read
 from checkout.adapters.attempts import owner_of_session
-from checkout.adapters.publishing import Publisher, publish_facts
-from checkout.adapters.stripe_gateway import Read
+from checkout.adapters.publishing import publish_facts
 from checkout.domain.payment_outcome import HOLDS_MONEY, PaymentOutcome
 from checkout.use_cases.owner_of_session import named_in
-from checkout.use_cases.read_payment import Payment, PaymentSource, read_payment
+from checkout.use_cases.purchases import Purchases
+from checkout.use_cases.read_payment import Payment, read_payment
 from checkout.use_cases.why_not_pro import WhyNotPro, why_not_pro
 
 log = get_logger()
@@ -33,28 +31,6 @@ class SessionNotFound(NotFound):
     default_message = "Checkout session not found."
 
 
-class ConfirmProvider(PaymentSource, Protocol):
-    async def read_session(self, session_id: str) -> Read: ...
-
-
-class EntitlementSource(Protocol):
-    async def entitlement(self, user_id: str) -> EntitlementView: ...
-
-    async def applied(self, user_id: str, event_ids: Sequence[str]) -> bool: ...
-
-    async def verdicts(self, user_id: str, session_ids: Sequence[str]) -> dict[str, PaymentVerdictView]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Confirm:
-    """What confirming works with."""
-
-    database: Database
-    stripe: ConfirmProvider
-    broker: Publisher
-    entitlements: EntitlementSource
-
-
 @dataclass(frozen=True, slots=True)
 class Owned:
     """A session of the caller's."""
@@ -64,7 +40,7 @@ class Owned:
     """Whether we made it."""
 
 
-async def confirm(tools: Confirm, user_id: str, session_id: str) -> ConfirmResult:
+async def confirm(tools: Purchases, user_id: str, session_id: str) -> ConfirmResult:
     """What became of the caller's own session. Raises SessionNotFound, StripeFailure, Unavailable."""
     owned = await _own_session(tools, user_id, session_id)
     result, payment = await _confirm(tools, user_id, owned, thorough=False)
@@ -81,7 +57,7 @@ async def confirm(tools: Confirm, user_id: str, session_id: str) -> ConfirmResul
     return result
 
 
-async def _confirm(tools: Confirm, user_id: str, owned: Owned, *, thorough: bool) -> tuple[ConfirmResult, Payment]:
+async def _confirm(tools: Purchases, user_id: str, owned: Owned, *, thorough: bool) -> tuple[ConfirmResult, Payment]:
     payment = await read_payment(tools.stripe, owned.session, Via.CONFIRM, thorough=thorough)
     if payment.unreadable and payment.outcome not in HOLDS_MONEY:
         raise SessionNotFound
@@ -97,7 +73,7 @@ async def _confirm(tools: Confirm, user_id: str, owned: Owned, *, thorough: bool
     return _not_active(entitlement, payment, why), payment
 
 
-async def _own_session(tools: Confirm, user_id: str, session_id: str) -> Owned:
+async def _own_session(tools: Purchases, user_id: str, session_id: str) -> Owned:
     owner = await owner_of_session(tools.database, session_id)
     if owner is not None and owner != user_id:
         raise SessionNotFound

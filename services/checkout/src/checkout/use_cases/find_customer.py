@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from atlas_kit.storage.database import Database
 from atlas_stripe.failure import StripeFailure
 from checkout.adapters.customers import (
-    CustomerProvider,
     customer_of,
     is_deleted,
     owner_of_customer,
     store_customer,
     stored_customer,
 )
-from checkout.adapters.stripe_gateway import Read
-
-
-class CustomerSource(CustomerProvider, Protocol):
-    async def read_customer(self, customer_id: str) -> Read: ...
-
-
-class LedgerCustomers(Protocol):
-    async def customers(self, user_id: str) -> list[str]: ...
+from checkout.ports import CustomerCalls, LedgerCustomers
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +21,7 @@ class Customers:
     """Where a customer may be known."""
 
     database: Database
-    stripe: CustomerSource
+    stripe: CustomerCalls
     ledger: LedgerCustomers
 
 

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any, Protocol
+from typing import Any
 
 from atlas_contracts.internal_api import Whose
 from atlas_kit.storage.database import Database, fetch_one
 from atlas_stripe.failure import StripeFailure
 from atlas_stripe.objects import StripeObject, reference
-from checkout.adapters.stripe_gateway import Read
+from checkout.ports import ObjectReads
 
 
-class ObjectSource(Protocol):
-    async def read_object(self, object_id: str) -> Read | None: ...
-
-    def sessions(self, **filters: Any) -> AsyncIterator[Read]: ...
-
-
-async def whose(database: Database, stripe: ObjectSource, object_id: str) -> Whose:
+async def find_owner(database: Database, stripe: ObjectReads, object_id: str) -> Whose:
     """The user and the payment that an id of Stripe's belongs to. Raises StripeFailure."""
     body = await _read(stripe, object_id)
     if body is None:
@@ -38,7 +31,7 @@ async def whose(database: Database, stripe: ObjectSource, object_id: str) -> Who
     )
 
 
-async def _read(stripe: ObjectSource, object_id: str) -> StripeObject | None:
+async def _read(stripe: ObjectReads, object_id: str) -> StripeObject | None:
     try:
         found = await stripe.read_object(object_id)
     except StripeFailure as failure:
@@ -48,7 +41,7 @@ async def _read(stripe: ObjectSource, object_id: str) -> StripeObject | None:
     return found.body if found else None
 
 
-async def _session_of(stripe: ObjectSource, body: StripeObject) -> StripeObject | None:
+async def _session_of(stripe: ObjectReads, body: StripeObject) -> StripeObject | None:
     """The checkout session that an object came from."""
     if body.get("object") == "checkout.session":
         return body
@@ -60,14 +53,14 @@ async def _session_of(stripe: ObjectSource, body: StripeObject) -> StripeObject 
     return None
 
 
-async def _first(stripe: ObjectSource, *, invoice: str | None = None, **filters: Any) -> StripeObject | None:
+async def _first(stripe: ObjectReads, *, invoice: str | None = None, **filters: Any) -> StripeObject | None:
     async for session in stripe.sessions(**filters):
         if invoice is None or reference(session.body, "invoice") == invoice:
             return session.body
     return None
 
 
-async def _charge_of(stripe: ObjectSource, body: StripeObject) -> StripeObject | None:
+async def _charge_of(stripe: ObjectReads, body: StripeObject) -> StripeObject | None:
     """The charge of a refund or dispute (or of an event about a fraud warning) that names no payment."""
     charge = reference(body, "charge")
     return await _read(stripe, charge) if charge and not _intent(body) else None

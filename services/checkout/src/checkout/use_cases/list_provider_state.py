@@ -15,7 +15,8 @@ from atlas_stripe.objects import reference
 from atlas_stripe.session_ownership import Rules, is_somebody_elses, why_not_ours
 from checkout.adapters import attempts
 from checkout.domain.payment_outcome import HOLDS_MONEY, PaymentOutcome, amount_refunded, charge_of
-from checkout.use_cases.find_payments import UserPaymentSource, payments_of_user
+from checkout.ports import PaymentReads
+from checkout.use_cases.find_payments import find_payments
 from checkout.use_cases.owner_of_session import named_in
 from checkout.use_cases.read_payment import Payment, read_payment
 
@@ -31,9 +32,9 @@ class ProviderPolicy:
     suspend_on_dispute: bool
 
 
-async def provider_state(
+async def list_provider_state(
     database: Database,
-    stripe: UserPaymentSource,
+    stripe: PaymentReads,
     policy: ProviderPolicy,
     *,
     days: int,
@@ -45,7 +46,7 @@ async def provider_state(
     ``session_ids``: of that user, sessions to read beside those that customer and record lead to. Raises StripeFailure.
     """
     if user_id is not None:
-        for payment in await payments_of_user(database, stripe, user_id, Via.OPERATOR, session_ids):
+        for payment in await find_payments(database, stripe, user_id, Via.OPERATOR, session_ids):
             if line := await _line(database, payment, policy):
                 yield line
         return

@@ -8,12 +8,11 @@ from typing import Any
 from atlas_contracts.billing import RecordedSession
 from atlas_kit.messaging.events import now
 from atlas_stripe.failure import StripeFailure
-from atlas_stripe.objects import Unmappable, amount, currency, moment, text
+from atlas_stripe.objects import Read, Unmappable, amount, currency, moment, text
 from checkout.adapters import attempts
 from checkout.adapters.attempts import Attempt, State
 from checkout.adapters.customers import forget_customer
 from checkout.adapters.publishing import outbox_messages
-from checkout.adapters.stripe_gateway import Read
 from checkout.domain.own_facts import purchase_initiated
 from checkout.use_cases.sale import Checkout, expire
 

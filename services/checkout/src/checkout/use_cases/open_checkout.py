@@ -15,10 +15,10 @@ from atlas_contracts.internal_api import CheckoutSessionResult
 from atlas_kit.http.errors import Unavailable
 from atlas_kit.messaging.events import now
 from atlas_kit.process.logs import get_logger
+from atlas_stripe.objects import Read
 from checkout.adapters import attempts
 from checkout.adapters.attempts import Attempt, State
 from checkout.adapters.customers import customer_of
-from checkout.adapters.stripe_gateway import Read
 from checkout.domain.offers import offers_of
 from checkout.domain.session_parameters import SESSION_LIFE, known_source, session_parameters
 from checkout.use_cases.make_session import AttemptSpent, make_session

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from atlas_kit.storage.database import Database
-from atlas_stripe.objects import StripeObject
+from atlas_stripe.objects import Read, StripeObject
 from checkout.adapters import attempts
-from checkout.adapters.stripe_gateway import Read
 
 
 def named_in(session: StripeObject) -> str | None:

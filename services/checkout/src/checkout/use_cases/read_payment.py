@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 from atlas_contracts.billing import BillingData, Via
 from atlas_kit.messaging.events import now
 from atlas_kit.process.logs import get_logger
 from atlas_stripe import mapping as stripe_mapping
 from atlas_stripe.mapping import Arrival
-from atlas_stripe.objects import StripeObject, Unmappable
-from checkout.adapters.stripe_gateway import Read
+from atlas_stripe.objects import Read, StripeObject, Unmappable
 from checkout.domain.payment_outcome import PaymentOutcome, charge_of, outcome_of
+from checkout.ports import ChargeReads
 
 log = get_logger()
 
 Mapper = Callable[[StripeObject, datetime, Arrival], BillingData]
-
-
-class PaymentSource(Protocol):
-    """What is asked of Stripe about a charge."""
-
-    def refunds(self, charge_id: str) -> AsyncIterator[Read]: ...
-
-    def disputes(self, charge_id: str) -> AsyncIterator[Read]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +37,7 @@ class Payment:
         return str(self.session["id"])
 
 
-async def read_payment(stripe: PaymentSource, session: Read, via: Via, *, thorough: bool = True) -> Payment:
+async def read_payment(stripe: ChargeReads, session: Read, via: Via, *, thorough: bool = True) -> Payment:
     """The payment behind a session (read with its payment and charge expanded).
 
     Not ``thorough``: refunds and disputes are asked for only where the charge says that there are any. A refund that

@@ -6,12 +6,11 @@ from atlas_contracts.billing import Offer, Via
 from atlas_kit.http.errors import Unavailable
 from atlas_kit.messaging.events import now
 from atlas_stripe.failure import StripeFailure
-from atlas_stripe.objects import moment
+from atlas_stripe.objects import Read, moment
 from checkout.adapters import attempts
 from checkout.adapters.attempts import Attempt, State
 from checkout.adapters.customers import forget_customer, is_deleted
 from checkout.adapters.publishing import publish_facts
-from checkout.adapters.stripe_gateway import Read
 from checkout.domain.payment_outcome import HOLDS_MONEY, PaymentOutcome
 from checkout.domain.session_parameters import REUSE_MARGIN, options_in
 from checkout.use_cases.read_payment import Payment, read_payment

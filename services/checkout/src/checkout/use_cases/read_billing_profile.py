@@ -35,7 +35,7 @@ class Unsought:
         self._until[user_id] = time.monotonic() + UNSOUGHT_SECONDS
 
 
-async def billing_profile(customers: Customers, nobody: Unsought, user_id: str) -> BillingProfile:
+async def read_billing_profile(customers: Customers, nobody: Unsought, user_id: str) -> BillingProfile:
     """False also where ledger or Stripe don't answer in time: the portal link itself tries in earnest."""
     if await stored_customer(customers.database, user_id):
         return BillingProfile(can_manage_billing=True)
