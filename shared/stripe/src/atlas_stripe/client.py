@@ -32,7 +32,7 @@ class StripeConnection:
     Args:
         key: a secret or restricted key.
         base: another address than ``https://api.stripe.com``: the sandbox's.
-        retries: how often the SDK repeats a request by itself (no answer, 409, 429, 5xx), under one idempotency key.
+        retries: how often the SDK repeats a request by itself (no answer, 409, 5xx), under one idempotency key.
 
     """
 

@@ -64,7 +64,7 @@ PAYMENT_INTENT_FAILED = frozenset({"requires_payment_method", "canceled"})
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """How and when a fact reached us; everything about it that Stripe's object doesn't say."""
+    """How and when a fact reached us: everything about it that isn't in Stripe's object."""
 
     via: Via
     received_at: datetime
@@ -297,7 +297,7 @@ def _charge_snapshot(charge: StripeObject, canonical: BillingType) -> Snapshot:
 
 
 def _read_data(snapshot: Snapshot, occurred_at: datetime, observed_at: datetime, arrival: Arrival) -> BillingData:
-    """A read has no event id: the object, the second it was read in and what it said identify it."""
+    """A read has no event id; its id is made of the object's id, the second of the read, and a hash of the content."""
     said = {name: facts.model_dump(mode="json", by_alias=True) for name, facts in snapshot.facts.items()}
     refs = snapshot.refs.model_dump(by_alias=True)
     digest = hashlib.sha256(json.dumps([said, refs, snapshot.user_id], sort_keys=True).encode()).hexdigest()

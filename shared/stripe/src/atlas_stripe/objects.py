@@ -1,6 +1,6 @@
 """Reading fields off a Stripe object as decoded from JSON, trusting nothing.
 
-A signature proves who sent an event, not that it makes sense. Whatever is missing, of the wrong type or out of
+A signature proves who sent an event, not that its content is right. Whatever is missing, of the wrong type or out of
 bounds raises :class:`Unmappable`; the caller parks the event.
 """
 
@@ -51,7 +51,7 @@ class Unmappable(Exception):
 
 
 def could_be_id(value: str) -> bool:
-    """Whether Stripe could have made such an id; what couldn't be one isn't worth a question."""
+    """Whether Stripe could have made such an id; what couldn't be one needs no request."""
     return _ID.fullmatch(value) is not None
 
 

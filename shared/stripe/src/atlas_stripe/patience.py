@@ -1,4 +1,4 @@
-"""What to do when Stripe says 429 and for how long: wait that long, all of us, and ask again."""
+"""Waiting when Stripe answers 429 with a time: every call of one piece of work waits that long, then asks again."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from atlas_stripe.failure import TOO_MANY_REQUESTS, StripeFailure
 AnswerT = TypeVar("AnswerT")
 
 MAX_TRIES = 4
+"""Of one call, the first included."""
 
 
 class Patience:
-    """One piece of work's patience with Stripe: its calls wait together, for ``seconds`` in all at most.
+    """How long one piece of work may wait for Stripe: its calls share the pauses, ``seconds`` in all at most.
 
-    Where Stripe names no time, or a longer one, the caller hears of the 429 at once.
+    Where Stripe names no time, or a longer one than is left, the 429 is raised at once.
     """
 
     def __init__(self, seconds: float) -> None:

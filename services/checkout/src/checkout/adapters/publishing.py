@@ -1,4 +1,4 @@
-"""Facts go to BILLING, the one door; then we may wait until the entitlements service has folded them."""
+"""Publishing facts to the BILLING stream: directly, or through the outbox with what caused them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AT_ONCE = 64
 
 
 async def publish_facts(broker: Publisher, facts: Sequence[BillingData]) -> list[str]:
-    """Store the facts durably and return their event ids. Raises BrokerUnavailable; again is harmless."""
+    """Store the facts durably and return their event ids. Raises BrokerUnavailable; repeating it is harmless."""
     waiting = iter(facts)
     while batch := list(itertools.islice(waiting, AT_ONCE)):
         await all_of(_publish(broker, data) for data in batch)
@@ -30,7 +30,7 @@ async def _publish(broker: Publisher, data: BillingData) -> None:
 
 
 def outbox_messages(facts: Iterable[BillingData]) -> list[OutboxMessage]:
-    """The same events, to be committed with what caused them."""
+    """The same events as outbox rows, to be committed in the transaction of what caused them."""
     return [
         OutboxMessage(data.event_id, _subject(data), encode(billing_event(data, CHECKOUT_SERVICE)).decode())
         for data in facts

@@ -1,6 +1,6 @@
-"""Stripe, through its official async client. Reads answer plain JSON with the moment Stripe says it was read.
+"""The calls to Stripe that this service makes. Answers are plain JSON and the time, by Stripe's clock.
 
-Nothing here decides anything; every failure becomes a :class:`StripeFailure`.
+Nothing is decided here; every failure becomes a :class:`StripeFailure`.
 """
 
 from __future__ import annotations
@@ -144,8 +144,10 @@ class StripeGateway:
 
 
 async def _made(create: Call, parameters: Mapping[str, Any], idempotency_key: str) -> Any:
-    """Create under a key. While another process of ours asks under the same one, Stripe answers 409: its answer is
-    ours too, so wait for it (a request of ours is bounded as a whole).
+    """Create something under an idempotency key.
+
+    While another process of ours asks under the same key, Stripe answers 409; we ask again until it answers both. The
+    route's time limit ends this.
     """
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Confirm: the buyer is back from Checkout; read that one session again, so that no webhook has to come."""
+"""Confirm a checkout: the buyer is back from Stripe's page; read that one session, without waiting for a webhook."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from checkout.use_cases.why_not_pro import WhyNotPro, why_not_pro
 log = get_logger()
 
 MAY_BECOME_PRO = frozenset({PaymentOutcome.PENDING, PaymentOutcome.PAID, PaymentOutcome.FREE, PaymentOutcome.DISPUTED})
-"""Until the facts are folded we don't know: an open dispute keeps Pro, unless BILLING_SUSPEND_ON_DISPUTE."""
+"""Outcomes that may make the buyer Pro once the facts are folded. DISPUTED does unless BILLING_SUSPEND_ON_DISPUTE."""
 
 
 class SessionNotFound(NotFound):
-    """There is no such session, or it isn't the caller's: which of the two is nobody's business."""
+    """There is no such session, or it is another user's: the answer doesn't tell which."""
 
     default_message = "Checkout session not found."
 
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """A session of the caller's."""
+    """A session that is the caller's own."""
 
     session: Read
     recorded: bool
-    """Whether we made it."""
+    """Whether this service made it."""
 
 
 async def confirm(tools: Purchases, user_id: str, session_id: str) -> ConfirmResult:
@@ -45,7 +45,7 @@ async def confirm(tools: Purchases, user_id: str, session_id: str) -> ConfirmRes
     owned = await _own_session(tools, user_id, session_id)
     result, payment = await _confirm(tools, user_id, owned, thorough=False)
     if result.outcome == "not_paid" and payment.outcome in HOLDS_MONEY and result.reason != "revoked_by_operator":
-        # The charge looks good and its buyer isn't Pro: a refund that bounced, perhaps, which no charge shows.
+        # The charge holds the money, its buyer isn't Pro: perhaps for a failed refund, which no charge shows.
         result, _ = await _confirm(tools, user_id, owned, thorough=True)
     log.info(
         "billing.checkout.confirmed",
@@ -98,7 +98,7 @@ def _not_active(entitlement: EntitlementView, payment: Payment, why: WhyNotPro |
         case None if payment.unreadable:
             raise SessionNotFound
         case None if payment.outcome in HOLDS_MONEY:
-            # Another fact was folded between our two questions, or the money is for something that isn't ours.
+            # Another fact was folded between our two questions, or the money is for another product.
             return ConfirmResult(outcome="processing", entitlement=summary)
         case None:
             return ConfirmResult(outcome="not_paid", entitlement=summary)

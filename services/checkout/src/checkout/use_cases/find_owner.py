@@ -1,4 +1,4 @@
-"""Whose an object at Stripe is: for an operator who has an id and nothing else."""
+"""Find the user and the payment of an object at Stripe: for an operator who has an id and nothing else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from checkout.ports import ObjectReads
 
 
 async def find_owner(database: Database, stripe: ObjectReads, object_id: str) -> Whose:
-    """The user and the payment that an id of Stripe's belongs to. Raises StripeFailure."""
+    """The user and the payment that an id of Stripe's belongs to; ``known`` is false where Stripe has no such object.
+
+    Raises StripeFailure.
+    """
     body = await _read(stripe, object_id)
     if body is None:
         return Whose(known=False)
@@ -71,7 +74,7 @@ def _intent(body: StripeObject) -> str | None:
 
 
 async def _user(database: Database, session: StripeObject | None, *bodies: StripeObject) -> str | None:
-    """What we recorded comes before what the metadata says now; a customer of ours is known by our own table too."""
+    """The user of our own record of the session; else of the metadata; else of our table of customers."""
     if session and (recorded := await _recorded(database, "checkout_attempts", "checkout_session_id", session["id"])):
         return recorded
     for body in (session or {}, *bodies):

@@ -1,4 +1,4 @@
-"""All payments of one user at Stripe, found by customer, metadata and recorded sessions; never by e-mail."""
+"""Find and read all payments of one user at Stripe: by customer, metadata and recorded sessions; never by e-mail."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from checkout.use_cases.owner_of_session import named_in, sessions_of
 from checkout.use_cases.read_payment import Payment, read_payment
 
 AT_ONCE = 4
-"""Payments read at a time: Stripe's test mode allows 25 requests a second, and others want some."""
+"""Payments read at a time: Stripe allows 25 requests a second of a test key, and other requests need some of them."""
 PATIENCE_SECONDS = 5
-"""Somebody waits for the answer."""
+"""For all pauses that Stripe's 429 asks for together: a user waits for the answer."""
 MAX_RECORDED = 20
-"""Recorded sessions that are read one by one where no customer lists them (it was deleted, say)."""
+"""At most so many recorded sessions are read one by one: those that no customer lists (it was deleted, say)."""
 
 
 async def find_payments(
@@ -42,7 +42,7 @@ async def find_payments(
             return await patience.ask(lambda: read_payment(stripe, session, via))
 
     payments = await all_of(read(session) for session in sessions)
-    # Of what makes no sense only money matters: somebody must look at it.
+    # A payment that could not be mapped is kept only where it holds money: a person must then look at it.
     return [payment for payment in payments if not payment.unreadable or payment.outcome in HOLDS_MONEY]
 
 

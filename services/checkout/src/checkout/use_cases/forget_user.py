@@ -1,7 +1,7 @@
-"""Forget a user: who they are leaves this database and what we wrote at Stripe; the money's own records stay there.
+"""Forget a user: delete their rows here and their id in Stripe's metadata; Stripe's records of the money stay.
 
-Were the user id left in Stripe's metadata, the next pull, sweep or audit would bring it back. What Stripe has
-forgotten in the meantime has nothing to erase any more, and is named as gone.
+A user id left in the metadata would come back with the next pull, sweep or audit. An object that Stripe no longer has
+is reported as gone.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ GONE = "gone already: Stripe knows it no more"
 
 
 class PaymentUnderWay(InvalidRequest):
-    """A delayed payment of the user may still succeed; forgotten now, its money would be nobody's."""
+    """A delayed payment of the user may still succeed; after forgetting, nobody could tell whose money it was."""
 
     status: ClassVar[int] = 409
     default_recovery = Recovery.NONE
@@ -44,7 +44,7 @@ class PaymentUnderWay(InvalidRequest):
 
 @dataclass(slots=True)
 class Found:
-    """Everything of a user's that has a name at Stripe."""
+    """The customers and sessions of a user at Stripe."""
 
     customers: list[str]
     sessions: dict[str, Read] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Found:
 async def forget_user(
     database: Database, stripe: EraseCalls, user_id: str, *, even_if_paying: bool = False
 ) -> ForgetResult:
-    """What was done where. Raises PaymentUnderWay, StripeFailure; again continues where it stopped."""
+    """What was done in each place. Raises PaymentUnderWay, StripeFailure; a repetition continues where it stopped."""
     found = await _find(database, stripe, user_id)
     _refuse_while_paying(found.sessions.values(), even_if_paying=even_if_paying)
     await _close_open(stripe, found)
@@ -117,7 +117,7 @@ def _refuse_while_paying(sessions: Iterable[Read], *, even_if_paying: bool) -> N
 
 
 async def _close_open(stripe: EraseCalls, found: Found) -> None:
-    """So that nobody pays them later; what can't be closed is read again: it was paid, perhaps."""
+    """Close open sessions: nobody may pay them later. One that can't be closed may be paid, and is read again."""
     for session in [each for each in found.sessions.values() if each.body.get("status") == "open"]:
         try:
             await stripe.expire_session(session.id)
@@ -128,7 +128,7 @@ async def _close_open(stripe: EraseCalls, found: Found) -> None:
 
 
 async def _erase_session(stripe: EraseCalls, session: Read) -> list[ForgottenPlace]:
-    """Payment and charge first: the session is what leads to them when this has to be done again."""
+    """Charge and payment before the session: a repetition finds them only through the session."""
     intent, charge = session.body.get("payment_intent"), charge_of(session.body)
     named = (
         ("charge", charge and charge["id"]),

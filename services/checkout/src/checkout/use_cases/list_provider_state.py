@@ -1,4 +1,4 @@
-"""The provider's final state, payment by payment, for an audit: computed from Stripe alone, without our ledger."""
+"""List every payment's final state at Stripe, for an audit that compares it with our ledger, which isn't asked here."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def list_provider_state(
     user_id: str | None,
     session_ids: Sequence[str] = (),
 ) -> AsyncIterator[ProviderPayment]:
-    """Every complete session that is somebody's: of all users in the last ``days``, or of one user.
+    """Every complete session with a user: of all users in the last ``days``, or of one user.
 
     ``session_ids``: of that user, sessions to read beside those that customer and record lead to. Raises StripeFailure.
     """
@@ -60,7 +60,7 @@ async def list_provider_state(
 
 
 async def _line(database: Database, payment: Payment, policy: ProviderPolicy) -> ProviderPayment | None:
-    """The payment as audit compares it; None where it is nobody's business of ours."""
+    """The payment as audit compares it; None for one without a user, or of another product."""
     session, outcome = payment.session, payment.outcome
     record = await attempts.record_of_session(database, payment.session_id)
     user_id = record.user_id if record else named_in(session)

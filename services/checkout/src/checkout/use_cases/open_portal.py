@@ -14,7 +14,9 @@ from checkout.ports import PortalCalls
 from checkout.use_cases.find_customer import Customers, find_customer, replace_customer
 
 FIRST_KEY = "atlas-portal-configuration-1"
-"""The same for every replica, so that they make one. When it is spent (Stripe answered 5xx), a random one follows."""
+"""Idempotency key, the same for every replica, so that they make one configuration. Where Stripe answered it with an
+error for good (5xx), a random one follows.
+"""
 
 
 class NoBillingHistory(NotFound):

@@ -1,4 +1,7 @@
-"""Sweep: read named payments again at Stripe, whatever their age (Stripe forgets its events after 30 days)."""
+"""Read named payments again at Stripe, whatever their age, and publish what it says (``/operator/sweep``).
+
+A pull reads events, which Stripe keeps for 30 days; this reads the payments themselves.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,11 @@ from checkout.use_cases.read_payment import Payment, read_payment
 log = get_logger()
 
 PATIENCE_SECONDS = 120
-"""Nobody looks at a clock while a sweep runs, and Stripe's own pauses are seconds."""
+"""For all pauses that Stripe's 429 asks for together: no user waits for this."""
 
 
 async def read_again(stripe: PaymentReads, broker: Publisher, request: SweepRequest) -> SweepResult:
-    """Publish what Stripe says of these payments. Raises StripeFailure, BrokerUnavailable; again is harmless."""
+    """Publish what Stripe says of these payments. Raises StripeFailure, BrokerUnavailable; repeating it is harmless."""
     slots, patience = asyncio.Semaphore(AT_ONCE), Patience(PATIENCE_SECONDS)
     missing: list[str] = []
     skipped: list[str] = []

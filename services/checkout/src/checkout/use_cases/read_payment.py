@@ -1,4 +1,4 @@
-"""Everything Stripe knows about one payment, as canonical facts, and how it stands."""
+"""Read one payment at Stripe, from its session: session, charge, refunds and disputes, as facts and as an outcome."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Mapper = Callable[[StripeObject, datetime, Arrival], BillingData]
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """One checkout session with all that hangs on it."""
+    """One checkout session with its refunds and disputes, the facts that these make, and how the payment stands."""
 
     session: StripeObject
     outcome: PaymentOutcome
@@ -30,7 +30,9 @@ class Payment:
     disputes: tuple[StripeObject, ...]
     facts: tuple[BillingData, ...]
     unreadable: str | None = None
-    """Why the session makes no sense, when it doesn't: then nothing about the payment is told to anybody."""
+    """Why the session could not be mapped to facts (a stable word), else None. ``facts`` is then empty: nothing about
+    the payment is published.
+    """
 
     @property
     def session_id(self) -> str:
@@ -40,8 +42,9 @@ class Payment:
 async def read_payment(stripe: ChargeReads, session: Read, via: Via, *, thorough: bool = True) -> Payment:
     """The payment behind a session (read with its payment and charge expanded).
 
-    Not ``thorough``: refunds and disputes are asked for only where the charge says that there are any. A refund that
-    bounced leaves no trace on the charge, so whoever repairs must be thorough.
+    Not ``thorough``: refunds and disputes are asked for only where the charge says that there are any. That misses a
+    refund that failed: the charge no longer counts it. Whoever repairs what went wrong must be thorough.
+    Raises StripeFailure.
     """
     charge = charge_of(session.body)
     refunds, disputes = [], []
@@ -62,7 +65,10 @@ async def read_payment(stripe: ChargeReads, session: Read, via: Via, *, thorough
 def map_payment(
     session: Read, charge: StripeObject | None, refunds: list[Read], disputes: list[Read], via: Via
 ) -> tuple[BillingData, ...]:
-    """The facts of all these objects. Raises Unmappable when the session itself makes no sense."""
+    """The facts of all these objects. A refund, dispute or charge that can't be mapped is logged and left out.
+
+    Raises Unmappable when the session itself can't be mapped.
+    """
     arrival = arrival_by(via)
     if session.body.get("status") == "open":
         return ()  # nothing happened yet
@@ -80,5 +86,5 @@ def map_payment(
 
 
 def arrival_by(via: Via) -> Arrival:
-    """How a fact that we read ourselves arrives; the mapping hashes what was said."""
+    """The arrival of a fact that we read ourselves: unsigned; its hash is filled in by the mapping."""
     return Arrival(via=via, received_at=now(), payload_hash="", signature_verified=False)

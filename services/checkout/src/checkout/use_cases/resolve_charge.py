@@ -1,4 +1,4 @@
-"""Resolve a charge: a dispute or refund named a charge and no payment intent; Stripe knows what it belongs to."""
+"""Resolve a charge: ask Stripe which payment it belongs to, for a dispute or refund that named only its charge."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Restore: read again what Stripe knows of a user's purchases, publish it as facts, and say honestly what came of it.
+"""Restore a user's purchases: read all their payments at Stripe, publish them as facts, and answer what these came to.
 
-The client is trusted with nothing. What was refunded or lost comes back as refunded or lost.
+Nothing that the client says is believed; a payment that was refunded or lost to a dispute stays so.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from checkout.use_cases.why_not_pro import WhyNotPro, why_not_pro
 log = get_logger()
 
 PROVIDER_SECONDS = 20
-"""For all that is asked of Stripe and of the ledger; the routes give a few seconds more."""
+"""For everything that is asked of Stripe and of the ledger; the route's own limit is a few seconds longer."""
 
 RESTORES = Counter("atlas_restores_total", "Restores by outcome.", ["outcome"])
 
@@ -41,11 +41,11 @@ REASONS: tuple[WhyNotPro, ...] = (
     "refunded",
     "free_checkout",
 )
-"""Why purchases that are there don't make their buyer Pro, the most hopeful first."""
+"""Why purchases don't make their buyer Pro. Of several the first here is told: what may still change."""
 
 
 async def restore(tools: Purchases, user_id: str, trigger: str) -> RestoreResult:
-    """What the user's purchases come to now. Raises StripeFailure, Unavailable, TimeoutError."""
+    """Whether the purchases make the user Pro now, and if not, why. Raises StripeFailure, Unavailable, TimeoutError."""
     restore_id = uuid.uuid4().hex
     await _record(tools, restore_id, user_id, BillingType.RESTORE_REQUESTED, RestoreFacts(trigger=trigger))
     try:

@@ -1,4 +1,4 @@
-"""What a sale works with, and the three reasons why nothing is sold."""
+"""What opening a checkout works with, the three reasons not to sell, and closing an open session."""
 
 from __future__ import annotations
 
@@ -47,7 +47,10 @@ class Checkout:
 
 
 async def expire(checkout: Checkout, session_id: str) -> bool:
-    """Close an open session. False when it was no longer open: paid, perhaps, so look again."""
+    """Close an open session. False when it was no longer open: it may have been paid, so it must be read again.
+
+    Raises StripeFailure.
+    """
     try:
         await checkout.stripe.expire_session(session_id)
     except StripeFailure as failure:
