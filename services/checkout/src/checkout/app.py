@@ -32,19 +32,7 @@ from checkout.use_cases.sale import Checkout
 
 def build(settings: Settings) -> ASGIApp:
     """The service as one ASGI application; connections are made when it starts."""
-    database = Database(
-        settings.database_url,
-        "checkout",
-        migration_url=settings.database_migration_url,
-        pool_size=settings.database_pool_size,
-    )
-    broker = Broker(
-        settings.nats_url,
-        CHECKOUT_SERVICE,
-        inbox_prefix=settings.nats_inbox_prefix,
-        streams=(BILLING,),
-        replicas=settings.nats_stream_replicas,
-    )
+    database, broker = _database(settings), _broker(settings)
     mint = TokenMint(settings.internal_auth_secret, CHECKOUT_SERVICE)
     entitlements = ServiceClient(settings.entitlements_url, ENTITLEMENTS_SERVICE, mint)
     connection = StripeConnection(settings.stripe_secret_key, settings.stripe_api_base, retries=NETWORK_RETRIES)
@@ -76,6 +64,25 @@ def build(settings: Settings) -> ASGIApp:
     )
     app.include_router(operator_routes(database, stripe, broker, settings.provider_policy()))
     return with_edge(app)
+
+
+def _database(settings: Settings) -> Database:
+    return Database(
+        settings.database_url,
+        "checkout",
+        migration_url=settings.database_migration_url,
+        pool_size=settings.database_pool_size,
+    )
+
+
+def _broker(settings: Settings) -> Broker:
+    return Broker(
+        settings.nats_url,
+        CHECKOUT_SERVICE,
+        inbox_prefix=settings.nats_inbox_prefix,
+        streams=(BILLING,),
+        replicas=settings.nats_stream_replicas,
+    )
 
 
 def _checkout(settings: Settings, purchases: Purchases, stripe: StripeGateway) -> Checkout:
