@@ -7,7 +7,6 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from atlas_stripe.client import StripeConnection
 from checkout.adapters.stripe_gateway import StripeGateway
 
 pytestmark = pytest.mark.anyio
@@ -33,12 +32,11 @@ async def test_closing_ends_every_connection_to_stripe(monkeypatch: pytest.Monke
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = runner.addresses[0][1]
-    connection = StripeConnection(SecretStr("sk_test_x"), f"http://127.0.0.1:{port}", retries=0)
-    gateway = StripeGateway(connection)
+    gateway = StripeGateway(SecretStr("sk_test_x"), f"http://127.0.0.1:{port}")
     try:
         assert (await gateway.read_customer("cus_1")).id == "cus_1"
         assert made and not any(session.closed for session in made)
-        await connection.close()
+        await gateway.close()
         assert all(session.closed for session in made)
     finally:
         await runner.cleanup()

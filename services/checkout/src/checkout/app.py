@@ -18,9 +18,8 @@ from atlas_kit.messaging.broker import Broker
 from atlas_kit.messaging.outbox import OutboxRelay
 from atlas_kit.process.tasks import Workers
 from atlas_kit.storage.database import Database
-from atlas_stripe.client import StripeConnection
 from checkout.adapters.entitlements_client import EntitlementsClient
-from checkout.adapters.stripe_gateway import NETWORK_RETRIES, StripeGateway
+from checkout.adapters.stripe_gateway import StripeGateway
 from checkout.entrypoints.internal import internal_routes
 from checkout.entrypoints.operator import operator_routes
 from checkout.settings import Settings
@@ -35,8 +34,8 @@ def build(settings: Settings) -> ASGIApp:
     database, broker = _database(settings), _broker(settings)
     mint = TokenMint(settings.internal_auth_secret, CHECKOUT_SERVICE)
     entitlements = ServiceClient(settings.entitlements_url, ENTITLEMENTS_SERVICE, mint)
-    connection = StripeConnection(settings.stripe_secret_key, settings.stripe_api_base, retries=NETWORK_RETRIES)
-    stripe, ledger = StripeGateway(connection), EntitlementsClient(entitlements)
+    stripe = StripeGateway(settings.stripe_secret_key, settings.stripe_api_base)
+    ledger = EntitlementsClient(entitlements)
     purchases = Purchases(database, stripe, broker, ledger)
 
     workers = Workers(outbox=OutboxRelay(database, broker, BILLING).run)
@@ -44,7 +43,7 @@ def build(settings: Settings) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(connection.close)
+            stack.push_async_callback(stripe.close)
             await stack.enter_async_context(entitlements)
             await database.start()
             stack.push_async_callback(database.close)

@@ -18,14 +18,13 @@ from atlas_kit.http.identity import TokenMint, TokenVerifier
 from atlas_kit.messaging.broker import Broker, BrokerUnavailable
 from atlas_kit.messaging.group_commit import GroupCommit
 from atlas_kit.process.tasks import Workers
-from atlas_stripe.client import StripeConnection
 from atlas_stripe.envelope import MAX_BODY_BYTES
 from atlas_stripe.signature import SignatureVerifier
 from webhook_ingest.adapters.bucket import Bucket
 from webhook_ingest.adapters.own_account import OwnAccount
 from webhook_ingest.adapters.parked import ParkedReader
 from webhook_ingest.adapters.pull_state import PullState
-from webhook_ingest.adapters.stripe_events import NETWORK_RETRIES, StripeEvents
+from webhook_ingest.adapters.stripe_events import StripeEvents
 from webhook_ingest.adapters.told_before import ToldBefore, ledger_of
 from webhook_ingest.adapters.webhook_shares import WebhookShares
 from webhook_ingest.entrypoints.operator import OperatorTools, operator_routes
@@ -50,8 +49,7 @@ def build(settings: IngestSettings) -> ASGIApp:
     mint = TokenMint(settings.internal_auth_secret, INGEST_SERVICE)
     entitlements = ServiceClient(settings.entitlements_url, ENTITLEMENTS_SERVICE, mint)
     checkout = ServiceClient(settings.checkout_url, CHECKOUT_SERVICE, mint)
-    connection = StripeConnection(settings.stripe_secret_key, settings.stripe_api_base, retries=NETWORK_RETRIES)
-    stripe = StripeEvents(connection)
+    stripe = StripeEvents(settings.stripe_secret_key, settings.stripe_api_base)
     door = Door(
         settings.livemode,
         GroupCommit(broker, BILLING),
@@ -73,7 +71,7 @@ def build(settings: IngestSettings) -> ASGIApp:
             yield
         with contextlib.suppress(BrokerUnavailable):
             await shares.write()
-        await connection.close()
+        await stripe.close()
         await broker.close()
 
     app = create_app(INGEST_SERVICE, lifespan, lambda: {"broker": broker.check, **workers.checks()})

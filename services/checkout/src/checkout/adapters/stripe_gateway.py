@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from prometheus_client import Counter, Histogram
+from pydantic import SecretStr
 
 from atlas_stripe.client import StripeConnection, answer_to, read_of, rows_of
 from atlas_stripe.failure import StripeFailure
@@ -48,8 +49,13 @@ Call = Callable[..., Awaitable[Any]]
 class StripeGateway:
     """The calls that this service makes."""
 
-    def __init__(self, connection: StripeConnection) -> None:
-        self._client = connection.client
+    def __init__(self, key: SecretStr, base: str | None = None) -> None:
+        self._connection = StripeConnection(key, base, retries=NETWORK_RETRIES)
+        self._client = self._connection.client
+
+    async def close(self) -> None:
+        """End every connection to Stripe."""
+        await self._connection.close()
 
     async def create_customer(self, user_id: str, idempotency_key: str) -> str:
         customer = await _made(

@@ -15,7 +15,7 @@ from atlas_contracts.internal_api import (
     CheckoutSessionResult,
 )
 from atlas_contracts.public_api import ConfirmRequest, ConfirmResult, RedirectTarget, RestoreRequest, RestoreResult
-from atlas_kit.http.doors import CurrentCaller, GuardedRoute
+from atlas_kit.http.doors import AdmittedCaller, GuardedRoute
 from atlas_kit.http.errors import InvalidRequest
 from checkout.entrypoints.failures import told_as
 from checkout.use_cases.confirm import confirm
@@ -73,7 +73,7 @@ def _sale_routes(router: APIRouter, checkout: Checkout) -> None:
     opening = SingleFlight[CheckoutSessionResult]()
 
     @router.post("/checkout-sessions")
-    async def open_checkout_session(caller: CurrentCaller, body: CheckoutSessionRequest) -> CheckoutSessionResult:
+    async def open_checkout_session(caller: AdmittedCaller, body: CheckoutSessionRequest) -> CheckoutSessionResult:
         async def work() -> CheckoutSessionResult:
             async with told_as(CHECKOUT_DOWN, seconds=CHECKOUT_SECONDS):
                 return await open_checkout(checkout, caller.subject, body.source)
@@ -85,7 +85,7 @@ def _purchase_routes(router: APIRouter, purchases: Purchases) -> None:
     restoring = SingleFlight[RestoreResult]()
 
     @router.post("/restore")
-    async def restore_purchases(caller: CurrentCaller, body: RestoreBody) -> RestoreResult:
+    async def restore_purchases(caller: AdmittedCaller, body: RestoreBody) -> RestoreResult:
         async def work() -> RestoreResult:
             async with told_as(RESTORE_DOWN, seconds=RESTORE_SECONDS):
                 return await restore(purchases, caller.subject, body.trigger)
@@ -93,7 +93,7 @@ def _purchase_routes(router: APIRouter, purchases: Purchases) -> None:
         return await restoring.run(caller.subject, work)
 
     @router.post("/confirm")
-    async def confirm_checkout(caller: CurrentCaller, body: ConfirmBody) -> ConfirmResult:
+    async def confirm_checkout(caller: AdmittedCaller, body: ConfirmBody) -> ConfirmResult:
         async with told_as(CHECKOUT_DOWN, seconds=CONFIRM_SECONDS):
             return await confirm(purchases, caller.subject, body.checkout_session_id)
 
@@ -108,11 +108,11 @@ def _billing_routes(router: APIRouter, portal: Portal) -> None:
     unsought = Unsought()
 
     @router.post("/portal-sessions")
-    async def open_portal_session(caller: CurrentCaller) -> RedirectTarget:
+    async def open_portal_session(caller: AdmittedCaller) -> RedirectTarget:
         async with told_as(PORTAL_DOWN, seconds=PORTAL_SECONDS):
             return await open_portal(portal, caller.subject)
 
     @router.get("/billing-profile")
-    async def billing_profile(caller: CurrentCaller) -> BillingProfile:
+    async def billing_profile(caller: AdmittedCaller) -> BillingProfile:
         async with told_as(BILLING_DOWN, seconds=PROFILE_SECONDS):
             return await read_billing_profile(portal.customers, unsought, caller.subject)

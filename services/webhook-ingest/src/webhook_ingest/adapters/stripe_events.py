@@ -6,6 +6,8 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+from pydantic import SecretStr
+
 from atlas_kit.http.errors import Unavailable
 from atlas_stripe.client import StripeConnection, answer_to, stripes_time
 from atlas_stripe.failure import StripeFailure
@@ -44,8 +46,12 @@ class StripeUnavailable(Unavailable):
 class StripeEvents:
     """The supported events of one Stripe account, and which account that is."""
 
-    def __init__(self, connection: StripeConnection) -> None:
-        self._client = connection.client
+    def __init__(self, key: SecretStr, base: str | None) -> None:
+        self._connection = StripeConnection(key, base, retries=NETWORK_RETRIES)
+
+    async def close(self) -> None:
+        """End every connection to Stripe."""
+        await self._connection.close()
 
     async def now(self) -> int:
         """What time it is at Stripe, whose clock dates the events; seconds since 1970. Raises StripeUnavailable."""
@@ -86,7 +92,7 @@ class StripeEvents:
 
     async def _asked(self, path: str, parameters: dict[str, Any]) -> Any:
         try:
-            return await answer_to(self._client.raw_request_async("get", path, **parameters))
+            return await answer_to(self._connection.client.raw_request_async("get", path, **parameters))
         except StripeFailure as failure:
             raise StripeUnavailable(_REASONS.get(failure.status or 0, SILENT)) from failure
         except (TypeError, ValueError) as error:  # an answer that the SDK can't read

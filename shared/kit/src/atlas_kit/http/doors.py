@@ -74,5 +74,5 @@ def caller_of(request: Request) -> Caller:
     return caller
 
 
-CurrentCaller = Annotated[Caller, Depends(caller_of)]
-"""Who came in, as a parameter of a route of a :class:`GuardedRoute` router."""
+AdmittedCaller = Annotated[Caller, Depends(caller_of)]
+"""A handler's parameter: the caller whom its :class:`GuardedRoute` has let in."""
