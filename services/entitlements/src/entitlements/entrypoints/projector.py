@@ -26,7 +26,7 @@ from atlas_kit.process import context
 from atlas_kit.process.logs import get_logger
 from atlas_kit.storage.database import Database
 from entitlements.adapters.ledger_entry import LedgerEntry, ledger_entry
-from entitlements.adapters.parking import park
+from entitlements.adapters.park_message import park
 from entitlements.domain.naming import payment_name
 from entitlements.domain.policy import Policy
 from entitlements.use_cases.fold import Folded, fold, ids_by_event
