@@ -28,7 +28,9 @@ EDITS: dict[str, dict[str, str]] = {
     "atlas_stripe/mapping.py": {
         '    "charge.refunded": _map_charge_refunded,\n':
             '    "charge.refunded": _map_charge_refunded,\n'
-            '    "charge.succeeded": lambda charge, _type, _at: _charge_snapshot(charge, BillingType.CHARGE_OBSERVED),\n',
+            '    "charge.succeeded": lambda charge, _type, _at: charge_meaning(charge, BillingType.CHARGE_OBSERVED),\n',
+    },
+    "atlas_stripe/meanings.py": {
         "status=status, currency=currency(refund)\n": 'status=status, currency=currency(refund), reason=refund.get("reason")\n',
     },
     # What it makes of them: a refund that Stripe calls a duplicate takes nothing away, a gift makes Pro.

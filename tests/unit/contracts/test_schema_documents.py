@@ -56,7 +56,7 @@ def _published(stripe_event: dict) -> dict:
 
     from atlas_contracts.billing import Via
     from atlas_kit.messaging.events import encode
-    from atlas_stripe.mapping import Arrival
+    from atlas_stripe.arrival import Arrival
     from webhook_ingest.use_cases.admit import normalize
 
     arrival = Arrival(Via.WEBHOOK, datetime.now(UTC), "sha256:00", signature_verified=True)

@@ -15,13 +15,14 @@ from atlas_contracts.billing import BillingEvent, Via
 from atlas_contracts.parked import ParkedEvent
 from atlas_kit.messaging.broker import Stored
 from atlas_kit.messaging.events import encode
+from atlas_stripe.arrival import Arrival
 from atlas_stripe.envelope import InvalidPayload, holds_nul, read_event
-from atlas_stripe.mapping import SUPPORTED_EVENT_TYPES, Arrival
+from atlas_stripe.mapping import SUPPORTED_EVENT_TYPES
 from atlas_stripe.objects import Unmappable
 from support.stripe_events import body_of, charge, dispute, event, purchase, refund, session
 from webhook_ingest.adapters.parked_stripe_event import parked_stripe_event
 from webhook_ingest.domain.retained import retained
-from webhook_ingest.use_cases.admit import Door, Admission, normalize
+from webhook_ingest.use_cases.admit import Admission, Door, normalize
 
 ARRIVAL = Arrival(Via.WEBHOOK, datetime(2026, 11, 23, tzinfo=UTC), "sha256:00", signature_verified=True)
 JSON = st.recursive(

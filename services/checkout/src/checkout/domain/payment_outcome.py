@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from atlas_stripe import refund_arithmetic
-from atlas_stripe.mapping import FAILED_REFUND_STATUSES, PAYMENT_INTENT_FAILED
 from atlas_stripe.objects import StripeObject
 from atlas_stripe.refund_arithmetic import AmountTold, Failure
+from atlas_stripe.statuses import FAILED_REFUND_STATUSES, PAYMENT_INTENT_FAILED
 
 OPEN_DISPUTES = frozenset({"needs_response", "under_review", "appeal_needs_response", "appeal_under_review"})
 

@@ -10,8 +10,8 @@ from typing import Protocol
 from atlas_contracts.billing import BillingData, Via
 from atlas_kit.messaging.events import now
 from atlas_kit.process.logs import get_logger
-from atlas_stripe import mapping as stripe_mapping
-from atlas_stripe.mapping import Arrival
+from atlas_stripe import reads as stripe_reads
+from atlas_stripe.arrival import Arrival
 from atlas_stripe.objects import StripeObject, Unmappable
 from checkout.adapters.stripe_gateway import Read
 from checkout.domain.payment_outcome import PaymentOutcome, charge_of, outcome_of
@@ -75,11 +75,11 @@ def map_payment(
     arrival = arrival_by(via)
     if session.body.get("status") == "open":
         return ()  # nothing happened yet
-    told = [stripe_mapping.session_read(session.body, session.observed_at, arrival)]
-    reads: list[tuple[Mapper, Read]] = [(stripe_mapping.refund_read, refund) for refund in refunds]
-    reads += [(stripe_mapping.dispute_read, dispute) for dispute in disputes]
+    told = [stripe_reads.session_read(session.body, session.observed_at, arrival)]
+    reads: list[tuple[Mapper, Read]] = [(stripe_reads.refund_read, refund) for refund in refunds]
+    reads += [(stripe_reads.dispute_read, dispute) for dispute in disputes]
     if charge:
-        reads.append((stripe_mapping.charge_read, Read(charge, session.observed_at)))
+        reads.append((stripe_reads.charge_read, Read(charge, session.observed_at)))
     for mapper, read in reads:
         try:
             told.append(mapper(read.body, read.observed_at, arrival))

@@ -8,8 +8,8 @@ from atlas_contracts.billing import Via
 from atlas_contracts.internal_api import ChargeResolution
 from atlas_kit.http.errors import NotFound
 from atlas_stripe.failure import StripeFailure
-from atlas_stripe.mapping import charge_read
 from atlas_stripe.objects import Unmappable, could_be_id
+from atlas_stripe.reads import charge_read
 from checkout.adapters.publishing import Publisher, publish_facts
 from checkout.adapters.stripe_gateway import Read
 from checkout.use_cases.read_payment import arrival_by

@@ -12,10 +12,9 @@ from datetime import datetime
 from itertools import groupby
 
 from atlas_stripe.refund_arithmetic import AmountTold, Failure, amount_refunded
+from atlas_stripe.statuses import FAILED_REFUND_STATUSES
 from entitlements.domain.facts import Charge, Dispute, Knowledge, PaymentAdjustment, Refund, Stamp
 from entitlements.domain.policy import Condition, is_known_status, rank
-
-FAILED = ("failed", "canceled")
 
 Entry = tuple[Stamp, Charge | Refund | Dispute | PaymentAdjustment]
 
@@ -74,7 +73,7 @@ class _Story:
         self._refunds[refund.id] = refund
         if refund.charge:
             self._charge_of_refund[refund.id] = min(refund.charge, self._charge_of_refund.get(refund.id, refund.charge))
-        if refund.status in FAILED:
+        if refund.status in FAILED_REFUND_STATUSES:
             first = self._failed_first.setdefault(refund.id, stamp)
             if stamp.is_read and stamp.at == first.at:
                 self._failure_read.add(refund.id)
@@ -89,7 +88,7 @@ class _Story:
                 refund.id in self._failure_read,
             )
             for refund in self._refunds.values()
-            if refund.status in FAILED
+            if refund.status in FAILED_REFUND_STATUSES
         ]
         return Condition(
             amount_refunded(succeeded, self._amounts.values(), failures),

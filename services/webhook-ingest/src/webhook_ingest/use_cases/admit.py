@@ -14,7 +14,8 @@ from atlas_contracts.internal_api import INGEST_SERVICE
 from atlas_contracts.streams import billing_subject, parked_subject
 from atlas_kit.messaging.events import billing_event, encode, event_type_of
 from atlas_kit.process.logs import get_logger
-from atlas_stripe.mapping import SUPPORTED_EVENT_TYPES, Arrival, from_event
+from atlas_stripe.arrival import Arrival
+from atlas_stripe.mapping import SUPPORTED_EVENT_TYPES, from_event
 from atlas_stripe.objects import Unmappable
 from webhook_ingest.adapters.parked_stripe_event import parked_stripe_event
 from webhook_ingest.adapters.told_before import ToldBefore

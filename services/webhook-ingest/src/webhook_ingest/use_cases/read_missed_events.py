@@ -22,8 +22,8 @@ from atlas_contracts.billing import Via
 from atlas_kit.http.errors import AtlasError
 from atlas_kit.messaging.broker import BrokerUnavailable
 from atlas_kit.process.logs import get_logger
+from atlas_stripe.arrival import Arrival
 from atlas_stripe.envelope import is_event
-from atlas_stripe.mapping import Arrival
 from atlas_stripe.objects import Unmappable
 from webhook_ingest.adapters.metrics import PARKED, PULL_FAILURES, PULLED
 from webhook_ingest.adapters.pull_state import Ended, PullBusy, PullState

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from atlas_contracts.billing import Via
 from atlas_kit.messaging.broker import BrokerUnavailable
 from atlas_kit.process.logs import get_logger
+from atlas_stripe.arrival import Arrival
 from atlas_stripe.envelope import InvalidPayload, holds_nul, read_event
-from atlas_stripe.mapping import Arrival
 from atlas_stripe.signature import InvalidSignature, SignatureVerifier
 from webhook_ingest.adapters.metrics import PARKED, REJECTED, WEBHOOKS
 from webhook_ingest.adapters.webhook_shares import WebhookShares

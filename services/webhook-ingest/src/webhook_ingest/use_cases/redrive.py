@@ -23,8 +23,8 @@ from atlas_kit.http.errors import InvalidRequest
 from atlas_kit.messaging.events import encode, event_type_of
 from atlas_kit.process import context
 from atlas_kit.process.logs import get_logger
+from atlas_stripe.arrival import Arrival
 from atlas_stripe.envelope import is_event
-from atlas_stripe.mapping import Arrival
 from atlas_stripe.objects import Unmappable
 from webhook_ingest.adapters.metrics import REDRIVEN
 from webhook_ingest.adapters.parked_reader import REDRIVEN_SUBJECT, Parked
