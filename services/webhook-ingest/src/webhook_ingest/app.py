@@ -23,7 +23,7 @@ from atlas_stripe.envelope import MAX_BODY_BYTES
 from atlas_stripe.signature import SignatureVerifier
 from webhook_ingest.adapters.bucket import Bucket
 from webhook_ingest.adapters.own_account import OwnAccount
-from webhook_ingest.adapters.parked import ParkedReader
+from webhook_ingest.adapters.parked_reader import ParkedReader
 from webhook_ingest.adapters.pull_state import PullState
 from webhook_ingest.adapters.stripe_events import StripeEvents
 from webhook_ingest.adapters.told_before import ToldBefore, ledger_of
