@@ -61,7 +61,7 @@ def configuration_differences(dsn: str, package: str) -> list[Any]:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    metadata = __import__(f"{package}.tables", fromlist=["metadata"]).metadata
+    metadata = __import__(f"{package}.migrations.tables", fromlist=["metadata"]).metadata
     with _engine(dsn).connect() as connection:
         return list(compare_metadata(MigrationContext.configure(connection), metadata))
 
