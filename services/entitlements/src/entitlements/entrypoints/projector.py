@@ -63,7 +63,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """Out of the stream's way, kept with its reason."""
+    """Store it on PARKED with its reason, and acknowledge it, so that the messages behind it go on."""
 
     reason: str
     detail: str

@@ -1,4 +1,4 @@
-"""The second door: Stripe's own list of events, so that webhooks which never arrived still take effect.
+"""The pull: reading Stripe's own list of events, so that webhooks which never arrived still take effect.
 
 Time is read in windows, oldest first, and inside a window events are published oldest first, so that memory stays
 bounded and the cursor can follow. The cursor moves only after the broker confirmed every event before it; a pull that
