@@ -83,7 +83,7 @@ def deliver(body: bytes, headers: list[bytes], door: Door) -> str:
         return "unreadable"
     outcome = asyncio.run(door.admit(told, ARRIVAL, suspicious=holds_nul(body)))
     assert outcome.reason != "unforeseen", "the mapping should have foreseen this"
-    return "parked" if outcome.parked else str(outcome.verdict)
+    return "parked" if outcome.parked else str(outcome.admission)
 
 
 @pytest.mark.timeout(3600 if LONG else 120)

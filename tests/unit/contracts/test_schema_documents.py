@@ -97,7 +97,7 @@ def test_what_is_parked_validates_against_its_schema() -> None:
 
     from atlas_kit.messaging.events import encode
     from atlas_stripe.objects import Unmappable
-    from webhook_ingest.adapters.park import parked_stripe_event
+    from webhook_ingest.adapters.parked_stripe_event import parked_stripe_event
 
     parked = parked_stripe_event(purchase(), Unmappable("malformed_object", "No."), datetime.now(UTC))
     jsonschema.validate(json.loads(encode(parked)), DOCUMENTS["schemas/parked.v1.event.json"])

@@ -1,4 +1,4 @@
-"""Reading fields off a Stripe object as decoded from JSON, trusting nothing.
+"""Reading fields of a Stripe object as decoded from JSON, each checked for type and bounds.
 
 A signature proves who sent an event, not that its content is right. Whatever is missing, of the wrong type or out of
 bounds raises :class:`Unmappable`; the caller parks the event.
@@ -51,7 +51,7 @@ class Unmappable(Exception):
 
 
 def could_be_id(value: str) -> bool:
-    """Whether Stripe could have made such an id; what couldn't be one needs no request."""
+    """Whether this has the form of Stripe's ids; Stripe is not asked about anything else."""
     return _ID.fullmatch(value) is not None
 
 

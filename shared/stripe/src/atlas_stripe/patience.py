@@ -1,4 +1,4 @@
-"""Waiting when Stripe answers 429 with a time: every call of one piece of work waits that long, then asks again."""
+"""When Stripe answers 429 (too many requests): wait as long as it says, then ask again."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ MAX_TRIES = 4
 
 
 class Patience:
-    """How long one piece of work may wait for Stripe: its calls share the pauses, ``seconds`` in all at most.
+    """How long one piece of work (a restore, say) may wait for Stripe: ``seconds`` in all, shared by its calls.
 
-    Where Stripe names no time, or a longer one than is left, the 429 is raised at once.
+    A 429 that names no time, or a longer one than is left, is raised at once.
     """
 
     def __init__(self, seconds: float) -> None:
