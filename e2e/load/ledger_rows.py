@@ -16,7 +16,8 @@ from webhook_events import session
 
 from atlas_contracts.billing import BillingData, RecordedSession, Via
 from atlas_kit.messaging.events import billing_event, encode
-from atlas_stripe.mapping import Arrival, from_event
+from atlas_stripe.arrival import Arrival
+from atlas_stripe.mapping import from_event
 from checkout.domain.own_facts import purchase_initiated
 from entitlements.adapters import ledger
 from entitlements.adapters.ledger_entry import ledger_entry

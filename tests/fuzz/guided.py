@@ -19,7 +19,7 @@ import atheris
 sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 
 with atheris.instrument_imports(
-    include=["webhook_ingest", "atlas_stripe.mapping", "atlas_stripe.objects", "json"]
+    include=["webhook_ingest", "atlas_stripe.mapping", "atlas_stripe.meanings", "atlas_stripe.objects", "json"]
 ):
     from atlas_stripe.envelope import InvalidPayload, holds_nul, read_event
     from atlas_stripe.signature import MAX_SIGNATURES, InvalidSignature, SignatureVerifier
@@ -28,7 +28,7 @@ with atheris.instrument_imports(
 from atlas_contracts.billing import BillingEvent, Via
 from atlas_contracts.parked import ParkedEvent
 from atlas_kit.messaging.broker import Stored
-from atlas_stripe.mapping import Arrival
+from atlas_stripe.arrival import Arrival
 
 SECRET, NOW, TOLERANCE = b"whsec_guided", 1_800_000_000, 300
 BODY = b'{"id":"evt_1"}'

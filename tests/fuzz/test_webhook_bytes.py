@@ -18,8 +18,9 @@ import pytest
 from atlas_contracts.billing import BillingEvent, Via
 from atlas_contracts.parked import ParkedEvent
 from atlas_kit.messaging.broker import Stored
+from atlas_stripe.arrival import Arrival
 from atlas_stripe.envelope import InvalidPayload, holds_nul, read_event
-from atlas_stripe.mapping import SUPPORTED_EVENT_TYPES, Arrival
+from atlas_stripe.mapping import SUPPORTED_EVENT_TYPES
 from atlas_stripe.signature import InvalidSignature, SignatureVerifier
 from support.stripe_events import SECRET, body_of, charge, dispute, event, refund, session, signature
 from webhook_ingest.use_cases.admit import Door
@@ -82,7 +83,7 @@ def deliver(body: bytes, headers: list[bytes], door: Door) -> str:
         return "unreadable"
     outcome = asyncio.run(door.admit(told, ARRIVAL, suspicious=holds_nul(body)))
     assert outcome.reason != "unforeseen", "the mapping should have foreseen this"
-    return "parked" if outcome.parked else str(outcome.verdict)
+    return "parked" if outcome.parked else str(outcome.admission)
 
 
 @pytest.mark.timeout(3600 if LONG else 120)

@@ -87,11 +87,11 @@ def by_arrival(knowledge, paid_at):
         snapshot: frozenset({Stamp(paid_at + timedelta(seconds=number), "evt")})
         for number, snapshot in enumerate(knowledge, start=1)
     }
-    return timeline.standings(moved, paid_at)
+    return timeline.conditions(moved, paid_at)
 
 
 def take_out_the_order_of_provider_time(monkeypatch):
-    monkeypatch.setattr(payment, "standings", by_arrival)
+    monkeypatch.setattr(payment, "conditions", by_arrival)
 
 
 def take_out_the_look_at_payment_status(monkeypatch):

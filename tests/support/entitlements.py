@@ -88,7 +88,7 @@ class Service:
 
     def get(self, path: str, token: str | None = None, body: Any = None) -> tuple[int, Any]:
         """Status and JSON of an answer; 0 when nothing answered."""
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
         data = json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(self.url + path, data=data, headers=headers)
         try:

@@ -22,7 +22,8 @@ from typing import Any
 from atlas_contracts.billing import Adjustment, BillingData, BillingType, Provider, RecordedSession, Refs, Via
 from atlas_kit.messaging.events import billing_event, encode
 from atlas_stripe import mapping as stripe_mapping
-from atlas_stripe.mapping import Arrival
+from atlas_stripe import reads
+from atlas_stripe.arrival import Arrival
 from entitlements.adapters.knowledge_json import encode_knowledge
 from entitlements.adapters.ledger_entry import LedgerEntry, ledger_entry
 from entitlements.domain.facts import Fact
@@ -120,7 +121,7 @@ class Refund:
         return from_stripe(event_type, self.object(status), at, event_id)
 
     def read(self, status: str, at: int) -> Told:
-        return Told(stripe_mapping.refund_read(self.object(status), when(at), arrival(Via.RESTORE)))
+        return Told(reads.refund_read(self.object(status), when(at), arrival(Via.RESTORE)))
 
 
 @dataclass
@@ -142,7 +143,7 @@ class Dispute:
         return from_stripe(event_type or "charge.dispute.updated", self.object(status), at, event_id)
 
     def read(self, status: str, at: int) -> Told:
-        return Told(stripe_mapping.dispute_read(self.object(status), when(at), arrival(Via.RESTORE)))
+        return Told(reads.dispute_read(self.object(status), when(at), arrival(Via.RESTORE)))
 
 
 @dataclass
@@ -216,7 +217,7 @@ class Purchase:
         return from_stripe("charge.refunded", obj, at, event_id)
 
     def charge_read(self, at: int, refunded: int = 0) -> Told:
-        return Told(stripe_mapping.charge_read(self.charge_object(refunded), when(at), arrival(Via.PULL)))
+        return Told(reads.charge_read(self.charge_object(refunded), when(at), arrival(Via.PULL)))
 
     def named(self, user: str, at: int, event_id: str | None = None) -> Told:
         """The paid session told once more, its metadata edited to another user."""
@@ -247,7 +248,7 @@ class Purchase:
         """The session as confirm and restore read it, payment and charge expanded."""
         intent = {"id": self.intent, "status": intent_status, "latest_charge": self.charge_object(0)}
         obj = self.object(payment_status, payment_intent=intent)
-        return Told(stripe_mapping.session_read(obj, when(at), arrival(via)))
+        return Told(reads.session_read(obj, when(at), arrival(via)))
 
     def refund(self, amount: int | None = None, **options: Any) -> Refund:
         return Refund(self, self.amount if amount is None else amount, **options)

@@ -28,11 +28,13 @@ EDITS: dict[str, dict[str, str]] = {
     "atlas_stripe/mapping.py": {
         '    "charge.refunded": _map_charge_refunded,\n':
             '    "charge.refunded": _map_charge_refunded,\n'
-            '    "charge.succeeded": lambda charge, _type, _at: _charge_snapshot(charge, BillingType.CHARGE_OBSERVED),\n',
+            '    "charge.succeeded": lambda charge, _type, _at: charge_meaning(charge, BillingType.CHARGE_OBSERVED),\n',
+    },
+    "atlas_stripe/meanings.py": {
         "status=status, currency=currency(refund)\n": 'status=status, currency=currency(refund), reason=refund.get("reason")\n',
     },
     # What it makes of them: a refund that Stripe calls a duplicate takes nothing away, a gift makes Pro.
-    "entitlements/domain/reading.py": {"READING = 2": "READING = 3"},
+    "entitlements/domain/fold_version.py": {"FOLD_VERSION = 2": "FOLD_VERSION = 3"},
     "entitlements/domain/facts.py": {
         "class Refund:\n    id: str\n    amount: int\n    status: str\n    charge: str | None = None\n":
             "class Refund:\n    id: str\n    amount: int\n    status: str\n    charge: str | None = None\n    reason: str | None = None\n",

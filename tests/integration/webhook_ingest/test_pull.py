@@ -107,7 +107,7 @@ async def test_the_same_message_id_as_the_webhooks_makes_a_known_event_a_duplica
     from datetime import UTC, datetime
 
     from atlas_contracts.billing import Via
-    from atlas_stripe.mapping import Arrival
+    from atlas_stripe.arrival import Arrival
 
     await world.door.admit(event, Arrival(Via.WEBHOOK, datetime.now(UTC), "sha256:x", signature_verified=True))
     lines = await world.pull(ListedEvents(event))

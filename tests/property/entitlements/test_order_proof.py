@@ -139,7 +139,7 @@ def test_a_fold_that_forgets_what_comes_too_early_is_caught():
 def test_a_fold_where_the_last_arrival_wins_is_caught(monkeypatch):
     from datetime import timedelta
 
-    real = timeline.standings
+    real = timeline.conditions
 
     def by_arrival(knowledge, paid_at):
         moved = {
@@ -148,7 +148,7 @@ def test_a_fold_where_the_last_arrival_wins_is_caught(monkeypatch):
         }
         return real(moved, paid_at)
 
-    monkeypatch.setattr(payment, "standings", by_arrival)
+    monkeypatch.setattr(payment, "conditions", by_arrival)
     assert caught(Fold)
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from atlas_contracts.billing import Via
 from atlas_contracts.contradiction import contradiction
-from atlas_stripe.mapping import Arrival, from_event
+from atlas_stripe.arrival import Arrival
+from atlas_stripe.mapping import from_event
 from support.stripe_events import event, purchase, session
 
 FIRST = purchase()

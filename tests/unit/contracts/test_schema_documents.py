@@ -56,7 +56,7 @@ def _published(stripe_event: dict) -> dict:
 
     from atlas_contracts.billing import Via
     from atlas_kit.messaging.events import encode
-    from atlas_stripe.mapping import Arrival
+    from atlas_stripe.arrival import Arrival
     from webhook_ingest.use_cases.admit import normalize
 
     arrival = Arrival(Via.WEBHOOK, datetime.now(UTC), "sha256:00", signature_verified=True)
@@ -97,7 +97,7 @@ def test_what_is_parked_validates_against_its_schema() -> None:
 
     from atlas_kit.messaging.events import encode
     from atlas_stripe.objects import Unmappable
-    from webhook_ingest.adapters.park import parked_stripe_event
+    from webhook_ingest.adapters.parked_stripe_event import parked_stripe_event
 
     parked = parked_stripe_event(purchase(), Unmappable("malformed_object", "No."), datetime.now(UTC))
     jsonschema.validate(json.loads(encode(parked)), DOCUMENTS["schemas/parked.v1.event.json"])

@@ -7,16 +7,10 @@ from datetime import UTC, datetime
 import pytest
 
 from atlas_contracts.billing import Via
-from atlas_stripe.mapping import (
-    SUPPORTED_EVENT_TYPES,
-    Arrival,
-    charge_read,
-    dispute_read,
-    from_event,
-    refund_read,
-    session_read,
-)
+from atlas_stripe.arrival import Arrival
+from atlas_stripe.mapping import SUPPORTED_EVENT_TYPES, from_event
 from atlas_stripe.objects import Unmappable
+from atlas_stripe.reads import charge_read, dispute_read, refund_read, session_read
 from support.stripe_events import charge, dispute, event, fraud_warning, refund, session
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)

@@ -14,8 +14,9 @@ from atlas_contracts.internal_api import AdjustmentRequest, ForgetRequest
 from atlas_contracts.user_id import UserId, is_user_id
 from atlas_kit.http.errors import Unauthorized
 from atlas_kit.http.identity import TokenMint, TokenVerifier
-from atlas_stripe.mapping import Arrival, session_read
+from atlas_stripe.arrival import Arrival
 from atlas_stripe.objects import Unmappable
+from atlas_stripe.reads import session_read
 from support.stripe_events import session
 
 ARRIVAL = Arrival(Via.RESTORE, datetime(2026, 11, 26, tzinfo=UTC), "sha256:00", signature_verified=False)

@@ -27,7 +27,7 @@ ENVIRON = {
 LISTENS_TO = {
     "entitlements.app:build": ["billing.v1.>"],
     "account_gateway.app:build": ["entitlements.v1.>"],
-    "checkout.app:create": [],
+    "checkout.app:build": [],
     "webhook_ingest.app:build": [],
 }
 LOOK = """
@@ -82,5 +82,5 @@ def test_what_listens_is_made_in_one_place() -> None:
     }
     assert places == {
         "shared/kit/src/atlas_kit/messaging/listening/batches.py",
-        "services/webhook-ingest/src/webhook_ingest/adapters/parked.py",  # an operator's question: reads PARKED and ends
+        "services/webhook-ingest/src/webhook_ingest/adapters/parked_reader.py",  # an operator's question: reads PARKED and ends
     }

@@ -15,13 +15,14 @@ from atlas_contracts.billing import BillingEvent, Via
 from atlas_contracts.parked import ParkedEvent
 from atlas_kit.messaging.broker import Stored
 from atlas_kit.messaging.events import encode
+from atlas_stripe.arrival import Arrival
 from atlas_stripe.envelope import InvalidPayload, holds_nul, read_event
-from atlas_stripe.mapping import SUPPORTED_EVENT_TYPES, Arrival
+from atlas_stripe.mapping import SUPPORTED_EVENT_TYPES
 from atlas_stripe.objects import Unmappable
 from support.stripe_events import body_of, charge, dispute, event, purchase, refund, session
-from webhook_ingest.adapters.park import parked_stripe_event
+from webhook_ingest.adapters.parked_stripe_event import parked_stripe_event
 from webhook_ingest.domain.retained import retained
-from webhook_ingest.use_cases.admit import Door, Verdict, normalize
+from webhook_ingest.use_cases.admit import Admission, Door, normalize
 
 ARRIVAL = Arrival(Via.WEBHOOK, datetime(2026, 11, 23, tzinfo=UTC), "sha256:00", signature_verified=True)
 JSON = st.recursive(
@@ -88,7 +89,7 @@ def test_any_damaged_event_is_published_parked_or_ignored(told: dict) -> None:
     door = Door(False, billing, parking)
     outcome = asyncio.run(door.admit(read_event(body), ARRIVAL, suspicious=holds_nul(body)))
     published = len(billing.messages) + len(parking.messages)
-    assert published == (0 if outcome.verdict is Verdict.IGNORED else 1)
+    assert published == (0 if outcome.admission is Admission.IGNORED else 1)
     assert outcome.reason != "unforeseen", "the mapping should have foreseen this"
     for subject, payload, message_id in billing.messages:
         fact = BillingEvent.model_validate_json(payload)
@@ -181,7 +182,7 @@ def test_while_our_account_is_unknown_an_event_that_names_any_is_not_ours() -> N
 def test_an_event_id_that_is_no_visible_ascii_is_parked_and_shown_as_text(event_id: str) -> None:
     parking = Recorder()
     outcome = asyncio.run(Door(False, Recorder(), parking).admit(purchase(id=event_id), ARRIVAL))
-    assert (outcome.verdict, outcome.reason) == (Verdict.ACCEPTED, "malformed_object")
+    assert (outcome.admission, outcome.reason) == (Admission.ACCEPTED, "malformed_object")
     ((_, payload, message_id),) = parking.messages
     data = ParkedEvent.model_validate_json(payload).data
     assert data.detail == "id must be 1 to 200 visible ASCII characters."

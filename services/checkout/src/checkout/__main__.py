@@ -8,7 +8,7 @@ import sys
 from atlas_kit.http.app import parse_arguments, serve
 from atlas_kit.process.settings import load_or_exit
 from atlas_kit.storage import migrations
-from checkout.app import create
+from checkout.app import build
 from checkout.settings import DEFAULT_PORT, Settings
 
 
@@ -20,7 +20,7 @@ def main() -> None:
         return
     host, port = parse_arguments("checkout", DEFAULT_PORT, settings)
     serve(
-        create(settings),
+        build(settings),
         service="checkout",
         host=host,
         port=port,

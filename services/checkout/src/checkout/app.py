@@ -1,8 +1,8 @@
-"""The composition root: settings, database, broker, Stripe, routes."""
+"""Composition root: settings, database, broker, Stripe, routes."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
@@ -13,7 +13,6 @@ from atlas_contracts.streams import BILLING
 from atlas_kit.http.app import create_app, with_edge
 from atlas_kit.http.client import ServiceClient
 from atlas_kit.http.doors import install_doors
-from atlas_kit.http.health import Check
 from atlas_kit.http.identity import TokenMint, TokenVerifier
 from atlas_kit.messaging.broker import Broker
 from atlas_kit.messaging.outbox import OutboxRelay
@@ -21,18 +20,52 @@ from atlas_kit.process.tasks import Workers
 from atlas_kit.storage.database import Database
 from checkout.adapters.entitlements_client import EntitlementsClient
 from checkout.adapters.stripe_gateway import StripeGateway
-from checkout.entrypoints import internal as api
-from checkout.entrypoints import operator as operator_api
+from checkout.entrypoints.internal import internal_routes
+from checkout.entrypoints.operator import operator_routes
 from checkout.settings import Settings
-from checkout.use_cases.confirm import Confirm
 from checkout.use_cases.find_customer import Customers
 from checkout.use_cases.open_portal import Portal
-from checkout.use_cases.restore import Restore
+from checkout.use_cases.purchases import Purchases
 from checkout.use_cases.sale import Checkout
-from checkout.use_cases.services import Services
 
 
-def database_of(settings: Settings) -> Database:
+def build(settings: Settings) -> ASGIApp:
+    """The service as one ASGI application; connections are made when it starts."""
+    database, broker = _database(settings), _broker(settings)
+    mint = TokenMint(settings.internal_auth_secret, CHECKOUT_SERVICE)
+    entitlements = ServiceClient(settings.entitlements_url, ENTITLEMENTS_SERVICE, mint)
+    stripe = StripeGateway(settings.stripe_secret_key, settings.stripe_api_base)
+    ledger = EntitlementsClient(entitlements)
+    purchases = Purchases(database, stripe, broker, ledger)
+
+    workers = Workers(outbox=OutboxRelay(database, broker, BILLING).run)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(stripe.close)
+            await stack.enter_async_context(entitlements)
+            await database.start()
+            stack.push_async_callback(database.close)
+            await broker.start()
+            stack.push_async_callback(broker.close)
+            await stack.enter_async_context(workers)
+            yield
+
+    app = create_app(
+        "Atlas checkout",
+        lifespan,
+        lambda: {"database": database.check, "broker": broker.check, **workers.checks()},
+    )
+    install_doors(app, TokenVerifier(settings.internal_auth_secret, CHECKOUT_SERVICE))
+    app.include_router(
+        internal_routes(_checkout(settings, purchases, stripe), purchases, _portal(settings, database, stripe, ledger))
+    )
+    app.include_router(operator_routes(database, stripe, broker, settings.provider_policy()))
+    return with_edge(app)
+
+
+def _database(settings: Settings) -> Database:
     return Database(
         settings.database_url,
         "checkout",
@@ -41,66 +74,32 @@ def database_of(settings: Settings) -> Database:
     )
 
 
-def create(settings: Settings) -> ASGIApp:
-    """The service as an ASGI application; connections are made when it starts."""
-    database = database_of(settings)
-    broker = Broker(
+def _broker(settings: Settings) -> Broker:
+    return Broker(
         settings.nats_url,
         CHECKOUT_SERVICE,
         inbox_prefix=settings.nats_inbox_prefix,
         streams=(BILLING,),
         replicas=settings.nats_stream_replicas,
     )
-    mint = TokenMint(settings.internal_auth_secret, CHECKOUT_SERVICE)
-    client = ServiceClient(settings.entitlements_url, ENTITLEMENTS_SERVICE, mint)
-
-    workers = Workers(outbox=OutboxRelay(database, broker, BILLING).run)
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with AsyncExitStack() as closing:
-            stripe = StripeGateway(settings.stripe_secret_key, settings.stripe_api_base)
-            closing.push_async_callback(stripe.close)
-            app.state.services = assemble(settings, database, broker, stripe, EntitlementsClient(client))
-            await closing.enter_async_context(client)
-            closing.push_async_callback(database.close)
-            await database.start()
-            closing.push_async_callback(broker.close)
-            await broker.start()
-            async with workers:
-                yield
-
-    def checks() -> Mapping[str, Check]:
-        return {"database": database.check, "broker": broker.check, **workers.checks()}
-
-    app = create_app("Atlas checkout", lifespan, checks)
-    install_doors(app, TokenVerifier(settings.internal_auth_secret, CHECKOUT_SERVICE))
-    app.include_router(api.router)
-    app.include_router(operator_api.router)
-    return with_edge(app)
 
 
-def assemble(
-    settings: Settings, database: Database, broker: Broker, stripe: StripeGateway, entitlements: EntitlementsClient
-) -> Services:
-    """Give each use case what it works with."""
-    customers = Customers(database, stripe, entitlements)
-    return Services(
-        database=database,
-        broker=broker,
-        stripe=stripe,
-        policy=settings.provider_policy(),
-        checkout=Checkout(
-            database,
-            stripe,
-            broker,
-            entitlements,
-            settings.stripe_price_pro_lifetime,
-            settings.nextauth_url,
-            settings.session_options(),
-        ),
-        customers=customers,
-        portal=Portal(customers, stripe, settings.nextauth_url, settings.stripe_billing_portal_configuration_id),
-        restore=Restore(database, stripe, broker, entitlements),
-        confirm=Confirm(database, stripe, broker, entitlements),
+def _checkout(settings: Settings, purchases: Purchases, stripe: StripeGateway) -> Checkout:
+    return Checkout(
+        purchases.database,
+        stripe,
+        purchases.broker,
+        purchases.entitlements,
+        settings.stripe_price_pro_lifetime,
+        settings.nextauth_url,
+        settings.session_options(),
+    )
+
+
+def _portal(settings: Settings, database: Database, stripe: StripeGateway, ledger: EntitlementsClient) -> Portal:
+    return Portal(
+        Customers(database, stripe, ledger),
+        stripe,
+        settings.nextauth_url,
+        settings.stripe_billing_portal_configuration_id,
     )

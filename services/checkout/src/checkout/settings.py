@@ -52,7 +52,7 @@ class Settings(ServiceSettings):
     nextauth_url: HttpOrigin
     entitlements_url: HttpUrl = "http://127.0.0.1:8003"
     billing_grant_free_checkouts: bool = False
-    """This and the next three as at the entitlements service; here only ``audit``'s view of Stripe needs them."""
+    """This and the next three are the entitlements service's settings; here only ``audit``'s list uses them."""
     billing_suspend_on_dispute: bool = False
     billing_require_known_session: bool = False
     billing_currency: Annotated[str, AfterValidator(_currencies)] = "usd"

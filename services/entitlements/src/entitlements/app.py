@@ -13,24 +13,25 @@ from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE
 from atlas_contracts.streams import BILLING, ENTITLEMENTS, PARKED
 from atlas_kit.http.app import HotRoute, create_app, with_edge
 from atlas_kit.http.client import ServiceClient
-from atlas_kit.http.doors import Doors
+from atlas_kit.http.doors import Doors, install_doors
+from atlas_kit.http.health import Check
 from atlas_kit.http.identity import TokenMint, TokenVerifier
 from atlas_kit.messaging.broker import Broker
 from atlas_kit.messaging.events import now
 from atlas_kit.messaging.outbox import OutboxRelay
 from atlas_kit.process.tasks import Workers
 from atlas_kit.storage.database import Database
-from entitlements.entrypoints.internal import InternalApi
-from entitlements.entrypoints.operator import OperatorApi
+from entitlements.entrypoints.internal import hot_read, internal_routes
+from entitlements.entrypoints.operator import operator_routes
 from entitlements.entrypoints.projector import Projector
 from entitlements.settings import Settings
 from entitlements.use_cases.read_entitlement import EntitlementReader
-from entitlements.use_cases.reread import Rereading
+from entitlements.use_cases.refold_after_upgrade import RefoldAfterUpgrade
 from entitlements.use_cases.resolve_charges import ChargeResolver
 
 
 def build(settings: Settings) -> ASGIApp:
-    """The service, ready to be served."""
+    """The service, ready to be served; nothing is connected before the application starts."""
     policy = settings.policy()
     database = Database(
         settings.database_url,
@@ -45,18 +46,16 @@ def build(settings: Settings) -> ASGIApp:
         streams=(BILLING, ENTITLEMENTS, PARKED),
         replicas=settings.nats_stream_replicas,
     )
-    doors = Doors(TokenVerifier(settings.internal_auth_secret, ENTITLEMENTS_SERVICE))
+    mint = TokenMint(settings.internal_auth_secret, ENTITLEMENTS_SERVICE)
+    checkout = ServiceClient(settings.checkout_url, CHECKOUT_SERVICE, mint)
     folded = asyncio.Condition()
     projector = Projector(database, broker, policy, now, folded)
-    relay = OutboxRelay(database, broker, ENTITLEMENTS)
-    rereading = Rereading(database)
-
-    checkout = ServiceClient(
-        settings.checkout_url, CHECKOUT_SERVICE, TokenMint(settings.internal_auth_secret, ENTITLEMENTS_SERVICE)
+    workers = Workers(
+        projector=projector.run,
+        outbox=OutboxRelay(database, broker, ENTITLEMENTS).run,
+        charge_resolver=ChargeResolver(database, checkout, folded).run,
+        rereading=RefoldAfterUpgrade(database).run,
     )
-    resolver = ChargeResolver(database, checkout, folded)
-
-    workers = Workers(projector=projector.run, outbox=relay.run, charge_resolver=resolver.run, rereading=rereading.run)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -69,17 +68,15 @@ def build(settings: Settings) -> ASGIApp:
             await stack.enter_async_context(workers)
             yield
 
-    app = create_app(
-        ENTITLEMENTS_SERVICE,
-        lifespan,
-        lambda: {
-            "database": database.check,
-            "broker": broker.check,
-            "consumer": projector.check,
-            **workers.checks(),
-        },
-    )
-    internal = InternalApi(database, EntitlementReader(database), doors, policy, folded)
-    read, *others = internal.routes()
-    app.router.routes.extend([read, *others, *OperatorApi(database, doors, policy).routes()])
+    def checks() -> dict[str, Check]:
+        told = {"database": database.check, "broker": broker.check, "consumer": projector.check}
+        return {**told, **workers.checks()}
+
+    verifier = TokenVerifier(settings.internal_auth_secret, ENTITLEMENTS_SERVICE)
+    app = create_app(ENTITLEMENTS_SERVICE, lifespan, checks)
+    install_doors(app, verifier)
+    read = hot_read(EntitlementReader(database), Doors(verifier))
+    app.router.routes.append(read)
+    app.include_router(internal_routes(database, policy, folded))
+    app.include_router(operator_routes(database, policy))
     return with_edge(HotRoute(app, read))

@@ -1,4 +1,4 @@
-"""What the door reads from its environment."""
+"""What webhook-ingest reads from its environment."""
 
 from __future__ import annotations
 

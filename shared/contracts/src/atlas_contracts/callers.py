@@ -1,7 +1,7 @@
 """Who may call what inside: for each service its internal and operator's routes, and whose tokens open them.
 
-The one table. A route that isn't in it is closed to everybody; :mod:`atlas_kit.http.doors` enforces it before anything of a
-request's body is read. Under ``/internal`` a token's subject is the user in whose name is asked.
+The one table. A route that isn't in it is closed to everybody. :mod:`atlas_kit.http.doors` enforces it before anything
+of a request's body is read. Under ``/internal`` the token's subject is the user on whose behalf another service asks.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ _FILLERS = (
     + "".join(map(chr, range(0xFE00, 0xFE10)))  # variation selectors
     + "".join(map(chr, range(0xE0100, 0xE01F0)))
 )
-"""Letters and marks by Unicode's book that nobody sees: fillers, the blank Braille pattern, variation selectors."""
+"""Characters that Unicode counts among letters and marks, and that are drawn as nothing."""
 _UNSEEN = frozenset(_FILLERS)
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 

@@ -1,7 +1,7 @@
 """What a user id is: the one definition, for sessions, tokens, metadata, operators and imports.
 
-It is taken verbatim. Whoever trims it in one place and not in another makes two users of one: ``"mia "`` pays and
-``mia`` is Pro. So a padded id is nobody's, everywhere.
+It is never trimmed. If one place trimmed it and another didn't, one user would become two: ``"mia "`` would pay and
+``mia`` would be Pro. So an id with white space at an end is refused everywhere.
 """
 
 from __future__ import annotations

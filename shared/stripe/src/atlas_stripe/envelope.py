@@ -1,4 +1,4 @@
-"""From bytes to a Stripe event, or to a refusal. Runs only on what is signed, and still trusts nothing.
+"""Reading a Stripe event from the bytes of a webhook. The signature was checked before; the content is checked here.
 
 What can't be read as a JSON object with string ``id`` and ``type``, integer ``created`` and object ``data.object`` is
 no Stripe v1 event. JSON is read strictly: UTF-8, no NaN or Infinity, no number beyond what a double or 4,300 digits
@@ -89,5 +89,5 @@ def _is_thin(event: Any) -> bool:
 
 
 def holds_nul(body: bytes) -> bool:
-    """Whether U+0000 stands anywhere in the body, escaped: readable, but no text of Stripe's, and no store takes it."""
+    """Whether an escaped U+0000 stands in the body: JSON allows it, Stripe never sends it, Postgres refuses it."""
     return b"\\u0000" in body and _NUL_ESCAPE.search(body) is not None

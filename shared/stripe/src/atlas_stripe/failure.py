@@ -1,4 +1,4 @@
-"""What can go wrong between us and Stripe, and the one place that decides what the caller hears about it."""
+"""A failed call to Stripe, and the one function that decides what the caller is told about it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ log = get_logger()
 
 TOO_MANY_REQUESTS = 429
 UNDECIDED_STATUSES = frozenset({401, 403, 409, TOO_MANY_REQUESTS})
-"""Refused before anything was attempted: the same idempotency key may still be used."""
+"""Stripe refused before it attempted anything: the same idempotency key may be used again."""
 SERVER_ERROR = 500
 DEFAULT_RETRY_AFTER = "5"
 """Seconds; Stripe names none with its 429."""
 
 
 class StripeFailure(Exception):
-    """Stripe didn't do what it was asked. ``status`` is None when no answer came at all.
+    """Stripe didn't do what it was asked.
 
-    Carries no message of Stripe's: those may quote what we sent.
+    ``status`` is the HTTP status, None when no answer came; ``code`` and ``param`` are Stripe's stable words for what
+    was wrong and with which parameter; ``retry_after`` is the header, in seconds. Stripe's message is left out: it may
+    quote what we sent.
     """
 
     def __init__(
@@ -36,20 +38,24 @@ class StripeFailure(Exception):
 
     @property
     def is_final(self) -> bool:
-        """Whether Stripe will go on answering this under the same idempotency key (5xx included, for 24 h)."""
+        """Whether Stripe repeats this answer for the same idempotency key: 4xx and 5xx, for 24 h."""
         return self.status is not None and self.status not in UNDECIDED_STATUSES
 
     @property
     def is_missing(self) -> bool:
-        """Whether what we named doesn't exist there (any more)."""
+        """Whether an object that we named doesn't exist at Stripe, or no longer."""
         return self.code == "resource_missing"
 
     def names_missing(self, param: str) -> bool:
+        """Whether the object that doesn't exist is the one named by this parameter."""
         return self.is_missing and self.param == param
 
 
 def as_unavailable(failure: StripeFailure, message: str) -> Unavailable:
-    """The answer to the caller: always 503 with the route's message; what was our own mistake is logged as an error."""
+    """The answer to the caller: always 503 with the route's message.
+
+    A request that Stripe refused (4xx) is our own mistake and is logged as an error, the others as warnings.
+    """
     told = {"status": failure.status, "code": failure.code, "stripeRequestId": failure.request_id}
     if failure.status == TOO_MANY_REQUESTS:
         log.warning("stripe.rate_limited", **told)

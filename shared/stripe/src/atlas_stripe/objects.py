@@ -1,6 +1,6 @@
-"""Reading fields off a Stripe object as decoded from JSON, trusting nothing.
+"""Reading fields of a Stripe object as decoded from JSON, each checked for type and bounds.
 
-A signature proves who sent an event, not that it makes sense. Whatever is missing, of the wrong type or out of
+A signature proves who sent an event, not that its content is right. Whatever is missing, of the wrong type or out of
 bounds raises :class:`Unmappable`; the caller parks the event.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,8 +27,22 @@ _CURRENCY = re.compile(r"^[a-z]{3}$")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """An object as Stripe told it when it was asked, and when that was, by Stripe's own clock."""
+
+    body: StripeObject
+    observed_at: datetime
+
+    @property
+    def id(self) -> str:
+        return str(self.body["id"])
+
+
 class Unmappable(Exception):
-    """The object makes no sense for its type. ``reason`` is a stable word, ``detail`` one sentence without payload."""
+    """The object lacks or garbles what its type must have. ``reason`` is a stable word, ``detail`` one sentence
+    without anything of the object's content.
+    """
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -36,7 +51,7 @@ class Unmappable(Exception):
 
 
 def could_be_id(value: str) -> bool:
-    """Whether Stripe could have made such an id; what couldn't be one isn't worth a question."""
+    """Whether this has the form of Stripe's ids; Stripe is not asked about anything else."""
     return _ID.fullmatch(value) is not None
 
 

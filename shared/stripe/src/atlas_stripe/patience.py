@@ -1,4 +1,4 @@
-"""What to do when Stripe says 429 and for how long: wait that long, all of us, and ask again."""
+"""When Stripe answers 429 (too many requests): wait as long as it says, then ask again."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from atlas_stripe.failure import TOO_MANY_REQUESTS, StripeFailure
 AnswerT = TypeVar("AnswerT")
 
 MAX_TRIES = 4
+"""Of one call, the first included."""
 
 
 class Patience:
-    """One piece of work's patience with Stripe: its calls wait together, for ``seconds`` in all at most.
+    """How long one piece of work (a restore, say) may wait for Stripe: ``seconds`` in all, shared by its calls.
 
-    Where Stripe names no time, or a longer one, the caller hears of the 429 at once.
+    A 429 that names no time, or a longer one than is left, is raised at once.
     """
 
     def __init__(self, seconds: float) -> None:

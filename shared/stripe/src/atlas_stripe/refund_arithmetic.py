@@ -1,8 +1,8 @@
-"""How much of a payment was given back: one reckoning for the policy that revokes and the audit that checks it.
+"""How much of a payment was given back: one calculation for the policy that revokes and the audit that checks it.
 
-Pure. A charge tells a cumulative amount, each refund its own status; neither tells all. A refund that bounces leaves
-the cumulative amount lower in what is told *afterwards*, so it is taken off again only where the amount was told
-before or in the same second (CONTRACT 11).
+Pure. A charge has a cumulative amount, each refund a status of its own; neither is enough alone. When a refund fails,
+Stripe lowers the charge's cumulative amount; so a failed refund is subtracted only from an amount that was told before
+it failed or in the same second (CONTRACT 11).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class AmountTold(NamedTuple):
     amount: int
     at: datetime
     read: bool = False
-    """Whether we read it ourselves: what is read in one second is of one moment."""
+    """Whether we read it ourselves: objects that were read in one second are of one moment."""
 
 
 class Failure(NamedTuple):

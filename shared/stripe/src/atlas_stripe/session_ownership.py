@@ -1,7 +1,7 @@
 """Whether a checkout session is ours: the one rule, for the policy that grants and for the audit that checks it.
 
 Pure. The entitlements service asks it about what the ledger knows, the checkout service about what Stripe says now;
-so a payment that is refused is refused for the same reason wherever somebody reads about it.
+so a payment is refused for the same reason wherever it is shown.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Rules:
     """Of sessions that nobody recorded."""
     require_known_session: bool = False
     livemode: bool | None = None
-    """True or False: only sessions of that mode are ours. None: the door has already seen to it."""
+    """True or False: only sessions of that mode are ours. None: events of the other mode were refused before."""
 
 
 def recorded_offers(amount: int, currency: str, offers: Iterable[Offer]) -> frozenset[tuple[int, str]]:
@@ -76,7 +76,7 @@ def why_not_ours(session: Session, user_id: str | None, record: Record | None, r
 
 
 def is_somebody_elses(product_key: str | None, *, recorded: bool) -> bool:
-    """A session that names another product, and that we never made, is no business of ours: nobody reviews it."""
+    """Whether a session names another product and was not made by us: it is ignored, and nobody has to review it."""
     return not recorded and product_key is not None and product_key != PRODUCT_PRO
 
 

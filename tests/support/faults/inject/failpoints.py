@@ -45,7 +45,7 @@ POINTS = {
     "checkout: sale announced, not deleted": Point("checkout", "atlas_kit.messaging.outbox", "OutboxRelay._publish", AFTER),
     "checkout: confirm read, not published": Point("checkout", "checkout.use_cases.read_payment", "read_payment", AFTER),
     "checkout: confirm published, not answered": Point("checkout", "checkout.adapters.publishing", "publish_facts", AFTER),
-    "checkout: restore read, not published": Point("checkout", "checkout.use_cases.find_payments", "payments_of_user", AFTER),
+    "checkout: restore read, not published": Point("checkout", "checkout.use_cases.find_payments", "find_payments", AFTER),
     "checkout: restored, not recorded": Point("checkout", "checkout.use_cases.restore", "_restore", AFTER),
     # The edge
     "gateway: session made, not answered": Point("account_gateway", "account_gateway.entrypoints.api.checkout", "start_checkout", AFTER),

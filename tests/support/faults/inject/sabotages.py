@@ -31,7 +31,7 @@ def answer_before_the_brokers_word(module):
             await admit(self, event, arrival, suspicious=suspicious)
 
         later.add(asyncio.ensure_future(publish()))
-        return module.Outcome(module.Verdict.ACCEPTED)
+        return module.Outcome(module.Admission.ACCEPTED)
 
     module.Door.admit = hasty
 

@@ -24,7 +24,7 @@ from checkout.domain.offers import read_back, written
 
 
 class State(StrEnum):
-    """creating → open → (pending →) complete, or expired; failed: never became a session."""
+    """creating → open → (pending →) complete or expired. failed: no session was made, or Stripe no longer has it."""
 
     CREATING = "creating"
     OPEN = "open"
@@ -36,7 +36,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One wish to buy. ``parameters`` are sent to Stripe unchanged by every retry."""
+    """One attempt of a user to buy. Every retry sends the same ``parameters`` to Stripe, as idempotency requires."""
 
     id: UUID
     user_id: str
@@ -48,7 +48,7 @@ class Attempt:
     expires_at: datetime
     checkout_session_id: str | None = None
     offers: tuple[Offer, ...] | None = None
-    """What the price asked in each currency; None for an attempt of the time when that wasn't kept."""
+    """What the price asked in each currency; None for an older attempt, of which that wasn't kept."""
 
     @property
     def idempotency_key(self) -> str:
@@ -93,7 +93,9 @@ async def begin_attempt(database: Database, attempt: Attempt) -> None:
 async def record_session(
     database: Database, attempt: Attempt, session_id: str, amount: int, currency: str, messages: Sequence[OutboxMessage]
 ) -> bool:
-    """Creating → open, with the events that tell of it, in one transaction. False when another one was faster."""
+    """Creating → open, and the events about it into the outbox, in one transaction. False where another replica has
+    changed the attempt before.
+    """
     async with database.transaction() as connection:
         row = await fetch_one(
             connection,
@@ -110,7 +112,7 @@ async def record_session(
 
 
 async def move(database: Database, attempt: Attempt, to: State) -> None:
-    """Change the state, unless another replica did in the meantime."""
+    """Change the state, unless another replica has changed it in the meantime."""
     async with database.transaction() as connection:
         await connection.execute(
             "UPDATE checkout_attempts SET state = %s, updated_at = now() WHERE id = %s AND state = %s",

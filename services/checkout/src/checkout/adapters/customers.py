@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Protocol
 
 from atlas_kit.process.logs import get_logger
 from atlas_kit.storage.database import Connection, Database, fetch_one
 from atlas_stripe.failure import StripeFailure
+from checkout.ports import CustomerCalls
 
 log = get_logger()
 
 MAX_ATTEMPTS = 2
-
-
-class CustomerProvider(Protocol):
-    async def create_customer(self, user_id: str, idempotency_key: str) -> str: ...
-
-    async def search_customers(self, user_id: str) -> list[str]: ...
 
 
 async def stored_customer(database: Database, user_id: str) -> str | None:
@@ -27,8 +21,8 @@ async def stored_customer(database: Database, user_id: str) -> str | None:
     return row[0] if row else None
 
 
-async def customer_of(database: Database, stripe: CustomerProvider, user_id: str) -> str:
-    """The user's customer, made now if there is none. Raises StripeFailure; again continues where it stopped.
+async def customer_of(database: Database, stripe: CustomerCalls, user_id: str) -> str:
+    """The user's customer, made now if there is none. Raises StripeFailure; repeating it continues where it stopped.
 
     The attempt is committed before Stripe is asked, so a retry, a crash or another replica asks under the same key.
     """
@@ -42,7 +36,7 @@ async def customer_of(database: Database, stripe: CustomerProvider, user_id: str
         except StripeFailure as failure:
             if not failure.is_final:
                 raise
-            # Perhaps made, but the answer is an error for as long as the key lives.
+            # It may have been made, although Stripe repeats this error for as long as it keeps the key.
             found = await stripe.search_customers(user_id)
             if not found:
                 last_failure = failure
@@ -54,7 +48,7 @@ async def customer_of(database: Database, stripe: CustomerProvider, user_id: str
 
 
 async def store_customer(database: Database, user_id: str, customer_id: str) -> str:
-    """Remember the customer unless another one is, or it is another user's; returns the one that is the user's now.
+    """Store the customer, unless the user has one already or it is another user's. Returns the user's customer.
 
     Two requests that store the same customer at once both succeed.
     """
@@ -85,7 +79,7 @@ def is_deleted(customer: object) -> bool:
 
 
 async def forget_customer(database: Database, user_id: str, customer_id: str) -> None:
-    """Stripe has no such customer any more: the next purchase makes another."""
+    """Drop a stored customer that Stripe no longer has: the next purchase makes another, under a new key."""
     log.warning("stripe.customer_gone", customerId=customer_id)
     async with database.transaction() as connection:
         await connection.execute(
@@ -114,5 +108,5 @@ async def _raise_attempt(database: Database, user_id: str, attempt: int) -> None
 
 
 def _idempotency_key(user_id: str, attempt: int) -> str:
-    """A header value: user ids may be long, or not ASCII."""
+    """The user id is hashed, since a header value must be short and ASCII."""
     return f"atlas-customer-{hashlib.sha256(user_id.encode()).hexdigest()[:40]}-{attempt}"

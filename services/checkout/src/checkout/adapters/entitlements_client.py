@@ -19,12 +19,13 @@ from atlas_kit.http.client import ServiceClient
 from atlas_kit.http.errors import AtlasError, Unavailable
 
 APPLIED_SECONDS = 5.0
-"""How long facts may take to be folded before we say that we don't know."""
+"""How long we wait for facts to be folded before the answer is "not yet"."""
 MAX_IDS = 1000
+"""Per request; the contract's limit."""
 
 
 class EntitlementsClient:
-    """Every failure is Unavailable: none of them is the user's."""
+    """Every failure raises Unavailable: none of them was caused by the user."""
 
     def __init__(self, client: ServiceClient) -> None:
         self._client = client

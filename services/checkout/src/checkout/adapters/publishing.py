@@ -1,29 +1,24 @@
-"""Facts go to BILLING, the one door; then we may wait until the entitlements service has folded them."""
+"""Publishing facts to the BILLING stream: directly, or through the outbox with what caused them."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from typing import Protocol
 
 from atlas_contracts.billing import BillingData
 from atlas_contracts.internal_api import CHECKOUT_SERVICE
-from atlas_contracts.streams import BILLING, StreamSpec, billing_subject
-from atlas_kit.messaging.broker import Stored
+from atlas_contracts.streams import BILLING, billing_subject
 from atlas_kit.messaging.events import billing_event, encode, event_type_of
 from atlas_kit.messaging.outbox import OutboxMessage
 from atlas_kit.process.concurrently import all_of
+from checkout.ports import Publisher
 
 AT_ONCE = 64
 """Publishes in flight; a restore may bring hundreds of facts."""
 
 
-class Publisher(Protocol):
-    async def publish(self, subject: str, payload: bytes, message_id: str, *, stream: StreamSpec) -> Stored: ...
-
-
 async def publish_facts(broker: Publisher, facts: Sequence[BillingData]) -> list[str]:
-    """Store the facts durably and return their event ids. Raises BrokerUnavailable; again is harmless."""
+    """Store the facts durably and return their event ids. Raises BrokerUnavailable; repeating it is harmless."""
     waiting = iter(facts)
     while batch := list(itertools.islice(waiting, AT_ONCE)):
         await all_of(_publish(broker, data) for data in batch)
@@ -35,7 +30,7 @@ async def _publish(broker: Publisher, data: BillingData) -> None:
 
 
 def outbox_messages(facts: Iterable[BillingData]) -> list[OutboxMessage]:
-    """The same events, to be committed with what caused them."""
+    """The same events as outbox rows, to be committed in the transaction of what caused them."""
     return [
         OutboxMessage(data.event_id, _subject(data), encode(billing_event(data, CHECKOUT_SERVICE)).decode())
         for data in facts

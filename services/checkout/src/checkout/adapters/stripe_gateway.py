@@ -1,34 +1,30 @@
-"""Stripe, through its official async client. Reads answer plain JSON with the moment Stripe says it was read.
+"""The calls to Stripe that this service makes. Answers are plain JSON and the time, by Stripe's clock.
 
-Nothing here decides anything; every failure becomes a :class:`StripeFailure`.
+Nothing is decided here; every failure becomes a :class:`StripeFailure`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
-import aiohttp
-import stripe
 from prometheus_client import Counter, Histogram
 from pydantic import SecretStr
 
+from atlas_stripe.client import StripeConnection, answer_to, read_of, rows_of
 from atlas_stripe.failure import StripeFailure
-from atlas_stripe.objects import StripeObject
+from atlas_stripe.objects import Read, StripeObject
 
-TIMEOUT_SECONDS = 10
-CONNECT_SECONDS = 3
 NETWORK_RETRIES = 1
-"""By the SDK, under the same idempotency key; a request of ours is bounded as a whole besides."""
+"""By the SDK. Somebody waits for the answer, and the route bounds everything together in time."""
 CONFLICT = 409
 CONFLICT_SECONDS = 0.25
+"""Pause before asking again under an idempotency key that another process is using right now."""
 PAGE_SIZE = 100
+"""Stripe's maximum."""
 SESSION_EXPANSION = "payment_intent.latest_charge.balance_transaction"
-"""Four levels with ``data.`` in front: as deep as Stripe expands."""
+"""In a list each path gets ``data.`` in front, which makes four levels: as deep as Stripe expands."""
 
 PORTAL_CONFIGURATION = {
     "features": {
@@ -50,33 +46,16 @@ AnswerT = TypeVar("AnswerT")
 Call = Callable[..., Awaitable[Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
-    """An object as Stripe told it, and when, by Stripe's own clock."""
-
-    body: StripeObject
-    observed_at: datetime
-
-    @property
-    def id(self) -> str:
-        return str(self.body["id"])
-
-
 class StripeGateway:
-    """The calls this service makes."""
+    """The calls that this service makes."""
 
-    def __init__(self, secret_key: SecretStr, api_base: str | None = None) -> None:
-        timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS, sock_connect=CONNECT_SECONDS)
-        self._http = stripe.AIOHTTPClient(timeout=timeout)
-        self._client = stripe.StripeClient(
-            secret_key.get_secret_value(),
-            http_client=self._http,
-            base_addresses={"api": api_base} if api_base else {},
-            max_network_retries=NETWORK_RETRIES,
-        )
+    def __init__(self, key: SecretStr, base: str | None = None) -> None:
+        self._connection = StripeConnection(key, base, retries=NETWORK_RETRIES)
+        self._client = self._connection.client
 
     async def close(self) -> None:
-        await self._http.close_async()  # type: ignore[no-untyped-call]  # the SDK has no types here
+        """End every connection to Stripe."""
+        await self._connection.close()
 
     async def create_customer(self, user_id: str, idempotency_key: str) -> str:
         customer = await _made(
@@ -90,34 +69,34 @@ class StripeGateway:
         found = await _asked(
             self._client.v1.customers.search_async({"query": f"metadata['userId']:'{escaped}'", "limit": PAGE_SIZE})
         )
-        ours = [read.body for read in _rows(found) if _metadata(read.body).get("userId") == user_id]
+        ours = [read.body for read in rows_of(found) if _metadata(read.body).get("userId") == user_id]
         return [str(customer["id"]) for customer in sorted(ours, key=lambda customer: customer["created"])]
 
     async def create_session(self, parameters: Mapping[str, Any], idempotency_key: str) -> Read:
-        return _read(await _made(self._client.v1.checkout.sessions.create_async, parameters, idempotency_key))
+        return read_of(await _made(self._client.v1.checkout.sessions.create_async, parameters, idempotency_key))
 
     async def read_session(self, session_id: str) -> Read:
         """The session with its customer, payment, charge and balance transaction."""
         retrieve = self._client.v1.checkout.sessions.retrieve_async
-        return _read(await _asked(retrieve(session_id, {"expand": [SESSION_EXPANSION, "customer"]})))
+        return read_of(await _asked(retrieve(session_id, {"expand": [SESSION_EXPANSION, "customer"]})))
 
     async def read_price(self, price_id: str) -> Read:
         """The price with what it asks in each currency, which Stripe tells only when asked for."""
-        return _read(await _asked(self._client.v1.prices.retrieve_async(price_id, {"expand": ["currency_options"]})))
+        return read_of(await _asked(self._client.v1.prices.retrieve_async(price_id, {"expand": ["currency_options"]})))
 
     async def read_customer(self, customer_id: str) -> Read:
         """The customer; a deleted one is a stub with ``deleted`` true."""
-        return _read(await _asked(self._client.v1.customers.retrieve_async(customer_id)))
+        return read_of(await _asked(self._client.v1.customers.retrieve_async(customer_id)))
 
     async def expire_session(self, session_id: str) -> Read:
-        return _read(await _asked(self._client.v1.checkout.sessions.expire_async(session_id)))
+        return read_of(await _asked(self._client.v1.checkout.sessions.expire_async(session_id)))
 
     def sessions(self, **filters: Any) -> AsyncIterator[Read]:
         """Sessions by customer, payment_intent, status or created; newest first, each with its payment."""
         return _pages(self._client.v1.checkout.sessions.list_async, filters, (f"data.{SESSION_EXPANSION}",))
 
     async def read_charge(self, charge_id: str) -> Read:
-        return _read(await _asked(self._client.v1.charges.retrieve_async(charge_id)))
+        return read_of(await _asked(self._client.v1.charges.retrieve_async(charge_id)))
 
     async def read_object(self, object_id: str) -> Read | None:
         """Anything that a payment leads to, by its id alone; None for other kinds of ids."""
@@ -128,7 +107,7 @@ class StripeGateway:
             "in": v1.invoices, "evt": v1.events,
         }  # fmt: skip
         service = readers.get(object_id.partition("_")[0])
-        return _read(await _asked(service.retrieve_async(object_id))) if service else None
+        return read_of(await _asked(service.retrieve_async(object_id))) if service else None
 
     def refunds(self, charge_id: str) -> AsyncIterator[Read]:
         return _pages(self._client.v1.refunds.list_async, {"charge": charge_id})
@@ -171,8 +150,10 @@ class StripeGateway:
 
 
 async def _made(create: Call, parameters: Mapping[str, Any], idempotency_key: str) -> Any:
-    """Create under a key. While another process of ours asks under the same one, Stripe answers 409: its answer is
-    ours too, so wait for it (a request of ours is bounded as a whole).
+    """Create something under an idempotency key.
+
+    While another process of ours asks under the same key, Stripe answers 409; we ask again until it answers both. The
+    route's time limit ends this.
     """
     while True:
         try:
@@ -186,7 +167,7 @@ async def _made(create: Call, parameters: Mapping[str, Any], idempotency_key: st
 async def _asked(call: Awaitable[AnswerT]) -> AnswerT:
     try:
         with STRIPE_SECONDS.time():
-            answer = await _translated(call)
+            answer = await answer_to(call)
     except StripeFailure as failure:
         STRIPE_CALLS.labels(str(failure.status or "none")).inc()
         raise
@@ -194,27 +175,11 @@ async def _asked(call: Awaitable[AnswerT]) -> AnswerT:
     return answer
 
 
-async def _translated(call: Awaitable[AnswerT]) -> AnswerT:
-    """Every error of the SDK as ours."""
-    try:
-        return await call
-    except stripe.StripeError as error:
-        raise StripeFailure(
-            status=error.http_status,
-            code=error.code,
-            param=getattr(error, "param", None),
-            request_id=error.request_id,
-            retry_after=_header(error.headers, "retry-after"),
-        ) from None  # the SDK's exception carries the whole body
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:  # while the SDK was reading the body
-        raise StripeFailure from error
-
-
 async def _pages(ask: Call, filters: Mapping[str, Any], expand: tuple[str, ...] = ()) -> AsyncIterator[Read]:
     parameters = {**filters, "limit": PAGE_SIZE, **({"expand": list(expand)} if expand else {})}
     while True:
         page = await _asked(ask(parameters))
-        rows = list(_rows(page))
+        rows = rows_of(page)
         for row in rows:
             yield row
         if not rows or not page.has_more:
@@ -222,26 +187,5 @@ async def _pages(ask: Call, filters: Mapping[str, Any], expand: tuple[str, ...] 
         parameters["starting_after"] = rows[-1].id
 
 
-def _read(answer: Any) -> Read:
-    return Read(answer.last_response.data, _observed_at(answer))
-
-
-def _rows(page: Any) -> list[Read]:
-    observed_at = _observed_at(page)
-    return [Read(row, observed_at) for row in page.last_response.data["data"]]
-
-
-def _observed_at(answer: Any) -> datetime:
-    """Stripe's ``Date``: a clock of ours that goes wrong must not make an old state look newer than an event."""
-    try:
-        return parsedate_to_datetime(answer.last_response.headers["Date"]).astimezone(UTC)
-    except (KeyError, ValueError):
-        return datetime.now(UTC)
-
-
 def _metadata(body: StripeObject) -> Mapping[str, Any]:
     return body.get("metadata") or {}
-
-
-def _header(headers: Mapping[str, str] | None, name: str) -> str | None:
-    return next((value for key, value in (headers or {}).items() if key.lower() == name), None)

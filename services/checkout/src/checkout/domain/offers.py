@@ -28,10 +28,10 @@ def offers_of(price: StripeObject) -> tuple[Offer, ...]:
 
 
 def written(offers: tuple[Offer, ...]) -> list[dict[str, Any]]:
-    """As the database keeps them."""
+    """As the database keeps them: JSON."""
     return [offer.model_dump(by_alias=True) for offer in offers]
 
 
 def read_back(rows: list[dict[str, Any]] | None) -> tuple[Offer, ...] | None:
-    """None for a session of the time when only the price's own currency was kept."""
+    """The offers in a database row; None for an older row, which has only the price's own amount and currency."""
     return None if rows is None else tuple(Offer.model_validate(row) for row in rows)

@@ -41,7 +41,7 @@ def purchase_initiated(
 def restore_fact(
     event_type: BillingType, restore_id: str, user_id: str, restore: RestoreFacts, at: datetime
 ) -> BillingData:
-    """``restore_requested``, ``_succeeded`` or ``_failed``; ``restore_id`` tells one click from the next."""
+    """``restore_requested``, ``_succeeded`` or ``_failed``; each restore has a ``restore_id`` of its own."""
     stage = "requested" if event_type is BillingType.RESTORE_REQUESTED else "finished"
     provider_event_id = f"restore:{restore_id}:{stage}"
     return BillingData(

@@ -1,6 +1,6 @@
-"""How a payment stands at Stripe, read off its objects as they are now. Pure.
+"""How a payment stands at Stripe, from its objects as they are now. Pure.
 
-This is the provider's final state, not the entitlement: who is Pro is decided elsewhere, from facts.
+This is Stripe's side only: who is Pro is decided by the entitlements service, from facts.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from atlas_stripe import refund_arithmetic
-from atlas_stripe.mapping import FAILED_REFUND_STATUSES, PAYMENT_INTENT_FAILED
 from atlas_stripe.objects import StripeObject
 from atlas_stripe.refund_arithmetic import AmountTold, Failure
+from atlas_stripe.statuses import FAILED_REFUND_STATUSES, PAYMENT_INTENT_FAILED
 
 OPEN_DISPUTES = frozenset({"needs_response", "under_review", "appeal_needs_response", "appeal_under_review"})
 
 ONE_MOMENT = datetime.min.replace(tzinfo=UTC)
-"""Whichever it is: everything about a payment is read together."""
+"""The arithmetic compares times; here all objects are read together, so any one time will do."""
 
 
 class PaymentOutcome(StrEnum):
@@ -34,7 +34,7 @@ class PaymentOutcome(StrEnum):
 
 
 HOLDS_MONEY = frozenset({PaymentOutcome.PAID, PaymentOutcome.DISPUTED})
-"""Selling again would sell twice."""
+"""We have the money (while a dispute is open, perhaps not for good): selling again would sell twice."""
 
 
 def outcome_of(
@@ -74,7 +74,7 @@ def charge_of(session: StripeObject) -> StripeObject | None:
 
 
 def amount_refunded(charge: StripeObject, refunds: Sequence[StripeObject]) -> int:
-    """Minor units that went back, reckoned as the policy does, for a charge and its refunds read at one moment."""
+    """Minor units that went back, by the policy's own arithmetic, for a charge and its refunds read together."""
     succeeded = sum(refund["amount"] for refund in refunds if refund.get("status") == "succeeded")
     failures = [
         Failure(charge["id"], refund["amount"], ONE_MOMENT, read=True)

@@ -27,7 +27,7 @@ class SessionOptions:
     promotion_codes: bool = False
 
     def parameters(self) -> dict[str, Any]:
-        """As Stripe is asked; with a customer of ours, it wants to be allowed to keep what the buyer enters."""
+        """The parameters for Stripe. Tax needs ``customer_update``: leave to keep what the buyer enters."""
         asked: dict[str, Any] = {}
         kept: dict[str, str] = {}
         if self.automatic_tax:
@@ -67,7 +67,7 @@ def session_parameters(
     expires_at: datetime,
     options: SessionOptions = NO_OPTIONS,
 ) -> dict[str, Any]:
-    """One-time payment by the user's own customer, with an invoice, and whose it is written on session and payment."""
+    """A one-time payment by the user's customer, with an invoice; metadata of session and payment name the user."""
     metadata = {
         "userId": user_id,
         "productKey": PRODUCT_PRO,

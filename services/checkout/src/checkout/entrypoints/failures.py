@@ -1,4 +1,4 @@
-"""The one place where whatever fails below becomes the route's own answer."""
+"""The one place where a failure of Stripe, broker, database or another service becomes the route's 503."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from atlas_stripe.objects import Unmappable
 
 @asynccontextmanager
 async def told_as(message: str, *, seconds: float) -> AsyncIterator[None]:
-    """Bound a block in time; Stripe, the broker, the database or another service failing becomes 503 ``message``."""
+    """Limit a block to ``seconds``, and turn every failure that isn't the user's into Unavailable with ``message``.
+
+    What Stripe said is logged, never answered.
+    """
     try:
         async with asyncio.timeout(seconds):
             yield

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ValidationError
-from starlette.responses import Response
 
 from atlas_contracts.internal_api import (
+    BillingProfile,
+    ChargeResolution,
     CheckoutSessionRequest,
     CheckoutSessionResult,
 )
-from atlas_contracts.public_api import ConfirmRequest, RestoreRequest, RestoreResult
-from atlas_kit.http.answers import JSON
-from atlas_kit.http.doors import GuardedRoute, caller_of
+from atlas_contracts.public_api import ConfirmRequest, ConfirmResult, RedirectTarget, RestoreRequest, RestoreResult
+from atlas_kit.http.doors import AdmittedCaller, GuardedRoute
 from atlas_kit.http.errors import InvalidRequest
 from checkout.entrypoints.failures import told_as
-from checkout.use_cases.billing_profile import billing_profile
 from checkout.use_cases.confirm import confirm
 from checkout.use_cases.open_checkout import open_checkout
-from checkout.use_cases.open_portal import open_portal
+from checkout.use_cases.open_portal import Portal, open_portal
+from checkout.use_cases.purchases import Purchases
+from checkout.use_cases.read_billing_profile import Unsought, read_billing_profile
 from checkout.use_cases.resolve_charge import resolve_charge
 from checkout.use_cases.restore import restore
-from checkout.use_cases.services import Services, services_of
-
-router = APIRouter(route_class=GuardedRoute)
+from checkout.use_cases.sale import Checkout
+from checkout.use_cases.single_flight import SingleFlight
 
 CHECKOUT_DOWN = "Checkout is temporarily unavailable. Please try again later."
 PORTAL_DOWN = "Billing portal is temporarily unavailable. Please try again later."
@@ -41,70 +42,77 @@ PROFILE_SECONDS = 5
 BodyT = TypeVar("BodyT", bound=BaseModel)
 
 
-@router.post("/internal/checkout-sessions")
-async def open_checkout_session(request: Request) -> Response:
-    services, user_id = _asked(request)
-    body = await _body(request, CheckoutSessionRequest)
+def body_of(model: type[BodyT], message: str) -> Callable[[Request], Awaitable[BodyT]]:
+    """A dependency: the request's body as ``model``. Its own 400 has the public ``message`` of the user's route, where
+    FastAPI's parsing has only the general one.
+    """
 
-    async def work() -> CheckoutSessionResult:
-        async with told_as(CHECKOUT_DOWN, seconds=CHECKOUT_SECONDS):
-            return await open_checkout(services.checkout, user_id, body.source)
+    async def read(request: Request) -> BodyT:
+        try:
+            return model.model_validate_json(await request.body())
+        except ValidationError as error:
+            raise InvalidRequest(message) from error
 
-    return _json(await services.opening.run(user_id, work))
-
-
-@router.post("/internal/portal-sessions")
-async def open_portal_session(request: Request) -> Response:
-    services, user_id = _asked(request)
-    async with told_as(PORTAL_DOWN, seconds=PORTAL_SECONDS):
-        return _json(await open_portal(services.portal, user_id))
+    return read
 
 
-@router.get("/internal/billing-profile")
-async def read_billing_profile(request: Request) -> Response:
-    services, user_id = _asked(request)
-    async with told_as(BILLING_DOWN, seconds=PROFILE_SECONDS):
-        return _json(await billing_profile(services.customers, services.nobody, user_id))
+RestoreBody = Annotated[RestoreRequest, Depends(body_of(RestoreRequest, "Invalid restore request."))]
+ConfirmBody = Annotated[ConfirmRequest, Depends(body_of(ConfirmRequest, "Invalid checkout confirmation."))]
 
 
-@router.post("/internal/restore")
-async def restore_purchases(request: Request) -> Response:
-    services, user_id = _asked(request)
-    body = await _body(request, RestoreRequest, "Invalid restore request.")
-
-    async def work() -> RestoreResult:
-        async with told_as(RESTORE_DOWN, seconds=RESTORE_SECONDS):
-            return await restore(services.restore, user_id, body.trigger)
-
-    return _json(await services.restoring.run(user_id, work))
+def internal_routes(checkout: Checkout, purchases: Purchases, portal: Portal) -> APIRouter:
+    """``/internal/…``: selling, reading purchases again, the billing portal, for the user in the token."""
+    router = APIRouter(prefix="/internal", route_class=GuardedRoute)
+    _sale_routes(router, checkout)
+    _purchase_routes(router, purchases)
+    _billing_routes(router, portal)
+    return router
 
 
-@router.post("/internal/confirm")
-async def confirm_checkout(request: Request) -> Response:
-    services, user_id = _asked(request)
-    body = await _body(request, ConfirmRequest, "Invalid checkout confirmation.")
-    async with told_as(CHECKOUT_DOWN, seconds=CONFIRM_SECONDS):
-        return _json(await confirm(services.confirm, user_id, body.checkout_session_id))
+def _sale_routes(router: APIRouter, checkout: Checkout) -> None:
+    opening = SingleFlight[CheckoutSessionResult]()
+
+    @router.post("/checkout-sessions")
+    async def open_checkout_session(caller: AdmittedCaller, body: CheckoutSessionRequest) -> CheckoutSessionResult:
+        async def work() -> CheckoutSessionResult:
+            async with told_as(CHECKOUT_DOWN, seconds=CHECKOUT_SECONDS):
+                return await open_checkout(checkout, caller.subject, body.source)
+
+        return await opening.run(caller.subject, work)
 
 
-@router.post("/internal/charges/{charge_id}/resolve")
-async def resolve(request: Request, charge_id: str) -> Response:
-    services = services_of(request)
-    async with told_as(BILLING_DOWN, seconds=CONFIRM_SECONDS):
-        return _json(await resolve_charge(services.stripe, services.broker, charge_id))
+def _purchase_routes(router: APIRouter, purchases: Purchases) -> None:
+    restoring = SingleFlight[RestoreResult]()
+
+    @router.post("/restore")
+    async def restore_purchases(caller: AdmittedCaller, body: RestoreBody) -> RestoreResult:
+        async def work() -> RestoreResult:
+            async with told_as(RESTORE_DOWN, seconds=RESTORE_SECONDS):
+                return await restore(purchases, caller.subject, body.trigger)
+
+        return await restoring.run(caller.subject, work)
+
+    @router.post("/confirm")
+    async def confirm_checkout(caller: AdmittedCaller, body: ConfirmBody) -> ConfirmResult:
+        async with told_as(CHECKOUT_DOWN, seconds=CONFIRM_SECONDS):
+            return await confirm(purchases, caller.subject, body.checkout_session_id)
+
+    @router.post("/charges/{charge_id}/resolve")
+    async def resolve(charge_id: str) -> ChargeResolution:
+        """Asked by the entitlements service, in nobody's name."""
+        async with told_as(BILLING_DOWN, seconds=CONFIRM_SECONDS):
+            return await resolve_charge(purchases.stripe, purchases.broker, charge_id)
 
 
-def _asked(request: Request) -> tuple[Services, str]:
-    """What a route works with, and the user in whose name it is asked."""
-    return services_of(request), caller_of(request).subject
+def _billing_routes(router: APIRouter, portal: Portal) -> None:
+    unsought = Unsought()
 
+    @router.post("/portal-sessions")
+    async def open_portal_session(caller: AdmittedCaller) -> RedirectTarget:
+        async with told_as(PORTAL_DOWN, seconds=PORTAL_SECONDS):
+            return await open_portal(portal, caller.subject)
 
-async def _body(request: Request, model: type[BodyT], message: str | None = None) -> BodyT:
-    try:
-        return model.model_validate_json(await request.body())
-    except ValidationError as error:
-        raise InvalidRequest(message) from error
-
-
-def _json(answer: BaseModel) -> Response:
-    return Response(answer.model_dump_json(by_alias=True), media_type=JSON)
+    @router.get("/billing-profile")
+    async def billing_profile(caller: AdmittedCaller) -> BillingProfile:
+        async with told_as(BILLING_DOWN, seconds=PROFILE_SECONDS):
+            return await read_billing_profile(portal.customers, unsought, caller.subject)

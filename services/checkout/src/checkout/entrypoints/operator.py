@@ -1,31 +1,33 @@
-"""The routes that the command line asks, with an operator's token."""
+"""The routes that the command line asks, with an operator's token; webhook-ingest asks for the sweep too."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 from starlette.responses import Response, StreamingResponse
 
 from atlas_contracts.internal_api import (
     EventId,
     ForgetRequest,
+    ForgetResult,
     ProviderPayment,
     ProviderStateEnd,
     SweepRequest,
+    SweepResult,
+    Whose,
 )
 from atlas_contracts.user_id import UserId
-from atlas_kit.http.answers import JSON
 from atlas_kit.http.doors import GuardedRoute
+from atlas_kit.storage.database import Database
+from checkout.adapters.stripe_gateway import StripeGateway
 from checkout.entrypoints.failures import told_as
-from checkout.use_cases.find_owner import whose
+from checkout.ports import Publisher
+from checkout.use_cases.find_owner import find_owner
 from checkout.use_cases.forget_user import forget_user
-from checkout.use_cases.list_provider_state import provider_state
-from checkout.use_cases.read_again import sweep
-from checkout.use_cases.services import services_of
-
-router = APIRouter(route_class=GuardedRoute)
+from checkout.use_cases.list_provider_state import ProviderPolicy, list_provider_state
+from checkout.use_cases.read_again import read_again
 
 NDJSON = "application/x-ndjson"
 STRIPE_DOWN = "Stripe is temporarily unavailable. Please try again later."
@@ -38,51 +40,49 @@ MAX_SESSIONS = 500
 """As many as fit into a request's head."""
 
 
-@router.get("/operator/provider-state")
-async def read_provider_state(
-    request: Request,
-    days: Annotated[int, Query(ge=1, le=MAX_DAYS)] = DEFAULT_DAYS,
-    user: Annotated[UserId | None, Query()] = None,
-    session: Annotated[list[str] | None, Query(max_length=MAX_SESSIONS)] = None,
-) -> Response:
-    """NDJSON: one ProviderPayment per line, and a ProviderStateEnd (without which the answer was cut off).
+def operator_routes(database: Database, stripe: StripeGateway, broker: Publisher, policy: ProviderPolicy) -> APIRouter:
+    """``/operator/provider-state``, ``/operator/whose``, ``/operator/sweep``, ``/operator/forget``."""
+    router = APIRouter(prefix="/operator", route_class=GuardedRoute)
+    _provider_state_route(router, database, stripe, policy)
 
-    ``session`` (repeated, with ``user``): sessions that an earlier look found, read again whatever leads to them.
-    """
-    services = services_of(request)
-    payments = provider_state(
-        services.database, services.stripe, services.policy, days=days, user_id=user, session_ids=session or ()
-    )
-    # Ask for the first before the answer begins, so that Stripe being away is a 503 and no half answer.
-    async with told_as(STRIPE_DOWN, seconds=FIRST_LINE_SECONDS):
-        first = await anext(payments, None)
-    return StreamingResponse(_lines(first, payments), media_type=NDJSON)
+    @router.get("/whose")
+    async def read_whose(object_id: Annotated[EventId, Query(alias="id")]) -> Whose:
+        """Whose an object at Stripe is."""
+        async with told_as(STRIPE_DOWN, seconds=FIRST_LINE_SECONDS):
+            return await find_owner(database, stripe, object_id)
 
+    @router.post("/sweep")
+    async def sweep_payments(body: SweepRequest) -> SweepResult:
+        """Read the named payments again and publish what Stripe says of them."""
+        async with told_as(STRIPE_DOWN, seconds=SWEEP_SECONDS):
+            return await read_again(stripe, broker, body)
 
-@router.get("/operator/whose")
-async def read_whose(request: Request, object_id: Annotated[EventId, Query(alias="id")]) -> Response:
-    """Whose an object at Stripe is."""
-    services = services_of(request)
-    async with told_as(STRIPE_DOWN, seconds=FIRST_LINE_SECONDS):
-        found = await whose(services.database, services.stripe, object_id)
-    return Response(found.model_dump_json(by_alias=True), media_type=JSON)
+    @router.post("/forget")
+    async def forget(body: ForgetRequest) -> ForgetResult:
+        """Take a user out of this database and of what we wrote at Stripe; 409 while a payment is being processed."""
+        async with told_as(STRIPE_DOWN, seconds=FORGET_SECONDS):
+            return await forget_user(database, stripe, body.user_id, even_if_paying=body.even_if_paying)
+
+    return router
 
 
-@router.post("/operator/sweep")
-async def sweep_payments(request: Request, body: SweepRequest) -> Response:
-    services = services_of(request)
-    async with told_as(STRIPE_DOWN, seconds=SWEEP_SECONDS):
-        result = await sweep(services.stripe, services.broker, body)
-    return Response(result.model_dump_json(by_alias=True), media_type=JSON)
+def _provider_state_route(router: APIRouter, database: Database, stripe: StripeGateway, policy: ProviderPolicy) -> None:
+    @router.get("/provider-state", response_class=StreamingResponse)
+    async def read_provider_state(
+        days: Annotated[int, Query(ge=1, le=MAX_DAYS)] = DEFAULT_DAYS,
+        user: Annotated[UserId | None, Query()] = None,
+        session: Annotated[list[str] | None, Query(max_length=MAX_SESSIONS)] = None,
+    ) -> Response:
+        """NDJSON: one ProviderPayment per line, and a ProviderStateEnd (without which the answer was cut off).
 
-
-@router.post("/operator/forget")
-async def forget(request: Request, body: ForgetRequest) -> Response:
-    """Take a user out of this database and out of what we wrote at Stripe; 409 while a payment is being processed."""
-    services = services_of(request)
-    async with told_as(STRIPE_DOWN, seconds=FORGET_SECONDS):
-        result = await forget_user(services.database, services.stripe, body.user_id, even_if_paying=body.even_if_paying)
-    return Response(result.model_dump_json(by_alias=True), media_type=JSON)
+        ``session`` (repeated, with ``user``): sessions that an earlier answer named; they are read whether or not the
+        user's customer or our own record still leads to them.
+        """
+        payments = list_provider_state(database, stripe, policy, days=days, user_id=user, session_ids=session or ())
+        # Ask for the first before the answer begins: a Stripe that is away becomes a 503 and not half an answer.
+        async with told_as(STRIPE_DOWN, seconds=FIRST_LINE_SECONDS):
+            first = await anext(payments, None)
+        return StreamingResponse(_lines(first, payments), media_type=NDJSON)
 
 
 async def _lines(first: ProviderPayment | None, rest: AsyncIterator[ProviderPayment]) -> AsyncIterator[str]:

@@ -38,9 +38,9 @@ class CustomerRow(Table, table=True):
 
 
 class CheckoutAttemptRow(Table, table=True):
-    """One wish to buy: its id makes the idempotency key, ``parameters`` what Stripe was or will be asked for.
+    """One attempt to buy: its id makes the idempotency key, ``parameters`` are what Stripe was or will be asked for.
 
-    The hosted URL isn't kept: it is a bearer credential, and Stripe tells it again.
+    The hosted page's URL isn't kept: whoever has it can pay, and Stripe tells it again when the session is read.
     """
 
     __tablename__ = "checkout_attempts"

@@ -1,75 +1,51 @@
-"""Confirm: the buyer is back from Checkout; read that one session again, so that no webhook has to come."""
+"""Confirm a checkout: the buyer is back from Stripe's page; read that one session, without waiting for a webhook."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from atlas_contracts.billing import Via
-from atlas_contracts.internal_api import EntitlementView, PaymentVerdictView
+from atlas_contracts.internal_api import EntitlementView
 from atlas_contracts.public_api import ConfirmResult
 from atlas_kit.http.errors import NotFound
 from atlas_kit.process.logs import get_logger
-from atlas_kit.storage.database import Database
 from atlas_stripe.failure import StripeFailure
+from atlas_stripe.objects import Read
 from checkout.adapters.attempts import owner_of_session
-from checkout.adapters.publishing import Publisher, publish_facts
-from checkout.adapters.stripe_gateway import Read
+from checkout.adapters.publishing import publish_facts
 from checkout.domain.payment_outcome import HOLDS_MONEY, PaymentOutcome
 from checkout.use_cases.owner_of_session import named_in
-from checkout.use_cases.read_payment import Payment, PaymentSource, read_payment
+from checkout.use_cases.purchases import Purchases
+from checkout.use_cases.read_payment import Payment, read_payment
 from checkout.use_cases.why_not_pro import WhyNotPro, why_not_pro
 
 log = get_logger()
 
 MAY_BECOME_PRO = frozenset({PaymentOutcome.PENDING, PaymentOutcome.PAID, PaymentOutcome.FREE, PaymentOutcome.DISPUTED})
-"""Until the facts are folded we don't know: an open dispute keeps Pro, unless BILLING_SUSPEND_ON_DISPUTE."""
+"""Outcomes that may make the buyer Pro once the facts are folded. DISPUTED does unless BILLING_SUSPEND_ON_DISPUTE."""
 
 
 class SessionNotFound(NotFound):
-    """There is no such session, or it isn't the caller's: which of the two is nobody's business."""
+    """There is no such session, or it is another user's: the answer doesn't tell which."""
 
     default_message = "Checkout session not found."
 
 
-class ConfirmProvider(PaymentSource, Protocol):
-    async def read_session(self, session_id: str) -> Read: ...
-
-
-class EntitlementSource(Protocol):
-    async def entitlement(self, user_id: str) -> EntitlementView: ...
-
-    async def applied(self, user_id: str, event_ids: Sequence[str]) -> bool: ...
-
-    async def verdicts(self, user_id: str, session_ids: Sequence[str]) -> dict[str, PaymentVerdictView]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Confirm:
-    """What confirming works with."""
-
-    database: Database
-    stripe: ConfirmProvider
-    broker: Publisher
-    entitlements: EntitlementSource
-
-
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """A session of the caller's."""
+    """A session that is the caller's own."""
 
     session: Read
     recorded: bool
-    """Whether we made it."""
+    """Whether this service made it."""
 
 
-async def confirm(tools: Confirm, user_id: str, session_id: str) -> ConfirmResult:
+async def confirm(tools: Purchases, user_id: str, session_id: str) -> ConfirmResult:
     """What became of the caller's own session. Raises SessionNotFound, StripeFailure, Unavailable."""
     owned = await _own_session(tools, user_id, session_id)
     result, payment = await _confirm(tools, user_id, owned, thorough=False)
     if result.outcome == "not_paid" and payment.outcome in HOLDS_MONEY and result.reason != "revoked_by_operator":
-        # The charge looks good and its buyer isn't Pro: a refund that bounced, perhaps, which no charge shows.
+        # The charge holds the money, its buyer isn't Pro: perhaps for a failed refund, which no charge shows.
         result, _ = await _confirm(tools, user_id, owned, thorough=True)
     log.info(
         "billing.checkout.confirmed",
@@ -81,7 +57,7 @@ async def confirm(tools: Confirm, user_id: str, session_id: str) -> ConfirmResul
     return result
 
 
-async def _confirm(tools: Confirm, user_id: str, owned: Owned, *, thorough: bool) -> tuple[ConfirmResult, Payment]:
+async def _confirm(tools: Purchases, user_id: str, owned: Owned, *, thorough: bool) -> tuple[ConfirmResult, Payment]:
     payment = await read_payment(tools.stripe, owned.session, Via.CONFIRM, thorough=thorough)
     if payment.unreadable and payment.outcome not in HOLDS_MONEY:
         raise SessionNotFound
@@ -97,7 +73,7 @@ async def _confirm(tools: Confirm, user_id: str, owned: Owned, *, thorough: bool
     return _not_active(entitlement, payment, why), payment
 
 
-async def _own_session(tools: Confirm, user_id: str, session_id: str) -> Owned:
+async def _own_session(tools: Purchases, user_id: str, session_id: str) -> Owned:
     owner = await owner_of_session(tools.database, session_id)
     if owner is not None and owner != user_id:
         raise SessionNotFound
@@ -122,7 +98,7 @@ def _not_active(entitlement: EntitlementView, payment: Payment, why: WhyNotPro |
         case None if payment.unreadable:
             raise SessionNotFound
         case None if payment.outcome in HOLDS_MONEY:
-            # Another fact was folded between our two questions, or the money is for something that isn't ours.
+            # Another fact was folded between our two questions, or the money is for another product.
             return ConfirmResult(outcome="processing", entitlement=summary)
         case None:
             return ConfirmResult(outcome="not_paid", entitlement=summary)

@@ -1,42 +1,35 @@
-"""The Stripe customer of somebody who bought already: remembered, else in the ledger, else by metadata at Stripe."""
+"""Find the Stripe customer of a user: in our table, else in the ledger's facts, else by metadata at Stripe."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from atlas_kit.storage.database import Database
 from atlas_stripe.failure import StripeFailure
 from checkout.adapters.customers import (
-    CustomerProvider,
     customer_of,
     is_deleted,
     owner_of_customer,
     store_customer,
     stored_customer,
 )
-from checkout.adapters.stripe_gateway import Read
-
-
-class CustomerSource(CustomerProvider, Protocol):
-    async def read_customer(self, customer_id: str) -> Read: ...
-
-
-class LedgerCustomers(Protocol):
-    async def customers(self, user_id: str) -> list[str]: ...
+from checkout.ports import CustomerCalls, LedgerCustomers
 
 
 @dataclass(frozen=True, slots=True)
 class Customers:
-    """Where a customer may be known."""
+    """The three places where a user's customer may be known."""
 
     database: Database
-    stripe: CustomerSource
+    stripe: CustomerCalls
     ledger: LedgerCustomers
 
 
 async def find_customer(customers: Customers, user_id: str) -> str | None:
-    """The user's customer, remembered from now on; None where there is none. Raises StripeFailure, Unavailable."""
+    """The user's customer, stored in our table when found elsewhere; None where there is none.
+
+    Raises StripeFailure, Unavailable.
+    """
     stored = await stored_customer(customers.database, user_id)
     if stored:
         return stored
@@ -50,7 +43,10 @@ async def find_customer(customers: Customers, user_id: str) -> str | None:
 
 
 async def replace_customer(customers: Customers, user_id: str) -> str | None:
-    """Another customer of the user, whose last one is gone: a new one where they ever paid, for their next invoices."""
+    """Another customer for a user whose stored one Stripe no longer has. None where they never paid.
+
+    It is made anew only where the ledger knows a payment of theirs.
+    """
     found = await find_customer(customers, user_id)
     if found is None and await customers.ledger.customers(user_id):
         return await customer_of(customers.database, customers.stripe, user_id)

@@ -1,25 +1,21 @@
-"""Whose an object at Stripe is: for an operator who has an id and nothing else."""
+"""Find the user and the payment of an object at Stripe: for an operator who has an id and nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any, Protocol
+from typing import Any
 
 from atlas_contracts.internal_api import Whose
 from atlas_kit.storage.database import Database, fetch_one
 from atlas_stripe.failure import StripeFailure
 from atlas_stripe.objects import StripeObject, reference
-from checkout.adapters.stripe_gateway import Read
+from checkout.ports import ObjectReads
 
 
-class ObjectSource(Protocol):
-    async def read_object(self, object_id: str) -> Read | None: ...
+async def find_owner(database: Database, stripe: ObjectReads, object_id: str) -> Whose:
+    """The user and the payment that an id of Stripe's belongs to; ``known`` is false where Stripe has no such object.
 
-    def sessions(self, **filters: Any) -> AsyncIterator[Read]: ...
-
-
-async def whose(database: Database, stripe: ObjectSource, object_id: str) -> Whose:
-    """The user and the payment that an id of Stripe's belongs to. Raises StripeFailure."""
+    Raises StripeFailure.
+    """
     body = await _read(stripe, object_id)
     if body is None:
         return Whose(known=False)
@@ -38,7 +34,7 @@ async def whose(database: Database, stripe: ObjectSource, object_id: str) -> Who
     )
 
 
-async def _read(stripe: ObjectSource, object_id: str) -> StripeObject | None:
+async def _read(stripe: ObjectReads, object_id: str) -> StripeObject | None:
     try:
         found = await stripe.read_object(object_id)
     except StripeFailure as failure:
@@ -48,7 +44,7 @@ async def _read(stripe: ObjectSource, object_id: str) -> StripeObject | None:
     return found.body if found else None
 
 
-async def _session_of(stripe: ObjectSource, body: StripeObject) -> StripeObject | None:
+async def _session_of(stripe: ObjectReads, body: StripeObject) -> StripeObject | None:
     """The checkout session that an object came from."""
     if body.get("object") == "checkout.session":
         return body
@@ -60,14 +56,14 @@ async def _session_of(stripe: ObjectSource, body: StripeObject) -> StripeObject 
     return None
 
 
-async def _first(stripe: ObjectSource, *, invoice: str | None = None, **filters: Any) -> StripeObject | None:
+async def _first(stripe: ObjectReads, *, invoice: str | None = None, **filters: Any) -> StripeObject | None:
     async for session in stripe.sessions(**filters):
         if invoice is None or reference(session.body, "invoice") == invoice:
             return session.body
     return None
 
 
-async def _charge_of(stripe: ObjectSource, body: StripeObject) -> StripeObject | None:
+async def _charge_of(stripe: ObjectReads, body: StripeObject) -> StripeObject | None:
     """The charge of a refund or dispute (or of an event about a fraud warning) that names no payment."""
     charge = reference(body, "charge")
     return await _read(stripe, charge) if charge and not _intent(body) else None
@@ -78,7 +74,7 @@ def _intent(body: StripeObject) -> str | None:
 
 
 async def _user(database: Database, session: StripeObject | None, *bodies: StripeObject) -> str | None:
-    """What we recorded comes before what the metadata says now; a customer of ours is known by our own table too."""
+    """The user of our own record of the session; else of the metadata; else of our table of customers."""
     if session and (recorded := await _recorded(database, "checkout_attempts", "checkout_session_id", session["id"])):
         return recorded
     for body in (session or {}, *bodies):

@@ -1,42 +1,33 @@
-"""All payments of one user at Stripe, found by customer, metadata and recorded sessions; never by e-mail."""
+"""Find and read all payments of one user at Stripe: by customer, metadata and recorded sessions; never by e-mail."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
 
 from atlas_contracts.billing import Via
 from atlas_kit.process.concurrently import all_of
 from atlas_kit.storage.database import Database
 from atlas_stripe.failure import StripeFailure
-from atlas_stripe.objects import could_be_id
+from atlas_stripe.objects import Read, could_be_id
 from atlas_stripe.patience import Patience
 from checkout.adapters import attempts
 from checkout.adapters.customers import store_customer, stored_customer
-from checkout.adapters.stripe_gateway import Read
 from checkout.domain.payment_outcome import HOLDS_MONEY
+from checkout.ports import PaymentReads
 from checkout.use_cases.owner_of_session import named_in, sessions_of
-from checkout.use_cases.read_payment import Payment, PaymentSource, read_payment
+from checkout.use_cases.read_payment import Payment, read_payment
 
 AT_ONCE = 4
-"""Payments read at a time: Stripe's test mode allows 25 requests a second, and others want some."""
+"""Payments read at a time: Stripe allows 25 requests a second of a test key, and other requests need some of them."""
 PATIENCE_SECONDS = 5
-"""Somebody waits for the answer."""
+"""For all pauses that Stripe's 429 asks for together: a user waits for the answer."""
 MAX_RECORDED = 20
-"""Recorded sessions that are read one by one where no customer lists them (it was deleted, say)."""
+"""At most so many recorded sessions are read one by one: those that no customer lists (it was deleted, say)."""
 
 
-class UserPaymentSource(PaymentSource, Protocol):
-    async def search_customers(self, user_id: str) -> list[str]: ...
-
-    async def read_session(self, session_id: str) -> Read: ...
-
-    def sessions(self, **filters: Any) -> AsyncIterator[Read]: ...
-
-
-async def payments_of_user(
-    database: Database, stripe: UserPaymentSource, user_id: str, via: Via, beside: Sequence[str] = ()
+async def find_payments(
+    database: Database, stripe: PaymentReads, user_id: str, via: Via, beside: Sequence[str] = ()
 ) -> list[Payment]:
     """Everything about the user's complete sessions, newest first. Raises StripeFailure.
 
@@ -51,12 +42,12 @@ async def payments_of_user(
             return await patience.ask(lambda: read_payment(stripe, session, via))
 
     payments = await all_of(read(session) for session in sessions)
-    # Of what makes no sense only money matters: somebody must look at it.
+    # A payment that could not be mapped is kept only where it holds money: a person must then look at it.
     return [payment for payment in payments if not payment.unreadable or payment.outcome in HOLDS_MONEY]
 
 
 async def _complete_sessions(
-    database: Database, stripe: UserPaymentSource, user_id: str, beside: Sequence[str]
+    database: Database, stripe: PaymentReads, user_id: str, beside: Sequence[str]
 ) -> list[Read]:
     found: dict[str, Read] = {}
     stored = await stored_customer(database, user_id)
@@ -75,7 +66,7 @@ async def _complete_sessions(
     return sorted(mine, key=lambda session: session.body.get("created", 0), reverse=True)
 
 
-async def _collect(stripe: UserPaymentSource, customer_id: str, found: dict[str, Read]) -> None:
+async def _collect(stripe: PaymentReads, customer_id: str, found: dict[str, Read]) -> None:
     try:
         async for session in stripe.sessions(customer=customer_id, status="complete"):
             found[session.id] = session
@@ -84,7 +75,7 @@ async def _collect(stripe: UserPaymentSource, customer_id: str, found: dict[str,
             raise
 
 
-async def _collect_one(stripe: UserPaymentSource, session_id: str, found: dict[str, Read]) -> None:
+async def _collect_one(stripe: PaymentReads, session_id: str, found: dict[str, Read]) -> None:
     try:
         session = await stripe.read_session(session_id)
     except StripeFailure as failure:

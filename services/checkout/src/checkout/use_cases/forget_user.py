@@ -1,14 +1,14 @@
-"""Forget a user: who they are leaves this database and what we wrote at Stripe; the money's own records stay there.
+"""Forget a user: delete their rows here and their id in Stripe's metadata; Stripe's records of the money stay.
 
-Were the user id left in Stripe's metadata, the next pull, sweep or audit would bring it back. What Stripe has
-forgotten in the meantime has nothing to erase any more, and is named as gone.
+A user id left in the metadata would come back with the next pull, sweep or audit. An object that Stripe no longer has
+is reported as gone.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar
 
 from atlas_contracts.internal_api import ForgetResult, ForgottenPlace
 from atlas_contracts.public_api import Recovery
@@ -16,11 +16,11 @@ from atlas_kit.http.errors import InvalidRequest
 from atlas_kit.process.logs import get_logger
 from atlas_kit.storage.database import Database
 from atlas_stripe.failure import StripeFailure
-from atlas_stripe.objects import could_be_id
+from atlas_stripe.objects import Read, could_be_id
 from checkout.adapters import attempts
 from checkout.adapters.customers import stored_customer
-from checkout.adapters.stripe_gateway import Read
 from checkout.domain.payment_outcome import PaymentOutcome, charge_of, outcome_of
+from checkout.ports import EraseCalls
 from checkout.use_cases.owner_of_session import sessions_of
 
 log = get_logger()
@@ -30,7 +30,7 @@ GONE = "gone already: Stripe knows it no more"
 
 
 class PaymentUnderWay(InvalidRequest):
-    """A delayed payment of the user may still succeed; forgotten now, its money would be nobody's."""
+    """A delayed payment of the user may still succeed; after forgetting, nobody could tell whose money it was."""
 
     status: ClassVar[int] = 409
     default_recovery = Recovery.NONE
@@ -42,21 +42,9 @@ class PaymentUnderWay(InvalidRequest):
         )
 
 
-class EraseProvider(Protocol):
-    async def search_customers(self, user_id: str) -> list[str]: ...
-
-    def sessions(self, **filters: Any) -> AsyncIterator[Read]: ...
-
-    async def read_session(self, session_id: str) -> Read: ...
-
-    async def expire_session(self, session_id: str) -> Read: ...
-
-    async def erase_user(self, object_id: str) -> bool: ...
-
-
 @dataclass(slots=True)
 class Found:
-    """Everything of a user's that has a name at Stripe."""
+    """The customers and sessions of a user at Stripe."""
 
     customers: list[str]
     sessions: dict[str, Read] = field(default_factory=dict)
@@ -65,9 +53,9 @@ class Found:
 
 
 async def forget_user(
-    database: Database, stripe: EraseProvider, user_id: str, *, even_if_paying: bool = False
+    database: Database, stripe: EraseCalls, user_id: str, *, even_if_paying: bool = False
 ) -> ForgetResult:
-    """What was done where. Raises PaymentUnderWay, StripeFailure; again continues where it stopped."""
+    """What was done in each place. Raises PaymentUnderWay, StripeFailure; a repetition continues where it stopped."""
     found = await _find(database, stripe, user_id)
     _refuse_while_paying(found.sessions.values(), even_if_paying=even_if_paying)
     await _close_open(stripe, found)
@@ -84,7 +72,7 @@ async def forget_user(
     return ForgetResult(sessions=len(mine), places=places)
 
 
-async def _find(database: Database, stripe: EraseProvider, user_id: str) -> Found:
+async def _find(database: Database, stripe: EraseCalls, user_id: str) -> Found:
     stored = await stored_customer(database, user_id)
     found = Found(list(dict.fromkeys([*([stored] if stored else []), *await stripe.search_customers(user_id)])))
     listed: dict[str, Read] = {}
@@ -102,7 +90,7 @@ async def _find(database: Database, stripe: EraseProvider, user_id: str) -> Foun
     return found
 
 
-async def _list(stripe: EraseProvider, customer_id: str, listed: dict[str, Read]) -> None:
+async def _list(stripe: EraseCalls, customer_id: str, listed: dict[str, Read]) -> None:
     try:
         async for session in stripe.sessions(customer=customer_id):
             listed[session.id] = session
@@ -111,7 +99,7 @@ async def _list(stripe: EraseProvider, customer_id: str, listed: dict[str, Read]
             raise
 
 
-async def _read(stripe: EraseProvider, session_id: str) -> Read | None:
+async def _read(stripe: EraseCalls, session_id: str) -> Read | None:
     if not could_be_id(session_id):
         return None
     try:
@@ -128,8 +116,8 @@ def _refuse_while_paying(sessions: Iterable[Read], *, even_if_paying: bool) -> N
         raise PaymentUnderWay(paying)
 
 
-async def _close_open(stripe: EraseProvider, found: Found) -> None:
-    """So that nobody pays them later; what can't be closed is read again: it was paid, perhaps."""
+async def _close_open(stripe: EraseCalls, found: Found) -> None:
+    """Close open sessions: nobody may pay them later. One that can't be closed may be paid, and is read again."""
     for session in [each for each in found.sessions.values() if each.body.get("status") == "open"]:
         try:
             await stripe.expire_session(session.id)
@@ -139,8 +127,8 @@ async def _close_open(stripe: EraseProvider, found: Found) -> None:
             found.sessions[session.id] = await _read(stripe, session.id) or session
 
 
-async def _erase_session(stripe: EraseProvider, session: Read) -> list[ForgottenPlace]:
-    """Payment and charge first: the session is what leads to them when this has to be done again."""
+async def _erase_session(stripe: EraseCalls, session: Read) -> list[ForgottenPlace]:
+    """Charge and payment before the session: a repetition finds them only through the session."""
     intent, charge = session.body.get("payment_intent"), charge_of(session.body)
     named = (
         ("charge", charge and charge["id"]),
@@ -150,6 +138,6 @@ async def _erase_session(stripe: EraseProvider, session: Read) -> list[Forgotten
     return [await _erase(stripe, kind, object_id) for kind, object_id in named if object_id]
 
 
-async def _erase(stripe: EraseProvider, kind: str, object_id: str) -> ForgottenPlace:
+async def _erase(stripe: EraseCalls, kind: str, object_id: str) -> ForgottenPlace:
     done = ERASED if await stripe.erase_user(object_id) else GONE
     return ForgottenPlace(place=f"{kind} {object_id} at Stripe", done=done)

@@ -1,4 +1,4 @@
-"""The provider's final state, payment by payment, for an audit: computed from Stripe alone, without our ledger."""
+"""List every payment's final state at Stripe, for an audit that compares it with our ledger, which isn't asked here."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from atlas_stripe.objects import reference
 from atlas_stripe.session_ownership import Rules, is_somebody_elses, why_not_ours
 from checkout.adapters import attempts
 from checkout.domain.payment_outcome import HOLDS_MONEY, PaymentOutcome, amount_refunded, charge_of
-from checkout.use_cases.find_payments import UserPaymentSource, payments_of_user
+from checkout.ports import PaymentReads
+from checkout.use_cases.find_payments import find_payments
 from checkout.use_cases.owner_of_session import named_in
 from checkout.use_cases.read_payment import Payment, read_payment
 
@@ -31,21 +32,21 @@ class ProviderPolicy:
     suspend_on_dispute: bool
 
 
-async def provider_state(
+async def list_provider_state(
     database: Database,
-    stripe: UserPaymentSource,
+    stripe: PaymentReads,
     policy: ProviderPolicy,
     *,
     days: int,
     user_id: str | None,
     session_ids: Sequence[str] = (),
 ) -> AsyncIterator[ProviderPayment]:
-    """Every complete session that is somebody's: of all users in the last ``days``, or of one user.
+    """Every complete session with a user: of all users in the last ``days``, or of one user.
 
     ``session_ids``: of that user, sessions to read beside those that customer and record lead to. Raises StripeFailure.
     """
     if user_id is not None:
-        for payment in await payments_of_user(database, stripe, user_id, Via.OPERATOR, session_ids):
+        for payment in await find_payments(database, stripe, user_id, Via.OPERATOR, session_ids):
             if line := await _line(database, payment, policy):
                 yield line
         return
@@ -59,7 +60,7 @@ async def provider_state(
 
 
 async def _line(database: Database, payment: Payment, policy: ProviderPolicy) -> ProviderPayment | None:
-    """The payment as audit compares it; None where it is nobody's business of ours."""
+    """The payment as audit compares it; None for one without a user, or of another product."""
     session, outcome = payment.session, payment.outcome
     record = await attempts.record_of_session(database, payment.session_id)
     user_id = record.user_id if record else named_in(session)

@@ -1,4 +1,4 @@
-"""From an attempt to its session at Stripe: exactly one, whatever fails in between."""
+"""Make an attempt's session at Stripe: exactly one, whatever fails in between (one idempotency key per attempt)."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from typing import Any
 from atlas_contracts.billing import RecordedSession
 from atlas_kit.messaging.events import now
 from atlas_stripe.failure import StripeFailure
-from atlas_stripe.objects import Unmappable, amount, currency, moment, text
+from atlas_stripe.objects import Read, Unmappable, amount, currency, moment, text
 from checkout.adapters import attempts
 from checkout.adapters.attempts import Attempt, State
 from checkout.adapters.customers import forget_customer
 from checkout.adapters.publishing import outbox_messages
-from checkout.adapters.stripe_gateway import Read
 from checkout.domain.own_facts import purchase_initiated
 from checkout.use_cases.sale import Checkout, expire
 
 
 class AttemptSpent(Exception):
-    """The attempt led nowhere and is closed: its key is spent, or its customer gone. A new one may work."""
+    """The attempt is closed without a session; a new one may succeed.
+
+    Stripe would repeat its error for this idempotency key, or the customer was deleted.
+    """
 
     def __init__(self, failure: StripeFailure) -> None:
         super().__init__()
@@ -47,7 +49,7 @@ async def make_session(checkout: Checkout, attempt: Attempt) -> Read | None:
 
 
 async def _made_after_all(checkout: Checkout, attempt: Attempt, failure: StripeFailure) -> Read | None:
-    """The session, when Stripe made it and yet answered with an error (which its idempotency keeps for a day)."""
+    """The session, where Stripe made it and still answered with an error, which it repeats for the key for a day."""
     if failure.names_missing("customer"):
         return None
     async for session in checkout.stripe.sessions(customer=attempt.customer_id, status="open"):

@@ -1,7 +1,7 @@
-"""Open a hosted Checkout page for a user: one open session, whatever the concurrency, and never a second sale.
+"""Open a hosted Checkout page for a user: one open session however many requests come at once, and never a second sale.
 
-A loop over the user's one live attempt. Each round either gives its session, ends it, or says why nothing is sold;
-what a round leaves behind is always something that the next round, request or replica can continue from.
+A loop over the user's one live attempt. Each round returns the attempt's session, closes the attempt, or raises why
+nothing is sold. Every step is committed before the next, so another round, request or replica can continue from it.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from atlas_contracts.internal_api import CheckoutSessionResult
 from atlas_kit.http.errors import Unavailable
 from atlas_kit.messaging.events import now
 from atlas_kit.process.logs import get_logger
+from atlas_stripe.objects import Read
 from checkout.adapters import attempts
 from checkout.adapters.attempts import Attempt, State
 from checkout.adapters.customers import customer_of
-from checkout.adapters.stripe_gateway import Read
 from checkout.domain.offers import offers_of
 from checkout.domain.session_parameters import SESSION_LIFE, known_source, session_parameters
 from checkout.use_cases.make_session import AttemptSpent, make_session
@@ -30,7 +30,7 @@ log = get_logger()
 OPENED = Counter("atlas_checkout_sessions_opened_total", "Sessions given to buyers.", ["reused"])
 
 MAX_ROUNDS = 6
-"""Far more than the states that an attempt can go through; only other replicas' haste could use them up."""
+"""More than an attempt has states: only other replicas that change it at the same time could use them up."""
 
 
 async def open_checkout(checkout: Checkout, user_id: str, source: str | None) -> CheckoutSessionResult:
@@ -52,7 +52,7 @@ async def open_checkout(checkout: Checkout, user_id: str, source: str | None) ->
                 begun = True
             elif attempt.state is State.CREATING:
                 session = await make_session(checkout, attempt)
-                # An attempt of an earlier request is answered out of Stripe's memory: look at what it became.
+                # To an attempt of an earlier request Stripe repeats its first answer: the next round reads anew.
                 if session and begun and same_terms(checkout, attempt, offers):
                     return _opened(attempt, session, reused=False)
             else:
@@ -107,7 +107,7 @@ def _opened(attempt: Attempt, session: Read, *, reused: bool) -> CheckoutSession
 
 
 def hosted_url(session: Read) -> str:
-    """The hosted page (its address is long, and a bearer credential)."""
+    """The address of the hosted page: whoever has it can pay, so it is never stored or logged. Raises Unavailable."""
     url = session.body.get("url")
     if not isinstance(url, str) or not url.startswith(("https://", "http://")):
         raise Unavailable

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from typing import Protocol
 
 from atlas_contracts.public_api import RedirectTarget
 from atlas_kit.http.errors import NotFound
 from atlas_kit.storage.database import Database, fetch_one
 from atlas_stripe.failure import StripeFailure
 from checkout.adapters.customers import forget_customer
+from checkout.ports import PortalCalls
 from checkout.use_cases.find_customer import Customers, find_customer, replace_customer
 
 FIRST_KEY = "atlas-portal-configuration-1"
-"""The same for every replica, so that they make one. When it is spent (Stripe answered 5xx), a random one follows."""
+"""Idempotency key, the same for every replica, so that they make one configuration. Where Stripe answered it with an
+error for good (5xx), a random one follows.
+"""
 
 
 class NoBillingHistory(NotFound):
@@ -23,18 +25,12 @@ class NoBillingHistory(NotFound):
     default_message = "No Stripe billing history was found for this account yet."
 
 
-class PortalProvider(Protocol):
-    async def create_portal_session(self, customer_id: str, configuration_id: str, return_url: str) -> str: ...
-
-    async def create_portal_configuration(self, idempotency_key: str) -> str: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Portal:
     """What opening the portal works with. ``configuration_id``: the configured one, if any."""
 
     customers: Customers
-    stripe: PortalProvider
+    stripe: PortalCalls
     origin: str
     configuration_id: str | None = None
 

@@ -1,13 +1,12 @@
-"""Whose a session is: the user it was made for, where we made it; else the one its metadata names."""
+"""The user of a session: whom we made it for, where our table has it; else the user in its metadata."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from atlas_kit.storage.database import Database
-from atlas_stripe.objects import StripeObject
+from atlas_stripe.objects import Read, StripeObject
 from checkout.adapters import attempts
-from checkout.adapters.stripe_gateway import Read
 
 
 def named_in(session: StripeObject) -> str | None:
@@ -17,7 +16,7 @@ def named_in(session: StripeObject) -> str | None:
 
 
 async def sessions_of(database: Database, user_id: str, sessions: Iterable[Read]) -> list[Read]:
-    """Those of ``sessions`` that are the user's, whatever somebody wrote into their metadata afterwards."""
+    """Those of ``sessions`` that are the user's; our own record counts more than metadata, which may be edited."""
     sessions = list(sessions)
     owners = await attempts.owners_of_sessions(database, [session.id for session in sessions])
     return [session for session in sessions if owners.get(session.id, named_in(session.body)) == user_id]

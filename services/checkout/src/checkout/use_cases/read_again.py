@@ -1,4 +1,7 @@
-"""Sweep: read named payments again at Stripe, whatever their age (Stripe forgets its events after 30 days)."""
+"""Read named payments again at Stripe, whatever their age, and publish what it says (``/operator/sweep``).
+
+A pull reads events, which Stripe keeps for 30 days; this reads the payments themselves.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +12,21 @@ from atlas_contracts.internal_api import SweepRequest, SweepResult
 from atlas_kit.process.concurrently import all_of
 from atlas_kit.process.logs import get_logger
 from atlas_stripe.failure import StripeFailure
-from atlas_stripe.objects import could_be_id
+from atlas_stripe.objects import Read, could_be_id
 from atlas_stripe.patience import Patience
-from checkout.adapters.publishing import Publisher, publish_facts
-from checkout.adapters.stripe_gateway import Read
-from checkout.use_cases.find_payments import AT_ONCE, UserPaymentSource
+from checkout.adapters.publishing import publish_facts
+from checkout.ports import PaymentReads, Publisher
+from checkout.use_cases.find_payments import AT_ONCE
 from checkout.use_cases.read_payment import Payment, read_payment
 
 log = get_logger()
 
 PATIENCE_SECONDS = 120
-"""Nobody looks at a clock while a sweep runs, and Stripe's own pauses are seconds."""
+"""For all pauses that Stripe's 429 asks for together: no user waits for this."""
 
 
-async def sweep(stripe: UserPaymentSource, broker: Publisher, request: SweepRequest) -> SweepResult:
-    """Publish what Stripe says of these payments. Raises StripeFailure, BrokerUnavailable; again is harmless."""
+async def read_again(stripe: PaymentReads, broker: Publisher, request: SweepRequest) -> SweepResult:
+    """Publish what Stripe says of these payments. Raises StripeFailure, BrokerUnavailable; repeating it is harmless."""
     slots, patience = asyncio.Semaphore(AT_ONCE), Patience(PATIENCE_SECONDS)
     missing: list[str] = []
     skipped: list[str] = []
@@ -46,12 +49,12 @@ async def sweep(stripe: UserPaymentSource, broker: Publisher, request: SweepRequ
     return result
 
 
-async def _payment_of(stripe: UserPaymentSource, object_id: str) -> Payment | None:
+async def _payment_of(stripe: PaymentReads, object_id: str) -> Payment | None:
     session = await _session_of(stripe, object_id)
     return await read_payment(stripe, session, Via.PULL) if session else None
 
 
-async def _session_of(stripe: UserPaymentSource, object_id: str) -> Read | None:
+async def _session_of(stripe: PaymentReads, object_id: str) -> Read | None:
     if not could_be_id(object_id):
         return None
     try:

@@ -1,37 +1,28 @@
-"""Everything Stripe knows about one payment, as canonical facts, and how it stands."""
+"""Read one payment at Stripe, from its session: session, charge, refunds and disputes, as facts and as an outcome."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 from atlas_contracts.billing import BillingData, Via
 from atlas_kit.messaging.events import now
 from atlas_kit.process.logs import get_logger
-from atlas_stripe import mapping as stripe_mapping
-from atlas_stripe.mapping import Arrival
-from atlas_stripe.objects import StripeObject, Unmappable
-from checkout.adapters.stripe_gateway import Read
+from atlas_stripe import reads as stripe_reads
+from atlas_stripe.arrival import Arrival
+from atlas_stripe.objects import Read, StripeObject, Unmappable
 from checkout.domain.payment_outcome import PaymentOutcome, charge_of, outcome_of
+from checkout.ports import ChargeReads
 
 log = get_logger()
 
 Mapper = Callable[[StripeObject, datetime, Arrival], BillingData]
 
 
-class PaymentSource(Protocol):
-    """What is asked of Stripe about a charge."""
-
-    def refunds(self, charge_id: str) -> AsyncIterator[Read]: ...
-
-    def disputes(self, charge_id: str) -> AsyncIterator[Read]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """One checkout session with all that hangs on it."""
+    """One checkout session with its refunds and disputes, the facts that these make, and how the payment stands."""
 
     session: StripeObject
     outcome: PaymentOutcome
@@ -39,18 +30,21 @@ class Payment:
     disputes: tuple[StripeObject, ...]
     facts: tuple[BillingData, ...]
     unreadable: str | None = None
-    """Why the session makes no sense, when it doesn't: then nothing about the payment is told to anybody."""
+    """Why the session could not be mapped to facts (a stable word), else None. ``facts`` is then empty: nothing about
+    the payment is published.
+    """
 
     @property
     def session_id(self) -> str:
         return str(self.session["id"])
 
 
-async def read_payment(stripe: PaymentSource, session: Read, via: Via, *, thorough: bool = True) -> Payment:
+async def read_payment(stripe: ChargeReads, session: Read, via: Via, *, thorough: bool = True) -> Payment:
     """The payment behind a session (read with its payment and charge expanded).
 
-    Not ``thorough``: refunds and disputes are asked for only where the charge says that there are any. A refund that
-    bounced leaves no trace on the charge, so whoever repairs must be thorough.
+    Not ``thorough``: refunds and disputes are asked for only where the charge says that there are any. That misses a
+    refund that failed: the charge no longer counts it. Whoever repairs what went wrong must be thorough.
+    Raises StripeFailure.
     """
     charge = charge_of(session.body)
     refunds, disputes = [], []
@@ -71,15 +65,18 @@ async def read_payment(stripe: PaymentSource, session: Read, via: Via, *, thorou
 def map_payment(
     session: Read, charge: StripeObject | None, refunds: list[Read], disputes: list[Read], via: Via
 ) -> tuple[BillingData, ...]:
-    """The facts of all these objects. Raises Unmappable when the session itself makes no sense."""
+    """The facts of all these objects. A refund, dispute or charge that can't be mapped is logged and left out.
+
+    Raises Unmappable when the session itself can't be mapped.
+    """
     arrival = arrival_by(via)
     if session.body.get("status") == "open":
         return ()  # nothing happened yet
-    told = [stripe_mapping.session_read(session.body, session.observed_at, arrival)]
-    reads: list[tuple[Mapper, Read]] = [(stripe_mapping.refund_read, refund) for refund in refunds]
-    reads += [(stripe_mapping.dispute_read, dispute) for dispute in disputes]
+    told = [stripe_reads.session_read(session.body, session.observed_at, arrival)]
+    reads: list[tuple[Mapper, Read]] = [(stripe_reads.refund_read, refund) for refund in refunds]
+    reads += [(stripe_reads.dispute_read, dispute) for dispute in disputes]
     if charge:
-        reads.append((stripe_mapping.charge_read, Read(charge, session.observed_at)))
+        reads.append((stripe_reads.charge_read, Read(charge, session.observed_at)))
     for mapper, read in reads:
         try:
             told.append(mapper(read.body, read.observed_at, arrival))
@@ -89,5 +86,5 @@ def map_payment(
 
 
 def arrival_by(via: Via) -> Arrival:
-    """How a fact that we read ourselves arrives; the mapping hashes what was said."""
+    """The arrival of a fact that we read ourselves: unsigned; its hash is filled in by the mapping."""
     return Arrival(via=via, received_at=now(), payload_hash="", signature_verified=False)

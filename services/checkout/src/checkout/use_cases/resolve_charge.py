@@ -1,17 +1,15 @@
-"""Resolve a charge: a dispute or refund named a charge and no payment intent; Stripe knows what it belongs to."""
+"""Resolve a charge: ask Stripe which payment it belongs to, for a dispute or refund that named only its charge."""
 
 from __future__ import annotations
-
-from typing import Protocol
 
 from atlas_contracts.billing import Via
 from atlas_contracts.internal_api import ChargeResolution
 from atlas_kit.http.errors import NotFound
 from atlas_stripe.failure import StripeFailure
-from atlas_stripe.mapping import charge_read
 from atlas_stripe.objects import Unmappable, could_be_id
-from checkout.adapters.publishing import Publisher, publish_facts
-from checkout.adapters.stripe_gateway import Read
+from atlas_stripe.reads import charge_read
+from checkout.adapters.publishing import publish_facts
+from checkout.ports import PaymentReads, Publisher
 from checkout.use_cases.read_payment import arrival_by
 
 
@@ -21,11 +19,7 @@ class ChargeNotFound(NotFound):
     default_message = "Charge not found."
 
 
-class ChargeSource(Protocol):
-    async def read_charge(self, charge_id: str) -> Read: ...
-
-
-async def resolve_charge(stripe: ChargeSource, broker: Publisher, charge_id: str) -> ChargeResolution:
+async def resolve_charge(stripe: PaymentReads, broker: Publisher, charge_id: str) -> ChargeResolution:
     """Read the charge once and publish it as a fact. Raises ChargeNotFound, StripeFailure, BrokerUnavailable."""
     if not could_be_id(charge_id):
         raise ChargeNotFound

@@ -1,6 +1,6 @@
-"""Restore: read again what Stripe knows of a user's purchases, publish it as facts, and say honestly what came of it.
+"""Restore a user's purchases: read all their payments at Stripe, publish them as facts, and answer what these came to.
 
-The client is trusted with nothing. What was refunded or lost comes back as refunded or lost.
+Nothing that the client says is believed; a payment that was refunded or lost to a dispute stays so.
 """
 
 from __future__ import annotations
@@ -8,30 +8,28 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 from prometheus_client import Counter
 
 from atlas_contracts.billing import BillingType, RestoreFacts, Via
-from atlas_contracts.internal_api import EntitlementView, PaymentVerdictView
 from atlas_contracts.public_api import RestoreResult
 from atlas_kit.http.errors import Unavailable
 from atlas_kit.messaging.broker import outbox
 from atlas_kit.messaging.events import now
 from atlas_kit.process.logs import get_logger
-from atlas_kit.storage.database import Database
 from checkout.adapters import attempts
-from checkout.adapters.publishing import Publisher, outbox_messages, publish_facts
+from checkout.adapters.publishing import outbox_messages, publish_facts
 from checkout.domain.own_facts import restore_fact
-from checkout.use_cases.find_payments import UserPaymentSource, payments_of_user
+from checkout.use_cases.find_payments import find_payments
+from checkout.use_cases.purchases import Purchases
 from checkout.use_cases.read_payment import Payment
 from checkout.use_cases.why_not_pro import WhyNotPro, why_not_pro
 
 log = get_logger()
 
 PROVIDER_SECONDS = 20
-"""For all that is asked of Stripe and of the ledger; the routes give a few seconds more."""
+"""For everything that is asked of Stripe and of the ledger; the route's own limit is a few seconds longer."""
 
 RESTORES = Counter("atlas_restores_total", "Restores by outcome.", ["outcome"])
 
@@ -43,29 +41,11 @@ REASONS: tuple[WhyNotPro, ...] = (
     "refunded",
     "free_checkout",
 )
-"""Why purchases that are there don't make their buyer Pro, the most hopeful first."""
+"""Why purchases don't make their buyer Pro. Of several the first here is told: what may still change."""
 
 
-class EntitlementSource(Protocol):
-    async def entitlement(self, user_id: str) -> EntitlementView: ...
-
-    async def applied(self, user_id: str, event_ids: list[str]) -> bool: ...
-
-    async def verdicts(self, user_id: str, session_ids: list[str]) -> dict[str, PaymentVerdictView]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Restore:
-    """What restoring works with."""
-
-    database: Database
-    stripe: UserPaymentSource
-    broker: Publisher
-    entitlements: EntitlementSource
-
-
-async def restore(tools: Restore, user_id: str, trigger: str) -> RestoreResult:
-    """What the user's purchases come to now. Raises StripeFailure, Unavailable, TimeoutError."""
+async def restore(tools: Purchases, user_id: str, trigger: str) -> RestoreResult:
+    """Whether the purchases make the user Pro now, and if not, why. Raises StripeFailure, Unavailable, TimeoutError."""
     restore_id = uuid.uuid4().hex
     await _record(tools, restore_id, user_id, BillingType.RESTORE_REQUESTED, RestoreFacts(trigger=trigger))
     try:
@@ -86,9 +66,9 @@ async def restore(tools: Restore, user_id: str, trigger: str) -> RestoreResult:
     return result
 
 
-async def _restore(tools: Restore, user_id: str) -> RestoreResult:
+async def _restore(tools: Purchases, user_id: str) -> RestoreResult:
     before = await tools.entitlements.entitlement(user_id)
-    payments = await payments_of_user(tools.database, tools.stripe, user_id, Via.RESTORE)
+    payments = await find_payments(tools.database, tools.stripe, user_id, Via.RESTORE)
     event_ids = await publish_facts(tools.broker, [fact for payment in payments for fact in payment.facts])
     if not await tools.entitlements.applied(user_id, event_ids):
         raise Unavailable
@@ -100,7 +80,7 @@ async def _restore(tools: Restore, user_id: str) -> RestoreResult:
     return RestoreResult(outcome="not_eligible" if reason else "not_found", reason=reason, entitlement=after.summary())
 
 
-async def _reason(tools: Restore, user_id: str, payments: Sequence[Payment]) -> WhyNotPro | None:
+async def _reason(tools: Purchases, user_id: str, payments: Sequence[Payment]) -> WhyNotPro | None:
     ids = [payment.session_id for payment in payments]
     if not ids:
         return None
@@ -111,7 +91,7 @@ async def _reason(tools: Restore, user_id: str, payments: Sequence[Payment]) -> 
 
 
 async def _record(
-    tools: Restore, restore_id: str, user_id: str, event_type: BillingType, restore: RestoreFacts
+    tools: Purchases, restore_id: str, user_id: str, event_type: BillingType, restore: RestoreFacts
 ) -> None:
     fact = restore_fact(event_type, restore_id, user_id, restore, now())
     async with tools.database.transaction() as connection:

@@ -1,4 +1,4 @@
-"""An attempt that has a session already: is it still good, was it paid, or is it over?"""
+"""Reuse the session that an attempt already has, unless it was paid, has ended, or no longer sells on today's terms."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from atlas_contracts.billing import Offer, Via
 from atlas_kit.http.errors import Unavailable
 from atlas_kit.messaging.events import now
 from atlas_stripe.failure import StripeFailure
-from atlas_stripe.objects import moment
+from atlas_stripe.objects import Read, moment
 from checkout.adapters import attempts
 from checkout.adapters.attempts import Attempt, State
 from checkout.adapters.customers import forget_customer, is_deleted
 from checkout.adapters.publishing import publish_facts
-from checkout.adapters.stripe_gateway import Read
 from checkout.domain.payment_outcome import HOLDS_MONEY, PaymentOutcome
 from checkout.domain.session_parameters import REUSE_MARGIN, options_in
 from checkout.use_cases.read_payment import Payment, read_payment
@@ -27,7 +26,7 @@ async def reuse_session(checkout: Checkout, attempt: Attempt, offers: tuple[Offe
     except StripeFailure as failure:
         if not failure.is_missing:
             raise
-        # It is another account's or mode's: nobody can pay it.
+        # Stripe has no such session here: it was made with another account's or mode's key, so nobody can pay it.
         await attempts.move(checkout.database, attempt, State.FAILED)
         return None
     if session.body.get("status") == "complete":
@@ -54,7 +53,7 @@ def same_terms(checkout: Checkout, attempt: Attempt, offers: tuple[Offer, ...]) 
 
 
 async def _abandon(checkout: Checkout, attempt: Attempt) -> None:
-    """Nobody can pay an open session whose customer was deleted: both are replaced."""
+    """End an open session whose customer was deleted, since nobody can pay it; the next attempt makes both anew."""
     assert attempt.checkout_session_id
     await forget_customer(checkout.database, attempt.user_id, attempt.customer_id)
     if not await expire(checkout, attempt.checkout_session_id):
@@ -72,7 +71,7 @@ async def _settle(checkout: Checkout, attempt: Attempt, session: Read) -> None:
     """
     payment = await read_payment(checkout.stripe, session, Via.CHECKOUT)
     if payment.unreadable and payment.outcome not in HOLDS_MONEY:
-        raise Unavailable  # our own session in a shape we can't read: nothing is sold on a guess
+        raise Unavailable  # whether our own session was paid can't be read: selling again might charge twice
     event_ids = await publish_facts(checkout.broker, payment.facts)
     if payment.outcome is PaymentOutcome.PENDING:
         await attempts.move(checkout.database, attempt, State.PENDING)
@@ -86,7 +85,7 @@ async def _settle(checkout: Checkout, attempt: Attempt, session: Read) -> None:
 
 
 async def _refuse_unless_ended(checkout: Checkout, attempt: Attempt, payment: Payment, *, applied: bool) -> None:
-    """The money is here and its buyer isn't Pro: sell again only where an operator has ended that payment."""
+    """The money is here and its buyer isn't Pro: sell again only where that payment was revoked, refunded or lost."""
     verdicts = await checkout.entitlements.verdicts(attempt.user_id, [payment.session_id]) if applied else {}
     why = why_not_pro(payment, verdicts.get(payment.session_id), recorded=True) if applied else None
     if why == "needs_review":

@@ -1,21 +1,15 @@
-"""What a sale works with, and the three reasons why nothing is sold."""
+"""What opening a checkout works with, the three reasons not to sell, and closing an open session."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
 
-from atlas_contracts.internal_api import EntitlementOverview, EntitlementView, PaymentVerdictView
 from atlas_contracts.public_api import Recovery
 from atlas_kit.http.errors import InvalidRequest
 from atlas_kit.storage.database import Database
 from atlas_stripe.failure import StripeFailure
-from checkout.adapters.customers import CustomerProvider
-from checkout.adapters.publishing import Publisher
-from checkout.adapters.stripe_gateway import Read
 from checkout.domain.session_parameters import NO_OPTIONS, SessionOptions
-from checkout.use_cases.read_payment import PaymentSource
+from checkout.ports import Entitlements, Publisher, SaleCalls
 
 
 class AlreadyPro(InvalidRequest):
@@ -39,47 +33,24 @@ class PaymentNeedsReview(InvalidRequest):
     default_recovery = Recovery.NONE
 
 
-class CheckoutProvider(CustomerProvider, PaymentSource, Protocol):
-    """What opening a checkout asks of Stripe."""
-
-    async def create_session(self, parameters: Mapping[str, Any], idempotency_key: str) -> Read: ...
-
-    async def read_session(self, session_id: str) -> Read: ...
-
-    async def read_price(self, price_id: str) -> Read: ...
-
-    async def expire_session(self, session_id: str) -> Read: ...
-
-    def sessions(self, **filters: Any) -> AsyncIterator[Read]: ...
-
-
-class EntitlementSource(Protocol):
-    """What is asked of the entitlements service."""
-
-    async def entitlement(self, user_id: str) -> EntitlementView: ...
-
-    async def overview(self, user_id: str) -> EntitlementOverview: ...
-
-    async def applied(self, user_id: str, event_ids: list[str]) -> bool: ...
-
-    async def verdicts(self, user_id: str, session_ids: list[str]) -> dict[str, PaymentVerdictView]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Checkout:
     """What opening a checkout works with."""
 
     database: Database
-    stripe: CheckoutProvider
+    stripe: SaleCalls
     broker: Publisher
-    entitlements: EntitlementSource
+    entitlements: Entitlements
     price_id: str
     origin: str
     options: SessionOptions = NO_OPTIONS
 
 
 async def expire(checkout: Checkout, session_id: str) -> bool:
-    """Close an open session. False when it was no longer open: paid, perhaps, so look again."""
+    """Close an open session. False when it was no longer open: it may have been paid, so it must be read again.
+
+    Raises StripeFailure.
+    """
     try:
         await checkout.stripe.expire_session(session_id)
     except StripeFailure as failure:

@@ -1,4 +1,4 @@
-"""Concurrent requests for the same thing share one answer, so that a user who clicks fast costs one of everything."""
+"""Concurrent requests for the same thing share one run of the work and its answer (a user who clicks twice, say)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class SingleFlight(Generic[AnswerT]):
     async def run(self, key: str, work: Callable[[], Coroutine[Any, Any, AnswerT]]) -> AnswerT:
         """The answer, or the error, of the work that is under way for ``key``; starts it when none is.
 
-        A caller that goes away doesn't cancel it for the others.
+        A caller that is cancelled doesn't cancel the work for the others.
         """
         task = self._running.get(key)
         if task is None:
@@ -30,4 +30,4 @@ class SingleFlight(Generic[AnswerT]):
     def _forget(self, key: str, task: asyncio.Task[AnswerT]) -> None:
         del self._running[key]
         if not task.cancelled():
-            task.exception()  # somebody heard it, or nobody is left to
+            task.exception()  # marks it as retrieved: else asyncio logs it where every caller has gone

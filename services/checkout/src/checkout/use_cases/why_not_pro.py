@@ -1,7 +1,7 @@
-"""Why a payment doesn't make its buyer Pro: what Stripe says of the money, and the policy's verdict on it. Pure.
+"""Why a payment doesn't make its buyer Pro, from what Stripe says of the money and the policy's verdict on it. Pure.
 
-The verdict is the entitlements service's own, asked for once the facts are folded; so confirm, restore and a further
-checkout give the reason that ``explain`` gives, and no second policy is kept here.
+The verdict comes from the entitlements service, after the facts are folded: confirm, restore and a further checkout
+give the same reason as ``explain``, and no second policy is kept here.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ ENDED: dict[PaymentOutcome, WhyNotPro] = {
     PaymentOutcome.REFUNDED: "refunded",
     PaymentOutcome.FREE: "free_checkout",
 }
-"""What Stripe's word alone decides."""
+"""Outcomes at Stripe that decide by themselves, without a verdict."""
 HOLDS: dict[str, WhyNotPro] = {
-    "suspended_by_dispute": "payment_pending",  # while the bank decides it may still come back
+    "suspended_by_dispute": "payment_pending",  # the bank may still decide for us
     "chargeback_lost": "chargeback_lost",
     "refunded": "refunded",
 }
-"""Verdicts on a payment whose money is here, as far as we can see from here."""
+"""Verdicts on a payment whose money Stripe still holds for us, as far as this read shows."""
 
 
 def why_not_pro(payment: Payment, verdict: PaymentVerdictView | None, *, recorded: bool) -> WhyNotPro | None:
-    """None where nothing was bought, or where the payment is nobody's business of ours.
+    """The reason; None where nothing was bought, or where the payment is for another product.
 
     Args:
         payment: as Stripe has it.

@@ -12,7 +12,7 @@ from pydantic_core import from_json
 from atlas_kit.storage.database import Connection
 from entitlements.adapters.ledger_entry import TIES, LedgerEntry, make_fact
 from entitlements.domain.facts import Fact
-from entitlements.domain.reading import READING
+from entitlements.domain.fold_version import FOLD_VERSION
 
 FOLD_LOCK = 5_210_717
 """Advisory lock of whoever appends and folds: one transaction at a time, so that the ledger's order is the fold's."""
@@ -105,5 +105,5 @@ def _row(entry: LedgerEntry, recorded_at: datetime) -> tuple[Any, ...]:
         data.product_key, data.plan_type, data.occurred_at, data.received_at,
         recorded_at, str(data.via), data.payload_hash, data.signature_verified,
         data.schema_version, refs.checkout_session_id, refs.payment_intent_id, refs.charge_id,
-        refs.customer_id, refs.refund_id, refs.dispute_id, Jsonb(dict(entry.facts)), READING,
+        refs.customer_id, refs.refund_id, refs.dispute_id, Jsonb(dict(entry.facts)), FOLD_VERSION,
     )  # fmt: skip

@@ -22,7 +22,7 @@ from entitlements.domain.policy import (
     why_not_ours,
     why_revoked,
 )
-from entitlements.domain.timeline import standings
+from entitlements.domain.timeline import conditions
 
 S = TypeVar("S", CheckoutSession, RecordedSession)
 CONTRADICTING: Literal["contradicting_user"] = "contradicting_user"
@@ -171,8 +171,8 @@ def _contradiction(knowledge: Knowledge, ours: list[CheckoutSession], policy: Po
 
 def _ended(knowledge: Knowledge, paid: list[CheckoutSession], policy: Policy) -> str | None:
     """Why the money is nobody's to review any more as things stand now: given back, lost, or an operator said so."""
-    *_, (_, standing) = standings(knowledge, _paid_at(paid))
-    because = why_revoked(max(s.amount_total or 0 for s in paid), standing, policy)
+    *_, (_, condition) = conditions(knowledge, _paid_at(paid))
+    because = why_revoked(max(s.amount_total or 0 for s in paid), condition, policy)
     return None if because == "suspended_by_dispute" else because
 
 
@@ -211,8 +211,8 @@ def _intervals(knowledge: Knowledge, paying: list[CheckoutSession], policy: Poli
     paid_at = _paid_at(paying)
     start: datetime | None = None
     seen_paid = False
-    for at, standing in standings(knowledge, paid_at):
-        because = why_revoked(amount, standing, policy)
+    for at, condition in conditions(knowledge, paid_at):
+        because = why_revoked(amount, condition, policy)
         if because is None:
             start = start or at
         elif start is not None or not seen_paid:

@@ -106,26 +106,26 @@ def pays(session: CheckoutSession, policy: Policy) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How a payment stands at one moment: what was given back, its disputes, and an operator's last word on it."""
+class Condition:
+    """A payment at one moment: the amount given back (minor units), its disputes, an operator's last word."""
 
     amount_refunded: int
     dispute_statuses: Collection[str]
     revoked_by_operator: bool
 
 
-def why_revoked(amount: int, standing: Standing, policy: Policy) -> RevokedBecause | None:
+def why_revoked(amount: int, condition: Condition, policy: Policy) -> RevokedBecause | None:
     """Why a payment of ``amount`` that was paid doesn't grant; None when it grants.
 
     A full refund revokes, a partial one keeps. A lost dispute revokes, a won one keeps unless fully refunded;
     inquiries (``warning_*``) and open disputes keep, the last unless the operator suspends on dispute.
     """
-    statuses = set(standing.dispute_statuses)
-    if 0 < amount <= standing.amount_refunded:
+    statuses = set(condition.dispute_statuses)
+    if 0 < amount <= condition.amount_refunded:
         return "refunded"
     if "lost" in statuses:
         return "chargeback_lost"
-    if standing.revoked_by_operator:
+    if condition.revoked_by_operator:
         return "revoked_by_operator"
     if policy.suspend_on_dispute and statuses & OPEN_DISPUTE:
         return "suspended_by_dispute"

@@ -12,15 +12,14 @@ from datetime import datetime
 from itertools import groupby
 
 from atlas_stripe.refund_arithmetic import AmountTold, Failure, amount_refunded
+from atlas_stripe.statuses import FAILED_REFUND_STATUSES
 from entitlements.domain.facts import Charge, Dispute, Knowledge, PaymentAdjustment, Refund, Stamp
-from entitlements.domain.policy import Standing, is_known_status, rank
-
-FAILED = ("failed", "canceled")
+from entitlements.domain.policy import Condition, is_known_status, rank
 
 Entry = tuple[Stamp, Charge | Refund | Dispute | PaymentAdjustment]
 
 
-def standings(knowledge: Knowledge, paid_at: datetime) -> Iterator[tuple[datetime, Standing]]:
+def conditions(knowledge: Knowledge, paid_at: datetime) -> Iterator[tuple[datetime, Condition]]:
     """How the payment stood when it was paid, and after each later second in which something was told."""
     told = [
         (stamp, snapshot)
@@ -33,14 +32,14 @@ def standings(knowledge: Knowledge, paid_at: datetime) -> Iterator[tuple[datetim
     paid = False
     for at, entries in groupby(told, key=lambda entry: entry[0].at):
         if not paid and at > paid_at:
-            yield paid_at, story.standing()
+            yield paid_at, story.condition()
             paid = True
         story.hear(entries)
         if at >= paid_at:
-            yield at, story.standing()
+            yield at, story.condition()
             paid = True
     if not paid:
-        yield paid_at, story.standing()
+        yield paid_at, story.condition()
 
 
 class _Story:
@@ -74,12 +73,12 @@ class _Story:
         self._refunds[refund.id] = refund
         if refund.charge:
             self._charge_of_refund[refund.id] = min(refund.charge, self._charge_of_refund.get(refund.id, refund.charge))
-        if refund.status in FAILED:
+        if refund.status in FAILED_REFUND_STATUSES:
             first = self._failed_first.setdefault(refund.id, stamp)
             if stamp.is_read and stamp.at == first.at:
                 self._failure_read.add(refund.id)
 
-    def standing(self) -> Standing:
+    def condition(self) -> Condition:
         succeeded = sum(refund.amount for refund in self._refunds.values() if refund.status == "succeeded")
         failures = [
             Failure(
@@ -89,9 +88,9 @@ class _Story:
                 refund.id in self._failure_read,
             )
             for refund in self._refunds.values()
-            if refund.status in FAILED
+            if refund.status in FAILED_REFUND_STATUSES
         ]
-        return Standing(
+        return Condition(
             amount_refunded(succeeded, self._amounts.values(), failures),
             tuple(self._disputes.values()),
             self._revoked,

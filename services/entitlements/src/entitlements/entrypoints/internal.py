@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -14,14 +12,15 @@ from starlette.routing import Route
 from atlas_contracts.internal_api import (
     AppliedRequest,
     AppliedResult,
+    EntitlementOverview,
     KnownCustomers,
     PaymentVerdicts,
     ToldAgain,
+    ToldAgainResult,
     VerdictsRequest,
 )
 from atlas_kit.http.answers import JSON
-from atlas_kit.http.doors import Doors, caller_of
-from atlas_kit.http.errors import InvalidRequest
+from atlas_kit.http.doors import AdmittedCaller, Doors, GuardedRoute, caller_of
 from atlas_kit.storage.database import Database
 from entitlements.adapters.told_again import told_again
 from entitlements.domain.policy import Policy
@@ -30,69 +29,52 @@ from entitlements.use_cases.read_payments import customers_of, verdicts_on
 from entitlements.use_cases.wait_until_applied import wait_until_applied
 
 FOLD_MS = 1_000
-"""How long the first telling of an event may still be on its way here."""
-
-ModelT = TypeVar("ModelT", bound=BaseModel)
+"""Milliseconds to wait for the first copy of an event to be folded, before a second copy is compared with it."""
 
 
-@dataclass(frozen=True, slots=True)
-class InternalApi:
-    """The internal routes with what they need."""
+def hot_read(reader: EntitlementReader, doors: Doors) -> Route:
+    """``GET /internal/entitlement``, the one route that goes round FastAPI: every page of a user asks it.
 
-    database: Database
-    reader: EntitlementReader
-    doors: Doors
-    policy: Policy
-    folded: asyncio.Condition
+    A plain Starlette route, served by :class:`atlas_kit.http.app.HotRoute` ahead of the framework. What the whole read
+    does per second, beside the obvious FastAPI service in the same run, stands in docs/performance.md.
+    """
 
-    def routes(self) -> list[Route]:
-        return [
-            self.doors.route("GET", "/internal/entitlement", self.entitlement),
-            self.doors.route("GET", "/internal/overview", self.overview),
-            self.doors.route("GET", "/internal/customers", self.customers),
-            self.doors.route("POST", "/internal/payment-verdicts", self.verdicts),
-            self.doors.route("POST", "/internal/applied", self.applied),
-            self.doors.route("POST", "/internal/told-again", self.told_again),
-        ]
-
-    async def entitlement(self, request: Request) -> Response:
-        found = await self.reader.read(caller_of(request).subject)
+    async def entitlement(request: Request) -> Response:
+        found = await reader.read(caller_of(request).subject)
         return Response(view(found).model_dump_json(by_alias=True), media_type=JSON)
 
-    async def overview(self, request: Request) -> Response:
-        user_id = caller_of(request).subject
-        async with self.database.transaction() as connection:
-            answer = await overview(connection, user_id, self.policy)
-        return Response(answer.model_dump_json(by_alias=True), media_type=JSON)
-
-    async def customers(self, request: Request) -> Response:
-        user_id = caller_of(request).subject
-        async with self.database.transaction() as connection:
-            answer = KnownCustomers(customer_ids=await customers_of(connection, user_id))
-        return Response(answer.model_dump_json(by_alias=True), media_type=JSON)
-
-    async def verdicts(self, request: Request) -> Response:
-        asked = _parsed(VerdictsRequest, await request.body())
-        async with self.database.transaction() as connection:
-            answer = PaymentVerdicts(payments=await verdicts_on(connection, asked.checkout_session_ids, self.policy))
-        return Response(answer.model_dump_json(by_alias=True), media_type=JSON)
-
-    async def applied(self, request: Request) -> Response:
-        asked = _parsed(AppliedRequest, await request.body())
-        done = await wait_until_applied(self.database, asked.event_ids, asked.timeout_ms, self.folded)
-        return Response(AppliedResult(applied=done).model_dump_json(by_alias=True), media_type=JSON)
-
-    async def told_again(self, request: Request) -> Response:
-        """Whether a known event, told again, contradicts its first; one that isn't folded yet is waited for."""
-        data = _parsed(ToldAgain, await request.body()).data
-        await wait_until_applied(self.database, [str(data.get("eventId"))], FOLD_MS, self.folded)
-        async with self.database.transaction() as connection:
-            answer = await told_again(connection, data)
-        return Response(answer.model_dump_json(by_alias=True), media_type=JSON)
+    return doors.route("GET", "/internal/entitlement", entitlement)
 
 
-def _parsed(model: type[ModelT], body: bytes) -> ModelT:
-    try:
-        return model.model_validate_json(body)
-    except ValidationError as error:
-        raise InvalidRequest from error
+def internal_routes(database: Database, policy: Policy, folded: asyncio.Condition) -> APIRouter:
+    """Every other route under ``/internal``. ``folded`` is notified after each batch that this replica folds."""
+    router = APIRouter(prefix="/internal", route_class=GuardedRoute)
+
+    @router.get("/overview")
+    async def read_overview(caller: AdmittedCaller) -> EntitlementOverview:
+        async with database.transaction() as connection:
+            return await overview(connection, caller.subject, policy)
+
+    @router.get("/customers")
+    async def read_customers(caller: AdmittedCaller) -> KnownCustomers:
+        async with database.transaction() as connection:
+            return KnownCustomers(customer_ids=await customers_of(connection, caller.subject))
+
+    @router.post("/payment-verdicts")
+    async def read_verdicts(asked: VerdictsRequest) -> PaymentVerdicts:
+        async with database.transaction() as connection:
+            return PaymentVerdicts(payments=await verdicts_on(connection, asked.checkout_session_ids, policy))
+
+    @router.post("/applied")
+    async def wait_for_events(asked: AppliedRequest) -> AppliedResult:
+        done = await wait_until_applied(database, asked.event_ids, asked.timeout_ms, folded)
+        return AppliedResult(applied=done)
+
+    @router.post("/told-again")
+    async def compare_with_first(asked: ToldAgain) -> ToldAgainResult:
+        """Whether a known event, told again, contradicts its first; a first that isn't folded yet is waited for."""
+        await wait_until_applied(database, [str(asked.data.get("eventId"))], FOLD_MS, folded)
+        async with database.transaction() as connection:
+            return await told_again(connection, asked.data)
+
+    return router

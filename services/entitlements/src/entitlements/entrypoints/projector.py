@@ -26,7 +26,7 @@ from atlas_kit.process import context
 from atlas_kit.process.logs import get_logger
 from atlas_kit.storage.database import Database
 from entitlements.adapters.ledger_entry import LedgerEntry, ledger_entry
-from entitlements.adapters.parking import park
+from entitlements.adapters.park_message import park
 from entitlements.domain.naming import payment_name
 from entitlements.domain.policy import Policy
 from entitlements.use_cases.fold import Folded, fold, ids_by_event
@@ -63,7 +63,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """Out of the stream's way, kept with its reason."""
+    """Store it on PARKED with its reason, and acknowledge it, so that the messages behind it go on."""
 
     reason: str
     detail: str

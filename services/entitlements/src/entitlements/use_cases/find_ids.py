@@ -1,4 +1,4 @@
-"""Whose an id is: users and payments by any id that the ledger knows of them."""
+"""Users and payments by any id that the ledger has of them."""
 
 from __future__ import annotations
 

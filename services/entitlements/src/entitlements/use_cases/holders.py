@@ -1,4 +1,4 @@
-"""What audit and sweep need to know: who holds what through which payments, and which payments can still change."""
+"""Who holds what through which payments (for audit), and which payments can still change (to be read again)."""
 
 from __future__ import annotations
 

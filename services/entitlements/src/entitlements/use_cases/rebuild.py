@@ -22,9 +22,9 @@ from entitlements.adapters import ledger, projection_store
 from entitlements.domain.facts import claimed_by
 from entitlements.domain.policy import Policy
 from entitlements.domain.projection import Change, Entitlement, Projection
-from entitlements.use_cases import reread as reading
 from entitlements.use_cases.compare_projections import Differences, compare
 from entitlements.use_cases.fold import announcement
+from entitlements.use_cases.refold_after_upgrade import mark_folded
 from entitlements.use_cases.resolve_charges import seek_again
 
 WRITE_CHUNK = 10_000
@@ -56,7 +56,7 @@ async def verify(dsn: str, policy: Policy, progress: Progress) -> tuple[Projecti
 
 
 async def rebuild(dsn: str, policy: Policy, progress: Progress) -> Differences:
-    """Verify, put right what differs, and note that this is our reading. Returns what was put right."""
+    """Verify, put right what differs, and note that our version of the fold made it all. Returns what was put right."""
     while True:
         fresh, differences, seen = await verify(dsn, policy, progress)
         try:
@@ -64,7 +64,7 @@ async def rebuild(dsn: str, policy: Policy, progress: Progress) -> Differences:
                 last_seq = seen.last_seq
                 if differences.count:
                     last_seq = await _put_right(connection, fresh, differences, seen)
-                await reading.mark(connection, last_seq)
+                await mark_folded(connection, last_seq)
         except ForgottenMeanwhileError:
             continue  # seldom, and the next pass reads them under their alias
         return differences

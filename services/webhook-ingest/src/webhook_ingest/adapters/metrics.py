@@ -1,4 +1,4 @@
-"""The door's own metrics."""
+"""The metrics of webhook-ingest."""
 
 from __future__ import annotations
 

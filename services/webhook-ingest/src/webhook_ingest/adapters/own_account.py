@@ -1,4 +1,4 @@
-"""Which Stripe account is ours: as configured, else as Stripe says, asked when first needed.
+"""Which Stripe account is ours: STRIPE_ACCOUNT_ID, else what Stripe answers when that is first needed.
 
 Most events name no account. One that does is another connected account's, or came to an organisation's destination,
 whose events name the account they are of.
@@ -18,7 +18,7 @@ log = get_logger()
 ASK_SECONDS = 3.0
 """A webhook waits for this answer, once; Stripe gives it some ten seconds."""
 AGAIN_SECONDS = 60.0
-"""After an answer that did not come, or that the key may not have."""
+"""Seconds until Stripe is asked again, after no answer or one that the key may not have."""
 
 
 class OwnAccount:

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Iterator
-from email.utils import parsedate_to_datetime
 from typing import Any
 
-import aiohttp
-import stripe
 from pydantic import SecretStr
-from stripe import AIOHTTPClient, StripeClient
 
 from atlas_kit.http.errors import Unavailable
+from atlas_stripe.client import StripeConnection, answer_to, stripes_time
+from atlas_stripe.failure import StripeFailure
 from atlas_stripe.mapping import SUPPORTED_EVENT_TYPES
 
 TYPES_PER_REQUEST = 20
 """Stripe's limit for the ``types`` filter."""
 PAGE = 100
-REQUEST_SECONDS = 10
+"""Stripe's maximum."""
 NETWORK_RETRIES = 2
-
+"""By the SDK. Nobody waits for a pull: it may try once more than a request that a buyer waits for."""
 
 KEY_REFUSED, PERMISSION_LACKING, TOO_MANY, SILENT = (
     "stripe_key_refused",
@@ -49,17 +47,16 @@ class StripeEvents:
     """The supported events of one Stripe account, and which account that is."""
 
     def __init__(self, key: SecretStr, base: str | None) -> None:
-        self._key, self._base = key, base
-        self._client: StripeClient | None = None
-        self._http: AIOHTTPClient | None = None
+        self._connection = StripeConnection(key, base, retries=NETWORK_RETRIES)
+
+    async def close(self) -> None:
+        """End every connection to Stripe."""
+        await self._connection.close()
 
     async def now(self) -> int:
         """What time it is at Stripe, whose clock dates the events; seconds since 1970. Raises StripeUnavailable."""
-        response = await self._asked("/v1/events", {"limit": 1})
-        try:
-            return int(parsedate_to_datetime(response.headers["Date"]).timestamp())
-        except (KeyError, ValueError):
-            return int(time.time())
+        told = stripes_time((await self._asked("/v1/events", {"limit": 1})).headers)
+        return int(told.timestamp() if told else time.time())
 
     async def between(self, since: int, until: int) -> AsyncIterator[dict[str, Any]]:
         """Events created in ``[since, until)``, seconds since 1970; newest first within a chunk of types.
@@ -93,29 +90,13 @@ class StripeEvents:
         found = data.get("id") if isinstance(data, dict) else None
         return found if isinstance(found, str) else None
 
-    async def close(self) -> None:
-        if self._http:
-            await self._http.close_async()  # type: ignore[no-untyped-call]  # the SDK has no types here
-
     async def _asked(self, path: str, parameters: dict[str, Any]) -> Any:
         try:
-            return await self._stripe().raw_request_async("get", path, **parameters)
-        except stripe.StripeError as error:
-            raise StripeUnavailable(_REASONS.get(error.http_status or 0, SILENT)) from error
-        except (TypeError, ValueError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            return await answer_to(self._connection.client.raw_request_async("get", path, **parameters))
+        except StripeFailure as failure:
+            raise StripeUnavailable(_REASONS.get(failure.status or 0, SILENT)) from failure
+        except (TypeError, ValueError) as error:  # an answer that the SDK can't read
             raise StripeUnavailable from error
-
-    def _stripe(self) -> StripeClient:
-        """Made on first use: its HTTP client belongs to the running event loop."""
-        if self._client is None:
-            self._http = AIOHTTPClient(timeout=REQUEST_SECONDS)
-            self._client = StripeClient(
-                self._key.get_secret_value(),
-                base_addresses={"api": self._base} if self._base else {},
-                max_network_retries=NETWORK_RETRIES,
-                http_client=self._http,
-            )
-        return self._client
 
 
 def _chunks(values: tuple[str, ...], size: int) -> Iterator[tuple[str, ...]]:

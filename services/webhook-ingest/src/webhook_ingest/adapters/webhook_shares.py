@@ -83,6 +83,11 @@ class WebhookShares:
         self._counted.set()
         raise BrokerUnavailable
 
+    async def write_last(self) -> None:
+        """Write what was counted, once, when the service stops; lost while the broker is away."""
+        with contextlib.suppress(BrokerUnavailable):
+            await self.write()
+
     async def last_hour(self) -> dict[str, int]:
         """Deliveries of the last hour: received, and of those wrongSignature, outsideTolerance, unsigned, thin."""
         sums = await self.write()

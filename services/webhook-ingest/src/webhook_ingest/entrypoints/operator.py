@@ -1,25 +1,24 @@
-"""What the command line may ask of the door. Every route needs an internal token that the operator issued."""
+"""What operators may ask (the ``atlas`` command line): pull, adjustments, parked events; with an operator's token."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import StreamingResponse
 
 from atlas_contracts.internal_api import AdjustmentRequest, PullRequest
 from atlas_contracts.parked import ParkedData
+from atlas_contracts.public_api import Success
 from atlas_contracts.text import visible
-from atlas_kit.http.answers import ok_json
 from atlas_kit.http.doors import GuardedRoute
 from atlas_kit.http.errors import AtlasError
 from atlas_kit.process.logs import get_logger
 from webhook_ingest.adapters.bucket import Bucket
-from webhook_ingest.adapters.parked import ParkedReader
+from webhook_ingest.adapters.parked_reader import ParkedReader
 from webhook_ingest.adapters.webhook_shares import WebhookShares
 from webhook_ingest.domain.parked_user import user_of
 from webhook_ingest.use_cases.adjust import adjust
@@ -33,75 +32,65 @@ NDJSON = "application/x-ndjson"
 SHOWN = {"id", "kind", "reason", "detail", "subject", "event_id", "at"}
 
 
-@dataclass(frozen=True, slots=True)
-class OperatorTools:
-    """What the routes work with."""
-
-    door: Door
-    parked: ParkedReader
-    pull: Pull
-    bucket: Bucket
-    shares: WebhookShares
-
-
-def operator_routes(tools: OperatorTools) -> APIRouter:
+def operator_routes(door: Door, parked: ParkedReader, pull: Pull, bucket: Bucket, shares: WebhookShares) -> APIRouter:
     """``/operator/pull``, ``/operator/adjustments``, ``/operator/parked…``, ``/operator/webhook-shares``."""
     router = APIRouter(prefix="/operator", route_class=GuardedRoute)
-    _parked_routes(router, tools.parked, tools.door)
-    _figures(router, tools)
+    _parked_routes(router, parked, door)
+    _figures(router, door, pull, shares)
 
     @router.post("/pull")
-    async def start_pull(request: PullRequest) -> Response:
-        progress = tools.pull.run(since_seconds=request.since_seconds, dry_run=request.dry_run)
+    async def start_pull(asked: PullRequest) -> StreamingResponse:
+        progress = pull.run(since_seconds=asked.since_seconds, dry_run=asked.dry_run)
         return StreamingResponse(_lines(progress), media_type=NDJSON)
 
     @router.post("/adjustments")
-    async def make_adjustment(request: AdjustmentRequest) -> Response:
-        adjusted = await adjust(request, tools.door.billing, tools.bucket)
-        return ok_json({"eventId": adjusted.event_id, "appended": adjusted.appended})
+    async def make_adjustment(asked: AdjustmentRequest) -> Success[dict[str, Any]]:
+        adjusted = await adjust(asked, door.billing, bucket)
+        return Success(data={"eventId": adjusted.event_id, "appended": adjusted.appended})
 
     return router
 
 
-def _figures(router: APIRouter, tools: OperatorTools) -> None:
+def _figures(router: APIRouter, door: Door, pull: Pull, shares: WebhookShares) -> None:
     @router.get("/pull")
-    async def pull_state() -> Response:
-        cursor, ended = await tools.pull.state.cursor(), await tools.pull.state.ended()
+    async def pull_state() -> Success[dict[str, Any]]:
+        """The cursor's age in seconds (None before any pull), and how the last pull failed, if it did."""
+        cursor, ended = await pull.state.cursor(), await pull.state.ended()
         failed = {"reason": ended.reason, "message": ended.message} if ended and ended.reason else None
         age = None if cursor is None else max(0, round(time.time() - cursor))
-        return ok_json({"ageSeconds": age, "failed": failed})
+        return Success(data={"ageSeconds": age, "failed": failed})
 
     @router.get("/webhook-shares")
-    async def webhook_shares() -> Response:
-        account = await tools.door.account()
-        return ok_json({**await tools.shares.last_hour(), "accountKnown": account is not None})
+    async def webhook_shares() -> Success[dict[str, Any]]:
+        account = await door.account()
+        return Success(data={**await shares.last_hour(), "accountKnown": account is not None})
 
 
 def _shown(data: ParkedData) -> dict[str, Any]:
-    """A row of the list; whoever published it chose its texts."""
+    """A row of the list. Its texts come from outside, so what could steer a terminal is written out."""
     row = data.model_dump(mode="json", by_alias=True, include=SHOWN)
     return {**{name: visible(value) for name, value in row.items()}, "userId": user_of(data)}
 
 
 def _parked_routes(router: APIRouter, parked: ParkedReader, door: Door) -> None:
     @router.get("/parked")
-    async def list_parked() -> Response:
-        return ok_json([_shown(data) for data in await parked.waiting()])
+    async def list_parked() -> Success[list[dict[str, Any]]]:
+        return Success(data=[_shown(data) for data in await parked.waiting()])
 
     @router.get("/parked/{parked_id}")
-    async def show_parked(parked_id: str) -> Response:
+    async def show_parked(parked_id: str) -> Success[dict[str, Any]]:
         found = await parked.get(parked_id)
         history = [marker.model_dump(mode="json", by_alias=True) for marker in found.redriven]
-        return ok_json({**found.data.model_dump(mode="json", by_alias=True), "redriven": history})
+        return Success(data={**found.data.model_dump(mode="json", by_alias=True), "redriven": history})
 
     @router.post("/parked/{parked_id}/redrive")
-    async def redrive_parked(parked_id: str) -> Response:
+    async def redrive_parked(parked_id: str) -> Success[dict[str, Any]]:
         redriven = await redrive(await parked.get(parked_id), door)
-        return ok_json({"id": redriven.parked_id, "eventId": redriven.event_id, "messageId": redriven.message_id})
+        return Success(data={"id": redriven.parked_id, "eventId": redriven.event_id, "messageId": redriven.message_id})
 
 
 async def _lines(progress: AsyncIterator[Progress]) -> AsyncIterator[bytes]:
-    """NDJSON; what goes wrong on the way is the last line, as the status is out already."""
+    """NDJSON. An error is the last line, because the status 200 was sent before it happened."""
     try:
         async for item in progress:
             yield json.dumps(item).encode() + b"\n"

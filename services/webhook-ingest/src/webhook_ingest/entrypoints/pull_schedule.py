@@ -1,4 +1,4 @@
-"""The pull's timetable, and the gauge of how far it may be behind."""
+"""When to pull events from Stripe, and the gauge that says how far the pull is behind."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from webhook_ingest.use_cases.read_missed_events import Pull, failure_reason
 log = get_logger()
 
 LOOK_SECONDS = 5.0
-"""How often every replica looks whether a pull is due."""
+"""Seconds between two looks of a replica at whether a pull is due."""
 RETRY_SECONDS = 60.0
-"""After a pull that failed."""
+"""Seconds to the next try after a pull that failed."""
 
 
 class PullSchedule:
-    """Runs in every replica: whoever finds the cursor older than the interval pulls, if it gets the lease."""
+    """A worker in every replica. The one that finds the cursor older than the interval, and gets the lease, pulls."""
 
     def __init__(self, pull: Pull, state: PullState, interval_seconds: int) -> None:
         self._pull, self._state, self._interval = pull, state, interval_seconds
@@ -31,7 +31,7 @@ class PullSchedule:
         PULL_DRIFT.set_function(self._drift)
 
     async def run(self) -> None:
-        """Look, pull when due, for ever."""
+        """Pull whenever it is due, until cancelled."""
         while True:
             pause = LOOK_SECONDS
             if await self._due() and not await self._pulled():
@@ -46,7 +46,9 @@ class PullSchedule:
         return self._interval > 0 and (cursor is None or self._age(cursor) >= self._interval)
 
     def _age(self, cursor: int) -> float:
-        """Seconds. The wall clock is asked once, at the start: it may jump, and pulls would stop, or never end."""
+        """Seconds since the cursor. The wall clock is read once, at the start, because it may jump: then pulls would
+        stop, or follow each other without a pause.
+        """
         if self._seen is None:
             self._seen = (cursor, time.monotonic() - max(0.0, time.time() - cursor))
         elif self._seen[0] != cursor:
@@ -70,6 +72,6 @@ class PullSchedule:
             return True
 
     def _drift(self) -> float:
-        """Seconds; NaN while no pull has ever come to its end."""
+        """Seconds between now and the cursor; NaN before the first pull has ended."""
         known = self._state.known
         return float("nan") if known is None else max(0.0, time.time() - known)

@@ -10,7 +10,7 @@ from atlas_kit.http.middleware import LOGGED
 from atlas_kit.messaging.broker import BrokerUnavailable
 from atlas_stripe.signature import SignatureVerifier
 from webhook_ingest.adapters.webhook_shares import WebhookShares
-from webhook_ingest.use_cases.admit import Door, Verdict
+from webhook_ingest.use_cases.admit import Admission, Door
 from webhook_ingest.use_cases.receive import receive as receive_webhook
 
 WEBHOOK_PATH = "/api/billing/stripe/webhook"
@@ -29,9 +29,9 @@ def _receipt(receipt: WebhookReceipt, *, exclude_none: bool = False) -> bytes:
 
 
 ANSWERS = {
-    Verdict.ACCEPTED: _receipt(WebhookReceipt(ignored=False, appended=True)),
-    Verdict.DUPLICATE: _receipt(WebhookReceipt(ignored=False, appended=False, dedupe_reason="provider_event_id")),
-    Verdict.IGNORED: _receipt(WebhookReceipt(ignored=True), exclude_none=True),
+    Admission.ACCEPTED: _receipt(WebhookReceipt(ignored=False, appended=True)),
+    Admission.DUPLICATE: _receipt(WebhookReceipt(ignored=False, appended=False, dedupe_reason="provider_event_id")),
+    Admission.IGNORED: _receipt(WebhookReceipt(ignored=True), exclude_none=True),
 }
 
 
@@ -55,7 +55,7 @@ class WebhookEndpoint:
         except BrokerUnavailable as error:
             raise BrokerUnavailable(headers={"retry-after": str(RETRY_AFTER_SECONDS)}) from error
         scope["state"][LOGGED] = True
-        answer = ANSWERS[outcome.verdict]
+        answer = ANSWERS[outcome.admission]
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer})

@@ -20,7 +20,7 @@ from atlas_kit.messaging.broker import BrokerUnavailable
 from atlas_kit.messaging.events import billing_event, encode
 from atlas_kit.process.logs import get_logger
 from webhook_ingest.adapters.bucket import Bucket, Entry
-from webhook_ingest.use_cases.admit import Publisher
+from webhook_ingest.ports import Publisher
 
 log = get_logger()
 

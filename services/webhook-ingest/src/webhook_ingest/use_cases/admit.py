@@ -6,31 +6,32 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any
 
 from atlas_contracts.billing import BillingEvent
 from atlas_contracts.contradiction import CHANGED_CONTENT
 from atlas_contracts.internal_api import INGEST_SERVICE
-from atlas_contracts.streams import billing_subject
-from atlas_kit.messaging.broker import Stored
+from atlas_contracts.streams import billing_subject, parked_subject
 from atlas_kit.messaging.events import billing_event, encode, event_type_of
 from atlas_kit.process.logs import get_logger
-from atlas_stripe.mapping import SUPPORTED_EVENT_TYPES, Arrival, from_event
+from atlas_stripe.arrival import Arrival
+from atlas_stripe.mapping import SUPPORTED_EVENT_TYPES, from_event
 from atlas_stripe.objects import Unmappable
-from webhook_ingest.adapters.park import parked_stripe_event, parking_subject
+from webhook_ingest.adapters.parked_stripe_event import parked_stripe_event
 from webhook_ingest.adapters.told_before import ToldBefore
+from webhook_ingest.ports import Publisher
 
 log = get_logger()
 
 SUPPORTED = frozenset(SUPPORTED_EVENT_TYPES)
 MAX_EVENT_ID = 200
-"""The canonical event id adds a prefix and a type, and has 255 characters."""
+"""Characters. The canonical event id adds a prefix and a type to it, and may have 255."""
 _ID = re.compile(rf"[\x21-\x7e]{{1,{MAX_EVENT_ID}}}")
 
 _UNPRINTABLE = Unmappable("unprintable_text", "The event contains U+0000, which no text of Stripe's does.")
 
 
-class Verdict(StrEnum):
+class Admission(StrEnum):
     """What became of an event."""
 
     ACCEPTED = "accepted"
@@ -45,16 +46,10 @@ class Outcome:
     ``parked``: it waits for an operator now, and did not before.
     """
 
-    verdict: Verdict
+    admission: Admission
     event_id: str | None = None
     reason: str | None = None
     parked: bool = False
-
-
-class Publisher(Protocol):
-    """Stores an event durably. Raises BrokerUnavailable when the broker doesn't say so in time."""
-
-    async def publish(self, subject: str, payload: bytes, message_id: str) -> Stored: ...
 
 
 async def _unknown() -> str | None:
@@ -63,23 +58,27 @@ async def _unknown() -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Where events go, which are ours, and what known ones said first."""
+    """What every event has to pass, whichever way it came; it knows which are ours and where they go."""
 
     livemode: bool
+    """Whether real money moves; events of the other mode are ignored."""
     billing: Publisher
-    parking: Publisher
+    """Publishes on BILLING."""
+    parked: Publisher
+    """Publishes on PARKED."""
     account: Callable[[], Awaitable[str | None]] = _unknown
     """The id of our account at Stripe; None while it isn't known."""
     told_before: ToldBefore = field(default_factory=ToldBefore)
 
     async def admit(self, event: Mapping[str, Any], arrival: Arrival, *, suspicious: bool = False) -> Outcome:
-        """Publish the event's canonical fact, or park what makes no sense; done only when the broker has it.
+        """Publish the event's canonical fact, or park what makes no sense; returns only when the broker has it.
 
-        ``event`` has the outline of a Stripe event. ``suspicious`` parks it whatever it says. Raises BrokerUnavailable.
+        ``event`` has the outline of a Stripe event (``atlas_stripe.envelope.is_event``). ``suspicious`` parks it
+        whatever it says. Raises BrokerUnavailable.
         """
         ignored = await self.reason_to_ignore(event)
         if ignored:
-            return Outcome(Verdict.IGNORED, f"stripe:{event['id']}" if _is_id(event["id"]) else None, ignored)
+            return Outcome(Admission.IGNORED, f"stripe:{event['id']}" if _is_id(event["id"]) else None, ignored)
         if suspicious:
             return await self._park(event, _UNPRINTABLE, arrival)
         try:
@@ -92,18 +91,21 @@ class Door:
             stored = await self.billing.publish(billing_subject(event_type_of(normalized.id)), payload, normalized.id)
             if not stored.duplicate:
                 self.told_before.remember(normalized, payload)
-                return Outcome(Verdict.ACCEPTED, normalized.id)
+                return Outcome(Admission.ACCEPTED, normalized.id)
             changed = await self.told_before.contradiction(normalized, payload)
         if changed is None:
-            return Outcome(Verdict.DUPLICATE, normalized.id)
+            return Outcome(Admission.DUPLICATE, normalized.id)
         reason = Unmappable(CHANGED_CONTENT, f"{changed} differs from what this event id said first, which holds.")
-        return replace(await self._park(event, reason, arrival, again=True), verdict=Verdict.DUPLICATE)
+        return replace(await self._park(event, reason, arrival, again=True), admission=Admission.DUPLICATE)
 
     async def reason_to_ignore(self, event: Mapping[str, Any]) -> str | None:
-        """Why an event is none of our business, or None. Where it doesn't say a mode, the signing secret did."""
+        """A stable word for why an event is none of ours, or None if it is.
+
+        An event without ``livemode`` passes: the secret that signed it belongs to one mode.
+        """
         if event["type"] not in SUPPORTED:
             return "unsupported_type"
-        # Its object says the mode as well: an object of the other one must not grant, whatever wraps it.
+        # Its object says the mode as well: an object of the other mode must not grant, whatever event it comes in.
         modes = event.get("livemode"), event["data"]["object"].get("livemode")
         if any(mode is (not self.livemode) for mode in modes):
             return "other_mode"
@@ -118,9 +120,9 @@ class Door:
         self, event: Mapping[str, Any], reason: Unmappable, arrival: Arrival, *, again: bool = False
     ) -> Outcome:
         parked = parked_stripe_event(event, reason, arrival.received_at, again=again)
-        stored = await self.parking.publish(parking_subject(reason), encode(parked), parked.id)
-        verdict = Verdict.DUPLICATE if stored.duplicate else Verdict.ACCEPTED
-        return Outcome(verdict, parked.data.event_id, reason.reason, parked=not stored.duplicate)
+        stored = await self.parked.publish(parked_subject(reason.reason), encode(parked), parked.id)
+        admission = Admission.DUPLICATE if stored.duplicate else Admission.ACCEPTED
+        return Outcome(admission, parked.data.event_id, reason.reason, parked=not stored.duplicate)
 
 
 def _is_id(text: str) -> bool:
@@ -136,6 +138,7 @@ def normalize(event: Mapping[str, Any], arrival: Arrival) -> BillingEvent:
     try:
         return billing_event(from_event(event, arrival), INGEST_SERVICE)
     except (TypeError, ValueError, LookupError, ArithmeticError) as error:
-        # The mapping should have foreseen it; until it does, the event waits where it is seen, and Stripe gets its 200.
+        # The mapping did not foresee this object. The event is parked, where an operator sees it, and Stripe gets 200:
+        # an error would make Stripe send it for three days.
         log.warning("billing.event.unforeseen", error=type(error).__name__)
         raise Unmappable("unforeseen", "Reading the event failed in a way that the mapping doesn't know.") from error

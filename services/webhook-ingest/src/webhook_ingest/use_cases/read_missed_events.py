@@ -1,4 +1,4 @@
-"""The second door: Stripe's own list of events, so that webhooks which never arrived still take effect.
+"""The pull: reading Stripe's own list of events, so that webhooks which never arrived still take effect.
 
 Time is read in windows, oldest first, and inside a window events are published oldest first, so that memory stays
 bounded and the cursor can follow. The cursor moves only after the broker confirmed every event before it; a pull that
@@ -16,18 +16,19 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from atlas_contracts.billing import Via
 from atlas_kit.http.errors import AtlasError
 from atlas_kit.messaging.broker import BrokerUnavailable
 from atlas_kit.process.logs import get_logger
+from atlas_stripe.arrival import Arrival
 from atlas_stripe.envelope import is_event
-from atlas_stripe.mapping import Arrival
 from atlas_stripe.objects import Unmappable
 from webhook_ingest.adapters.metrics import PARKED, PULL_FAILURES, PULLED
 from webhook_ingest.adapters.pull_state import Ended, PullBusy, PullState
-from webhook_ingest.use_cases.admit import Door, Outcome, Verdict, normalize
+from webhook_ingest.ports import ListedEvents, RefreshPayments
+from webhook_ingest.use_cases.admit import Admission, Door, Outcome, normalize
 
 log = get_logger()
 
@@ -35,35 +36,24 @@ OVERLAP_SECONDS = 600
 """Stripe lists an event some seconds after it was created; clocks may differ, too."""
 WINDOW_SECONDS = 6 * 3600
 MOST_PER_WINDOW = 2_000
-"""A fuller window is halved: what is in memory at once stays under some 10 MB."""
+"""Events. A window with more is halved, so that less than about 10 MB of events are in memory at once."""
 RETENTION_SECONDS = 30 * 86_400
-"""How long Stripe lists an event."""
+"""How long Stripe lists an event (docs.stripe.com/api/events: 30 days)."""
 AT_ONCE = 64
-"""Events published at once; they share the broker's syncs."""
+"""Events published at the same time, so that the broker writes many of them to disk with one sync."""
 
 Progress = dict[str, Any]
 
 
-class Events(Protocol):
-    async def now(self) -> int: ...
-
-    def between(self, since: int, until: int) -> AsyncIterator[dict[str, Any]]: ...
-
-
-class Sweep(Protocol):
-    """Re-reads the payments whose state can still change; how many. For what happened before Stripe's list begins."""
-
-    async def __call__(self) -> int: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """Reads what is missing. One replica at a time; the lease is in the broker."""
+    """Reads at Stripe the events that no webhook brought. One replica at a time does: the lease is in the broker."""
 
-    events: Events
+    events: ListedEvents
     door: Door
     state: PullState
-    sweep: Sweep | None = None
+    refresh_payments: RefreshPayments | None = None
+    """For what happened before Stripe's list begins."""
 
     async def run(self, *, since_seconds: int | None = None, dry_run: bool = False) -> AsyncIterator[Progress]:
         """Pull from the cursor (or ``since_seconds`` ago) until now, and tell how it goes.
@@ -85,7 +75,7 @@ class Pull:
                 raise
 
     async def _steps(self, since_seconds: int | None, *, dry_run: bool) -> AsyncIterator[Progress]:
-        # Stripe's clock, not ours: with ours ahead the cursor would pass events that are still to come.
+        # Stripe's clock, not ours: if ours were ahead, the cursor would pass events that Stripe has yet to make.
         now = await self.events.now()
         cursor = await self.state.cursor()
         oldest = now - RETENTION_SECONDS
@@ -94,8 +84,8 @@ class Pull:
         connects = since_seconds is None or (cursor is not None and since <= cursor)
         totals: Counter[str] = Counter()
         yield {"stage": "started", "since": _iso(since), "until": _iso(now), "dryRun": dry_run}
-        if cursor is not None and cursor < oldest and self.sweep and not dry_run:
-            yield {"stage": "swept", "payments": await self.sweep()}
+        if cursor is not None and cursor < oldest and self.refresh_payments and not dry_run:
+            yield {"stage": "swept", "payments": await self.refresh_payments()}
         async for window in self._windows(since, now + 1, dry_run=dry_run):
             totals.update(window["counts"])
             end = window.pop("end")
@@ -151,11 +141,11 @@ class Pull:
 def _count(outcomes: Iterable[Outcome]) -> list[str]:
     names = []
     for outcome in outcomes:
-        name = "parked" if outcome.parked else outcome.verdict.value
+        name = "parked" if outcome.parked else outcome.admission.value
         if outcome.parked:
             PARKED.labels(outcome.reason).inc()
             log.warning("billing.event.parked", eventId=outcome.event_id, reason=outcome.reason)
-        elif outcome.verdict is Verdict.ACCEPTED:
+        elif outcome.admission is Admission.ACCEPTED:
             log.info("billing.pull.published", eventId=outcome.event_id)
         PULLED.labels(name).inc()
         names.append(name)
@@ -175,7 +165,7 @@ def failure_reason(error: Exception) -> str:
 async def _would_become(door: Door, event: dict[str, Any]) -> str:
     """What a dry run can tell; whether it is known already only the broker could say."""
     if await door.reason_to_ignore(event):
-        return Verdict.IGNORED
+        return Admission.IGNORED
     try:
         normalize(event, _arrival(event))
     except Unmappable:

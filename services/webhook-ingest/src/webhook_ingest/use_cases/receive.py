@@ -11,19 +11,19 @@ from datetime import UTC, datetime
 from atlas_contracts.billing import Via
 from atlas_kit.messaging.broker import BrokerUnavailable
 from atlas_kit.process.logs import get_logger
+from atlas_stripe.arrival import Arrival
 from atlas_stripe.envelope import InvalidPayload, holds_nul, read_event
-from atlas_stripe.mapping import Arrival
 from atlas_stripe.signature import InvalidSignature, SignatureVerifier
 from webhook_ingest.adapters.metrics import PARKED, REJECTED, WEBHOOKS
 from webhook_ingest.adapters.webhook_shares import WebhookShares
-from webhook_ingest.use_cases.admit import Door, Outcome, Verdict
+from webhook_ingest.use_cases.admit import Admission, Door, Outcome
 
 log = get_logger()
 
 _TYPE = re.compile(r"[\x21-\x7e]{0,100}")
 """Far longer than any event type of Stripe's: what is longer is nobody's to read in a log."""
-_COUNTED = {verdict: WEBHOOKS.labels(verdict.value) for verdict in Verdict}
-_NAMES = {verdict: f"billing.webhook.{verdict.value}" for verdict in Verdict}
+_COUNTED = {admission: WEBHOOKS.labels(admission.value) for admission in Admission}
+_NAMES = {admission: f"billing.webhook.{admission.value}" for admission in Admission}
 _UNAVAILABLE = WEBHOOKS.labels("unavailable")
 _REJECTED = WEBHOOKS.labels("rejected")
 
@@ -52,7 +52,7 @@ async def receive(
     except BrokerUnavailable:
         _UNAVAILABLE.inc()
         raise
-    _COUNTED[outcome.verdict].inc()
+    _COUNTED[outcome.admission].inc()
     _tell(outcome, event["type"])
     return outcome
 
@@ -68,4 +68,4 @@ def _tell(outcome: Outcome, event_type: str) -> None:
         PARKED.labels(outcome.reason).inc()
         log.warning("billing.event.parked", eventId=outcome.event_id, reason=outcome.reason)
     shown = event_type if _TYPE.fullmatch(event_type) else None
-    log.info(_NAMES[outcome.verdict], eventId=outcome.event_id, stripeType=shown, reason=outcome.reason)
+    log.info(_NAMES[outcome.admission], eventId=outcome.event_id, stripeType=shown, reason=outcome.reason)

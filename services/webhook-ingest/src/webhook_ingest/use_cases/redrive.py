@@ -1,4 +1,7 @@
-"""Another try for a parked event, under a message id that the broker has not seen: its dedupe can't swallow it."""
+"""Another try for a parked event.
+
+It is published under a new message id: under its old one the broker would take it for a duplicate and drop it.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +23,13 @@ from atlas_kit.http.errors import InvalidRequest
 from atlas_kit.messaging.events import encode, event_type_of
 from atlas_kit.process import context
 from atlas_kit.process.logs import get_logger
+from atlas_stripe.arrival import Arrival
 from atlas_stripe.envelope import is_event
-from atlas_stripe.mapping import Arrival
 from atlas_stripe.objects import Unmappable
 from webhook_ingest.adapters.metrics import REDRIVEN
-from webhook_ingest.adapters.parked import REDRIVEN_SUBJECT, Parked
-from webhook_ingest.use_cases.admit import Door, Publisher, normalize
+from webhook_ingest.adapters.parked_reader import REDRIVEN_SUBJECT, Parked
+from webhook_ingest.ports import Publisher
+from webhook_ingest.use_cases.admit import Door, normalize
 
 log = get_logger()
 
@@ -49,21 +53,25 @@ class Redriven:
 
 
 async def redrive(parked: Parked, door: Door) -> Redriven:
-    """Publish a parked event again and mark it. Raises StillParked or BrokerUnavailable; then nothing has changed."""
+    """Publish a parked event again and mark it as redriven.
+
+    Raises StillParked, with nothing changed, or BrokerUnavailable: then it may have been published, and redriving it
+    once more is harmless, because the ledger knows events by their own id.
+    """
     event, told = _event_of(parked.data)
-    # Milliseconds: growing, and no two tries of one operator are as close.
+    # The time in milliseconds makes each try's id new: no operator tries twice in one millisecond.
     message_id = f"redrive:{time.time_ns() // 1_000_000}:{event.data.event_id}"
     ids = {"requestid": context.current_request_id(), "traceparent": context.current_traceparent()}
     again = json.dumps({**told, "id": message_id, **ids}).encode()
     await door.billing.publish(billing_subject(event_type_of(event.data.event_id)), again, message_id)
-    await _mark(parked.data.id, message_id, door.parking)
+    await _mark(parked.data.id, message_id, door.parked)
     REDRIVEN.inc()
     log.info("billing.event.redriven", parkedId=parked.data.id, eventId=event.data.event_id)
     return Redriven(parked.data.id, event.data.event_id, message_id)
 
 
 def _event_of(data: ParkedData) -> tuple[BillingEvent | KeptEvent, dict[str, Any]]:
-    """The event, and all that it says: a newer service than ours may have told more than we read."""
+    """The event as far as we read it, and its whole JSON: a newer service may have said more than we read."""
     if data.reason == COPIED_EVENT:
         raise StillParked("nobody who may publish facts published it.")
     if data.reason == CHANGED_CONTENT:
@@ -88,7 +96,7 @@ def _normalized(payload: Mapping[str, Any], data: ParkedData) -> BillingEvent:
     return normalize(payload, arrival)
 
 
-async def _mark(parked_id: str, message_id: str, parking: Publisher) -> None:
+async def _mark(parked_id: str, message_id: str, stream: Publisher) -> None:
     now = datetime.now(UTC)
     marker = RedrivenEvent(
         id=f"redriven:{message_id}"[:255],
@@ -100,4 +108,4 @@ async def _mark(parked_id: str, message_id: str, parking: Publisher) -> None:
         requestid=context.current_request_id(),
         data=RedrivenData(id=parked_id, message_id=message_id, at=now),
     )
-    await parking.publish(REDRIVEN_SUBJECT, encode(marker), marker.id)
+    await stream.publish(REDRIVEN_SUBJECT, encode(marker), marker.id)

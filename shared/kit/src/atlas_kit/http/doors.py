@@ -7,9 +7,9 @@ What a token opens stands in :data:`atlas_contracts.callers.MAY_CALL` and nowher
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
@@ -72,3 +72,7 @@ def caller_of(request: Request) -> Caller:
     caller = request.state.caller
     assert isinstance(caller, Caller)
     return caller
+
+
+AdmittedCaller = Annotated[Caller, Depends(caller_of)]
+"""A handler's parameter: the caller whom its :class:`GuardedRoute` has let in."""

@@ -1,6 +1,6 @@
-"""The connection to the broker: one per process, never given up, honest when it is away.
+"""The connection to the broker: one per process. It reconnects without end; while it is away, publishing says so.
 
-Acknowledged means durable: streams are file storage on servers with ``sync_interval: always`` (R1) or R3.
+What the broker acknowledges is durable: streams are file storage on servers with ``sync_interval: always`` (R1) or R3.
 """
 
 from __future__ import annotations
@@ -30,11 +30,14 @@ from atlas_kit.process.metrics import EVENTS_PUBLISHED
 log = get_logger()
 
 PING_SECONDS = 10
+"""Between the pings that notice a dead connection."""
 CONNECT_SECONDS = 2
 RETRY_SECONDS = 1.0
+"""Pause before the next try to connect for the first time."""
 SAME_ERROR_SECONDS = 30.0
+"""The same error is logged once in so long."""
 PUBLISH_SECONDS = 5.0
-"""How long to wait for the broker's word that an event is stored (Stripe gives a webhook 10 s and more)."""
+"""How long to wait for the broker's answer that an event is stored (Stripe waits at least 10 s for a webhook)."""
 
 
 class BrokerUnavailable(Unavailable):
@@ -43,14 +46,16 @@ class BrokerUnavailable(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The broker's word that an event is durable."""
+    """The broker's answer that an event is durable: its place in the stream, and whether its id was known already."""
 
     sequence: int
     duplicate: bool
 
 
 def message_headers(message_id: str, stream: StreamSpec) -> dict[str, str]:
-    """What travels beside an event: the key of dedupe, where it must land, and whose request it belongs to."""
+    """The headers of an event: the id by which the broker drops duplicates, the stream it must land in, the ids of its
+    request.
+    """
     return {
         "Nats-Msg-Id": message_id,
         "Nats-Expected-Stream": stream.name,
@@ -61,7 +66,7 @@ def message_headers(message_id: str, stream: StreamSpec) -> dict[str, str]:
 
 
 def told_ids(headers: Mapping[str, str], request_id: str | None = None, traceparent: str | None = None) -> context.Ids:
-    """Whose request a message belongs to: as its headers say, else as the event in it says, else new ids."""
+    """The ids of the request that a message belongs to: from its headers, else from the event in it, else new ones."""
     return context.Ids(
         context.accept_request_id(headers.get("x-request-id"), request_id),
         context.accept_traceparent(headers.get("traceparent"), traceparent),
@@ -95,7 +100,7 @@ class Broker:
         self._starting = asyncio.create_task(self._connect_until_up(), name="broker-connect")
 
     async def close(self) -> None:
-        """Finish what is in flight, then leave."""
+        """Send what is still to be sent, then disconnect."""
         if self._starting:
             self._starting.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -115,7 +120,10 @@ class Broker:
 
     @property
     def connection(self) -> Client:
-        """The process's one client, connected right now or not: what is subscribed on it stays through reconnects."""
+        """The process's one client, connected right now or not: a subscription on it outlives reconnects.
+
+        Raises BrokerUnavailable before the first connection.
+        """
         if self._client is None:
             raise BrokerUnavailable
         return self._client
@@ -127,13 +135,13 @@ class Broker:
     async def publish(
         self, subject: str, payload: bytes, message_id: str, *, stream: StreamSpec, seconds: float = PUBLISH_SECONDS
     ) -> Stored:
-        """Store an event durably. Raises BrokerUnavailable when the broker doesn't say so in time."""
+        """Store an event durably. Raises BrokerUnavailable when the broker doesn't confirm it within ``seconds``."""
         stored = await self.store(subject, payload, message_headers(message_id, stream), seconds=seconds)
         count_published(subject, stored)
         return stored
 
     async def store(self, subject: str, payload: bytes, headers: dict[str, str], *, seconds: float) -> Stored:
-        """One JetStream publish and the broker's word for it. Raises BrokerUnavailable."""
+        """One JetStream publish and the broker's answer. Raises BrokerUnavailable."""
         try:
             answer = await self.client.request(subject, payload, timeout=seconds, headers=headers)
             ack = json.loads(answer.data)
@@ -145,7 +153,7 @@ class Broker:
         return Stored(ack["seq"], bool(ack.get("duplicate")))
 
     async def check(self) -> None:
-        """Readiness: connected, and every stream of ours answers."""
+        """Readiness: connected, and every stream of ours answers. Raises BrokerUnavailable or nats errors."""
         if not self.connected.is_set():
             raise BrokerUnavailable
         for stream in self._streams:
@@ -169,7 +177,7 @@ class Broker:
         told: dict[str, float] = {}
 
         async def on_error(error: Exception) -> None:
-            """The same one is said once in half a minute: while the broker is away, every attempt fails alike."""
+            """Log the same error once in ``SAME_ERROR_SECONDS``: while the broker is away, all attempts fail alike."""
             kind, detail, now = type(error).__name__, str(error)[:200], time.monotonic()
             if now - told.get(detail, -SAME_ERROR_SECONDS) >= SAME_ERROR_SECONDS:
                 told[detail] = now

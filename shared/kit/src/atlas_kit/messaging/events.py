@@ -13,6 +13,7 @@ from atlas_contracts.streams import billing_subject, cloudevent_type, entitlemen
 from atlas_kit.process import context
 
 CAUSE_DIGITS = 8
+"""Hexadecimal digits of the cause's hash in an entitlement event's id."""
 
 
 def now() -> datetime:

@@ -1,14 +1,14 @@
 """Group commit: events that arrive together are stored together, one sync of the broker's disk for all of them.
 
-Nobody waits for company: up to :data:`SMALLEST_BATCH` events are on their way as single messages, and cost what they
-always did. Only what arrives while those are out gathers, and when enough has gathered it travels as one JetStream
-atomic batch (ADR-50, nats-server 2.12). Either way each caller hears about its own event, and only when it is durable:
+No event waits for others to arrive: up to :data:`SMALLEST_BATCH` events are sent at once as single messages. What
+arrives while those are not yet confirmed is collected; when enough has been collected, it is sent as one JetStream
+atomic batch (ADR-50, nats-server 2.12). Either way each caller is answered for its own event, once it is durable:
 
 - an atomic batch is stored whole or not at all; with a duplicate in it the broker refuses it, and every event of it
   then goes by itself and gets its own answer;
-- the same message id twice at a time is one message: the second caller hears ``duplicate`` once the first is durable,
-  exactly as the broker would say;
-- no word in time means BrokerUnavailable: stored or not, publishing again with the same id heals.
+- the same message id twice at a time is one message: the second caller gets ``duplicate`` once the first is durable,
+  as the broker would answer;
+- no answer in time means BrokerUnavailable: stored or not, publishing again with the same id is safe.
 
 Figures: docs/decisions/0004-group-commit.md.
 """
@@ -41,14 +41,16 @@ from atlas_kit.process.logs import get_logger
 log = get_logger()
 
 SMALLEST_BATCH = 12
-"""Below this, a batch's fixed cost (staged in a store of its own: some seven syncs) exceeds the syncs that it saves."""
+"""Events. A smaller batch costs more syncs (about seven: the broker stages it in a store of its own) than it saves."""
 LARGEST_BATCH = 200
-"""The broker takes 1,000; smaller ones keep the wait of the first in line short."""
+"""Events. The broker takes 1,000; smaller batches keep the wait of the first one short."""
 MOST_WAITING = 4_096
-"""More than a second's work: beyond this, saying no at once is kinder than keeping callers in line."""
+"""Events, more than a second's work. Beyond this a caller is refused at once, rather than after its time is up."""
 MOST_REDELIVERIES = 64
-"""After a storm of redeliveries, so many new events go singly before batches are tried again."""
+"""After many redeliveries (a batch with a duplicate is refused), so many new events are sent singly before batches are
+tried again, at most."""
 SHORTEST_SECONDS = 0.05
+"""A batch's wait for the broker's answer, where its oldest event has less time left."""
 NOT_ENABLED = 10174
 """JetStream's error code where the stream doesn't take atomic batches."""
 
@@ -75,10 +77,10 @@ class GroupCommit:
         self._flights: set[asyncio.Task[None]] = set()
         self._batches = True
         self._redeliveries = 0
-        """Rises with every duplicate, falls with every new event: in a storm of redeliveries batches are refused."""
+        """Rises with every duplicate, falls with every new event; above zero no batches are sent."""
 
     async def publish(self, subject: str, payload: bytes, message_id: str) -> Stored:
-        """Store an event durably. Raises BrokerUnavailable at once when disconnected, or when no word comes in time."""
+        """Store an event durably. Raises BrokerUnavailable: at once without a connection, else without an answer."""
         _ = self._broker.client
         future: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
         leader = self._known.get(message_id)
@@ -95,7 +97,7 @@ class GroupCommit:
         return await future
 
     def _send(self) -> None:
-        """Let go as much as may be out at a time."""
+        """Send what waits, as long as fewer than ``SMALLEST_BATCH`` events are unconfirmed."""
         while self._waiting and self._in_flight < SMALLEST_BATCH:
             if self._batches and not self._redeliveries and len(self._waiting) >= SMALLEST_BATCH:
                 group = [self._waiting.popleft() for _ in range(min(len(self._waiting), LARGEST_BATCH))]
@@ -147,7 +149,7 @@ class GroupCommit:
             log.warning("broker.not_confirmed", events=len(group), error=type(error).__name__)
         finally:
             for waiting in group:
-                self._settle(waiting, None)  # whoever has no answer by now
+                self._settle(waiting, None)  # those without an answer by now
 
     async def _send_batch(self, client: Client, group: Sequence[_Waiting]) -> dict[str, Any]:
         """The broker's answer to the batch: stored whole, or an error and nothing stored."""
@@ -164,7 +166,7 @@ class GroupCommit:
         return told
 
     def _settle(self, waiting: _Waiting, stored: Stored | None) -> None:
-        """Tell the caller and its followers, once; from now on the same id is a new message for the broker to judge."""
+        """Answer the caller and its followers, once; the same id is sent to the broker again from now on."""
         if self._known.get(waiting.message_id) is not waiting:
             return
         del self._known[waiting.message_id]

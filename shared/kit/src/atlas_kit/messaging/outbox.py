@@ -40,11 +40,12 @@ CREATE TRIGGER outbox_inserted AFTER INSERT ON outbox FOR EACH STATEMENT EXECUTE
 """
 
 BATCH = 256
+"""Rows read and published together."""
 IDLE_SECONDS = 1.0
-"""How often to look even though nobody called (a notification can be lost with its connection)."""
+"""How often to look without a notification (one can be lost with its connection)."""
 RETRY_SECONDS = 1.0
 LEASE_KEY = 5_210_716
-"""Advisory lock that the one relaying replica holds."""
+"""Advisory lock that the one relaying replica holds; any fixed number would do."""
 
 BACKLOG = Gauge("atlas_outbox_backlog", "Rows not yet published, up to one batch.")
 
@@ -57,11 +58,11 @@ class OutboxMessage:
     subject: str
     payload: str
     request_id: str = field(default_factory=context.current_request_id)
-    """Whose request made it: the one in which the message is made."""
+    """The request in which the message is made."""
 
 
 async def enqueue(connection: Connection, messages: Sequence[OutboxMessage]) -> None:
-    """Put events into the caller's transaction; the same message id twice is one event."""
+    """Insert events in the caller's transaction; a message id that waits already is not inserted again."""
     await connection.cursor().executemany(
         "INSERT INTO outbox (message_id, subject, payload, request_id) VALUES (%s, %s, %s, %s)"
         " ON CONFLICT (message_id) DO NOTHING",
@@ -76,7 +77,7 @@ class OutboxRelay:
         self._database, self._broker, self._stream = database, broker, stream
 
     async def run(self) -> None:
-        """Relay until cancelled; a lost database or broker is waited for."""
+        """Relay until cancelled; while database or broker is away, try again every ``RETRY_SECONDS``."""
         await self._database.migrated.wait()
         while True:
             try:
@@ -111,7 +112,7 @@ class OutboxRelay:
         return len(rows)
 
     async def _publish(self, message_id: str, subject: str, payload: str, request_id: str | None) -> None:
-        # Header and event name one span, that of the event; a header of the relay's own would lead a listener nowhere.
+        # The header names the event's own span: one made by the relay would lead a listener to nothing.
         event = json.loads(payload)
         ids = context.Ids(
             context.accept_request_id(request_id, event.get("requestid")),

@@ -1,4 +1,4 @@
-"""Several questions at once, all or nothing: where one fails the others stop, instead of asking on for nobody."""
+"""Several calls at once, all or nothing: where one fails, the others are cancelled, as nobody needs their answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What follows a request or a message everywhere: its request id and its W3C trace context."""
+"""The request id and the W3C trace context of the request or message being worked on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
 
 @dataclass(frozen=True, slots=True)
 class Ids:
-    """Whose request something belongs to, and the span that made it."""
+    """The request that something belongs to, and the span in which it was made."""
 
     request_id: str
     traceparent: str
@@ -38,7 +38,7 @@ def new_request_id() -> str:
 
 
 def _random_hex(count: int) -> str:
-    """Ids need to be unique, not secret: no system call per request (OpenTelemetry's own ids are made like this)."""
+    """``count`` random bytes. Ids must be unique, not secret: so no system call per request (as OpenTelemetry does)."""
     return f"{random.getrandbits(8 * count):0{2 * count}x}"
 
 
@@ -74,7 +74,7 @@ def bound(request_id: str, traceparent: str | None = None) -> Iterator[None]:
 
 @contextmanager
 def carrying(ids: Ids) -> Iterator[None]:
-    """Bind the ids for a block as they are: for what only passes on what another span has made."""
+    """Bind the ids for a block as they are, for work that only passes on what another span has made."""
     tokens = _request_id.set(ids.request_id), _traceparent.set(ids.traceparent)
     try:
         yield

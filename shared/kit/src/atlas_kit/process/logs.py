@@ -21,7 +21,7 @@ _ENCODER = json.JSONEncoder(default=repr)
 
 
 def _to_json(event: Any, **_options: Any) -> str:
-    """``json.dumps`` would make an encoder per line."""
+    """One encoder for all lines: ``json.dumps`` would make one per line."""
     return _ENCODER.encode(event)
 
 

@@ -129,7 +129,7 @@ class ServiceSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Nothing but what :func:`load` gives: one reading of the environment, and tests need no global state."""
+        """Only the values that :func:`load` passes: the environment is read once, and tests need no global state."""
         return (init_settings,)
 
     host: Annotated[str, BeforeValidator(_trimmed)] = "127.0.0.1"

@@ -1,4 +1,4 @@
-"""Background workers of a service: started with it, stopped with it, and never silently dead."""
+"""Background workers of a service: started and stopped with it; one that fails is logged and shows in readiness."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ log = get_logger()
 
 RESTART_SECONDS = 1.0
 STEADY_SECONDS = 10.0
-"""A worker that was started again counts as well after so long: one that dies at once must not look well in between."""
+"""A worker that was started again counts as healthy after so long; one that fails at once each time never does."""
 
 Loop = Callable[[], Awaitable[None]]
 
 
 class WorkerDied(Exception):
-    """The worker's last life ended by an exception, and the present one is too short to be trusted."""
+    """The worker failed and was started again less than ``STEADY_SECONDS`` ago, or it has ended."""
 
 
 class Workers:

@@ -1,4 +1,4 @@
-"""The service's own Postgres: a pool, a unit of work, migrations at start, honest errors.
+"""The service's own Postgres: a pool, a unit of work, migrations at start, one error for a database that is away.
 
 ``async with database.transaction() as connection`` is the one unit of work; it commits at its end and nowhere else.
 """
@@ -26,26 +26,27 @@ from atlas_kit.storage import migrations
 log = get_logger()
 
 ACQUIRE_SECONDS = 5.0
+"""To get a connection from the pool."""
 CONNECT_SECONDS = 5
-"""To make a connection: a server that takes it and says nothing holds nobody up for the two minutes of the default."""
+"""To make a connection. By default a server that accepts it and then says nothing would hold us up for two minutes."""
 RECONNECT_SECONDS = 5.0
-"""How long the pool itself tries to replace a lost connection, with pauses that double; then the next request does. Its
-default of 300 s ends in pauses of two minutes, in which a database that is back is not noticed.
+"""How long the pool tries to replace a lost connection, with pauses that double; afterwards the next request tries.
+With the default of 300 s the pauses grow to two minutes, and a database that is back goes unnoticed for that long.
 """
 RETRY_SECONDS = (0.2, 0.5, 1.0, 1.0, 2.0)
 """Pauses before the next try to reach and migrate the database; the last one repeats."""
 SERVER_NOTICES = (
     "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c tcp_user_timeout=25s"
 )
-"""A client that vanished without a word (network cut, machine lost) holds its locks until the server notices. By
-default that takes two hours, and the outbox's lease is such a lock."""
+"""For the server to notice a client that is gone (network cut, machine lost) within half a minute. By default it takes
+two hours, and the client's locks, such as the outbox's lease, are held so long."""
 CLIENT_NOTICES: dict[str, Any] = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 25_000,
 }
-"""The same the other way round: a server that vanished without a word."""
+"""For the client to notice a server that is gone; seconds, the last in milliseconds."""
 SESSION_OPTIONS = (
     "-c statement_timeout=15s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s -c timezone=UTC"
     f" {SERVER_NOTICES}"
@@ -58,18 +59,21 @@ GONE = (
     PoolTimeout,
     PoolClosed,
 )
-"""How a server that goes away, or goes on without us, is told."""
+"""The errors by which psycopg reports that the server went away or has ended our connection."""
 
 
 class DatabaseUnavailable(Unavailable):
-    """The database doesn't answer, or no connection was free in time; nothing was changed."""
+    """The database doesn't answer, or no connection was free in time.
+
+    Where the connection was lost during a commit, the change may have been made: repeat only what may happen twice.
+    """
 
 
 def new_pool(
     url: str, application: str, *, size: int, acquire_seconds: float = ACQUIRE_SECONDS, **parameters: Any
 ) -> AsyncConnectionPool[Connection]:
-    """The pool of every service, whatever database it asks: both sides notice when the other is gone, and a database
-    that is back is noticed with the next request. What ``url`` says of the client's own times holds.
+    """The pool that every service uses, for whatever database: each side notices when the other is gone, and a database
+    that is back is noticed with the next request. Time limits in ``url`` take precedence over ours.
     """
     told = {"connect_timeout": CONNECT_SECONDS, **CLIENT_NOTICES, **conninfo_to_dict(url)}
     return AsyncConnectionPool[Connection](
@@ -114,7 +118,7 @@ class Database:
     async def transaction(self) -> AsyncIterator[Connection]:
         """One unit of work: commits when the block ends, rolls back when it raises.
 
-        Raises DatabaseUnavailable where the server went away or was never there.
+        Raises DatabaseUnavailable where the server went away or never answered, or its tables are still being made.
         """
         try:
             async with self._pool.connection() as connection:
@@ -127,13 +131,13 @@ class Database:
             raise DatabaseUnavailable from error  # its tables are still being made
 
     async def connect_alone(self, name: str) -> Connection:
-        """A connection beside the pool, for a lease: commits by itself; both sides notice when the other is gone."""
+        """A connection beside the pool, for a lease; each statement commits. Raises psycopg.OperationalError."""
         return await AsyncConnection.connect(
             self.dsn, autocommit=True, application_name=name, options=SERVER_NOTICES, **CLIENT_NOTICES
         )
 
     async def check(self) -> None:
-        """Readiness: migrated, and a query is answered."""
+        """Readiness: migrated, and a query is answered. Raises DatabaseUnavailable."""
         if not self.migrated.is_set():
             raise DatabaseUnavailable
         async with self.transaction() as connection:

@@ -1,4 +1,4 @@
-"""Migrations: alembic, one at a time, with bounds on what they may wait for.
+"""Migrations: alembic, one process at a time, with time limits.
 
 A service's migrations lie in ``<package>/migrations/versions``; a revision's id is its file's name, dated
 (``20261123_0001_ledger``), so that the newest name is the head and an up-to-date database costs one query.
@@ -19,6 +19,7 @@ LOCK_KEY = 5_210_715
 """Advisory lock that a migrating process holds; any fixed number would do."""
 LOCK_TIMEOUT = "10s"
 STATEMENT_TIMEOUT = "120s"
+"""Limits of each statement of a migration: for its locks, and in all."""
 
 
 def head(package: str) -> str:
@@ -61,7 +62,7 @@ def configuration_differences(dsn: str, package: str) -> list[Any]:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    metadata = __import__(f"{package}.tables", fromlist=["metadata"]).metadata
+    metadata = __import__(f"{package}.migrations.tables", fromlist=["metadata"]).metadata
     with _engine(dsn).connect() as connection:
         return list(compare_metadata(MigrationContext.configure(connection), metadata))
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from email.utils import parsedate_to_datetime
-from typing import Any
 
 import stripe
 
 from atlas_operator.doctor import permissions, sale
 from atlas_operator.doctor.finding import Report
 from atlas_operator.doctor.patient import Patient
+from atlas_stripe.client import blocking_client, stripes_time
 from atlas_stripe.mapping import SUPPORTED_EVENT_TYPES
 
 TIMEOUT_SECONDS = 8
+"""For one request: somebody looks on."""
+RETRIES = 1
 AT_ONCE = 8
 """Requests; Stripe allows 25 a second of a test key."""
 # Half of the webhook tolerance would already reject events under load.
@@ -32,7 +33,7 @@ def look(patient: Patient) -> Report:
         report.warning("not looked at", "Set STRIPE_SECRET_KEY to include Stripe.")
         return report
     _key(report, patient)
-    client = _client(patient, patient.stripe_key)
+    client = blocking_client(patient.stripe_key, patient.stripe_api_base, retries=RETRIES, seconds=TIMEOUT_SECONDS)
     try:
         _clock(report, client)
     except stripe.AuthenticationError:
@@ -52,16 +53,6 @@ def look(patient: Patient) -> Report:
         for part in parts:
             report.findings.extend(part.result().findings)
     return report
-
-
-def _client(patient: Patient, key: str) -> stripe.StripeClient:
-    bases: Any = {"api": patient.stripe_api_base} if patient.stripe_api_base else {}
-    return stripe.StripeClient(
-        key,
-        base_addresses=bases,
-        max_network_retries=1,
-        http_client=stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
-    )
 
 
 def _made(what: str, check: Check, client: stripe.StripeClient, patient: Patient) -> Report:
@@ -101,14 +92,12 @@ def _clock(report: Report, client: stripe.StripeClient) -> None:
     except stripe.PermissionError as refused:  # it tells the time all the same
         headers = refused.headers or {}
     after = time.time()
-    told = {str(name).lower(): str(value) for name, value in dict(headers).items()}
-    try:
-        theirs = parsedate_to_datetime(told["date"]).timestamp()
-    except (KeyError, ValueError):
+    told = stripes_time(headers)
+    if told is None:
         report.warning("the clock could not be compared: Stripe told no time", "Run ./atlas doctor again.")
         return
     # The header has whole seconds: half a second is added to its middle.
-    skew = (before + after) / 2 - theirs - 0.5
+    skew = (before + after) / 2 - told.timestamp() - 0.5
     report.check(
         abs(skew) <= SKEW_SECONDS,
         f"the clock agrees with Stripe's ({skew:+.1f} s)",

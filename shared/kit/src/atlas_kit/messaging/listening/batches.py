@@ -1,7 +1,7 @@
-"""A durable read in batches: whatever has arrived is handled together, and nothing waits for more.
+"""A durable consumer read in batches: whatever has arrived is handled together, and nothing waits for more.
 
 FastStream's own batch subscriber waits until a batch is full or a time-out is over, and asks without a pause where
-the durable is gone; this one is that subscriber with a request, heartbeats and an ending of its own
+the durable is gone. This one is that subscriber with its own way to ask, to notice silence, and to stop
 (docs/decisions/0005).
 """
 
@@ -31,20 +31,24 @@ from atlas_kit.process.logs import get_logger
 log = get_logger()
 
 REQUEST_SECONDS = 30
+"""After so long the broker ends a request for messages, and we make the next."""
 HEARTBEAT_SECONDS = 2
+"""While no message comes, the broker shows in such steps that it still serves the request."""
 SILENCE_SECONDS = 2.5 * HEARTBEAT_SECONDS
-"""Without a message or a heartbeat for so long, the request is lost: ask again."""
+"""Without a message or a heartbeat for so long, the request was lost, and is made again."""
 PAUSES_SECONDS = (0.0, 0.1, 0.5, 1.0)
-"""Before the next request, by how many in a row came to nothing; the last one repeats."""
+"""Before the next request, by the number of failed ones in a row; the last pause repeats."""
 DRAIN_SECONDS = 2.0
+"""When stopping: for messages that the broker had sent already."""
 HEARTBEAT, EXPIRED = "100", "408"
+"""The broker's status codes: still there; the request's time is over."""
 _NANOSECONDS = 1_000_000_000
 
 Handler = Callable[[list[Msg]], Awaitable[None]]
 
 
 class RequestEnded(Exception):
-    """The broker ended a request for messages before its time: the durable is gone, or nobody leads it."""
+    """The broker ended a request for messages early: the durable was deleted, or has no leader right now."""
 
 
 class BatchSubscriber(BatchPullStreamSubscriber):
@@ -86,7 +90,7 @@ class BatchSubscriber(BatchPullStreamSubscriber):
         await self.jetstream.consumer_info(self.durable.stream.name, self.durable.name)
 
     async def stop(self) -> None:
-        """Finish the batch in hand and give the rest back at once, so that no other replica has to wait for it."""
+        """Finish the batch in hand and return the other messages at once, so that another replica gets them now."""
         self.running = False
         await self._stop_arriving()
         await self._give_back(self._waiting())
@@ -145,7 +149,7 @@ class BatchSubscriber(BatchPullStreamSubscriber):
             self._in_hand = []
 
     async def _collect(self, limit: int, reply: str) -> tuple[list[Msg], str | None]:
-        """At least one message and whatever else is there already; how the request has ended, None while it goes on."""
+        """At least one message and whatever else is there already; and how the request ended, None while it goes on."""
         batch: list[Msg] = []
         while len(batch) < limit:
             try:
@@ -157,7 +161,7 @@ class BatchSubscriber(BatchPullStreamSubscriber):
             if not message.subject.startswith(self._inbox):
                 batch.append(message)
                 self._failures = 0
-            elif message.subject == reply:  # the broker's word about this request; an older one's is old news
+            elif message.subject == reply:  # about this request; what is said about an older one no longer matters
                 status, description = _word(message)
                 if status in (HEARTBEAT, EXPIRED):
                     self._failures = 0
@@ -169,7 +173,7 @@ class BatchSubscriber(BatchPullStreamSubscriber):
         return await asyncio.wait_for(self._arrived.get(), SILENCE_SECONDS)
 
     async def _stop_arriving(self) -> None:
-        """No more messages; what the broker had sent already has arrived afterwards."""
+        """Receive no more messages; those that the broker had sent already are received first."""
         deliveries, self._deliveries = self._deliveries, None
         if deliveries and self.connection.is_connected:
             with suppress(nats.errors.Error, TimeoutError, OSError):
@@ -182,7 +186,7 @@ class BatchSubscriber(BatchPullStreamSubscriber):
         return [message for message in waiting if not message.subject.startswith(self._inbox)]
 
     async def _give_back(self, messages: Iterable[Msg]) -> None:
-        """To another replica, without a delay."""
+        """Return messages to the broker, which gives them to another replica without a delay."""
         back = [message for message in messages if not message.is_acked]
         with suppress(nats.errors.Error, OSError):
             for message in back:

@@ -14,7 +14,8 @@ from atlas_kit.process.logs import get_logger
 log = get_logger()
 
 ACK_WAIT_SECONDS = 10
-"""What a replica was killed over comes again after so long. A batch takes milliseconds; twice is harmless."""
+"""A message that isn't acknowledged within this time is delivered again (its replica was killed, say). A batch takes
+milliseconds, and handling a message twice is harmless."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +29,9 @@ class Durable:
 
 
 async def declare(jetstream: JetStreamContext, durable: Durable) -> None:
-    """Create the durable where it is missing. For money: redelivered without end, explicitly acknowledged.
+    """Create the durable where it is missing. Its events are money: acknowledged one by one, redelivered without end.
 
-    Raises nats errors when the broker can't say whether it is there (no leader, no connection, no word in time).
+    Raises nats errors when the broker can't say whether it is there (no leader, no connection, no answer in time).
     """
     stream = durable.stream
     try:

@@ -67,7 +67,7 @@ class Listeners(NatsBroker):
         exc_val: BaseException | None = None,
         exc_tb: TracebackType | None = None,
     ) -> None:
-        """Let every subscriber finish what it has in hand. The connection stays: others use it."""
+        """Let every subscriber finish what it has in hand. The connection stays open: the service publishes on it."""
         self._connection = None
         await super().stop(exc_type, exc_val, exc_tb)
 
@@ -78,7 +78,7 @@ class Listeners(NatsBroker):
 
 
 async def _as_it_came(message: StreamMessage[Any]) -> Any:
-    """Every subscriber decodes for itself: what can't be read is its to decide about."""
+    """No decoding here: each subscriber decodes for itself, and decides about what can't be read."""
     return message.raw_message
 
 

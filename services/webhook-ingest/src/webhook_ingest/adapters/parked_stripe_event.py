@@ -1,4 +1,4 @@
-"""Parking: what can't be processed leaves the way, with its reason, and waits on PARKED for an operator."""
+"""The message about a Stripe event that can't be processed: it waits on PARKED, with its reason, for an operator."""
 
 from __future__ import annotations
 
@@ -20,16 +20,13 @@ _ID_LENGTH = 20
 _MAX_SHOWN = 200
 
 
-def parking_subject(reason: Unmappable) -> str:
-    """``parked.v1.<reason>``."""
-    return parked_subject(reason.reason)
-
-
 def parked_stripe_event(
     event: Mapping[str, Any], reason: Unmappable, at: datetime, *, again: bool = False
 ) -> ParkedEvent:
-    """The event with its reason. Its id is derived from the Stripe event's, so that a redelivery is a duplicate;
-    from its content as well where another content of the same id came before (``again``).
+    """The event, reduced to what a redrive needs, with its reason and the moment ``at`` which it came.
+
+    The message's id is derived from the Stripe event's id, so that the broker takes a redelivery for a duplicate. With
+    ``again`` (other content came before under the same Stripe id) it is derived from the content as well.
     """
     kept = retained(event)
     named = json.dumps([event["id"], kept], sort_keys=True) if again else event["id"]
@@ -39,7 +36,7 @@ def parked_stripe_event(
     return ParkedEvent(
         id=f"parked:{parked_id}",
         source=f"/atlas/{INGEST_SERVICE}",
-        type=cloudevent_type(parking_subject(reason)),
+        type=cloudevent_type(parked_subject(reason.reason)),
         subject=event_id,
         time=at,
         dataschema="parked/v1",

@@ -1,4 +1,4 @@
-"""Whether a user has billing to manage, for a page that must not wait for Stripe."""
+"""Read whether a user has a Stripe customer, for a page that must not wait long for Stripe."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from checkout.use_cases.find_customer import Customers, find_customer
 log = get_logger()
 
 SEARCH_SECONDS = 2.0
+"""For the search in ledger and Stripe; after that the page shows no link."""
 UNSOUGHT_SECONDS = 10.0
-"""Somebody who was found nowhere isn't sought again for so long: Stripe allows 20 searches a second for everybody."""
+"""A user without a customer isn't searched for again for so long: Stripe allows 20 searches a second per account."""
 MAX_UNSOUGHT = 10_000
+"""Users remembered at most; then all are forgotten, which costs a search each."""
 
 
 class Unsought:
-    """Users who were found nowhere a moment ago."""
+    """Users for whom no customer was found within the last ``UNSOUGHT_SECONDS``."""
 
     def __init__(self) -> None:
         self._until: dict[str, float] = {}
@@ -35,8 +37,11 @@ class Unsought:
         self._until[user_id] = time.monotonic() + UNSOUGHT_SECONDS
 
 
-async def billing_profile(customers: Customers, nobody: Unsought, user_id: str) -> BillingProfile:
-    """False also where ledger or Stripe don't answer in time: the portal link itself tries in earnest."""
+async def read_billing_profile(customers: Customers, nobody: Unsought, user_id: str) -> BillingProfile:
+    """Whether the user can manage billing; false also where ledger or Stripe don't answer in time.
+
+    A false that should be true only hides a link: opening the portal searches again, without the short limit.
+    """
     if await stored_customer(customers.database, user_id):
         return BillingProfile(can_manage_billing=True)
     if user_id in nobody:

@@ -1,4 +1,4 @@
-"""Parking: what the ledger can't take leaves the stream's way, whole and with its reason."""
+"""Parking: a message that the ledger can't take is stored on PARKED, whole and with its reason, for an operator."""
 
 from __future__ import annotations
 

@@ -1,0 +1,103 @@
+"""What the use cases ask of the world outside, by who asks: Stripe, the entitlements service, the broker.
+
+``adapters`` implement all of it; tests may give less. Calls to Stripe raise StripeFailure; the other two raise
+Unavailable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from atlas_contracts.internal_api import EntitlementOverview, EntitlementView, PaymentVerdictView
+from atlas_contracts.streams import StreamSpec
+from atlas_kit.messaging.broker import Stored
+from atlas_stripe.objects import Read
+
+
+class ChargeReads(Protocol):
+    """What hangs on a charge."""
+
+    def refunds(self, charge_id: str) -> AsyncIterator[Read]: ...
+
+    def disputes(self, charge_id: str) -> AsyncIterator[Read]: ...
+
+
+class PaymentReads(ChargeReads, Protocol):
+    """Finding and reading payments: sessions with their payment and charge, by whatever id is known."""
+
+    async def search_customers(self, user_id: str) -> list[str]: ...
+
+    async def read_session(self, session_id: str) -> Read: ...
+
+    async def read_charge(self, charge_id: str) -> Read: ...
+
+    def sessions(self, **filters: Any) -> AsyncIterator[Read]: ...
+
+
+class ObjectReads(Protocol):
+    """Reading anything by its id alone; None for a kind of id that no payment leads to."""
+
+    async def read_object(self, object_id: str) -> Read | None: ...
+
+    def sessions(self, **filters: Any) -> AsyncIterator[Read]: ...
+
+
+class CustomerCalls(Protocol):
+    """Making and finding a user's customer."""
+
+    async def create_customer(self, user_id: str, idempotency_key: str) -> str: ...
+
+    async def search_customers(self, user_id: str) -> list[str]: ...
+
+    async def read_customer(self, customer_id: str) -> Read: ...
+
+
+class SaleCalls(CustomerCalls, PaymentReads, Protocol):
+    """Selling: the price, and a session from its making to its end."""
+
+    async def read_price(self, price_id: str) -> Read: ...
+
+    async def create_session(self, parameters: Mapping[str, Any], idempotency_key: str) -> Read: ...
+
+    async def expire_session(self, session_id: str) -> Read: ...
+
+
+class PortalCalls(Protocol):
+    """The billing portal and its configuration."""
+
+    async def create_portal_session(self, customer_id: str, configuration_id: str, return_url: str) -> str: ...
+
+    async def create_portal_configuration(self, idempotency_key: str) -> str: ...
+
+
+class EraseCalls(PaymentReads, Protocol):
+    """Taking a user's id out of what was written at Stripe; False where Stripe has no such object any more."""
+
+    async def expire_session(self, session_id: str) -> Read: ...
+
+    async def erase_user(self, object_id: str) -> bool: ...
+
+
+class LedgerCustomers(Protocol):
+    """The Stripe customers that facts of a user's payments name, newest first."""
+
+    async def customers(self, user_id: str) -> list[str]: ...
+
+
+class Entitlements(Protocol):
+    """Who is Pro, whether facts have taken effect, and what the policy says of a payment."""
+
+    async def entitlement(self, user_id: str) -> EntitlementView: ...
+
+    async def overview(self, user_id: str) -> EntitlementOverview: ...
+
+    async def applied(self, user_id: str, event_ids: Sequence[str]) -> bool: ...
+
+    async def verdicts(self, user_id: str, session_ids: Sequence[str]) -> dict[str, PaymentVerdictView]: ...
+
+
+class Publisher(Protocol):
+    """Storing an event durably."""
+
+    async def publish(self, subject: str, payload: bytes, message_id: str, *, stream: StreamSpec) -> Stored: ...

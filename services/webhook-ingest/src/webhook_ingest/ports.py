@@ -1,0 +1,36 @@
+"""What the use cases need from outside, in the smallest words that do: tests give fakes, ``app.py`` the adapters."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Protocol
+
+from atlas_kit.messaging.broker import Stored
+
+
+class Publisher(Protocol):
+    """Stores one message durably on one stream."""
+
+    async def publish(self, subject: str, payload: bytes, message_id: str) -> Stored:
+        """Returns once the stream has it. Raises BrokerUnavailable when the broker doesn't say so in time."""
+        ...
+
+
+class ListedEvents(Protocol):
+    """Stripe's list of events (``GET /v1/events``), as far back as Stripe keeps it."""
+
+    async def now(self) -> int:
+        """What time it is at Stripe, in seconds since 1970. Raises StripeUnavailable."""
+        ...
+
+    def between(self, since: int, until: int) -> AsyncIterator[dict[str, Any]]:
+        """Events created in ``[since, until)``, seconds since 1970, in no order. Raises StripeUnavailable."""
+        ...
+
+
+class RefreshPayments(Protocol):
+    """Has every payment whose state can still change read again at Stripe."""
+
+    async def __call__(self) -> int:
+        """How many payments were read. Raises Unavailable."""
+        ...

@@ -1,0 +1,20 @@
+"""How and when a fact reached us."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from atlas_contracts.billing import Via
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What an event says about its way to us; none of it stands in Stripe's object."""
+
+    via: Via
+    received_at: datetime
+    payload_hash: str
+    """``sha256:<hex>`` of what Stripe said."""
+    signature_verified: bool
+    """True only for a webhook, whose signature was checked."""
