@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 
+from atlas_contracts import unavailable
 from atlas_contracts.internal_api import (
     CheckoutSessionRequest,
     CheckoutSessionResult,
@@ -27,10 +28,10 @@ from checkout.use_cases.services import Services, services_of
 
 router = APIRouter(route_class=GuardedRoute)
 
-CHECKOUT_DOWN = "Checkout is temporarily unavailable. Please try again later."
-PORTAL_DOWN = "Billing portal is temporarily unavailable. Please try again later."
-RESTORE_DOWN = "Restore is temporarily unavailable. Please try again later."
-BILLING_DOWN = "Billing is temporarily unavailable. Please try again later."
+CHECKOUT_DOWN = unavailable.CHECKOUT
+PORTAL_DOWN = unavailable.PORTAL
+RESTORE_DOWN = unavailable.RESTORE
+BILLING_DOWN = unavailable.BILLING
 
 CHECKOUT_SECONDS = 20
 PORTAL_SECONDS = 15
