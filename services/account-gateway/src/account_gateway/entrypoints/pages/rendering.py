@@ -13,9 +13,15 @@ from starlette.responses import HTMLResponse, Response
 
 from account_gateway.entrypoints.pages import copy
 from account_gateway.entrypoints.pages.assets import Assets
-from account_gateway.entrypoints.pages.context import PAGE_CSP
 
 TEMPLATES = Path(__file__).parent / "templates"
+PAGE_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+"""No inline script or style, nothing from elsewhere. Links to hosted pages are navigations: no directive needed."""
+SIGN_IN_CSP = PAGE_CSP.replace("form-action 'self'", "form-action 'self' http: https:")
+"""Browsers apply form-action to each redirect after a form, and the sign-in may lead on to the hosted Checkout."""
 THEME_COOKIE = "atlas-theme"
 THEMES = ("light", "dark")
 SCRIPTS = ("theme.js", "toasts.js", "links.js", "api.js", "live.js", "parts.js", "account.js", "restore.js")
