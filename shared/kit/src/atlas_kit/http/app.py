@@ -68,8 +68,8 @@ def with_edge(
 ) -> ASGIApp:
     """``app`` behind the edge middleware, which is the outermost layer, so that its own errors are in the envelope too.
 
-    ``on_exit`` is called when the process is told to end, before :func:`serve` waits for the requests in flight: answers
-    without an end (event streams) end themselves then.
+    ``on_exit`` is called when the process is told to end, before :func:`serve` waits for the requests in flight, so
+    that answers without an end (event streams) can end themselves.
     """
     return EdgeMiddleware(app, hsts=hsts, max_body_bytes=max_body_bytes, body_limits=body_limits, on_exit=on_exit)
 
@@ -86,7 +86,7 @@ async def _on_http_exception(_request: Request, error: Exception) -> Response:
 
 
 async def _on_unforeseen_error(_request: Request, _error: Exception) -> Response:
-    """Without this Starlette would answer "Internal Server Error" as text. The edge sees the error afterwards and logs it."""
+    """Without this Starlette would answer "Internal Server Error" as text. The edge logs the error afterwards."""
     return error_response(AtlasError())
 
 
@@ -117,7 +117,7 @@ def parse_arguments(package: str, default_port: int, settings: ServiceSettings) 
 
 
 class _Server(uvicorn.Server):
-    """A server that calls ``on_exit`` when it was told to end (uvicorn's lifespan tells only after the last request)."""
+    """A server that calls ``on_exit`` when it is told to end (uvicorn's lifespan tells only after the last request)."""
 
     def __init__(self, config: uvicorn.Config, on_exit: Callable[[], None] | None) -> None:
         super().__init__(config)

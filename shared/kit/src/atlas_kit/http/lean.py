@@ -1,7 +1,7 @@
 """The lean way round FastAPI, for routes that are asked so often that the framework would cost more than their work.
 
-Two routes take it: the entitlement read at the gateway, and the same read inside the entitlements service. (The webhook is
-a plain Starlette route.) docs/decisions/0012 has the measurement, and what would make us drop this.
+Two routes take it: the entitlement read at the gateway, and the same read inside the entitlements service.
+docs/decisions/0012 has the measurement, and what would make us drop this.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from account_gateway.entrypoints.api.errors import ErrorExample, error_responses
 Responses = dict[int | str, dict[str, Any]]
 SEE_OTHER = 303
 SIGNED_IN: dict[str, Any] = {"security": [{"sessionCookie": []}, {"bearerSession": []}]}
-"""``openapi_extra`` of routes for signed-in users. By hand: the session is read from headers before anything else, which
-FastAPI's own security classes would do a second time.
+"""``openapi_extra`` of routes for signed-in users. By hand, because FastAPI's own security classes would read the
+session's headers a second time.
 """
 
 

@@ -66,7 +66,7 @@ async def any_json(request: Request) -> None:
 
 
 def refuse_prefetch_and_cross_site(headers: Headers) -> None:
-    """Raises Forbidden for a prefetch, for a Next.js router's fetch ahead of a navigation (each click would count twice,
+    """Raises Forbidden for a prefetch, for a Next.js router's fetch ahead of a navigation (each click would count twice
     and open two sessions), and for another site's request.
     """
     purposes = (headers.get(name, "") for name in ("sec-purpose", "purpose", "x-purpose", "x-moz"))

@@ -31,8 +31,8 @@ _EXAMPLE = {
 async def read_overview(user_id: str, entitlements: ReadsService, checkout: ReadsService) -> BillingOverview:
     """Entitlement, newest unfinished payment, and whether there is a portal to go to.
 
-    Raises Unavailable when the entitlements service doesn't answer. When checkout doesn't, no portal can be opened either:
-    ``can_manage_billing`` is False.
+    Raises Unavailable when the entitlements service doesn't answer. When the checkout service doesn't, no portal can be
+    opened either, so ``can_manage_billing`` is False.
     """
     known, can_manage = await asyncio.gather(
         entitlements.get("/internal/overview", user_id, EntitlementOverview), _can_manage_billing(user_id, checkout)

@@ -20,8 +20,8 @@ from account_gateway.session.caller import RequireUser
 from atlas_kit.http.errors import RateLimited
 
 SET_SECONDS = 1.0
-"""Once the wall clock has moved this far against the monotonic one, somebody has set it. All windows are forgotten then,
-because they end by the old time: with a clock set back by an hour, users would have to wait for an hour.
+"""Once the wall clock has moved this far against the monotonic one, somebody has set it. All windows are forgotten
+then, because they end by the old time: with a clock set back by an hour, users would have to wait for an hour.
 """
 
 

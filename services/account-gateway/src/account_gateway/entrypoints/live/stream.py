@@ -20,7 +20,7 @@ from atlas_kit.http.errors import AtlasError, Unavailable
 
 STREAM_PATH = "/api/pro/entitlement/stream"
 STREAM_HEADERS = {"cache-control": "no-store, no-transform", "x-accel-buffering": "no"}
-"""A proxy that compresses (Next.js' own, say) would hold events back until its buffer is full."""
+"""no-transform: a proxy that compresses (Next.js' own does) would hold events back until its buffer is full."""
 HEARTBEAT = b": heartbeat\n\n"
 _EXAMPLE = (
     'event: entitlement\ndata: {"isPro":true,"status":"active","source":"stripe",'
@@ -36,9 +36,9 @@ class StreamTimes:
     """All in seconds."""
 
     life: float = 600
-    """The server ends a stream after this; the browser reconnects."""
+    """The server ends a stream after this; the browser reconnects by itself."""
     heartbeat: float = 15
-    """So long, at most, a stream outlives its session."""
+    """Between two comments that keep a quiet stream open; also the longest that a stream outlives its session."""
     poll_without_broker: float = 5
     poll_with_broker: float = 60
     """A hint may be lost even while the broker is there."""
@@ -135,7 +135,7 @@ def _pause(changes: EntitlementChanges, times: StreamTimes) -> float:
 
 
 async def _read_or(last: Entitlement, read: Callable[[], Awaitable[Entitlement]]) -> Entitlement:
-    """What is true now, or what was last known while nobody answers."""
+    """The entitlement now, or ``last`` while the entitlements service doesn't answer."""
     try:
         return await read()
     except AtlasError:

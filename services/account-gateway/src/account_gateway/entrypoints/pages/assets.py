@@ -57,7 +57,7 @@ class Assets:
         return router
 
     async def _serve(self, request: Request) -> Response:
-        """A page of the former release may still ask: it gets today's file, and may not keep it."""
+        """A page of an older release still asks by its own digest: it gets the present file and may not keep it."""
         asset = self.files.get(request.path_params["name"])
         if asset is None:
             raise NotFound

@@ -72,7 +72,9 @@ FOR_SCRIPT: Final = {
 PAYMENT_PROCESSING: Final = "A payment is already being processed."
 """Another cause of ``invalid_request``: Checkout is refused while a delayed payment is processed."""
 PAYMENT_IN_REVIEW: Final = "Your payment was received and is being reviewed. Please contact support."
-"""The third cause: a payment arrived that may not make anybody Pro. Nobody should pay again before support has looked."""
+"""The third cause: a payment arrived that may not make its buyer Pro.
+
+Support has to look before anybody pays again."""
 
 BILLING_ERRORS: Final[dict[str, tuple[str, Recovery]]] = {
     ErrorCode.INVALID_REQUEST: ("Pro is already active.", Recovery.NONE),

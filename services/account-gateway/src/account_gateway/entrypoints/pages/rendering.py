@@ -63,5 +63,5 @@ def render(request: Request, template: str, *, status: int = 200, csp: str = PAG
     page = _ENVIRONMENT.get_template(template).render(
         path=request.url.path, theme=chosen if chosen in THEMES else None, **({"toasts": []} | values)
     )
-    # Vary: nothing between us and the browser may keep a page (no-store), this tells it why.
+    # Vary: a page depends on its visitor's cookies. The edge adds no-store: nothing on the way may keep it.
     return HTMLResponse(page, status, {"content-security-policy": csp, "vary": "cookie"})

@@ -1,4 +1,4 @@
-"""Who looks at a page, and what is known of them. A page renders whatever happens behind it."""
+"""Who looks at a page, and what is known of them. A page is drawn even when the services behind don't answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = get_logger()
 class Visitor:
     user_id: str | None
     sessions_answer: bool = True
-    """False when sessions can't be looked up: then nobody knows whether this one is signed in."""
+    """False when sessions can't be looked up, so that it isn't known whether this visitor is signed in."""
 
 
 async def visitor_of(request: Request, pages: PageDependencies) -> Visitor:
@@ -39,7 +39,9 @@ async def overview_of(user_id: str, pages: PageDependencies) -> BillingOverview 
 
 
 async def is_pro(user_id: str, pages: PageDependencies) -> bool:
-    """False when nobody knows: the upgrade link is harmless then, for Checkout refuses whoever is Pro."""
+    """False also when the service doesn't answer: the page then shows the upgrade link, and Checkout refuses whoever is
+    Pro.
+    """
     try:
         return (await pages.read_entitlement(user_id)).is_pro
     except AtlasError as error:
