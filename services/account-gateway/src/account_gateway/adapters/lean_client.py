@@ -137,8 +137,8 @@ class LeanClient:
         return read_answer(got.status, bytes(got.body), answer, got.retry_after)
 
     async def _ask(self, message: bytes) -> _Answer:
-        """Send and wait. When a kept connection turns out to be closed by the other side, the GET is sent again on another
-        one.
+        """Send and wait. When a kept connection turns out to be closed by the other side, send the GET again on
+        another one.
         """
         while True:
             connection = await self._connection()

@@ -2,8 +2,8 @@
 
 They are translated or left out here. ``schema`` is where the table ``"Session"`` is. ``sslaccept=strict`` becomes
 libpq's ``sslmode=verify-full``, and Prisma's ``sslcert`` (the authority's certificate) its ``sslrootcert``; without
-``sslaccept`` Prisma verifies no certificate, and neither does libpq. Parameters of Prisma's own pool and of its prepared
-statements are left out: the pool here has bounds of its own, and prepares no statements.
+``sslaccept`` Prisma verifies no certificate, and neither does libpq. Parameters of Prisma's pool and prepared statements are left
+out: the pool here has bounds of its own, and prepares no statements.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class AtlasDatabase:
 
 
 def read_atlas_url(url: str) -> AtlasDatabase:
-    """Read a URL of the web app's. Raises ValueError for what can't be used, with a message without the URL's values."""
+    """Read a URL of the web app's. Raises ValueError for what can't be used; the message has none of its values."""
     parts = urlsplit(url)
     asked = dict(parse_qsl(parts.query, keep_blank_values=True))
     schema = asked.pop("schema", "") or DEFAULT_SCHEMA

@@ -48,8 +48,8 @@ async def send_back(request: Request) -> AsyncIterator[None]:
         raise
     except Exception as unforeseen:
         log.exception("http.unhandled_error")
-        error = AtlasError()
-        raise (SentBack(error) if wants_page(request) else error) from unforeseen
+        told = AtlasError()
+        raise (SentBack(told) if wants_page(request) else told) from unforeseen
 
 
 async def answer_sent_back(_request: Request, error: Exception) -> Response:
