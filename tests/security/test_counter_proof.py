@@ -73,17 +73,17 @@ MUTANTS: dict[str, tuple[str, str, str, str, str]] = {
     "huge cookies": (f"{GATEWAY}/session/cookies.py", "or len(raw) > MAX_COOKIE_HEADER", "", TOKENS, ""),
     "an expired database session": (f"{GATEWAY}/session/stored.py", "expires > self._now() and", "", STORED, "expired"),
     "writing to the web app's database": (f"{GATEWAY}/session/stored.py", "BEGIN READ ONLY", "BEGIN", STORED, ""),
-    "a stream after its session": (f"{GATEWAY}/stream.py", "or not await signed_in()", "", STREAMS, "signing_out"),
-    "any number of streams": (f"{GATEWAY}/changes.py", "> MOST_STREAMS_PER_USER:", "> 10**9:", STREAMS, "too_many"),
+    "a stream after its session": (f"{GATEWAY}/entrypoints/live/stream.py", "or not await signed_in()", "", STREAMS, "signing_out"),
+    "any number of streams": (f"{GATEWAY}/entrypoints/live/changes.py", "> MOST_STREAMS_PER_USER:", "> 10**9:", STREAMS, "too_many"),
     **{
-        f"another site's POST to {name}": (f"{GATEWAY}/{name}.py", "        require_same_origin(request.headers, origin)\n", "", ROUTES, "another_site")
+        f"another site's POST to {name}": (f"{GATEWAY}/entrypoints/api/{name}.py", "Depends(same_origin)", "Depends(dict)", ROUTES, "another_site")
         for name in ("checkout", "confirm", "portal", "restore", "dev_sign_in")
     },
-    "a cross-site request without Origin": (f"{GATEWAY}/guards.py", "    _refuse_cross_site(headers)\n\n\nasync", "\n\nasync", ROUTES, "another_site"),
-    "prefetch": (f"{GATEWAY}/navigation.py", "        refuse_prefetch_and_cross_site(request.headers)\n", "        pass\n", ROUTES, "prefetch"),
-    "an open redirect": (f"{GATEWAY}/return_paths.py", "candidate and _SAFE.fullmatch(candidate)", "candidate", ROUTES, "place_to_return"),
+    "a cross-site request without Origin": (f"{GATEWAY}/entrypoints/api/guards.py", "    _refuse_cross_site(headers)\n\n\nasync", "\n\nasync", ROUTES, "another_site"),
+    "prefetch": (f"{GATEWAY}/entrypoints/api/navigation.py", "Depends(no_prefetch), ", "", ROUTES, "prefetch"),
+    "an open redirect": (f"{GATEWAY}/entrypoints/api/return_paths.py", "candidate and _SAFE.fullmatch(candidate)", "candidate", ROUTES, "place_to_return"),
     "any request id": (f"{KIT}/context.py", "if c and REQUEST_ID_PATTERN.fullmatch(c)", "if c", "tests/unit/kit/test_context.py", ""),
-    "no limits": (f"{GATEWAY}/rate_limits.py", "if not allowed:", "if False:", "tests/unit/account_gateway/test_rate_limits.py", ""),
+    "no limits": (f"{GATEWAY}/entrypoints/api/rate_limits.py", "if not allowed:", "if False:", "tests/unit/account_gateway/test_rate_limits.py", ""),
     # 3. Inside.
     "a token for another service": (f"{KIT}/identity.py", 'claims.get("aud") != self._audience or', "", IDENTITY, ""),
     "an expired internal token": (f"{KIT}/identity.py", "or expires + LEEWAY_SECONDS <= time.time()", "", IDENTITY, ""),

@@ -16,14 +16,15 @@ from datetime import UTC, datetime
 from functools import partial
 
 import uvicorn
-from starlette.applications import Starlette
+from fastapi import FastAPI
 from starlette.datastructures import Headers
 from starlette.requests import Request, cookie_parser
 from starlette.responses import Response
 from starlette.routing import Route
 
 from account_gateway.entrypoints.api.dev_sign_in import dev_sign_in_routes
-from account_gateway.entrypoints.pages.context import PageContext
+from account_gateway.entrypoints.api.guards import same_origin
+from account_gateway.entrypoints.pages.dependencies import PageDependencies
 from account_gateway.entrypoints.pages.routes import page_routes
 from atlas_contracts.public_api import BillingOverview, Entitlement, PaymentState
 from atlas_kit.http.answers import error_response, ok
@@ -99,19 +100,17 @@ def gallery() -> Iterator[str]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        context = PageContext(
+        pages = PageDependencies(
             sessions=sessions,
             read_entitlement=read_entitlement,
             read_overview=read_overview,
             sign_in=lambda path: f"/dev/sign-in?callbackUrl={path}",
-            dev_sign_in=True,
         )
-        routes = [
-            *page_routes(context),
-            *dev_sign_in_routes(sessions, "s" * 32, origin),
-            Route("/api/pro/entitlement", partial(_entitlement, sessions=sessions)),
-        ]
-        server = uvicorn.Server(uvicorn.Config(with_edge(Starlette(routes=routes)), log_config=None, ws="none"))
+        app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+        app.include_router(page_routes(pages))
+        app.include_router(dev_sign_in_routes(sessions, "s" * 32, same_origin(origin)))
+        app.router.routes.append(Route("/api/pro/entitlement", partial(_entitlement, sessions=sessions)))
+        server = uvicorn.Server(uvicorn.Config(with_edge(app), log_config=None, ws="none"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         try:

@@ -157,6 +157,6 @@ def running_gateway(times: StreamTimes | None = None, **environment: str) -> Ite
     port = free_port()
     settings = load(GatewaySettings, gateway_environment(f"http://{LOOPBACK}:{port}", **environment))
     gateway = build(settings, times)
-    with served(gateway.app, port) as url, httpx.Client(base_url=url, timeout=20, trust_env=False) as client:
+    with served(gateway, port) as url, httpx.Client(base_url=url, timeout=20, trust_env=False) as client:
         yield client
-        gateway.end_streams()
+        gateway.on_exit()

@@ -48,7 +48,6 @@ def _routes(package: str) -> list[tuple[str, str]]:
     build, settings = BUILT[package]
     known = load(getattr(importlib.import_module(f"{package}.settings"), settings), ENVIRONMENT)
     app = getattr(importlib.import_module(f"{package}.app"), build)(known)
-    app = getattr(app, "app", app) if package == "account_gateway" else app
     while not hasattr(app, "router"):
         app = app._app
     return sorted(set(_listed(app.router.routes)))

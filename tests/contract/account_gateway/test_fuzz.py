@@ -28,7 +28,7 @@ def document() -> dict[str, Any]:
     gateway = build(load(GatewaySettings, gateway_environment("http://127.0.0.1:8000")))
 
     async def read() -> dict[str, Any]:
-        transport = httpx.ASGITransport(gateway.app)
+        transport = httpx.ASGITransport(gateway)
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
             return (await client.get("/openapi.json")).json()
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+from pathlib import Path
 from typing import Any
 
+import httpx
 import jsonschema
 import pytest
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
+from account_gateway.app import build
+from account_gateway.settings import GatewaySettings
 from atlas_contracts.public_api import ErrorCode, Recovery
+from atlas_kit.process.settings import load
+from support.gateway import gateway_environment
 
 PUBLIC = {
     "/api/pro/entitlement": {"get"},
@@ -21,6 +29,25 @@ PUBLIC = {
     "/pro/upgrade": {"get"},
     "/api/health": {"get"},
 }
+
+
+COMMITTED = Path(__file__).with_name("openapi.json")
+
+
+def test_it_is_the_committed_one_byte_for_byte() -> None:
+    """A change of the public API is a change of this file, which a reviewer sees. To write it again: run this file."""
+    assert document_of_a_gateway() == COMMITTED.read_text()
+
+
+def document_of_a_gateway() -> str:
+    """Of one that is not started, at a fixed address. Keys in their order; indented so that differences can be read."""
+    app = build(load(GatewaySettings, gateway_environment("http://127.0.0.1:8000")))
+
+    async def read() -> Any:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+            return (await client.get("/openapi.json")).json()
+
+    return json.dumps(asyncio.run(read()), indent=1) + "\n"
 
 
 @pytest.fixture
@@ -92,3 +119,7 @@ def test_the_codes_and_recoveries_are_the_clients(document: dict[str, Any]) -> N
     body = document["components"]["schemas"]
     assert set(body["ErrorCode"]["enum"]) == {code.value for code in ErrorCode}
     assert set(body["Recovery"]["enum"]) == {recovery.value for recovery in Recovery}
+
+
+if __name__ == "__main__":
+    COMMITTED.write_text(document_of_a_gateway())

@@ -8,11 +8,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 from pydantic import BaseModel, SecretStr
-from starlette.requests import Request
-from starlette.responses import Response
 
 from account_gateway.adapters.lean_client import LeanClient
-from account_gateway.adapters.upstream import unavailable_as
+from account_gateway.entrypoints.api.unavailable import worded
 from atlas_contracts.public_api import ErrorBody, ErrorCode, ErrorEnvelope, Recovery
 from atlas_kit.http.client import ServiceClient, read_answer
 from atlas_kit.http.errors import AtlasError, Unavailable
@@ -125,11 +123,11 @@ async def test_an_unforeseen_failure_behind_a_route_that_knows_503_is_503() -> N
 
 
 async def test_a_request_that_is_cancelled_hears_the_routes_own_message() -> None:
-    async def handler(_request: Request) -> Response:
-        await asyncio.sleep(60)
-        return Response()
+    async def handler() -> None:
+        async with asynccontextmanager(worded("Restore is away."))():  # as FastAPI enters it
+            await asyncio.sleep(60)
 
-    task = asyncio.create_task(unavailable_as("Restore is away.", handler)(Request({"type": "http"})))
+    task = asyncio.create_task(handler())
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(Unavailable, match="Restore is away"):

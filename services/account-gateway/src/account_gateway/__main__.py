@@ -15,15 +15,13 @@ DEFAULT_PORT = 8000
 def main() -> None:
     settings = load_or_exit(GatewaySettings, dict(os.environ))
     host, port = parse_arguments("account_gateway", DEFAULT_PORT, settings)
-    gateway = build(settings)
     serve(
-        gateway.app,
+        build(settings),
         service="account-gateway",
         host=host,
         port=port,
         log_level=settings.log_level,
         max_connections=settings.http_max_connections,
-        on_exit=gateway.end_streams,
     )
 
 

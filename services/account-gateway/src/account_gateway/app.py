@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,31 +17,35 @@ from account_gateway.adapters.lean_client import LeanClient
 from account_gateway.entrypoints.api.checkout import checkout_routes
 from account_gateway.entrypoints.api.confirm import confirm_routes
 from account_gateway.entrypoints.api.dev_sign_in import dev_sign_in_routes
-from account_gateway.entrypoints.api.entitlement import entitlement_route, read_entitlement
-from account_gateway.entrypoints.api.health import health_api_routes
+from account_gateway.entrypoints.api.documentation import operation_id
+from account_gateway.entrypoints.api.entitlement import entitlement_routes, read_entitlement
+from account_gateway.entrypoints.api.guards import same_origin
+from account_gateway.entrypoints.api.health import public_health_routes
+from account_gateway.entrypoints.api.navigation import SentBack, answer_sent_back
 from account_gateway.entrypoints.api.openapi import describe
 from account_gateway.entrypoints.api.overview import overview_routes, read_overview
 from account_gateway.entrypoints.api.portal import portal_routes
-from account_gateway.entrypoints.api.rate_limits import UserLimiter
+from account_gateway.entrypoints.api.rate_limits import Limit, RequireLimitedUser, UserLimiter, within
 from account_gateway.entrypoints.api.restore import restore_routes
 from account_gateway.entrypoints.api.return_paths import sign_in_location
 from account_gateway.entrypoints.api.upgrade import upgrade_routes
 from account_gateway.entrypoints.live.changes import EntitlementChanges
-from account_gateway.entrypoints.live.stream import StreamTimes, stream_routes
-from account_gateway.entrypoints.pages.context import PageContext
+from account_gateway.entrypoints.live.stream import Streams, StreamTimes, stream_routes
+from account_gateway.entrypoints.pages.dependencies import PageDependencies
 from account_gateway.entrypoints.pages.routes import page_routes
-from account_gateway.session.caller import Sessions
+from account_gateway.session.caller import require_user
 from account_gateway.session.encrypted import EncryptedSessions
 from account_gateway.session.stored import StoredSessions
 from account_gateway.settings import GatewaySettings
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, GATEWAY_SERVICE
 from atlas_contracts.public_api import Recovery
 from atlas_kit.http.answers import error_response
-from atlas_kit.http.app import HotRoute, create_app, with_edge
+from atlas_kit.http.app import create_app, with_edge
 from atlas_kit.http.client import ServiceClient
 from atlas_kit.http.errors import InvalidRequest
 from atlas_kit.http.health import Check
 from atlas_kit.http.identity import TokenMint
+from atlas_kit.http.lean import HotRoute, only_route
 from atlas_kit.messaging.broker import Broker
 from atlas_kit.process.tasks import Workers
 
@@ -50,67 +53,60 @@ VERSION = "1.0.0"
 
 
 @dataclass(frozen=True, slots=True)
-class Gateway:
-    """A built gateway: the application, and how to let its streams end before the process does."""
-
-    app: ASGIApp
-    end_streams: Callable[[], None]
-
-
-@dataclass(frozen=True, slots=True)
 class Parts:
-    """What the routes are made from."""
+    """What lives as long as the process, made once."""
 
     settings: GatewaySettings
-    sessions: Sessions
+    sessions: EncryptedSessions | StoredSessions
     entitlements: LeanClient
     checkout: ServiceClient
+    broker: Broker
     changes: EntitlementChanges
+    workers: Workers
 
 
 class _Liveness(BaseModel):
     status: str
 
 
-def build(settings: GatewaySettings, times: StreamTimes | None = None) -> Gateway:
-    """The gateway for these settings; nothing is connected before the application starts."""
+def build(settings: GatewaySettings, times: StreamTimes | None = None) -> ASGIApp:
+    """The gateway for these settings; nothing is connected before the application starts.
+
+    ``times`` is for tests, which can't wait as long as streams do.
+    """
+    parts = _parts(settings)
+    app = create_app(
+        GATEWAY_SERVICE,
+        lambda _app: _lifespan(parts),
+        lambda: {**_checks(parts), **parts.workers.checks()},
+        openapi_url="/openapi.json",
+        redirect_slashes=False,
+        generate_unique_id_function=operation_id,
+    )
+    entitlement = entitlement_routes(require_user(parts.sessions), parts.entitlements)
+    routers = [entitlement, *_routers(parts, times or StreamTimes())]
+    for router in routers:
+        app.include_router(router)
+    app.add_exception_handler(SentBack, answer_sent_back)
+    app.add_exception_handler(405, _method_not_allowed([*app.routes, *_routes_of(routers)]))
+    describe(app, version=VERSION, server=settings.nextauth_url, secure=settings.secure)
+    hot = HotRoute(app, only_route(entitlement))
+    return with_edge(hot, hsts=settings.secure, on_exit=parts.changes.end_streams)
+
+
+def _parts(settings: GatewaySettings) -> Parts:
     mint = TokenMint(settings.internal_auth_secret, GATEWAY_SERVICE)
     broker = Broker(settings.nats_url, GATEWAY_SERVICE, inbox_prefix=settings.nats_inbox_prefix)
-    parts = Parts(
+    changes = EntitlementChanges(broker)
+    return Parts(
         settings=settings,
         sessions=_sessions(settings),
         entitlements=LeanClient(settings.entitlements_url, ENTITLEMENTS_SERVICE, mint),
         checkout=ServiceClient(settings.checkout_url, CHECKOUT_SERVICE, mint),
-        changes=EntitlementChanges(broker),
+        broker=broker,
+        changes=changes,
+        workers=Workers(entitlement_changes=changes.follow),
     )
-
-    workers = Workers(entitlement_changes=parts.changes.follow)
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            if isinstance(parts.sessions, StoredSessions):
-                await parts.sessions.start()
-                stack.push_async_callback(parts.sessions.close)
-            stack.push_async_callback(parts.entitlements.close)
-            await stack.enter_async_context(parts.checkout)
-            await broker.start()
-            stack.push_async_callback(broker.close)
-            await stack.enter_async_context(workers)
-            yield
-
-    app = create_app(
-        GATEWAY_SERVICE,
-        lifespan,
-        lambda: {**_checks(parts), **workers.checks()},
-        openapi_url="/openapi.json",
-        redirect_slashes=False,
-    )
-    hot = entitlement_route(parts.sessions, parts.entitlements)
-    app.router.routes.extend([hot, *_routes(parts, times)])
-    app.add_exception_handler(405, _method_not_allowed)
-    describe(app, version=VERSION, server=settings.nextauth_url, secure=settings.secure)
-    return Gateway(with_edge(HotRoute(app, hot), hsts=settings.secure), parts.changes.end_streams)
 
 
 def _sessions(settings: GatewaySettings) -> EncryptedSessions | StoredSessions:
@@ -119,9 +115,23 @@ def _sessions(settings: GatewaySettings) -> EncryptedSessions | StoredSessions:
     return EncryptedSessions(settings.secrets, secure=settings.secure)
 
 
+@asynccontextmanager
+async def _lifespan(parts: Parts) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        if isinstance(parts.sessions, StoredSessions):
+            await parts.sessions.start()
+            stack.push_async_callback(parts.sessions.close)
+        stack.push_async_callback(parts.entitlements.close)
+        await stack.enter_async_context(parts.checkout)
+        await parts.broker.start()
+        stack.push_async_callback(parts.broker.close)
+        await stack.enter_async_context(parts.workers)
+        yield
+
+
 def _checks(parts: Parts) -> Mapping[str, Check]:
-    """Ready: sessions and entitlements can be read. Not the broker, without which streams poll, nor the checkout
-    service, without which Pro users must still get in.
+    """Ready: sessions and entitlements can be read. The broker isn't asked, because streams poll without it, nor the
+    checkout service, because Pro users must get in without it.
     """
 
     async def entitlements_answer() -> None:
@@ -130,55 +140,64 @@ def _checks(parts: Parts) -> Mapping[str, Check]:
     return {"sessions": parts.sessions.check, "entitlements": entitlements_answer}
 
 
-def _routes(parts: Parts, times: StreamTimes | None) -> list[BaseRoute]:
+def _routers(parts: Parts, times: StreamTimes) -> list[APIRouter]:
+    """All but the hot read's, in the order of /openapi.json."""
     settings, sessions, entitlements, checkout = parts.settings, parts.sessions, parts.entitlements, parts.checkout
-    origin = settings.nextauth_url
+    user, ours = require_user(sessions), same_origin(settings.nextauth_url)
+
+    def limited(name: str, limit: Limit | None) -> RequireLimitedUser:
+        return within(UserLimiter(name, limit), user)
+
+    pages = _pages(parts)
+    dev = [dev_sign_in_routes(sessions, settings.secrets[0], ours)] if settings.dev_sign_in else []
+    return [
+        stream_routes(user, Streams(sessions, entitlements, parts.changes, times)),
+        restore_routes(limited("restore", settings.rate_limit_restore), checkout, ours),
+        checkout_routes(limited("checkout", settings.rate_limit_checkout), checkout, ours),
+        confirm_routes(limited("confirm", settings.rate_limit_confirm), checkout, ours),
+        portal_routes(limited("portal", settings.rate_limit_portal), checkout, ours),
+        overview_routes(user, entitlements, checkout),
+        upgrade_routes(sessions, pages.sign_in),
+        public_health_routes(),
+        *dev,
+        page_routes(pages),
+    ]
+
+
+def _pages(parts: Parts) -> PageDependencies:
+    settings, entitlements = parts.settings, parts.entitlements
 
     def sign_in(return_path: str) -> str:
         return sign_in_location(
             return_path,
-            nextauth_url=origin,
+            nextauth_url=settings.nextauth_url,
             sign_in_url=settings.atlas_sign_in_url,
             dev_sign_in=settings.dev_sign_in,
         )
 
-    pages = PageContext(
-        sessions=sessions,
+    return PageDependencies(
+        sessions=parts.sessions,
         read_entitlement=lambda user_id: read_entitlement(user_id, entitlements),
-        read_overview=lambda user_id: read_overview(user_id, entitlements, checkout),
+        read_overview=lambda user_id: read_overview(user_id, entitlements, parts.checkout),
         sign_in=sign_in,
-        dev_sign_in=settings.dev_sign_in,
     )
-    limiters = _limiters(settings)
-    dev = dev_sign_in_routes(sessions, settings.secrets[0], origin) if settings.dev_sign_in else []
-    return [
-        *stream_routes(sessions, entitlements, parts.changes, times),
-        *restore_routes(sessions, checkout, limiters["restore"], origin),
-        *checkout_routes(sessions, checkout, limiters["checkout"], origin),
-        *confirm_routes(sessions, checkout, limiters["confirm"], origin),
-        *portal_routes(sessions, checkout, limiters["portal"], origin),
-        *overview_routes(sessions, entitlements, checkout),
-        *upgrade_routes(sessions, sign_in),
-        *health_api_routes(),
-        *dev,
-        *page_routes(pages),
-    ]
 
 
-def _limiters(settings: GatewaySettings) -> dict[str, UserLimiter]:
-    limits = {
-        "checkout": settings.rate_limit_checkout,
-        "portal": settings.rate_limit_portal,
-        "restore": settings.rate_limit_restore,
-        "confirm": settings.rate_limit_confirm,
-    }
-    return {name: UserLimiter(name, limit) for name, limit in limits.items()}
+def _routes_of(routers: Iterable[APIRouter]) -> list[BaseRoute]:
+    return [route for router in routers for route in router.routes]
 
 
-async def _method_not_allowed(request: Request, _error: Any) -> Response:
-    """405 in the envelope; ``Allow`` names the methods of all routes with this path."""
-    routes = [route for route in request.app.routes if isinstance(route, Route) and route.path == request.url.path]
-    allowed = sorted({method for route in routes for method in route.methods or ()})
-    return error_response(
-        InvalidRequest("Method not allowed.", recovery=Recovery.NONE, status=405, headers={"allow": ", ".join(allowed)})
-    )
+def _method_not_allowed(routes: Iterable[BaseRoute]) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """The handler of 405: in the envelope; ``Allow`` names the methods of all routes with the request's path."""
+    methods: dict[str, set[str]] = {}
+    for route in routes:
+        if isinstance(route, Route):
+            methods.setdefault(route.path, set()).update(route.methods or ())
+
+    async def answer(request: Request, _error: Exception) -> Response:
+        allow = ", ".join(sorted(methods.get(request.url.path, ())))
+        return error_response(
+            InvalidRequest("Method not allowed.", recovery=Recovery.NONE, status=405, headers={"allow": allow})
+        )
+
+    return answer

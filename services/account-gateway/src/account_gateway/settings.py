@@ -13,7 +13,7 @@ from account_gateway.session.atlas_database import AtlasDatabase, read_atlas_url
 from atlas_kit.process.settings import HttpOrigin, HttpUrl, PostgresUrl, ServiceSettings, secret_list
 
 MAX_SECRETS = 10
-"""Each request with an unknown token may try every key: a rotation needs two or three."""
+"""A request with an unknown token may cost a try with every key; a rotation needs two or three."""
 _LIMIT = re.compile(r"(\d{1,6})/(\d{1,6})")
 
 
@@ -70,7 +70,7 @@ class GatewaySettings(ServiceSettings):
 
     @property
     def secure(self) -> bool:
-        """Whether the browser sees us as https."""
+        """Whether browsers reach the gateway by https."""
         return self.nextauth_url.startswith("https://")
 
     @property
@@ -86,5 +86,5 @@ class GatewaySettings(ServiceSettings):
 
     @property
     def dev_sign_in(self) -> bool:
-        """Whether /dev/sign-in exists: it makes encrypted cookies, which database sessions are not."""
+        """Whether /dev/sign-in exists. It makes encrypted cookies, which mean nothing to database sessions."""
         return self.atlas_dev_sign_in and self.nextauth_session_strategy == "jwt"

@@ -11,11 +11,12 @@ from starlette.types import ASGIApp
 
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE
 from atlas_contracts.streams import BILLING, ENTITLEMENTS, PARKED
-from atlas_kit.http.app import HotRoute, create_app, with_edge
+from atlas_kit.http.app import create_app, with_edge
 from atlas_kit.http.client import ServiceClient
 from atlas_kit.http.doors import Doors, install_doors
 from atlas_kit.http.health import Check
 from atlas_kit.http.identity import TokenMint, TokenVerifier
+from atlas_kit.http.lean import HotRoute
 from atlas_kit.messaging.broker import Broker
 from atlas_kit.messaging.events import now
 from atlas_kit.messaging.outbox import OutboxRelay

@@ -1,1 +1,1 @@
-"""What goes out: the two services behind the gateway."""
+"""What goes out: questions to the services behind the gateway."""

@@ -1,8 +1,8 @@
-"""A GET over a kept-alive connection with as little in between as possible, for the hot read.
+"""A small HTTP client for the entitlement read alone: GET over kept-alive connections, by asyncio and httptools.
 
-The general client (atlas_kit.http.client, on aiohttp) costs several times as much per request as the rest of the read;
-this one speaks just enough HTTP/1.1 for one service of ours asking another: no redirects, no cookies, no proxies. Both
-read answers and errors alike.
+The general client (atlas_kit.http.client, on aiohttp) costs more processor time per request than the rest of the read
+(docs/decisions/0011). This one knows just enough HTTP/1.1 for one service of ours to ask another: no redirects, no
+cookies, no proxies. Both read answers and errors with the same function.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from atlas_kit.http.identity import TokenMint
 from atlas_kit.process import context
 
 MAX_CONNECTIONS = 64
-"""More don't help: the service behind answers one request at a time per core."""
+"""More would not be faster: the service behind answers one request at a time per core."""
 IDLE_SECONDS = 30.0
 """Shorter than the server's own keep-alive (75 s), so that a connection is rarely closed under a request."""
 MAX_ANSWER_BYTES = 1024 * 1024
@@ -43,7 +43,7 @@ class _Answer:
     body: bytearray = field(default_factory=bytearray)
 
 
-class _Connection(asyncio.Protocol):
+class _HttpConnection(asyncio.Protocol):
     """One connection, one request at a time."""
 
     def __init__(self) -> None:
@@ -115,7 +115,7 @@ class LeanClient:
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         self._path, self._authority = parts.path.rstrip("/"), parts.netloc.rpartition("@")[2]
         self._audience, self._mint = audience, mint
-        self._idle: deque[_Connection] = deque()
+        self._idle: deque[_HttpConnection] = deque()
         self._free = asyncio.Semaphore(connections)
 
     async def close(self) -> None:
@@ -137,7 +137,9 @@ class LeanClient:
         return read_answer(got.status, bytes(got.body), answer, got.retry_after)
 
     async def _ask(self, message: bytes) -> _Answer:
-        """A kept connection may have been closed by the other side in the meantime: a GET may be asked again."""
+        """Send and wait. When a kept connection turns out to be closed by the other side, send the GET again on
+        another one.
+        """
         while True:
             connection = await self._connection()
             reused = connection.used
@@ -153,17 +155,17 @@ class LeanClient:
                 self._keep(connection)
                 return got
 
-    async def _connection(self) -> _Connection:
+    async def _connection(self) -> _HttpConnection:
         loop = asyncio.get_running_loop()
         while self._idle:
             connection = self._idle.pop()
             if connection.open and loop.time() - connection.idle_since < IDLE_SECONDS:
                 return connection
             connection.close()
-        _, connection = await loop.create_connection(_Connection, self._host, self._port, ssl=self._tls)
+        _, connection = await loop.create_connection(_HttpConnection, self._host, self._port, ssl=self._tls)
         return connection
 
-    def _keep(self, connection: _Connection) -> None:
+    def _keep(self, connection: _HttpConnection) -> None:
         if connection.open:
             connection.idle_since = asyncio.get_running_loop().time()
             self._idle.append(connection)

@@ -1,9 +1,9 @@
-"""``ATLAS_DATABASE_URL`` may be what the web app itself uses: Prisma's parameters, understood or left out.
+"""``ATLAS_DATABASE_URL`` may be the one that the web app uses, with Prisma's parameters in it, which libpq refuses.
 
-libpq refuses them. ``schema`` says where ``"Session"`` is looked for. ``sslaccept=strict`` is libpq's ``verify-full``,
-with Prisma's ``sslcert`` (the authority's certificate) as its ``sslrootcert``; without it Prisma verifies nothing, and
-neither does libpq. What bounds Prisma's own pool, or keeps it from preparing statements behind a transaction pooler, is
-left out: the pool here has bounds of its own, and prepares none.
+They are translated or left out here. ``schema`` is where the table ``"Session"`` is. ``sslaccept=strict`` becomes
+libpq's ``sslmode=verify-full``, and Prisma's ``sslcert`` (the authority's certificate) its ``sslrootcert``; without
+``sslaccept`` Prisma verifies no certificate, and neither does libpq. Parameters that bound Prisma's own pool, or
+keep it from preparing statements, are left out: the pool here has bounds of its own, and prepares no statements.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class AtlasDatabase:
 
 
 def read_atlas_url(url: str) -> AtlasDatabase:
-    """What a URL of the web app's says. Raises ValueError (without any of its values) for what can't be used."""
+    """Read a URL of the web app's. Raises ValueError for what can't be used; the message has none of its values."""
     parts = urlsplit(url)
     asked = dict(parse_qsl(parts.query, keep_blank_values=True))
     schema = asked.pop("schema", "") or DEFAULT_SCHEMA
@@ -61,7 +61,7 @@ def read_atlas_url(url: str) -> AtlasDatabase:
 
 
 def _tls(asked: Mapping[str, str]) -> dict[str, str]:
-    """Prisma's words for TLS in libpq's."""
+    """Prisma's parameters for TLS as libpq's."""
     if "sslidentity" in asked:
         raise ValueError("has sslidentity (PKCS 12), which can't be used: give sslcert and sslkey as PEM files")
     told = dict(asked)

@@ -1,4 +1,4 @@
-"""Session cookies out of a Cookie header: bounded, whole or in chunks, with the names that this origin allows."""
+"""Finds session cookies in Cookie headers: whole or in chunks, within bounds, by the names that this origin allows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def cookie_names(*, secure: bool) -> tuple[str, str]:
 
 
 def session_cookies(headers: Headers, names: tuple[str, ...]) -> list[SessionCookie]:
-    """The session cookies in ``headers``, in the order of ``names``; whatever is out of bounds is as good as absent."""
+    """The session cookies in ``headers``, in the order of ``names``; whatever is too long counts as absent."""
     raw = "; ".join(headers.getlist("cookie"))
     if not raw or len(raw) > MAX_COOKIE_HEADER:
         return []
@@ -43,7 +43,7 @@ def session_cookies(headers: Headers, names: tuple[str, ...]) -> list[SessionCoo
 
 
 def _jar(raw: str, names: tuple[str, ...]) -> dict[str, str]:
-    """The cookies that matter. Of two with one name the first counts, as in the web app's own parser."""
+    """The cookies whose names begin with one of ``names``. Of two with one name the first counts, as in the web app."""
     jar: dict[str, str] = {}
     for pair in raw.split(";"):
         name, separator, value = pair.partition("=")

@@ -10,20 +10,20 @@ from hashlib import sha256
 from starlette.datastructures import Headers
 
 from account_gateway.session.cookies import cookie_names, session_cookies
-from account_gateway.session.tokens import Session, encryption_of, read_token, token_kind
+from account_gateway.session.tokens import TokenSession, encryption_of, read_token, token_kind
 
 CACHED_SESSIONS = 20_000
-"""About 5 MB. Decrypting costs a hundred times as much as a look here."""
+"""About 5 MB. Decrypting a token costs a hundred times as much as finding it here."""
 
 
 class EncryptedSessions:
-    """Reads sessions out of tokens that only the holder of NEXTAUTH_SECRET can make; remembers those that held."""
+    """Reads sessions from tokens that only the holder of NEXTAUTH_SECRET can make; remembers the valid ones."""
 
     def __init__(self, secrets: tuple[str, ...], *, secure: bool, clock: Callable[[], float] = time.time) -> None:
         self._names = cookie_names(secure=secure)
         self._kinds = {name: token_kind(name, secrets) for name in self._names}
         self._clock = clock
-        self._known: OrderedDict[bytes, Session] = OrderedDict()
+        self._known: OrderedDict[bytes, TokenSession] = OrderedDict()
 
     async def user_of(self, headers: Headers) -> str | None:
         for cookie in session_cookies(headers, self._names):
@@ -33,7 +33,7 @@ class EncryptedSessions:
         return self._bearer(token.strip()) if scheme.lower() == "bearer" and token else None
 
     async def check(self) -> None:
-        """Nothing to ask: the keys are here."""
+        """Always ready: the keys are in the settings, nothing else is asked."""
 
     def _bearer(self, token: str) -> str | None:
         """A bearer token doesn't say which cookie it belongs to; its content encryption does."""
@@ -54,7 +54,7 @@ class EncryptedSessions:
             return None
         return session.user_id
 
-    def _remember(self, fingerprint: bytes, session: Session) -> None:
+    def _remember(self, fingerprint: bytes, session: TokenSession) -> None:
         self._known[fingerprint] = session
         if len(self._known) > CACHED_SESSIONS:
             self._known.popitem(last=False)

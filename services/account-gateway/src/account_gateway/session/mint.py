@@ -1,4 +1,4 @@
-"""A real next-auth v4 session token, for the development sign-in alone."""
+"""Makes next-auth v4 session tokens, for the development sign-in alone."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """``database`` strategy: the cookie holds an opaque token; the Atlas database knows whose it is.
 
-Every request looks: a session that was revoked is over at once.
+It is looked up on every request, so that a revoked session is over at once.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ ACQUIRE_SECONDS = 3.0
 MAX_OPAQUE_TOKEN_LENGTH = 512
 """Auth.js makes a UUID; a custom generator may be longer."""
 _READ_ONLY = SQL("BEGIN READ ONLY; SET LOCAL statement_timeout = '3s'; {}; COMMIT")
-"""One message to the server, so that a transaction pooler in between (PgBouncer takes no startup options, and may hand
-the next message to another server) keeps it together."""
+"""One message to the server. A transaction pooler in between (PgBouncer) accepts no options at connecting, and may send
+the next message to another server: only within one message is a statement sure to be read-only and bounded.
+"""
 _LOOK_UP = SQL('SELECT "userId"::text, expires FROM {} WHERE "sessionToken" = %s')
 _STATEMENTS_BEFORE = 2
 
@@ -84,7 +85,7 @@ class StoredSessions:
 
 
 async def read_only(connection: Connection, query: Composable, *parameters: str) -> TupleRow | None:
-    """The first row of a query that can change nothing, whatever it says."""
+    """The first row of ``query``, run in a transaction in which Postgres refuses every change."""
     async with AsyncClientCursor(connection) as cursor:  # whole statements, and never a prepared one
         await cursor.execute(_READ_ONLY.format(query), parameters)
         for _ in range(_STATEMENTS_BEFORE):

@@ -1,4 +1,4 @@
-"""Encrypted session tokens of next-auth v4 and Auth.js v5: exactly the two kinds that these make, nothing else.
+"""Encrypted session tokens: exactly the two kinds that next-auth v4 and Auth.js v5 make, and no others.
 
 Sources: next-auth 4.24 ``jwt/index.ts``, @auth/core 0.41 ``jwt.ts``; RFC 7516 compact serialization.
 """
@@ -23,14 +23,14 @@ from account_gateway.session.cookies import AUTH_JS_V5, MAX_TOKEN_LENGTH
 from atlas_contracts.user_id import is_user_id
 
 CLOCK_TOLERANCE_SECONDS = 15
-"""What both libraries allow between two machines' clocks."""
+"""How far two machines' clocks may differ; both libraries allow as much."""
 MAX_HEADER_LENGTH = 1024
 V4_ENCRYPTION, V5_ENCRYPTION = "A256GCM", "A256CBC-HS512"
 _V4_KEY_BYTES, _V5_KEY_BYTES = 32, 64
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class TokenSession:
     """A verified token: whose it is, and until when (seconds since the epoch, tolerance included)."""
 
     user_id: str
@@ -62,7 +62,7 @@ def token_kind(cookie_name: str, secrets: tuple[str, ...]) -> TokenKind:
     return TokenKind(V4_ENCRYPTION, tuple(v4_key(secret) for secret in secrets))
 
 
-def read_token(token: str, kind: TokenKind, clock: Callable[[], float] = time.time) -> Session | None:
+def read_token(token: str, kind: TokenKind, clock: Callable[[], float] = time.time) -> TokenSession | None:
     """The session in an encrypted token, None for anything that is not a live session of this kind."""
     if len(token) > MAX_TOKEN_LENGTH or not token.isascii() or not _header_allowed(token, kind.encryption):
         return None
@@ -96,7 +96,7 @@ def _header(token: str) -> dict[str, Any]:
 
 
 def _header_allowed(token: str, encryption: str) -> bool:
-    """Direct encryption, the one content encryption, and nothing that asks for more (zip, crit, jwk …)."""
+    """Whether the header says direct encryption, this content encryption, and nothing further (zip, crit, jwk …)."""
     header = _header(token)
     return header.get("alg") == "dir" and header.get("enc") == encryption and header.keys() <= {"alg", "enc", "kid"}
 
@@ -108,7 +108,7 @@ def _decrypted(token: str, key: OctKey, encryption: str) -> bytes | None:
         return None
 
 
-def _session(plaintext: bytes, now: float) -> Session | None:
+def _session(plaintext: bytes, now: float) -> TokenSession | None:
     try:
         claims = json.loads(plaintext)
     except (ValueError, RecursionError):
@@ -117,10 +117,10 @@ def _session(plaintext: bytes, now: float) -> Session | None:
         return None
     user_id, expires, not_before = claims.get("sub"), claims.get("exp"), claims.get("nbf", 0)
     if not is_user_id(user_id) or not _is_number(expires) or not _is_number(not_before):
-        return None  # a state cookie has no sub; what never expires is not a session of ours
+        return None  # next-auth's state cookie has no sub; a token that never expires is no session of the web app's
     if expires + CLOCK_TOLERANCE_SECONDS <= now or not_before - CLOCK_TOLERANCE_SECONDS > now:
         return None
-    return Session(user_id, expires + CLOCK_TOLERANCE_SECONDS)
+    return TokenSession(user_id, expires + CLOCK_TOLERANCE_SECONDS)
 
 
 def _is_number(value: object) -> TypeGuard[float]:

@@ -8,6 +8,7 @@ from typing import Annotated, TypeVar
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ValidationError
 
+from atlas_contracts import unavailable
 from atlas_contracts.internal_api import (
     BillingProfile,
     ChargeResolution,
@@ -28,10 +29,10 @@ from checkout.use_cases.restore import restore
 from checkout.use_cases.sale import Checkout
 from checkout.use_cases.single_flight import SingleFlight
 
-CHECKOUT_DOWN = "Checkout is temporarily unavailable. Please try again later."
-PORTAL_DOWN = "Billing portal is temporarily unavailable. Please try again later."
-RESTORE_DOWN = "Restore is temporarily unavailable. Please try again later."
-BILLING_DOWN = "Billing is temporarily unavailable. Please try again later."
+CHECKOUT_DOWN = unavailable.CHECKOUT
+PORTAL_DOWN = unavailable.PORTAL
+RESTORE_DOWN = unavailable.RESTORE
+BILLING_DOWN = unavailable.BILLING
 
 CHECKOUT_SECONDS = 20
 PORTAL_SECONDS = 15

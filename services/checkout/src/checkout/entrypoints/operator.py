@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response, StreamingResponse
 
+from atlas_contracts import unavailable
 from atlas_contracts.internal_api import (
     EventId,
     ForgetRequest,
@@ -30,7 +31,7 @@ from checkout.use_cases.list_provider_state import ProviderPolicy, list_provider
 from checkout.use_cases.read_again import read_again
 
 NDJSON = "application/x-ndjson"
-STRIPE_DOWN = "Stripe is temporarily unavailable. Please try again later."
+STRIPE_DOWN = unavailable.STRIPE
 FIRST_LINE_SECONDS = 30
 SWEEP_SECONDS = 300
 FORGET_SECONDS = 60

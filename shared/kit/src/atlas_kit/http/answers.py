@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -13,10 +14,10 @@ from atlas_kit.http.errors import AtlasError
 JSON = "application/json"
 
 
-def ok(data: BaseModel, *, exclude_none: bool = False, status: int = 200) -> Response:
+def ok(data: BaseModel, headers: Mapping[str, str] | None = None) -> Response:
     """``{"ok": true, "data": …}``, camelCase, dates in UTC with ``Z``."""
-    body = data.model_dump_json(by_alias=True, exclude_none=exclude_none)
-    return Response(f'{{"ok":true,"data":{body}}}', status_code=status, media_type=JSON)
+    body = data.model_dump_json(by_alias=True)
+    return Response(f'{{"ok":true,"data":{body}}}', headers=headers, media_type=JSON)
 
 
 def ok_json(data: Any) -> Response:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from atlas_contracts import unavailable
 from atlas_contracts.public_api import DEFAULT_RECOVERY, ErrorBody, ErrorCode, ErrorEnvelope, Recovery
 
 
@@ -83,7 +84,7 @@ class Unavailable(AtlasError):
 
     status = 503
     code = ErrorCode.INTERNAL_ERROR
-    default_message = "Service is temporarily unavailable. Please try again later."
+    default_message = unavailable.SERVICE
     default_recovery = Recovery.RETRY_LATER
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from prometheus_client import Counter, Histogram
@@ -81,8 +81,11 @@ class EdgeMiddleware:
         max_body_bytes: int = MAX_BODY_BYTES,
         body_limits: Iterable[tuple[str, int]] = (),
         body_seconds: float = BODY_SECONDS,
+        on_exit: Callable[[], None] | None = None,
     ) -> None:
         self._app = app
+        self.on_exit = on_exit
+        """See :func:`atlas_kit.http.app.with_edge`."""
         self._headers = [(k.encode(), v.encode()) for k, v in SECURITY_HEADERS.items()]
         if hsts:
             self._headers.append((b"strict-transport-security", HSTS.encode()))

@@ -1,23 +1,29 @@
 """``/api/billing/stripe/checkout``: to the hosted Checkout page, by link (GET) or by script (POST)."""
 
-from __future__ import annotations
-
 import re
+from typing import Annotated, Any
 
+from fastapi import APIRouter, Depends
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
-from account_gateway.adapters.upstream import AsksService, unavailable_as
 from account_gateway.entrypoints.api import errors as api_errors
-from account_gateway.entrypoints.api.guards import body_as, require_same_origin
-from account_gateway.entrypoints.api.lean_route import LeanRoute, api_route
-from account_gateway.entrypoints.api.navigation import navigation, see_other
-from account_gateway.entrypoints.api.rate_limits import UserLimiter
-from account_gateway.session.caller import Sessions, require_user
+from account_gateway.entrypoints.api.documentation import (
+    SEE_OTHER,
+    SIGNED_IN,
+    json_answers,
+    json_body,
+    see_other_answers,
+)
+from account_gateway.entrypoints.api.guards import Guard, body_as
+from account_gateway.entrypoints.api.navigation import link, see_other
+from account_gateway.entrypoints.api.rate_limits import LimitedUser, RequireLimitedUser
+from account_gateway.entrypoints.api.unavailable import unavailable_as
+from account_gateway.ports import AsksService
+from atlas_contracts import unavailable
 from atlas_contracts.internal_api import CheckoutSessionRequest, CheckoutSessionResult
 from atlas_contracts.public_api import CheckoutRequest, RedirectTarget, Success
 from atlas_kit.http.answers import ok
-from atlas_kit.http.errors import InvalidRequest
 from atlas_kit.process.logs import get_logger
 
 log = get_logger()
@@ -34,8 +40,21 @@ _ERRORS = (
     api_errors.UNAUTHENTICATED,
     api_errors.FORBIDDEN,
     api_errors.TOO_MANY,
-    api_errors.unavailable(api_errors.CHECKOUT_UNAVAILABLE),
+    api_errors.unavailable_example(unavailable.CHECKOUT),
 )
+
+_EXAMPLE = {"ok": True, "data": {"url": "https://checkout.stripe.com/c/pay/cs_test_a1"}}
+_SOURCE_PARAMETER: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "source",
+            "in": "query",
+            "required": False,
+            "description": "Which button it was (case-insensitive; anything unknown counts as direct).",
+            "schema": {"type": "string", "enum": list(SOURCES), "default": "direct"},
+        }
+    ]
+}
 
 
 def source_of(value: str | None) -> str:
@@ -78,53 +97,40 @@ def log_checkout_return(request: Request, user_id: str | None) -> None:
     )
 
 
-def checkout_routes(sessions: Sessions, checkout: AsksService, limiter: UserLimiter, origin: str) -> list[LeanRoute]:
-    async def open_page(request: Request) -> Response:
+def checkout_routes(user: RequireLimitedUser, checkout: AsksService, same_origin: Guard) -> APIRouter:
+    router = APIRouter()
+
+    @router.get(
+        CHECKOUT_PATH,
+        summary="Go to Checkout",
+        status_code=SEE_OTHER,
+        response_class=RedirectResponse,
+        responses=see_other_answers(*_ERRORS),
+        openapi_extra=_SOURCE_PARAMETER | SIGNED_IN,
+        dependencies=link(unavailable.CHECKOUT),
+    )
+    async def open_page(request: Request, caller: Annotated[LimitedUser, Depends(user)]) -> Response:
         """Sends the browser to the hosted Checkout page. Repeating it while a session is open leads to the same page.
 
         A browser (``Accept: text/html``) that meets an error goes to ``/account?billing_error=<code>``.
         """
-        user_id = await require_user(request, sessions)
-        headers = await limiter.hit(user_id)
         source = source_of(request.query_params.get("source"))
-        return see_other(await start_checkout(user_id, source, checkout), headers)
+        return see_other(await start_checkout(caller.user_id, source, checkout), caller.headers)
 
-    async def create(request: Request) -> Response:
+    @router.post(
+        CHECKOUT_PATH,
+        summary="Get Checkout's URL",
+        response_model=Success[RedirectTarget],
+        responses=json_answers(_EXAMPLE, *_ERRORS, api_errors.BAD_REQUEST, api_errors.BODY_TOO_LARGE),
+        openapi_extra=SIGNED_IN | json_body(CheckoutRequest, {"source": "hero"}),
+        dependencies=[unavailable_as(unavailable.CHECKOUT), Depends(same_origin)],
+    )
+    async def create(
+        caller: Annotated[LimitedUser, Depends(user)],
+        wanted: Annotated[CheckoutRequest, Depends(body_as(CheckoutRequest))],
+    ) -> Response:
         """The hosted Checkout page's URL, for a client that navigates by itself."""
-        require_same_origin(request.headers, origin)
-        user_id = await require_user(request, sessions)
-        headers = await limiter.hit(user_id)
-        source = source_of((await body_as(CheckoutRequest, request, InvalidRequest())).source)
-        answer = ok(RedirectTarget(url=await start_checkout(user_id, source, checkout)))
-        answer.headers.update(headers)
-        return answer
+        url = await start_checkout(caller.user_id, source_of(wanted.source), checkout)
+        return ok(RedirectTarget(url=url), caller.headers)
 
-    parameter = {
-        "name": "source",
-        "in": "query",
-        "required": False,
-        "description": "Which button it was (case-insensitive; anything unknown counts as direct).",
-        "schema": {"type": "string", "enum": list(SOURCES), "default": "direct"},
-    }
-    return [
-        api_route(
-            "GET",
-            CHECKOUT_PATH,
-            navigation(unavailable_as(api_errors.CHECKOUT_UNAVAILABLE, open_page)),
-            summary="Go to Checkout",
-            status=303,
-            parameters=(parameter,),
-            errors=_ERRORS,
-        ),
-        api_route(
-            "POST",
-            CHECKOUT_PATH,
-            unavailable_as(api_errors.CHECKOUT_UNAVAILABLE, create),
-            summary="Get Checkout's URL",
-            answer=Success[RedirectTarget],
-            example={"ok": True, "data": {"url": "https://checkout.stripe.com/c/pay/cs_test_a1"}},
-            body=CheckoutRequest,
-            body_example={"source": "hero"},
-            errors=(*_ERRORS, api_errors.BAD_REQUEST, api_errors.BODY_TOO_LARGE),
-        ),
-    ]
+    return router

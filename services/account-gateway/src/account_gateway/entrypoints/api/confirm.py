@@ -1,19 +1,19 @@
 """``POST /api/billing/stripe/confirm``: the return from Checkout, so that a buyer is Pro even without a webhook."""
 
-from __future__ import annotations
+from typing import Annotated
 
-from starlette.requests import Request
+from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from account_gateway.adapters.upstream import AsksService, unavailable_as
 from account_gateway.entrypoints.api import errors as api_errors
-from account_gateway.entrypoints.api.guards import body_as, require_same_origin
-from account_gateway.entrypoints.api.lean_route import LeanRoute, api_route
-from account_gateway.entrypoints.api.rate_limits import UserLimiter
+from account_gateway.entrypoints.api.documentation import SIGNED_IN, json_answers, json_body
+from account_gateway.entrypoints.api.guards import Guard, body_as
+from account_gateway.entrypoints.api.rate_limits import LimitedUser, RequireLimitedUser
 from account_gateway.entrypoints.api.reasons import with_reason
-from account_gateway.session.caller import Sessions, require_user
+from account_gateway.entrypoints.api.unavailable import unavailable_as
+from account_gateway.ports import AsksService
+from atlas_contracts import unavailable
 from atlas_contracts.public_api import ConfirmRequest, ConfirmResult, Success
-from atlas_kit.http.errors import InvalidRequest
 
 CONFIRM_PATH = "/api/billing/stripe/confirm"
 CONFIRM_SECONDS = 25.0
@@ -26,40 +26,40 @@ _EXAMPLE = {
         "updatedAt": "2026-11-23T10:00:01.250Z",
     },
 }
+_ERRORS = (
+    api_errors.invalid_example(api_errors.INVALID_CONFIRM),
+    api_errors.UNAUTHENTICATED,
+    api_errors.FORBIDDEN,
+    api_errors.NO_SESSION,
+    api_errors.TOO_MANY,
+    api_errors.BODY_TOO_LARGE,
+    api_errors.unavailable_example(unavailable.CHECKOUT),
+)
 
 
-def confirm_routes(sessions: Sessions, checkout: AsksService, limiter: UserLimiter, origin: str) -> list[LeanRoute]:
-    async def confirm(request: Request) -> Response:
+def confirm_routes(user: RequireLimitedUser, checkout: AsksService, same_origin: Guard) -> APIRouter:
+    router = APIRouter()
+
+    @router.post(
+        CONFIRM_PATH,
+        summary="Confirm the return from Checkout",
+        response_model=Success[ConfirmResult],
+        responses=json_answers({"ok": True, "data": _EXAMPLE}, *_ERRORS),
+        openapi_extra=SIGNED_IN | json_body(ConfirmRequest, {"checkoutSessionId": "cs_test_a1"}),
+        dependencies=[unavailable_as(unavailable.CHECKOUT), Depends(same_origin)],
+    )
+    async def confirm(
+        caller: Annotated[LimitedUser, Depends(user)],
+        wanted: Annotated[ConfirmRequest, Depends(body_as(ConfirmRequest, api_errors.INVALID_CONFIRM))],
+    ) -> Response:
         """Re-reads one Checkout session of the caller's own at Stripe and applies what it finds. Safe to repeat.
 
         ``not_paid`` without ``reason``: Stripe says that nothing was paid. With it, money or a coupon was there:
         refunded, chargeback_lost, free_checkout, revoked_by_operator. ``needs_review``: paid, and it may not grant.
         """
-        require_same_origin(request.headers, origin)
-        user_id = await require_user(request, sessions)
-        headers = await limiter.hit(user_id)
-        wanted = await body_as(ConfirmRequest, request, InvalidRequest(api_errors.INVALID_CONFIRM))
-        result = await checkout.post("/internal/confirm", user_id, ConfirmResult, wanted, seconds=CONFIRM_SECONDS)
-        return with_reason(result, headers)
-
-    return [
-        api_route(
-            "POST",
-            CONFIRM_PATH,
-            unavailable_as(api_errors.CHECKOUT_UNAVAILABLE, confirm),
-            summary="Confirm the return from Checkout",
-            answer=Success[ConfirmResult],
-            example={"ok": True, "data": _EXAMPLE},
-            body=ConfirmRequest,
-            body_example={"checkoutSessionId": "cs_test_a1"},
-            errors=(
-                api_errors.invalid(api_errors.INVALID_CONFIRM),
-                api_errors.UNAUTHENTICATED,
-                api_errors.FORBIDDEN,
-                api_errors.NO_SESSION,
-                api_errors.TOO_MANY,
-                api_errors.BODY_TOO_LARGE,
-                api_errors.unavailable(api_errors.CHECKOUT_UNAVAILABLE),
-            ),
+        result = await checkout.post(
+            "/internal/confirm", caller.user_id, ConfirmResult, wanted, seconds=CONFIRM_SECONDS
         )
-    ]
+        return with_reason(result, caller.headers)
+
+    return router

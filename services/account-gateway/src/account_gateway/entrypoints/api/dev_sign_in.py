@@ -1,18 +1,16 @@
 """``/dev/sign-in``: signs a browser in as any user name. Local only: settings refuse it on https."""
 
-from __future__ import annotations
-
 from urllib.parse import parse_qs
 
+from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from account_gateway.entrypoints.api.guards import require_same_origin
-from account_gateway.entrypoints.api.lean_route import LeanRoute, unlisted_route
+from account_gateway.entrypoints.api.guards import Guard
 from account_gateway.entrypoints.api.navigation import see_other
 from account_gateway.entrypoints.api.return_paths import safe_return_path
 from account_gateway.entrypoints.pages.sign_in import SignInForm, sign_in_page
-from account_gateway.session.caller import Sessions
+from account_gateway.ports import Sessions
 from account_gateway.session.cookies import NEXT_AUTH_V4
 from account_gateway.session.mint import SESSION_SECONDS, mint_token
 from atlas_contracts.user_id import DESCRIPTION, is_user_id
@@ -26,16 +24,18 @@ MAX_FIELDS = 10
 UNREADABLE = f"Enter a user name: {DESCRIPTION}."
 
 
-def dev_sign_in_routes(sessions: Sessions, secret: str, origin: str) -> list[LeanRoute]:
+def dev_sign_in_routes(sessions: Sessions, secret: str, same_origin: Guard) -> APIRouter:
     """``secret`` is the newest NEXTAUTH_SECRET: the cookie made here is one that the web app would make."""
+    router = APIRouter(include_in_schema=False)
 
+    @router.get(DEV_SIGN_IN_PATH)
     async def form(request: Request) -> Response:
         callback = safe_return_path(request.query_params.get("callbackUrl"))
         current = await sessions.user_of(request.headers)
         return sign_in_page(request, SignInForm(callback_url=callback, signed_in_as=current))
 
+    @router.post(DEV_SIGN_IN_PATH, dependencies=[Depends(same_origin)])
     async def sign_in(request: Request) -> Response:
-        require_same_origin(request.headers, origin)
         fields = await _form_fields(request)
         callback = safe_return_path(fields.get("callbackUrl"))
         user_id = fields.get("user")
@@ -48,10 +48,7 @@ def dev_sign_in_routes(sessions: Sessions, secret: str, origin: str) -> list[Lea
         )
         return answer
 
-    return [
-        unlisted_route("GET", DEV_SIGN_IN_PATH, form),
-        unlisted_route("POST", DEV_SIGN_IN_PATH, sign_in),
-    ]
+    return router
 
 
 async def _form_fields(request: Request) -> dict[str, str]:

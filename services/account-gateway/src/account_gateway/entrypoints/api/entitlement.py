@@ -1,21 +1,24 @@
-"""``GET /api/pro/entitlement``: the canonical read, and the hot path of the whole system."""
+"""``GET /api/pro/entitlement``: the read that every client makes at every start, and the most frequent request here.
 
-from __future__ import annotations
+Its handler is a lean one (atlas_kit.http.lean): it takes the request and asks for the caller itself.
+"""
 
+from fastapi import APIRouter
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from account_gateway.adapters.upstream import ReadsService
+from account_gateway.entrypoints.api.documentation import SIGNED_IN, json_answers
 from account_gateway.entrypoints.api.errors import READ_UNAVAILABLE, UNAUTHENTICATED
-from account_gateway.entrypoints.api.lean_route import LeanRoute, api_route
-from account_gateway.session.caller import Sessions, require_user
+from account_gateway.ports import ReadsService
+from account_gateway.session.caller import RequireUser
 from atlas_contracts.entitlements import Source, Status
 from atlas_contracts.internal_api import EntitlementView
 from atlas_contracts.model import WireModel
 from atlas_contracts.public_api import Entitlement, Success
 from atlas_kit.http.answers import ok
 
+ENTITLEMENT_PATH = "/api/pro/entitlement"
 ENTITLEMENT_EXAMPLE = {
     "isPro": True,
     "status": "active",
@@ -40,18 +43,18 @@ async def read_entitlement(user_id: str, entitlements: ReadsService) -> Entitlem
     return (await entitlements.get("/internal/entitlement", user_id, EntitlementView)).public()
 
 
-def entitlement_route(sessions: Sessions, entitlements: ReadsService) -> LeanRoute:
+def entitlement_routes(user: RequireUser, entitlements: ReadsService) -> APIRouter:
+    router = APIRouter()
+
+    @router.get(
+        ENTITLEMENT_PATH,
+        summary="Read the caller's entitlement",
+        response_model=Success[Entitlement],
+        responses=json_answers({"ok": True, "data": ENTITLEMENT_EXAMPLE}, UNAUTHENTICATED, READ_UNAVAILABLE),
+        openapi_extra=SIGNED_IN,
+    )
     async def read(request: Request) -> Response:
         """Whether the caller is Pro, since when, and by which source. Exactly these five keys."""
-        user_id = await require_user(request, sessions)
-        return ok(await entitlements.get("/internal/entitlement", user_id, EntitlementNow))
+        return ok(await entitlements.get("/internal/entitlement", await user(request), EntitlementNow))
 
-    return api_route(
-        "GET",
-        "/api/pro/entitlement",
-        read,
-        summary="Read the caller's entitlement",
-        answer=Success[Entitlement],
-        example={"ok": True, "data": ENTITLEMENT_EXAMPLE},
-        errors=(UNAUTHENTICATED, READ_UNAVAILABLE),
-    )
+    return router

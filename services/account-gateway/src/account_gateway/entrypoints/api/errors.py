@@ -16,9 +16,6 @@ from atlas_kit.http.errors import (
     Unavailable,
 )
 
-CHECKOUT_UNAVAILABLE = "Checkout is temporarily unavailable. Please try again later."
-PORTAL_UNAVAILABLE = "Billing portal is temporarily unavailable. Please try again later."
-RESTORE_UNAVAILABLE = "Restore is temporarily unavailable. Please try again later."
 INVALID_RESTORE = "Invalid restore request."
 INVALID_CONFIRM = "Invalid checkout confirmation."
 ALREADY_PRO = "Pro is already active."
@@ -56,11 +53,12 @@ BODY_TOO_LARGE = ErrorExample(
 )
 
 
-def unavailable(message: str) -> ErrorExample:
+def unavailable_example(message: str) -> ErrorExample:
+    """503 with one of :mod:`atlas_contracts.unavailable`'s texts."""
     return example(Unavailable(message))
 
 
-def invalid(message: str) -> ErrorExample:
+def invalid_example(message: str) -> ErrorExample:
     return example(InvalidRequest(message))
 
 

@@ -1,14 +1,18 @@
-"""Who may cause an effect, and by what: no prefetch, no other site, no form posted from elsewhere, only JSON."""
+"""Which requests may change something: no prefetch, none from another site, no form posted from elsewhere, only JSON.
+
+Each is a dependency of the routes that need it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import Headers
 from starlette.requests import Request
 
-from atlas_kit.http.errors import AtlasError, Forbidden, InvalidRequest
+from atlas_kit.http.errors import Forbidden, InvalidRequest
 from atlas_kit.process.settings import normal_origin
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -20,14 +24,50 @@ NEXT_ROUTER = (
     "next-router-segment-prefetch",
     "next-url",
 )
-"""Headers that its fetches bear, and that no navigation of a browser does."""
+"""Headers of the fetches that a Next.js router makes by itself; no navigation of a browser has them."""
+Guard = Callable[[Request], Awaitable[None]]
+"""Raises Forbidden for a request that it refuses."""
+
+
+def same_origin(origin: str) -> Guard:
+    """The dependency of every POST on this ``origin``."""
+
+    async def refuse_others(request: Request) -> None:
+        require_same_origin(request.headers, origin)
+
+    return refuse_others
+
+
+async def no_prefetch(request: Request) -> None:
+    """The dependency of every GET that makes something at Stripe."""
+    refuse_prefetch_and_cross_site(request.headers)
+
+
+def body_as(model: type[ModelT], message: str | None = None) -> Callable[[Request], Awaitable[ModelT]]:
+    """The dependency that reads a JSON body; none at all counts as an empty object.
+
+    Raises InvalidRequest with ``message`` for anything else. FastAPI's own parsing would read the body before the other
+    dependencies, so that a stranger's malformed request were told 400 instead of 401 or 403.
+    """
+
+    async def body(request: Request) -> ModelT:
+        raw = await _json_bytes(request, message)
+        try:
+            return model.model_validate_json(raw or b"{}")
+        except ValidationError:
+            raise InvalidRequest(message) from None
+
+    return body
+
+
+async def any_json(request: Request) -> None:
+    """The dependency of a POST that needs no body. Raises InvalidRequest for one that isn't declared as JSON."""
+    await _json_bytes(request, None)
 
 
 def refuse_prefetch_and_cross_site(headers: Headers) -> None:
-    """For GET routes that make something at Stripe.
-
-    Raises Forbidden for a prefetch, for what a Next.js router fetches by itself before it navigates (each click would
-    count twice, and open two sessions), and for another site's request.
+    """Raises Forbidden for a prefetch, for a Next.js router's fetch ahead of a navigation (each click would count twice
+    and open two sessions), and for another site's request.
     """
     purposes = (headers.get(name, "") for name in ("sec-purpose", "purpose", "x-purpose", "x-moz"))
     if any("prefetch" in purpose.lower() for purpose in purposes) or any(name in headers for name in NEXT_ROUTER):
@@ -36,28 +76,18 @@ def refuse_prefetch_and_cross_site(headers: Headers) -> None:
 
 
 def require_same_origin(headers: Headers, origin: str) -> None:
-    """For every POST. Raises Forbidden when the browser says that another origin asks."""
+    """Raises Forbidden when the browser says that another origin asks."""
     if any(_normal(sent) != origin for sent in headers.getlist("origin")):
         raise Forbidden
     _refuse_cross_site(headers)
 
 
-async def json_body(request: Request, refusal: AtlasError | None = None) -> bytes:
-    """The body, empty when there is none. Raises ``refusal`` (InvalidRequest) when it isn't declared as JSON."""
+async def _json_bytes(request: Request, message: str | None) -> bytes:
     body = await request.body()
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if body and media_type != "application/json":
-        raise refusal or InvalidRequest()
+        raise InvalidRequest(message)
     return body
-
-
-async def body_as(model: type[ModelT], request: Request, refusal: AtlasError) -> ModelT:
-    """The JSON body; none at all counts as an empty object. Raises ``refusal`` when it isn't one of ``model``."""
-    body = await json_body(request, refusal)
-    try:
-        return model.model_validate_json(body or b"{}")
-    except ValidationError:
-        raise refusal from None
 
 
 def _normal(origin: str) -> str | None:

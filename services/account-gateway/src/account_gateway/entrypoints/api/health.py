@@ -1,34 +1,23 @@
 """``GET /api/health``: for the web client and uptime monitors; readiness is ``/readyz``."""
 
-from __future__ import annotations
-
 import time
 from datetime import UTC, datetime
 
-from starlette.requests import Request
-from starlette.responses import Response
+from fastapi import APIRouter
 
-from account_gateway.entrypoints.api.lean_route import LeanRoute, api_route
+from account_gateway.entrypoints.api.documentation import json_answers
 from atlas_contracts.public_api import Health
-from atlas_kit.http.answers import JSON
+
+_EXAMPLE = {"status": "ok", "timestamp": "2026-11-23T10:00:00Z", "uptimeSeconds": 12.5}
 
 
-def health_api_routes() -> list[LeanRoute]:
+def public_health_routes() -> APIRouter:
+    router = APIRouter()
     started = time.monotonic()
 
-    async def health(_request: Request) -> Response:
+    @router.get("/api/health", summary="Health", responses=json_answers(_EXAMPLE))
+    async def health() -> Health:
         """The process answers. Bare, without the envelope."""
-        answer = Health(timestamp=datetime.now(UTC), uptime_seconds=round(time.monotonic() - started, 3))
-        return Response(answer.model_dump_json(by_alias=True), media_type=JSON)
+        return Health(timestamp=datetime.now(UTC), uptime_seconds=round(time.monotonic() - started, 3))
 
-    return [
-        api_route(
-            "GET",
-            "/api/health",
-            health,
-            summary="Health",
-            answer=Health,
-            example={"status": "ok", "timestamp": "2026-11-23T10:00:00Z", "uptimeSeconds": 12.5},
-            security=False,
-        )
-    ]
+    return router

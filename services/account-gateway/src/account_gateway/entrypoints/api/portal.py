@@ -1,17 +1,18 @@
 """``/api/billing/stripe/portal``: to the Stripe billing portal, by link (GET) or by script (POST)."""
 
-from __future__ import annotations
+from typing import Annotated
 
-from starlette.requests import Request
-from starlette.responses import Response
+from fastapi import APIRouter, Depends
+from starlette.responses import RedirectResponse, Response
 
-from account_gateway.adapters.upstream import AsksService, unavailable_as
 from account_gateway.entrypoints.api import errors as api_errors
-from account_gateway.entrypoints.api.guards import json_body, require_same_origin
-from account_gateway.entrypoints.api.lean_route import LeanRoute, api_route
-from account_gateway.entrypoints.api.navigation import navigation, see_other
-from account_gateway.entrypoints.api.rate_limits import UserLimiter
-from account_gateway.session.caller import Sessions, require_user
+from account_gateway.entrypoints.api.documentation import SEE_OTHER, SIGNED_IN, json_answers, see_other_answers
+from account_gateway.entrypoints.api.guards import Guard, any_json
+from account_gateway.entrypoints.api.navigation import link, see_other
+from account_gateway.entrypoints.api.rate_limits import LimitedUser, RequireLimitedUser
+from account_gateway.entrypoints.api.unavailable import unavailable_as
+from account_gateway.ports import AsksService
+from atlas_contracts import unavailable
 from atlas_contracts.public_api import RedirectTarget, Success
 from atlas_kit.http.answers import ok
 from atlas_kit.process.logs import get_logger
@@ -20,12 +21,14 @@ log = get_logger()
 
 PORTAL_PATH = "/api/billing/stripe/portal"
 PORTAL_SECONDS = 25.0
+"""The checkout service may ask Stripe several times, each with its own time-out of 10 s."""
+_EXAMPLE = {"ok": True, "data": {"url": "https://billing.stripe.com/p/session/test_1"}}
 _ERRORS = (
     api_errors.NO_HISTORY,
     api_errors.UNAUTHENTICATED,
     api_errors.FORBIDDEN,
     api_errors.TOO_MANY,
-    api_errors.unavailable(api_errors.PORTAL_UNAVAILABLE),
+    api_errors.unavailable_example(unavailable.PORTAL),
 )
 
 
@@ -36,42 +39,37 @@ async def open_portal(user_id: str, checkout: AsksService) -> str:
     return target.url
 
 
-def portal_routes(sessions: Sessions, checkout: AsksService, limiter: UserLimiter, origin: str) -> list[LeanRoute]:
-    async def open_page(request: Request) -> Response:
+def portal_routes(user: RequireLimitedUser, checkout: AsksService, same_origin: Guard) -> APIRouter:
+    router = APIRouter()
+
+    @router.get(
+        PORTAL_PATH,
+        summary="Go to the billing portal",
+        status_code=SEE_OTHER,
+        response_class=RedirectResponse,
+        responses=see_other_answers(*_ERRORS),
+        openapi_extra=SIGNED_IN,
+        dependencies=link(unavailable.PORTAL),
+    )
+    async def open_page(caller: Annotated[LimitedUser, Depends(user)]) -> Response:
         """Sends the browser to the Stripe billing portal, where invoices are.
 
         A browser (``Accept: text/html``) that meets an error goes to ``/account?billing_error=<code>``.
         """
-        user_id = await require_user(request, sessions)
-        headers = await limiter.hit(user_id)
-        return see_other(await open_portal(user_id, checkout), headers)
+        return see_other(await open_portal(caller.user_id, checkout), caller.headers)
 
-    async def create(request: Request) -> Response:
+    @router.post(
+        PORTAL_PATH,
+        summary="Get the billing portal's URL",
+        response_model=Success[RedirectTarget],
+        responses=json_answers(_EXAMPLE, *_ERRORS, api_errors.BAD_REQUEST, api_errors.BODY_TOO_LARGE),
+        openapi_extra=SIGNED_IN,
+        dependencies=[unavailable_as(unavailable.PORTAL), Depends(same_origin)],
+    )
+    async def create(
+        caller: Annotated[LimitedUser, Depends(user)], _body: Annotated[None, Depends(any_json)]
+    ) -> Response:
         """The billing portal's URL, for a client that navigates by itself."""
-        require_same_origin(request.headers, origin)
-        user_id = await require_user(request, sessions)
-        headers = await limiter.hit(user_id)
-        await json_body(request)
-        answer = ok(RedirectTarget(url=await open_portal(user_id, checkout)))
-        answer.headers.update(headers)
-        return answer
+        return ok(RedirectTarget(url=await open_portal(caller.user_id, checkout)), caller.headers)
 
-    return [
-        api_route(
-            "GET",
-            PORTAL_PATH,
-            navigation(unavailable_as(api_errors.PORTAL_UNAVAILABLE, open_page)),
-            summary="Go to the billing portal",
-            status=303,
-            errors=_ERRORS,
-        ),
-        api_route(
-            "POST",
-            PORTAL_PATH,
-            unavailable_as(api_errors.PORTAL_UNAVAILABLE, create),
-            summary="Get the billing portal's URL",
-            answer=Success[RedirectTarget],
-            example={"ok": True, "data": {"url": "https://billing.stripe.com/p/session/test_1"}},
-            errors=(*_ERRORS, api_errors.BAD_REQUEST, api_errors.BODY_TOO_LARGE),
-        ),
-    ]
+    return router

@@ -1,24 +1,27 @@
 """Limits per user: a fixed window that begins with the user's first request, in memory, per replica.
 
-With N replicas a user may do up to N times as much: these limits blunt a held-down button, the checkout service's own
-constraints (one open session per user and price) are what money relies on.
+With N replicas a user may do up to N times as much (docs/decisions/0008): these limits stop a held-down button. What
+protects money are the checkout service's own constraints (one open session per user and price).
 """
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from limits import RateLimitItemPerSecond
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import FixedWindowRateLimiter
+from starlette.requests import Request
 
+from account_gateway.session.caller import RequireUser
 from atlas_kit.http.errors import RateLimited
 
 SET_SECONDS = 1.0
-"""A wall clock that moves so far against the monotonic one was set: windows that end by the old one are forgotten,
-or a clock set back by an hour would hold users off for an hour.
+"""Once the wall clock has moved this far against the monotonic one, somebody has set it. All windows are forgotten
+then, because they end by the old time: with a clock set back by an hour, users would have to wait for an hour.
 """
 
 
@@ -60,5 +63,28 @@ class UserLimiter:
         return headers
 
 
+@dataclass(frozen=True, slots=True)
+class LimitedUser:
+    """A caller within the limit, and the headers in which the answer tells what is left of it."""
+
+    user_id: str
+    headers: dict[str, str]
+
+
+RequireLimitedUser = Callable[[Request], Awaitable[LimitedUser]]
+"""Like RequireUser; also raises RateLimited."""
+
+
+def within(limiter: UserLimiter, user: RequireUser) -> RequireLimitedUser:
+    """The dependency of a limited route."""
+
+    async def counted(request: Request) -> LimitedUser:
+        user_id = await user(request)
+        return LimitedUser(user_id, await limiter.hit(user_id))
+
+    return counted
+
+
 def _clocks_differ() -> float:
+    """Seconds between the wall clock and the monotonic one; constant while nobody sets the former."""
     return time.time() - time.monotonic()

@@ -1,19 +1,19 @@
 """``POST /api/pro/restore``: the server re-reads what was bought; nothing is taken from the client."""
 
-from __future__ import annotations
+from typing import Annotated
 
-from starlette.requests import Request
+from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from account_gateway.adapters.upstream import AsksService, unavailable_as
 from account_gateway.entrypoints.api import errors as api_errors
-from account_gateway.entrypoints.api.guards import body_as, require_same_origin
-from account_gateway.entrypoints.api.lean_route import LeanRoute, api_route
-from account_gateway.entrypoints.api.rate_limits import UserLimiter
+from account_gateway.entrypoints.api.documentation import SIGNED_IN, json_answers, json_body
+from account_gateway.entrypoints.api.guards import Guard, body_as
+from account_gateway.entrypoints.api.rate_limits import LimitedUser, RequireLimitedUser
 from account_gateway.entrypoints.api.reasons import with_reason
-from account_gateway.session.caller import Sessions, require_user
+from account_gateway.entrypoints.api.unavailable import unavailable_as
+from account_gateway.ports import AsksService
+from atlas_contracts import unavailable
 from atlas_contracts.public_api import RestoreRequest, RestoreResult, Success
-from atlas_kit.http.errors import InvalidRequest
 
 RESTORE_PATH = "/api/pro/restore"
 RESTORE_SECONDS = 45.0
@@ -27,38 +27,38 @@ _EXAMPLE = {
         "updatedAt": "2026-11-23T10:00:01.250Z",
     },
 }
+_ERRORS = (
+    api_errors.invalid_example(api_errors.INVALID_RESTORE),
+    api_errors.UNAUTHENTICATED,
+    api_errors.FORBIDDEN,
+    api_errors.TOO_MANY,
+    api_errors.BODY_TOO_LARGE,
+    api_errors.unavailable_example(unavailable.RESTORE),
+)
 
 
-def restore_routes(sessions: Sessions, checkout: AsksService, limiter: UserLimiter, origin: str) -> list[LeanRoute]:
-    async def restore(request: Request) -> Response:
+def restore_routes(user: RequireLimitedUser, checkout: AsksService, same_origin: Guard) -> APIRouter:
+    router = APIRouter()
+
+    @router.post(
+        RESTORE_PATH,
+        summary="Restore a purchase",
+        response_model=Success[RestoreResult],
+        responses=json_answers({"ok": True, "data": _EXAMPLE}, *_ERRORS),
+        openapi_extra=SIGNED_IN | json_body(RestoreRequest, {"trigger": "account"}),
+        dependencies=[unavailable_as(unavailable.RESTORE), Depends(same_origin)],
+    )
+    async def restore(
+        caller: Annotated[LimitedUser, Depends(user)],
+        wanted: Annotated[RestoreRequest, Depends(body_as(RestoreRequest, api_errors.INVALID_RESTORE))],
+    ) -> Response:
         """Looks for completed purchases of the caller at Stripe and applies what it finds. Safe to repeat.
 
         ``reason`` is there only when the outcome is not_eligible.
         """
-        require_same_origin(request.headers, origin)
-        user_id = await require_user(request, sessions)
-        headers = await limiter.hit(user_id)
-        wanted = await body_as(RestoreRequest, request, InvalidRequest(api_errors.INVALID_RESTORE))
-        result = await checkout.post("/internal/restore", user_id, RestoreResult, wanted, seconds=RESTORE_SECONDS)
-        return with_reason(result, headers)
-
-    return [
-        api_route(
-            "POST",
-            RESTORE_PATH,
-            unavailable_as(api_errors.RESTORE_UNAVAILABLE, restore),
-            summary="Restore a purchase",
-            answer=Success[RestoreResult],
-            example={"ok": True, "data": _EXAMPLE},
-            body=RestoreRequest,
-            body_example={"trigger": "account"},
-            errors=(
-                api_errors.invalid(api_errors.INVALID_RESTORE),
-                api_errors.UNAUTHENTICATED,
-                api_errors.FORBIDDEN,
-                api_errors.TOO_MANY,
-                api_errors.BODY_TOO_LARGE,
-                api_errors.unavailable(api_errors.RESTORE_UNAVAILABLE),
-            ),
+        result = await checkout.post(
+            "/internal/restore", caller.user_id, RestoreResult, wanted, seconds=RESTORE_SECONDS
         )
-    ]
+        return with_reason(result, caller.headers)
+
+    return router

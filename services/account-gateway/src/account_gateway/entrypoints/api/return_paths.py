@@ -1,4 +1,4 @@
-"""Where a browser may be sent back to: a path on this origin, nothing else."""
+"""Where a browser may be sent back to: only to a path on this origin."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def safe_return_path(candidate: str | None, default: str = DEFAULT_RETURN_PATH) 
 
 
 def checked_sign_in(value: str) -> str:
-    """ATLAS_SIGN_IN_URL, to whose end a return path is put. Raises ValueError."""
+    """``value``, if it can be ATLAS_SIGN_IN_URL, to which a return path is appended. Raises ValueError."""
     parts = urlsplit(value)
     path = value if value.startswith("/") else parts.path or "/"
     absolute = parts.scheme == "https" and parts.hostname and not parts.username

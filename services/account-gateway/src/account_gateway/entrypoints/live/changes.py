@@ -1,7 +1,7 @@
 """Which users' entitlements just changed: one subscription of the process, shared by all of its open streams.
 
-A change is only a hint to look again over HTTP: the entitlements service holds the truth, the broker may lose a hint
-(core NATS delivers at most once) and may be away.
+A change is only a hint to read the entitlement again over HTTP, from the entitlements service. Hints may be lost: core
+NATS delivers at most once, and the broker may not be there.
 """
 
 from __future__ import annotations
@@ -25,18 +25,21 @@ from atlas_kit.process.logs import get_logger
 log = get_logger()
 
 LOOK_SECONDS = 1.0
-"""How often to look whether the broker is still there."""
+"""Pause between two looks at the broker's connection."""
 MOST_STREAMS_PER_USER = 16
-"""Of one process. A browser opens six at most; without a bound one user could take every connection there is."""
+"""Of one process. A browser opens six at most; without a bound one user could take all of the process's connections."""
 
 
 class Watch:
-    """Set when there may be news. Any number of changes before a look are one: nothing piles up."""
+    """One stream's alarm: set when its user's entitlement may have changed.
+
+    Any number of changes before the stream looks count as one, so nothing piles up.
+    """
 
     def __init__(self) -> None:
         self._news = asyncio.Event()
         self.ended = False
-        """Set when the stream has to make room for a newer one of its user."""
+        """True when the stream has to end, to make room for a newer one of its user."""
 
     def end(self) -> None:
         self.ended = True
@@ -65,11 +68,11 @@ class EntitlementChanges:
         self._watches: defaultdict[str, dict[Watch, None]] = defaultdict(dict)
         self._heard_on: int | None = None
         self.ending = False
-        """Set when the process is about to end: streams end too, and browsers reconnect to another replica."""
+        """True when the process is about to end: streams end too, and browsers reconnect to another replica."""
 
     @property
     def live(self) -> bool:
-        """Whether changes arrive; while they don't, streams have to ask by themselves."""
+        """Whether changes arrive; while they don't, streams poll more often."""
         return self._heard_on is not None
 
     @contextmanager
@@ -103,23 +106,25 @@ class EntitlementChanges:
         self.wake_all()
 
     async def follow(self) -> None:
-        """Listen, and notice when the broker goes and comes, until cancelled."""
+        """Until cancelled: listen, and notice when the connection to the broker is lost or made."""
         async with self._listeners.listening():
             try:
                 while True:
-                    self._note(self._connection())
+                    self._note(self._reconnects())
                     await asyncio.sleep(LOOK_SECONDS)
             finally:
                 self._note(None)
 
-    def _note(self, connection: int | None) -> None:
-        if connection != self._heard_on:
-            self._heard_on = connection
+    def _note(self, reconnects: int | None) -> None:
+        if reconnects != self._heard_on:
+            self._heard_on = reconnects
             log.info("entitlement.changes", live=self.live)
-            self.wake_all()  # what happened in between was not heard
+            self.wake_all()  # changes in between were not delivered
 
-    def _connection(self) -> int | None:
-        """The number of the present connection, None without one: it may break and be back between two looks."""
+    def _reconnects(self) -> int | None:
+        """How often the broker's client has reconnected, None without a connection. The number also shows a connection
+        that was lost and made again between two looks.
+        """
         try:
             return int(self._broker.client.stats["reconnects"])
         except Unavailable:

@@ -1,31 +1,34 @@
 """``GET /api/pro/entitlement/stream``: Server-Sent Events, the entitlement at once and on each change."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from typing import Annotated, Any
 
+from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from account_gateway.adapters.upstream import ReadsService
+from account_gateway.entrypoints.api.documentation import SIGNED_IN
 from account_gateway.entrypoints.api.entitlement import read_entitlement
-from account_gateway.entrypoints.api.errors import READ_UNAVAILABLE, UNAUTHENTICATED
-from account_gateway.entrypoints.api.lean_route import LeanRoute, api_route
+from account_gateway.entrypoints.api.errors import READ_UNAVAILABLE, UNAUTHENTICATED, error_responses
 from account_gateway.entrypoints.live.changes import EntitlementChanges, Watch
-from account_gateway.session.caller import Sessions, require_user
+from account_gateway.ports import ReadsService, Sessions
+from account_gateway.session.caller import RequireUser
 from atlas_contracts.public_api import Entitlement
 from atlas_kit.http.errors import AtlasError, Unavailable
 
 STREAM_PATH = "/api/pro/entitlement/stream"
 STREAM_HEADERS = {"cache-control": "no-store, no-transform", "x-accel-buffering": "no"}
-"""A proxy that compresses (Next.js' own, say) would hold events back until its buffer is full."""
+"""no-transform: a proxy that compresses (Next.js' own does) would hold events back until its buffer is full."""
 HEARTBEAT = b": heartbeat\n\n"
 _EXAMPLE = (
     'event: entitlement\ndata: {"isPro":true,"status":"active","source":"stripe",'
     '"restoredAt":"2026-11-23T10:00:00Z","updatedAt":"2026-11-23T10:00:01.250Z"}\n\n'
 )
+_RESPONSES: dict[int | str, dict[str, Any]] = error_responses((UNAUTHENTICATED, READ_UNAVAILABLE)) | {
+    200: {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}}}
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +36,9 @@ class StreamTimes:
     """All in seconds."""
 
     life: float = 600
-    """The server ends a stream after this; the browser reconnects."""
+    """The server ends a stream after this; the browser reconnects by itself."""
     heartbeat: float = 15
-    """So long, at most, a stream outlives its session."""
+    """Between two comments that keep a quiet stream open; also the longest that a stream outlives its session."""
     poll_without_broker: float = 5
     poll_with_broker: float = 60
     """A hint may be lost even while the broker is there."""
@@ -73,46 +76,54 @@ async def entitlement_events(
             yield HEARTBEAT
 
 
-def stream_routes(
-    sessions: Sessions, entitlements: ReadsService, changes: EntitlementChanges, times: StreamTimes | None = None
-) -> list[LeanRoute]:
-    async def stream(request: Request) -> Response:
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """What every stream is made from."""
+
+    sessions: Sessions
+    entitlements: ReadsService
+    changes: EntitlementChanges
+    times: StreamTimes
+
+    async def bytes_for(self, request: Request, user_id: str, first: Entitlement) -> AsyncIterator[bytes]:
+        """One user's stream, which begins with what was ``first`` read."""
+
+        async def read() -> Entitlement:
+            return await read_entitlement(user_id, self.entitlements)
+
+        async def signed_in() -> bool:
+            try:
+                return await self.sessions.user_of(request.headers) == user_id
+            except Unavailable:
+                return True  # sessions can't be looked up: that must not end all streams, and their life is bounded
+
+        with self.changes.watching(user_id) as watch:
+            watch.wake()  # there may have been a change between the first read and the watch
+            async for chunk in entitlement_events(first, read, signed_in, self.changes, watch, self.times):
+                yield chunk
+
+
+def stream_routes(user: RequireUser, streams: Streams) -> APIRouter:
+    router = APIRouter()
+
+    @router.get(
+        STREAM_PATH,
+        summary="Follow the caller's entitlement",
+        response_class=Response,  # no media type of its own: the one in _RESPONSES
+        responses=_RESPONSES,
+        openapi_extra=SIGNED_IN,
+    )
+    async def stream(request: Request, user_id: Annotated[str, Depends(user)]) -> Response:
         """The entitlement as ``event: entitlement``, at once and on each change; a comment every 15 s keeps it open.
 
         The server ends a stream after 10 minutes, and within 15 s when the session has ended; EventSource reconnects by
         itself.
         """
-        user_id = await require_user(request, sessions)
+        # Read before answering: when the entitlements service doesn't answer, that is a 503 and not an empty stream.
+        first = await read_entitlement(user_id, streams.entitlements)
+        return EventStream(streams.bytes_for(request, user_id, first), headers=STREAM_HEADERS)
 
-        async def read() -> Entitlement:
-            return await read_entitlement(user_id, entitlements)
-
-        async def signed_in() -> bool:
-            try:
-                return await sessions.user_of(request.headers) == user_id
-            except Unavailable:
-                return True  # nobody can say; this must not cut everybody off, and the stream's life is bounded
-
-        async def body(first: Entitlement) -> AsyncIterator[bytes]:
-            with changes.watching(user_id) as watch:
-                watch.wake()  # a change between the first look and the watch
-                async for chunk in entitlement_events(first, read, signed_in, changes, watch, times or StreamTimes()):
-                    yield chunk
-
-        # Read before answering, so that an entitlements service that is away is a 503 and no empty stream.
-        return EventStream(body(await read()), headers=STREAM_HEADERS)
-
-    return [
-        api_route(
-            "GET",
-            STREAM_PATH,
-            stream,
-            summary="Follow the caller's entitlement",
-            response_class=Response,  # no media type of its own: the one below
-            responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}}}},
-            errors=(UNAUTHENTICATED, READ_UNAVAILABLE),
-        )
-    ]
+    return router
 
 
 def _over(changes: EntitlementChanges, watch: Watch) -> bool:
@@ -124,7 +135,7 @@ def _pause(changes: EntitlementChanges, times: StreamTimes) -> float:
 
 
 async def _read_or(last: Entitlement, read: Callable[[], Awaitable[Entitlement]]) -> Entitlement:
-    """What is true now, or what was last known while nobody answers."""
+    """The entitlement now, or ``last`` while the entitlements service doesn't answer."""
     try:
         return await read()
     except AtlasError:

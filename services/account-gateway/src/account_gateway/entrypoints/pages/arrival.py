@@ -8,7 +8,8 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from account_gateway.entrypoints.pages import copy
-from account_gateway.entrypoints.pages.standing import Standing
+from account_gateway.entrypoints.pages.account_state import AccountState
+from atlas_contracts import unavailable
 from atlas_contracts.public_api import ErrorCode
 
 
@@ -22,58 +23,58 @@ class Toast:
 
 
 UNAVAILABLE_FROM = {
-    "/pro": copy.CHECKOUT_UNAVAILABLE,
-    "/dev/sign-in": copy.CHECKOUT_UNAVAILABLE,
-    "/account": copy.PORTAL_UNAVAILABLE,
+    "/pro": unavailable.CHECKOUT,
+    "/dev/sign-in": unavailable.CHECKOUT,
+    "/account": unavailable.PORTAL,
 }
-"""The page whose link failed tells which service it was: /pro leads to Checkout alone, /account to the portal alone."""
-
-
+"""Which service failed, by the page that the visitor came from: /pro has links to Checkout only, /account to the portal
+only.
+"""
 REFUSED_WHILE = {
-    Standing.PROCESSING: copy.PAYMENT_PROCESSING,
-    Standing.NEEDS_REVIEW: copy.PAYMENT_IN_REVIEW,
+    AccountState.PROCESSING: copy.PAYMENT_PROCESSING,
+    AccountState.NEEDS_REVIEW: copy.PAYMENT_IN_REVIEW,
 }
-"""Why Checkout was refused, by where the visitor stands; else they are Pro already."""
+"""Why Checkout was refused, by the state of the visitor's account; in any other state they are Pro already."""
 
 
-def arrival_toasts(query: Mapping[str, str], standing: Standing, referer: str) -> list[Toast]:
+def arrival_toasts(query: Mapping[str, str], state: AccountState, referer: str) -> list[Toast]:
     toasts = []
     if query.get("checkout") == "success":
-        toasts.append(_success(standing))
+        toasts.append(_success(state))
     elif query.get("checkout") == "cancel":
-        toasts.append(_canceled(standing))
+        toasts.append(_canceled(state))
     if code := query.get("billing_error"):
-        toasts.append(_billing_error(code, standing, referer))
+        toasts.append(_billing_error(code, state, referer))
     return toasts
 
 
-def _success(standing: Standing) -> Toast:
-    if standing is Standing.PRO:
+def _success(state: AccountState) -> Toast:
+    if state is AccountState.PRO:
         return Toast(copy.CHECKOUT_ACTIVE, "success", key="checkout")
-    if standing is Standing.NEEDS_REVIEW:
+    if state is AccountState.NEEDS_REVIEW:
         return Toast(copy.NEEDS_REVIEW, "warning", key="checkout")
-    if standing is Standing.SIGNED_OUT:
+    if state is AccountState.SIGNED_OUT:
         return Toast(copy.CHECKOUT_SIGNED_OUT, key="checkout")
     return Toast(copy.CHECKOUT_CONFIRMING, key="checkout")
 
 
-def _canceled(standing: Standing) -> Toast:
-    """Whoever left one tab may have paid in another: where money came, nobody reads that none did."""
-    match standing:
-        case Standing.NEEDS_REVIEW:
+def _canceled(state: AccountState) -> Toast:
+    """Whoever canceled in one tab may have paid in another: then the toast must not say that no charge was made."""
+    match state:
+        case AccountState.NEEDS_REVIEW:
             return Toast(copy.NEEDS_REVIEW, "warning", key="checkout")
-        case Standing.PROCESSING:
+        case AccountState.PROCESSING:
             return Toast(copy.PAYMENT_PROCESSING, key="checkout")
-        case Standing.PRO:
+        case AccountState.PRO:
             return Toast(copy.PRO_ALREADY_ACTIVE, key="checkout")
         case _:
             return Toast(copy.CHECKOUT_CANCELED)
 
 
-def _billing_error(code: str, standing: Standing, referer: str) -> Toast:
+def _billing_error(code: str, state: AccountState, referer: str) -> Toast:
     text, recovery = copy.BILLING_ERRORS.get(code, copy.BILLING_ERRORS[ErrorCode.INTERNAL_ERROR])
     if code == ErrorCode.INVALID_REQUEST:
-        text = REFUSED_WHILE.get(standing, text)
-    if text == copy.BILLING_UNAVAILABLE:
+        text = REFUSED_WHILE.get(state, text)
+    if text == unavailable.BILLING:
         text = UNAVAILABLE_FROM.get(urlsplit(referer).path, text)
     return Toast(text, "error", copy.HINTS[recovery])

@@ -11,10 +11,10 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from account_gateway.entrypoints.api.lean_route import LeanRoute, unlisted_route
 from atlas_kit.http.errors import NotFound
 
 DIRECTORY = Path(__file__).parent / "static"
@@ -51,11 +51,13 @@ class Assets:
         _ = self.files[name]
         return f"/static/{self.digest}/{name}"
 
-    def routes(self) -> list[LeanRoute]:
-        return [unlisted_route("GET", "/static/{digest}/{name}", self._serve)]
+    def routes(self) -> APIRouter:
+        router = APIRouter(include_in_schema=False)
+        router.add_api_route("/static/{digest}/{name}", self._serve, methods=["GET"])
+        return router
 
     async def _serve(self, request: Request) -> Response:
-        """A page of the former release may still ask: it gets today's file, and may not keep it."""
+        """A page of an older release still asks by its own digest: it gets the present file and may not keep it."""
         asset = self.files.get(request.path_params["name"])
         if asset is None:
             raise NotFound

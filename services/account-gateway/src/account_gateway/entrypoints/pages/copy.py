@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from atlas_contracts import unavailable
 from atlas_contracts.public_api import ErrorCode, Recovery
 
 CHECKOUT_CONFIRMING: Final = "Checkout completed. We are confirming your payment now. Pro access should appear shortly."
@@ -68,15 +69,12 @@ FOR_SCRIPT: Final = {
     "hints": {recovery.value: hint for recovery, hint in HINTS.items()},
 }
 
-CHECKOUT_UNAVAILABLE: Final = "Checkout is temporarily unavailable. Please try again later."
-PORTAL_UNAVAILABLE: Final = "Billing portal is temporarily unavailable. Please try again later."
-BILLING_UNAVAILABLE: Final = "Billing is temporarily unavailable. Please try again later."
-"""Where it isn't known which of the two it was."""
-
 PAYMENT_PROCESSING: Final = "A payment is already being processed."
-"""Another cause of ``invalid_request``: Checkout is refused while a delayed payment is under way."""
+"""Another cause of ``invalid_request``: Checkout is refused while a delayed payment is processed."""
 PAYMENT_IN_REVIEW: Final = "Your payment was received and is being reviewed. Please contact support."
-"""The third: a payment came that may not grant, and nobody should pay again before somebody has looked."""
+"""The third cause: a payment arrived that may not make its buyer Pro.
+
+Support has to look before anybody pays again."""
 
 BILLING_ERRORS: Final[dict[str, tuple[str, Recovery]]] = {
     ErrorCode.INVALID_REQUEST: ("Pro is already active.", Recovery.NONE),
@@ -84,7 +82,7 @@ BILLING_ERRORS: Final[dict[str, tuple[str, Recovery]]] = {
     ErrorCode.UNAUTHORIZED: ("Not authenticated.", Recovery.REAUTH),
     ErrorCode.FORBIDDEN: ("This is not allowed for your account.", Recovery.NONE),
     ErrorCode.RATE_LIMITED: ("Too many requests. Please try again later.", Recovery.RETRY_LATER),
-    ErrorCode.INTERNAL_ERROR: (BILLING_UNAVAILABLE, Recovery.RETRY_LATER),
+    ErrorCode.INTERNAL_ERROR: (unavailable.BILLING, Recovery.RETRY_LATER),
 }
 """What ``/account?billing_error=<code>`` says: only the checkout and portal links send it, so a code has one cause
-(``invalid_request`` has three, which where the visitor stands tells apart)."""
+(``invalid_request`` has three, which arrival.py tells apart by the state of the visitor's account)."""

@@ -13,9 +13,15 @@ from starlette.responses import HTMLResponse, Response
 
 from account_gateway.entrypoints.pages import copy
 from account_gateway.entrypoints.pages.assets import Assets
-from account_gateway.entrypoints.pages.context import PAGE_CSP
 
 TEMPLATES = Path(__file__).parent / "templates"
+PAGE_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+"""No inline script or style, nothing from elsewhere. Links to hosted pages are navigations: no directive needed."""
+SIGN_IN_CSP = PAGE_CSP.replace("form-action 'self'", "form-action 'self' http: https:")
+"""Browsers apply form-action to each redirect after a form, and the sign-in may lead on to the hosted Checkout."""
 THEME_COOKIE = "atlas-theme"
 THEMES = ("light", "dark")
 SCRIPTS = ("theme.js", "toasts.js", "links.js", "api.js", "live.js", "parts.js", "account.js", "restore.js")
@@ -57,5 +63,5 @@ def render(request: Request, template: str, *, status: int = 200, csp: str = PAG
     page = _ENVIRONMENT.get_template(template).render(
         path=request.url.path, theme=chosen if chosen in THEMES else None, **({"toasts": []} | values)
     )
-    # Vary: nothing between us and the browser may keep a page (no-store), this tells it why.
+    # Vary: a page depends on its visitor's cookies. The edge adds no-store: nothing on the way may keep it.
     return HTMLResponse(page, status, {"content-security-policy": csp, "vary": "cookie"})

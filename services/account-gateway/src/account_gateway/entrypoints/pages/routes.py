@@ -1,75 +1,75 @@
-"""``/pro``, ``/account``, ``/legal`` and what they are drawn with."""
-
-from __future__ import annotations
+"""``/pro``, ``/account``, ``/legal`` and the files they need."""
 
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
 
 from account_gateway.entrypoints.api.checkout import log_checkout_return
-from account_gateway.entrypoints.api.lean_route import unlisted_route
 from account_gateway.entrypoints.api.navigation import see_other
+from account_gateway.entrypoints.pages.account_state import SOURCES, AccountState, account_state, waiting_for
 from account_gateway.entrypoints.pages.arrival import arrival_toasts
-from account_gateway.entrypoints.pages.context import PageContext
+from account_gateway.entrypoints.pages.dependencies import PageDependencies
 from account_gateway.entrypoints.pages.rendering import ASSETS, render
-from account_gateway.entrypoints.pages.standing import SOURCES, Standing, standing_of, waiting_for
 from account_gateway.entrypoints.pages.visitor import is_pro, overview_of, visitor_of
 
 KEPT_THROUGH_SIGN_IN = ("checkout", "source", "checkout_session_id")
 
 
-def page_routes(context: PageContext) -> list[BaseRoute]:
-    """The pages' routes; ``context`` is all that they know of the gateway."""
+def page_routes(pages: PageDependencies) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
 
+    @router.get("/pro")
     async def pro(request: Request) -> Response:
-        visitor = await visitor_of(request, context)
+        visitor = await visitor_of(request, pages)
         return render(
             request,
             "pro.html",
             user_id=visitor.user_id,
-            is_pro=bool(visitor.user_id) and await is_pro(visitor.user_id or "", context),
-            sign_in=context.sign_in("/pro"),
+            is_pro=bool(visitor.user_id) and await is_pro(visitor.user_id or "", pages),
+            sign_in=pages.sign_in("/pro"),
         )
 
+    @router.get("/account")
     async def account(request: Request) -> Response:
-        visitor = await visitor_of(request, context)
-        log_checkout_return(request, visitor.user_id)
-        overview = await overview_of(visitor.user_id, context) if visitor.user_id else None
-        query = request.query_params
-        if overview:
-            standing = standing_of(overview, waiting_for(query.get("checkout"), query.get("view")))
-        elif visitor.user_id or not visitor.sessions_answer:
-            standing = Standing.UNAVAILABLE
-        else:
-            standing = Standing.SIGNED_OUT
-        return render(
-            request,
-            "account.html",
-            user_id=visitor.user_id,
-            overview=overview,
-            standing=standing,
-            sources=SOURCES,
-            sign_in=context.sign_in(_return_path(query)),
-            toasts=arrival_toasts(query, standing, request.headers.get("referer", "")),
-        )
+        return await _account_page(request, pages)
 
+    @router.get("/legal")
     async def legal(request: Request) -> Response:
-        visitor = await visitor_of(request, context)
-        return render(request, "legal.html", user_id=visitor.user_id, sign_in=context.sign_in("/account"))
+        visitor = await visitor_of(request, pages)
+        return render(request, "legal.html", user_id=visitor.user_id, sign_in=pages.sign_in("/account"))
 
-    async def home(_request: Request) -> Response:
+    @router.get("/")
+    async def home() -> Response:
         return see_other("/pro")
 
-    return [
-        unlisted_route("GET", "/pro", pro),
-        unlisted_route("GET", "/account", account),
-        unlisted_route("GET", "/legal", legal),
-        unlisted_route("GET", "/", home),
-        *ASSETS.routes(),
-    ]
+    router.include_router(ASSETS.routes())
+    return router
+
+
+async def _account_page(request: Request, pages: PageDependencies) -> Response:
+    visitor = await visitor_of(request, pages)
+    log_checkout_return(request, visitor.user_id)
+    overview = await overview_of(visitor.user_id, pages) if visitor.user_id else None
+    query = request.query_params
+    if overview:
+        state = account_state(overview, waiting_for(query.get("checkout"), query.get("view")))
+    elif visitor.user_id or not visitor.sessions_answer:
+        state = AccountState.UNAVAILABLE
+    else:
+        state = AccountState.SIGNED_OUT
+    return render(
+        request,
+        "account.html",
+        user_id=visitor.user_id,
+        overview=overview,
+        standing=state,
+        sources=SOURCES,
+        sign_in=pages.sign_in(_return_path(query)),
+        toasts=arrival_toasts(query, state, request.headers.get("referer", "")),
+    )
 
 
 def _return_path(query: Mapping[str, str]) -> str:

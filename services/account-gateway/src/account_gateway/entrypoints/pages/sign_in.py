@@ -8,8 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from account_gateway.entrypoints.pages.arrival import Toast
-from account_gateway.entrypoints.pages.context import SIGN_IN_CSP
-from account_gateway.entrypoints.pages.rendering import render
+from account_gateway.entrypoints.pages.rendering import SIGN_IN_CSP, render
 
 
 @dataclass(frozen=True, slots=True)

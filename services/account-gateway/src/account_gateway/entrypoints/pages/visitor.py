@@ -1,4 +1,4 @@
-"""Who looks at a page, and what is known of them. A page renders whatever happens behind it."""
+"""Who looks at a page, and what is known of them. A page is drawn even when the services behind don't answer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from account_gateway.entrypoints.pages.context import PageContext
+from account_gateway.entrypoints.pages.dependencies import PageDependencies
 from atlas_contracts.public_api import BillingOverview
 from atlas_kit.http.errors import AtlasError
 from atlas_kit.process.logs import get_logger
@@ -18,30 +18,32 @@ log = get_logger()
 class Visitor:
     user_id: str | None
     sessions_answer: bool = True
-    """False when sessions can't be looked up: then nobody knows whether this one is signed in."""
+    """False when sessions can't be looked up, so that it isn't known whether this visitor is signed in."""
 
 
-async def visitor_of(request: Request, context: PageContext) -> Visitor:
+async def visitor_of(request: Request, pages: PageDependencies) -> Visitor:
     try:
-        return Visitor(await context.sessions.user_of(request.headers))
+        return Visitor(await pages.sessions.user_of(request.headers))
     except AtlasError as error:
         log.warning("page.sessions_unavailable", error=type(error).__name__)
         return Visitor(None, sessions_answer=False)
 
 
-async def overview_of(user_id: str, context: PageContext) -> BillingOverview | None:
+async def overview_of(user_id: str, pages: PageDependencies) -> BillingOverview | None:
     """None while the entitlements service doesn't answer."""
     try:
-        return await context.read_overview(user_id)
+        return await pages.read_overview(user_id)
     except AtlasError as error:
         log.warning("page.overview_unavailable", userId=user_id, error=type(error).__name__)
         return None
 
 
-async def is_pro(user_id: str, context: PageContext) -> bool:
-    """False when nobody knows: the upgrade link is harmless then, for Checkout refuses whoever is Pro."""
+async def is_pro(user_id: str, pages: PageDependencies) -> bool:
+    """False also when the service doesn't answer: the page then shows the upgrade link, and Checkout refuses whoever is
+    Pro.
+    """
     try:
-        return (await context.read_entitlement(user_id)).is_pro
+        return (await pages.read_entitlement(user_id)).is_pro
     except AtlasError as error:
         log.warning("page.entitlement_unavailable", userId=user_id, error=type(error).__name__)
         return False

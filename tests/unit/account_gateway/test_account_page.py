@@ -10,7 +10,7 @@ import pytest
 from account_gateway.entrypoints.pages import copy
 from account_gateway.entrypoints.pages.arrival import arrival_toasts
 from account_gateway.entrypoints.pages.assets import Assets
-from account_gateway.entrypoints.pages.standing import Standing, standing_of, waiting_for
+from account_gateway.entrypoints.pages.account_state import AccountState, account_state, waiting_for
 from atlas_contracts.public_api import BillingOverview, ConfirmResult, Entitlement, PaymentState, RestoreResult
 
 MOMENT = datetime(2026, 11, 23, 10, 5, tzinfo=UTC)
@@ -28,40 +28,40 @@ def overview(status: str = "none", payment: str | None = None) -> BillingOvervie
 @pytest.mark.parametrize(
     ("known", "waiting", "expected"),
     [
-        (overview(), None, Standing.FREE),
-        (overview(), Standing.CONFIRMING, Standing.CONFIRMING),
-        (overview(), Standing.SLOW, Standing.SLOW),
-        (overview("active"), Standing.CONFIRMING, Standing.PRO),
-        (overview("active", "processing"), None, Standing.PRO),
-        (overview("none", "processing"), Standing.CONFIRMING, Standing.PROCESSING),
-        (overview("none", "needs_review"), None, Standing.NEEDS_REVIEW),
-        (overview("none", "needs_review"), Standing.CONFIRMING, Standing.NEEDS_REVIEW),
-        (overview("revoked", "needs_review"), None, Standing.NEEDS_REVIEW),
-        (overview("active", "needs_review"), None, Standing.PRO),
-        (overview("none", "failed"), Standing.CONFIRMING, Standing.CONFIRMING),
-        (overview("none", "failed"), None, Standing.FAILED),
-        (overview("revoked"), None, Standing.REVOKED),
-        (overview("revoked"), Standing.CONFIRMING, Standing.CONFIRMING),
+        (overview(), None, AccountState.FREE),
+        (overview(), AccountState.CONFIRMING, AccountState.CONFIRMING),
+        (overview(), AccountState.SLOW, AccountState.SLOW),
+        (overview("active"), AccountState.CONFIRMING, AccountState.PRO),
+        (overview("active", "processing"), None, AccountState.PRO),
+        (overview("none", "processing"), AccountState.CONFIRMING, AccountState.PROCESSING),
+        (overview("none", "needs_review"), None, AccountState.NEEDS_REVIEW),
+        (overview("none", "needs_review"), AccountState.CONFIRMING, AccountState.NEEDS_REVIEW),
+        (overview("revoked", "needs_review"), None, AccountState.NEEDS_REVIEW),
+        (overview("active", "needs_review"), None, AccountState.PRO),
+        (overview("none", "failed"), AccountState.CONFIRMING, AccountState.CONFIRMING),
+        (overview("none", "failed"), None, AccountState.FAILED),
+        (overview("revoked"), None, AccountState.REVOKED),
+        (overview("revoked"), AccountState.CONFIRMING, AccountState.CONFIRMING),
     ],
 )
 def test_facts_go_before_waiting_and_waiting_before_the_past(
-    known: BillingOverview, waiting: Standing | None, expected: Standing
+    known: BillingOverview, waiting: AccountState | None, expected: AccountState
 ) -> None:
-    assert standing_of(known, waiting) is expected
+    assert account_state(known, waiting) is expected
 
 
 @pytest.mark.parametrize(
     ("checkout", "view", "expected"),
     [
-        ("success", None, Standing.CONFIRMING),
-        ("success", "slow", Standing.SLOW),
-        (None, "confirming", Standing.CONFIRMING),
+        ("success", None, AccountState.CONFIRMING),
+        ("success", "slow", AccountState.SLOW),
+        (None, "confirming", AccountState.CONFIRMING),
         (None, "pro", None),
         ("cancel", None, None),
         (None, None, None),
     ],
 )
-def test_nobody_can_ask_for_any_other_state(checkout: str | None, view: str | None, expected: Standing | None) -> None:
+def test_nobody_can_ask_for_any_other_state(checkout: str | None, view: str | None, expected: AccountState | None) -> None:
     assert waiting_for(checkout, view) is expected
 
 
@@ -74,19 +74,19 @@ def test_nobody_can_ask_for_any_other_state(checkout: str | None, view: str | No
     ],
 )
 def test_an_unavailable_service_is_named_after_the_page_whose_link_failed(referer: str, text: str) -> None:
-    (toast,) = arrival_toasts({"billing_error": "internal_error"}, Standing.FREE, referer)
+    (toast,) = arrival_toasts({"billing_error": "internal_error"}, AccountState.FREE, referer)
     assert (toast.text, toast.tone, toast.hint) == (text, "error", "Try again shortly.")
 
 
 def test_a_refused_second_click_says_whether_pro_is_there_or_the_payment_on_its_way() -> None:
     said = {
         standing: [toast.text for toast in arrival_toasts({"billing_error": "invalid_request"}, standing, "")]
-        for standing in (Standing.PRO, Standing.PROCESSING, Standing.NEEDS_REVIEW)
+        for standing in (AccountState.PRO, AccountState.PROCESSING, AccountState.NEEDS_REVIEW)
     }
     assert said == {
-        Standing.PRO: ["Pro is already active."],
-        Standing.PROCESSING: ["A payment is already being processed."],
-        Standing.NEEDS_REVIEW: ["Your payment was received and is being reviewed. Please contact support."],
+        AccountState.PRO: ["Pro is already active."],
+        AccountState.PROCESSING: ["A payment is already being processed."],
+        AccountState.NEEDS_REVIEW: ["Your payment was received and is being reviewed. Please contact support."],
     }
 
 
@@ -94,21 +94,21 @@ REVIEWED = "Your payment was received, but Pro could not be switched on automati
 
 
 def test_a_payment_in_review_is_told_on_the_return_at_once() -> None:
-    (toast,) = arrival_toasts({"checkout": "success"}, Standing.NEEDS_REVIEW, "")
+    (toast,) = arrival_toasts({"checkout": "success"}, AccountState.NEEDS_REVIEW, "")
     assert (toast.text, toast.tone) == (REVIEWED, "warning")
 
 
 @pytest.mark.parametrize(
     ("standing", "text"),
     [
-        (Standing.FREE, "Checkout canceled. No charge was made."),
-        (Standing.REVOKED, "Checkout canceled. No charge was made."),
-        (Standing.NEEDS_REVIEW, REVIEWED),
-        (Standing.PROCESSING, "A payment is already being processed."),
-        (Standing.PRO, "Pro is already active on this account."),
+        (AccountState.FREE, "Checkout canceled. No charge was made."),
+        (AccountState.REVOKED, "Checkout canceled. No charge was made."),
+        (AccountState.NEEDS_REVIEW, REVIEWED),
+        (AccountState.PROCESSING, "A payment is already being processed."),
+        (AccountState.PRO, "Pro is already active on this account."),
     ],
 )
-def test_who_paid_in_another_tab_never_reads_that_nothing_was_charged(standing: Standing, text: str) -> None:
+def test_who_paid_in_another_tab_never_reads_that_nothing_was_charged(standing: AccountState, text: str) -> None:
     (toast,) = arrival_toasts({"checkout": "cancel"}, standing, "")
     assert toast.text == text
 
@@ -126,12 +126,12 @@ def test_every_reason_has_words_of_its_own(part: str, result: type[ConfirmResult
 
 
 def test_an_unknown_code_says_nothing_that_a_stranger_could_choose() -> None:
-    (toast,) = arrival_toasts({"billing_error": "<script>"}, Standing.FREE, "")
+    (toast,) = arrival_toasts({"billing_error": "<script>"}, AccountState.FREE, "")
     assert toast.text == "Billing is temporarily unavailable. Please try again later."
 
 
 def test_a_return_that_is_known_already_says_active_at_once() -> None:
-    (toast,) = arrival_toasts({"checkout": "success"}, Standing.PRO, "")
+    (toast,) = arrival_toasts({"checkout": "success"}, AccountState.PRO, "")
     assert toast.text == "Checkout completed and Pro is now active on your account."
 
 
