@@ -55,9 +55,10 @@ def run(
     A failure that a person can mend is a sentence on stderr, not a traceback; ``mendable`` are the caller's own
     kinds of those beside the operator's.
     """
+    expected: tuple[type[Exception], ...] = (NoTarget, *mendable)
     try:
         code = build(commands, arguments, about)(list(arguments), prog_name=name, standalone_mode=False)
-    except (NoTarget, *mendable) as error:
+    except expected as error:
         _leave(str(error), 1)
     except CallFailed as error:
         _leave(str(error), EXIT_MISUNDERSTOOD if error.misunderstood else 1)
