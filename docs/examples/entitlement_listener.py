@@ -31,6 +31,7 @@ def follow(url: str, *, inbox_prefix: str = "_INBOX_observer") -> FastStream:
         durable="example-listener",
         stream=JStream(ENTITLEMENTS.name, declare=False),
         pull_sub=True,
+        no_reply=True,  # the publisher chooses whom an answer would reach
     )
     async def on_entitlement(event: EntitlementEvent) -> None:
         if event.data.version > known_versions.get(event.data.user_id, 0):

@@ -363,6 +363,20 @@ async def test_what_the_price_asks_in_every_currency_is_recorded_with_the_sessio
     assert fact["data"]["recordedSession"]["offers"] == offers
 
 
+async def test_a_session_paid_in_another_of_its_prices_currencies_is_pro(world, user):
+    """Case 2: recorded at 4900 usd, paid at 4500 eur."""
+    with world.start_another("paid-in-eur", STRIPE_PRICE_PRO_LIFETIME=await price_in_two_currencies(world)) as both:
+        session = await world.opened(user, at=both)
+        await world.control("POST", f"/checkout/{session}/pay", {"outcome": "paid", "currency": "eur"})
+        paid = await world.session(session)
+        assert (paid["currency"], paid["amount_total"]) == ("eur", 4500)
+        assert (await world.confirm(user, session, at=both)).body["outcome"] == "active"
+        [line] = (await world.ask("GET", f"/operator/provider-state?user={user}", issuer="operator", at=both)).body[
+            "raw"
+        ].splitlines()[:-1]
+    assert '"shouldGrant":true' in line and '"refused":null' in line
+
+
 async def test_at_a_further_currency_the_old_session_is_closed_first(world, user):
     price = await price_in_two_currencies(world)
     with world.start_another("more-currencies", STRIPE_PRICE_PRO_LIFETIME=price) as both:

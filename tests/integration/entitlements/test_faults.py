@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from atlas_contracts.cloudevents import SCHEMA_VERSION
 from atlas_localstack.servers import binaries, database
 from atlas_localstack.servers.ports import free_port
 from support.embedded import embedded_nats, embedded_postgres
@@ -198,7 +199,7 @@ def test_a_fact_of_a_newer_schema_version_is_kept_and_not_guessed_at(nats_url, p
     with running(nats_url, postgres_dsn) as service:
         paid = Purchase("ada").paid(at=0)
         newer = json.loads(paid.wire)
-        newer["data"] |= {"schemaVersion": 2, "provider": "paddle", "via": "batch", "checkoutSession": "as never before"}
+        newer["data"] |= {"schemaVersion": SCHEMA_VERSION + 1, "provider": "paddle", "via": "batch", "checkoutSession": "as never before"}
         publish_raw(nats_url, json.dumps(newer).encode())
         eventually(lambda: query(postgres_dsn, "SELECT count(*) FROM ledger") == [(1,)])
         ((provider, via, version, facts),) = query(

@@ -119,7 +119,7 @@ def test_applied_tells_honestly_whether_facts_are_folded(nats_url, postgres_dsn)
 
 MAY_ASK = {
     "/internal/entitlement": {"account-gateway", "checkout", "operator"},
-    "/internal/overview": {"account-gateway"},
+    "/internal/overview": {"account-gateway", "checkout"},
     "/internal/applied": {"checkout"},
 }
 

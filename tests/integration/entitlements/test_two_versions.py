@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from atlas_contracts.cloudevents import SCHEMA_VERSION
 from support.entitlements import Service, announced, parked, publish, publish_raw, query, running, unacknowledged
 from support.facts import Purchase, Told
 from support.stack import eventually
@@ -47,7 +48,7 @@ class Life:
         self.news = [
             said(self.told[0], refund={"reason": "duplicate"}),
             said(self.told[1], checkoutSession=None, gift={"from": "grace"}, provider="manual"),
-            said(self.told[2], schemaVersion=2, refund={"amount": {"minor": 999}}),
+            said(self.told[2], schemaVersion=SCHEMA_VERSION + 1, refund={"amount": {"minor": 999}}),
         ]
         self.seen = ["revoked", "none", "active"]
         """By whom doesn't know better: what is not understood takes nothing and gives nothing."""

@@ -31,7 +31,7 @@ def envelope(code: ErrorCode) -> bytes:
     return ErrorEnvelope(error=ErrorBody(code=code, message="Said inside.", recovery=Recovery.NONE)).model_dump_json().encode()
 
 
-@pytest.mark.parametrize("status", [401, 403, 405, 408, 413, 431, 499, 500, 502, 504])
+@pytest.mark.parametrize("status", [401, 403, 405, 408, 413, 431, 499, 502, 504])
 def test_what_a_service_says_to_us_is_not_the_users(status: int) -> None:
     code = ErrorCode.INTERNAL_ERROR if status >= 500 else ErrorCode.INVALID_REQUEST
     with pytest.raises(Unavailable) as told:
@@ -41,9 +41,9 @@ def test_what_a_service_says_to_us_is_not_the_users(status: int) -> None:
     assert "inside" not in told.value.message
 
 
-@pytest.mark.parametrize("status", [400, 404, 429, 503])
+@pytest.mark.parametrize("status", [400, 404, 429, 500, 503])
 def test_what_it_says_to_the_user_goes_on(status: int) -> None:
-    code = ErrorCode.INTERNAL_ERROR if status == 503 else ErrorCode.INVALID_REQUEST
+    code = ErrorCode.INTERNAL_ERROR if status >= 500 else ErrorCode.INVALID_REQUEST
     with pytest.raises(AtlasError) as told:
         read_answer(status, envelope(code), Answer, "7")
     assert (told.value.http_status, told.value.message) == (status, "Said inside.")
@@ -113,6 +113,15 @@ async def test_it_is_unavailable_to_a_process_that_ends() -> None:
         pass
     with pytest.raises(Unavailable):
         await client.get("/x", "ada", Answer)
+
+
+async def test_an_unforeseen_failure_behind_a_route_that_knows_503_is_503() -> None:
+    async def handler(_request: Request) -> Response:
+        read_answer(500, envelope(ErrorCode.INTERNAL_ERROR), Answer, None)
+        return Response()
+
+    with pytest.raises(Unavailable, match="Restore is away"):
+        await unavailable_as("Restore is away.", handler)(Request({"type": "http"}))
 
 
 async def test_a_request_that_is_cancelled_hears_the_routes_own_message() -> None:

@@ -33,7 +33,7 @@ LISTENS_TO = {
 LOOK = """
 import asyncio, gc, importlib, json, os, sys, typing
 from faststream.nats import NatsBroker
-from atlas_kit.settings import load
+from atlas_kit.process.settings import load
 
 async def look():
     module, _, function = sys.argv[1].partition(":")

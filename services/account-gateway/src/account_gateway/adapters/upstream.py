@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Protocol, TypeVar
 
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from atlas_kit.http.errors import Unavailable
+from atlas_kit.http.errors import AtlasError, Unavailable
+from atlas_kit.process.logs import get_logger
+
+log = get_logger()
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 Handler = Callable[[Request], Awaitable[Response]]
@@ -33,7 +37,8 @@ class AsksService(ReadsService, Protocol):
 def unavailable_as(message: str, handler: Handler) -> Handler:
     """``handler``, but whatever is unavailable for it, sessions included, the caller reads the route's own message.
 
-    So does one whose request outlasts this process: the server cancels what is still there after its grace.
+    So does one for whom a service behind failed in a way that it didn't foresee, and one whose request outlasts this
+    process (the server cancels what is still there after its grace): asking again later is right for all of them.
     """
 
     async def worded(request: Request) -> Response:
@@ -41,6 +46,11 @@ def unavailable_as(message: str, handler: Handler) -> Handler:
             return await handler(request)
         except Unavailable as error:
             raise Unavailable(message, headers=error.headers) from error
+        except AtlasError as error:
+            if error.http_status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise
+            log.warning("service.failed", route=getattr(request.scope.get("route"), "path", None))
+            raise Unavailable(message) from error
         except asyncio.CancelledError as error:
             raise Unavailable(message) from error
 

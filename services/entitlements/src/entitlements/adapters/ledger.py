@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -41,12 +41,6 @@ WHERE seq > %(after)s AND (%(only)s::bigint[] IS NULL OR seq = ANY(%(only)s)) OR
 """  # noqa: S608 - names of our own columns
 
 
-_STORED = f"""
-SELECT l.provider, l.provider_event_id, l.type, l.user_id, l.occurred_at, l.facts, {", ".join(TIES)}
-FROM ledger l JOIN unnest(%s::text[], %s::text[]) AS k (p, e) ON l.provider = k.p AND l.provider_event_id = k.e
-"""  # noqa: S608 - names of our own columns
-
-
 async def lock_fold(connection: Connection) -> None:
     """Wait for our turn to append and fold; held until the transaction ends."""
     await connection.execute("SELECT pg_advisory_xact_lock(%s)", (FOLD_LOCK,))
@@ -60,37 +54,6 @@ async def append(connection: Connection, entries: Sequence[LedgerEntry], recorde
     seqs = {(provider, provider_event_id): seq async for provider, provider_event_id, seq in cursor}
     facts = [entry.fact(seqs[entry.key], recorded_at) for entry in distinct if entry.key in seqs]
     return sorted(facts, key=lambda fact: fact.seq)
-
-
-async def contradicted(connection: Connection, entries: Sequence[LedgerEntry]) -> list[LedgerEntry]:
-    """Those of ``entries`` whose key is in the ledger with other content: what came first holds.
-
-    What both sides tell is compared, so that a door of a newer version, which reads more of the same event, is no
-    contradiction; and neither when nor by which door it came.
-    """
-    keys = sorted({entry.key for entry in entries})
-    cursor = await connection.execute(_STORED.encode(), ([key[0] for key in keys], [key[1] for key in keys]))
-    stored = {(row[0], row[1]): row async for row in cursor}
-    return [entry for entry in entries if entry.key in stored and not _is_told_by(entry, stored[entry.key])]
-
-
-def _is_told_by(entry: LedgerEntry, row: Sequence[Any]) -> bool:
-    _, _, event_type, user_id, occurred_at, facts, *ties = row
-    forgotten = user_id is not None and user_id.startswith("forgotten:")
-    return (
-        entry.type == event_type
-        and (forgotten or user_id == entry.data.user_id)
-        and occurred_at == entry.data.occurred_at
-        and all(None in (a, getattr(entry.data.refs, name)) or a == getattr(entry.data.refs, name)
-                for name, a in zip(TIES, ties, strict=True))
-        and _agree(facts, entry.facts)
-    )  # fmt: skip
-
-
-def _agree(one: Any, other: Any) -> bool:
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return all(_agree(one[name], other[name]) for name in one.keys() & other.keys())
-    return bool(one == other)
 
 
 async def read_facts(

@@ -18,6 +18,7 @@ from atlas_kit.process.context import Ids
 from atlas_kit.storage.database import Connection
 from entitlements.adapters import ledger, projection_store
 from entitlements.adapters.ledger_entry import LedgerEntry
+from entitlements.adapters.told_again import contradicted
 from entitlements.domain.facts import Fact
 from entitlements.domain.policy import Policy
 from entitlements.domain.projection import Change, Refused
@@ -43,17 +44,17 @@ async def fold(connection: Connection, entries: Sequence[LedgerEntry], policy: P
     async with connection.pipeline():
         await ledger.lock_fold(connection)
         facts = await ledger.append(connection, entries, now)
-        contradicted = await _contradicted(connection, entries, facts)
+        changed = await _contradicted(connection, entries, facts)
         about_payments = [fact for fact in facts if fact.refs]
         if not about_payments:
-            return Folded(facts, [], contradicted=contradicted)
+            return Folded(facts, [], contradicted=changed)
         projection = await projection_store.load(connection, about_payments, policy)
         changes = [change for fact in about_payments for change in projection.apply(fact)]
         await projection_store.save(connection, projection, changes)
         if changes:
             ids = ids_by_event(entries)
             await enqueue(connection, [announcement(change, ids.get(change.after.caused_by)) for change in changes])
-        return Folded(facts, changes, projection.refused, contradicted)
+        return Folded(facts, changes, projection.refused, changed)
 
 
 async def _contradicted(
@@ -62,7 +63,7 @@ async def _contradicted(
     """Asked only where something came that was known already."""
     if len(appended) == len(entries):
         return []
-    return await ledger.contradicted(connection, entries)
+    return await contradicted(connection, entries)
 
 
 def ids_by_event(entries: Sequence[LedgerEntry]) -> dict[str | None, Ids]:

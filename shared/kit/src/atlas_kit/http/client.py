@@ -18,7 +18,7 @@ from atlas_kit.process.logs import get_logger
 DEFAULT_SECONDS = 5.0
 CONNECTIONS = 128
 
-THE_USERS = frozenset({400, 404, 409, 429})
+THE_USERS = frozenset({400, 404, 409, 429, 500})
 """Statuses with which another service says something to the user."""
 
 log = get_logger()
@@ -100,10 +100,9 @@ def read_answer(status: int, payload: bytes, answer: type[ModelT], retry_after: 
 
 
 def _as_error(status: int, envelope: ErrorEnvelope, retry_after: str | None) -> AtlasError:
-    """What our own service said to the user is already fit for the public: pass it on as it is.
-
-    What it said to *us* (a token refused, a body that came too slowly, a failure of its own) is not the user's: to whom
-    that service is simply unavailable, now.
+    """What our own service said to the user, its own unforeseen failure included, is already fit for the public: pass
+    it on as it is. What it said to *us* (a token refused, a body that came too slowly) is not the user's, to whom that
+    service is simply unavailable, now.
     """
     headers: dict[str, Any] = {"retry-after": retry_after} if retry_after else {}
     if status == HTTPStatus.SERVICE_UNAVAILABLE:

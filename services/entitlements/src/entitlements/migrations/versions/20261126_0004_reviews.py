@@ -10,7 +10,7 @@ ALTER TABLE payments ADD COLUMN also_users text[];
 ALTER TABLE payments ADD COLUMN review text;
 CREATE INDEX payments_also_users ON payments USING gin (also_users);
 CREATE INDEX payments_review ON payments (id) WHERE review IS NOT NULL;
-CREATE INDEX ledger_fraud_warnings ON ledger (seq) WHERE type = 'fraud_warning_observed';
+CREATE INDEX ledger_fraud_warnings ON ledger (seq) WHERE "type" = 'fraud_warning_observed';
 ALTER TABLE projection_reading ADD COLUMN forgets bigint NOT NULL DEFAULT 0;
 """
 
