@@ -27,7 +27,7 @@ def knows(told: Told, event_id: str) -> bool:
 
 
 def said_before(told: Told, key: str) -> bool:
-    """Whether the ledger has an operator's fact under this idempotency key; webhook-ingest decides if it is the same."""
+    """Whether the ledger has an operator's fact under this idempotency key: ingest then decides if it is the same."""
     return any(str(fact.get("eventId", "")).startswith(f"manual:{key}:") for fact in facts(told))
 
 
