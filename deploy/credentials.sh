@@ -104,6 +104,15 @@ export SANDBOX_PRICE_ID="\${STRIPE_PRICE_PRO_LIFETIME:-price_atlas_pro_lifetime}
 unset STRIPE_SECRET_KEY STRIPE_WEBHOOK_SECRET
 END
 
+# It looks and asks, and signs as the operator: the broker's observer, no owner of a database.
+give operator.env 10006 <<END
+$internal
+$(broker observer "$NATS_PASSWORD_OBSERVER")
+export ENTITLEMENTS_DATABASE_URL=postgresql://entitlements_service:$ENTITLEMENTS_SERVICE_PASSWORD@postgres:5432/entitlements
+export CHECKOUT_DATABASE_URL=postgresql://checkout_service:$CHECKOUT_SERVICE_PASSWORD@postgres:5432/checkout
+$sandbox
+END
+
 chmod 755 .
 # Volumes are root's when they are new; these two belong to servers that aren't.
 chown 10010 /data/nats

@@ -70,7 +70,7 @@ def test_logs_shows_the_last_lines_and_names_the_parts_for_a_wrong_one(stack: St
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) == 3
     wrong = stack.atlas("logs", "nonsense")
-    assert wrong.returncode == 1
+    assert wrong.returncode == 2
     assert "account-gateway" in wrong.stderr
 
 

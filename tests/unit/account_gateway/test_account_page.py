@@ -8,9 +8,9 @@ from typing import get_args
 import pytest
 
 from account_gateway.entrypoints.pages import copy
+from account_gateway.entrypoints.pages.account_state import AccountState, account_state, waiting_for
 from account_gateway.entrypoints.pages.arrival import arrival_toasts
 from account_gateway.entrypoints.pages.assets import Assets
-from account_gateway.entrypoints.pages.account_state import AccountState, account_state, waiting_for
 from atlas_contracts.public_api import BillingOverview, ConfirmResult, Entitlement, PaymentState, RestoreResult
 
 MOMENT = datetime(2026, 11, 23, 10, 5, tzinfo=UTC)

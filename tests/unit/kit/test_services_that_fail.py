@@ -114,12 +114,12 @@ async def test_it_is_unavailable_to_a_process_that_ends() -> None:
 
 
 async def test_an_unforeseen_failure_behind_a_route_that_knows_503_is_503() -> None:
-    async def handler(_request: Request) -> Response:
+    around = worded("Restore is away.")()
+    await anext(around)
+    with pytest.raises(AtlasError) as inside:
         read_answer(500, envelope(ErrorCode.INTERNAL_ERROR), Answer, None)
-        return Response()
-
     with pytest.raises(Unavailable, match="Restore is away"):
-        await unavailable_as("Restore is away.", handler)(Request({"type": "http"}))
+        await around.athrow(inside.value)
 
 
 async def test_a_request_that_is_cancelled_hears_the_routes_own_message() -> None:

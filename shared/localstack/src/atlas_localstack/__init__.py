@@ -1,1 +1,1 @@
-"""The local stack, the Stripe sandbox and the atlas command line."""
+"""The whole system on one machine: embedded servers, their supervisor, and the commands of `./atlas`."""

@@ -13,7 +13,7 @@ Row = Mapping[str, Any]
 Found = dict[str, list[dict[str, Any]]]
 WRONG = ("paidNotPro", "proNotPaid", "secondPayments")
 AGREED = "agreed"
-"""What differs from Stripe because an operator said so: listed, and nothing wrong."""
+"""Differences from Stripe that an operator decided on: listed, but not counted as wrong."""
 
 
 def compare(provider: Iterable[ProviderPayment], holders: Iterable[Row], reviews: Iterable[Row] = ()) -> Found:
@@ -49,7 +49,7 @@ def _compare_user(name: str, mine: Row | None, theirs: list[ProviderPayment], fo
     if granting and not (mine and mine["isPro"]):
         kind = AGREED if _all_revoked(granting, mine) else "paidNotPro"
         found[kind].append(_paid_not_pro(name, granting, mine))
-    # An operator's grant, or another shop's, is nothing that Stripe could confirm.
+    # Stripe knows nothing of a grant by an operator or from another shop, so it can't confirm one.
     if mine and not granting and _through_stripe(mine):
         found["proNotPaid"].append(_pro_not_paid(name, theirs, mine))
     found["secondPayments"] += [_second(name, payment) for payment in _beside_the_first(mine)]
@@ -57,7 +57,7 @@ def _compare_user(name: str, mine: Row | None, theirs: list[ProviderPayment], fo
 
 def _add_review(review: Row, mine: Row | None, found: Found) -> None:
     """A payment that Stripe calls paid and that may not grant is somebody's money, whoever they are to us now."""
-    # An operator who made its buyer Pro has answered it.
+    # An operator has already made this buyer Pro: nothing is left to do.
     answered = bool(mine and mine["isPro"]) and any(
         _by_operator(payment) for payment in (mine or {}).get("payments", [])
     )

@@ -18,7 +18,7 @@ from atlas_kit.http.identity import TokenMint
 from atlas_operator.errors import CallFailed
 from atlas_operator.target import Target
 
-# A rebuild or a pull is silent for no longer than this between two lines.
+# The longest wait for the next line: rebuild and pull write one more often than this.
 TIMEOUT_SECONDS = 120.0
 
 
@@ -76,7 +76,7 @@ class Operator:
 
 
 def _content(answer: Any) -> Any:
-    # webhook-ingest wears the public envelope everywhere; the other services answer bare.
+    # webhook-ingest answers in the public envelope everywhere; the other services answer without one.
     return answer["data"] if isinstance(answer, dict) and answer.get("ok") is True and "data" in answer else answer
 
 

@@ -4,7 +4,7 @@ BAD_REQUEST = 400
 
 
 class NoTarget(Exception):
-    """There is nothing to ask; the message says what to do."""
+    """No system is running or named that could be asked; the message says what to set or start."""
 
 
 class CallFailed(Exception):
@@ -16,5 +16,5 @@ class CallFailed(Exception):
 
     @property
     def misunderstood(self) -> bool:
-        """Whether what was asked for made no sense to the service."""
+        """Whether the service refused the request as malformed (400); the command then exits with 2."""
         return self.status == BAD_REQUEST

@@ -12,13 +12,19 @@ from dotenv import dotenv_values
 
 from atlas_operator.files import read_json
 
-WORKSPACE = Path(__file__).resolve().parents[4]
-"""The folder of `./atlas`; where this package is installed elsewhere nothing of ours lies there."""
+
+def workspace(module: Path) -> Path:
+    """The folder of `./atlas` that holds this module; the working directory where it is installed elsewhere."""
+    folders = module.resolve().parents
+    return next((folder for folder in folders if (folder / "shared" / "operator").is_dir()), Path.cwd())
 
 
-def environment(environ: Mapping[str, str]) -> dict[str, str]:
+WORKSPACE = workspace(Path(__file__))
+
+
+def environment(environ: Mapping[str, str], dotenv: Path = WORKSPACE / ".env") -> dict[str, str]:
     """The environment over the `.env` file beside `./atlas`; trimmed, empty means missing."""
-    merged = {**dotenv_values(WORKSPACE / ".env", interpolate=False), **environ}
+    merged = {**dotenv_values(dotenv, interpolate=False), **environ}
     return {name: value.strip() for name, value in merged.items() if value and value.strip()}
 
 
@@ -53,7 +59,7 @@ class LocalStack:
     """`stack.json`."""
     ports: dict[str, int]
     operator: dict[str, Any]
-    """What signs an operator's calls."""
+    """`run/operator.json`: the secret that signs an operator's calls."""
 
 
 def running_stack(environ: Mapping[str, str]) -> LocalStack | None:

@@ -27,7 +27,7 @@ def knows(told: Told, event_id: str) -> bool:
 
 
 def said_before(told: Told, key: str) -> bool:
-    """Whether the ledger has an operator's word under this idempotency key: the door then decides what it is worth."""
+    """Whether the ledger has an operator's fact under this idempotency key: ingest then decides if it is the same."""
     return any(str(fact.get("eventId", "")).startswith(f"manual:{key}:") for fact in facts(told))
 
 
@@ -46,7 +46,7 @@ def is_revoked(told: Told, payments: Collection[str]) -> bool:
 
 
 def _last_word(payment: Told) -> str:
-    """The type of the operator's last word about a payment; of one instant, the end holds."""
+    """The type of the operator's latest fact about a payment; of two at one instant, the one that ends the grant."""
     words = [
         (str(fact.get("occurredAt")), fact["type"] == ENDED, str(fact["type"]))
         for fact in payment.get("facts", ())
@@ -56,7 +56,7 @@ def _last_word(payment: Told) -> str:
 
 
 def through(told: Told) -> str:
-    """Through what somebody is Pro, or why not, and what would end it."""
+    """A sentence: what makes somebody Pro, or why they aren't, and what would end it."""
     user, verdict = told.get("userId"), told.get("verdict", {})
     granting = [str(payment["id"]) for payment in told.get("payments", ()) if payment.get("grants")]
     if granting:

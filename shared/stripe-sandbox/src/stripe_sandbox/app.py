@@ -19,7 +19,7 @@ from stripe_sandbox.behavior import ApiBehavior, RequestLog
 from stripe_sandbox.control import Control
 from stripe_sandbox.delivery import Delivery
 from stripe_sandbox.doors import Doors
-from stripe_sandbox.entitlement import entitlements
+from stripe_sandbox.entitlement import Entitlements, entitlements
 from stripe_sandbox.hosted import HostedCheckout
 from stripe_sandbox.idempotency import IdempotencyKeys
 from stripe_sandbox.operation import World
@@ -48,43 +48,47 @@ def create_app(
     api = StripeApi(world, behavior, log, IdempotencyKeys(store), permissions)
     control = Control(world, behavior, log, delivery, permissions)
     product = entitlements(settings)
-    room = ControlRoom(world, behavior, delivery, product)
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        await delivery.start()
-        world.publish = delivery.publish
-        with world.operation() as op:
-            catalog.seed(op)
-            endpoints.seed(op)
-        clocks = asyncio.gather(expire_sessions(world), end_refunds(world))
-        try:
-            yield
-        finally:
-            clocks.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await clocks
-            await delivery.stop()
-            await product.close()
-            store.close()
 
     async def answer_api(request: Request) -> Response:
         return await api(request)
-
-    async def health(_request: Request) -> Response:
-        return JSONResponse({"status": "ok"})
 
     routes = [
         Route("/healthz", health),
         Route("/readyz", health),
         *control.routes(),
-        *room.routes(),
+        *ControlRoom(world, behavior, delivery, product).routes(),
         *HostedCheckout(world, delivery).routes(),
         *PortalPages(world).routes(),
         Mount("/static", STATIC),
         Route("/v1/{path:path}", answer_api, methods=METHODS),
     ]
-    return Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(Doors, settings=settings)])
+    doors = Middleware(Doors, settings=settings)
+    return Starlette(routes=routes, lifespan=lambda _app: running(world, delivery, product), middleware=[doors])
+
+
+async def health(_request: Request) -> Response:
+    """It has nothing to wait for: once it answers it is ready."""
+    return JSONResponse({"status": "ok"})
+
+
+@contextlib.asynccontextmanager
+async def running(world: World, delivery: Delivery, product: Entitlements) -> AsyncIterator[None]:
+    """What goes on beside the requests: webhooks are sent, sessions expire, refunds end."""
+    await delivery.start()
+    world.publish = delivery.publish
+    with world.operation() as op:
+        catalog.seed(op)
+        endpoints.seed(op)
+    clocks = asyncio.gather(expire_sessions(world), end_refunds(world))
+    try:
+        yield
+    finally:
+        clocks.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await clocks
+        await delivery.stop()
+        await product.close()
+        world.store.close()
 
 
 async def expire_sessions(world: World) -> None:

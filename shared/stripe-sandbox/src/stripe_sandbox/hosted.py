@@ -11,12 +11,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from stripe_sandbox.cards import BY_NUMBER, CARDS, DECLINES, TestCard
 from stripe_sandbox.delivery import Delivery
 from stripe_sandbox.errors import StripeError
 from stripe_sandbox.operation import Operation, World
 from stripe_sandbox.pages import message_page, page
 from stripe_sandbox.resources import buying, choosing
+from stripe_sandbox.resources.cards import BY_NUMBER, CARDS, DECLINES, TestCard
 from stripe_sandbox.resources.checkout import fresh
 from stripe_sandbox.store import Json
 

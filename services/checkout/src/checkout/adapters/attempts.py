@@ -16,7 +16,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from atlas_contracts.billing import Offer
-from atlas_kit.messaging.broker import outbox
+from atlas_kit.messaging import outbox
 from atlas_kit.messaging.outbox import OutboxMessage
 from atlas_kit.storage.database import Database, fetch_one
 from atlas_stripe.session_ownership import Record, recorded_offers

@@ -15,7 +15,7 @@ from prometheus_client import Counter
 from atlas_contracts.billing import BillingType, RestoreFacts, Via
 from atlas_contracts.public_api import RestoreResult
 from atlas_kit.http.errors import Unavailable
-from atlas_kit.messaging.broker import outbox
+from atlas_kit.messaging import outbox
 from atlas_kit.messaging.events import now
 from atlas_kit.process.logs import get_logger
 from checkout.adapters import attempts

@@ -9,7 +9,6 @@ from time import monotonic
 from types import TracebackType
 from typing import Self
 
-from atlas_kit.http.health import Check
 from atlas_kit.process.logs import get_logger
 
 log = get_logger()
@@ -33,7 +32,7 @@ class Workers:
         self._tasks: list[asyncio.Task[None]] = []
         self._died: dict[str, float] = {}
 
-    def checks(self) -> dict[str, Check]:
+    def checks(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """A readiness check for each, by name."""
         return {name: partial(self._check, name) for name in self._loops}
 

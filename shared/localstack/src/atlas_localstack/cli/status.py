@@ -1,4 +1,4 @@
-"""`./atlas status`: what runs, and how it feels."""
+"""`./atlas status`: what runs, and how healthy it is."""
 
 from __future__ import annotations
 

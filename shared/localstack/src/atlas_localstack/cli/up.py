@@ -106,7 +106,7 @@ def _welcome(home: Home, given: dict[str, str], current: State) -> None:
     dev_sign_in = (
         not public.lower().startswith("https:")
         and given.get("ATLAS_DEV_SIGN_IN", "true").lower() in ("true", "1")
-        # Its cookies are encrypted ones; database sessions are made by the web app alone.
+        # Development sign-in makes encrypted cookies; only the web app makes sessions in a database.
         and stack.get("auth", {}).get("strategy") == "jwt"
     )
     panel = view.welcome(public, "sandbox" in stack, dev_sign_in, current.port_base)

@@ -31,7 +31,7 @@ ROLES = {
 }
 
 
-# Who can't work without it. The database comes second: who waits for both, waits for the broker first.
+# Which services need which server. The broker comes first: a service that needs both waits for the broker first.
 NEEDED_BY = {
     "nats": ("webhook-ingest", "checkout", "entitlements", "account-gateway"),
     "postgres": ("checkout", "entitlements"),
@@ -61,7 +61,7 @@ def table(current: State) -> Table:
 
 
 def show(current: State) -> None:
-    """Each part with its health, for `./atlas status`: what is the cause of the rest first, nothing cut."""
+    """Each part with its health, for `./atlas status`: the cause of all other failures first; no value is cut."""
     if cause := root_cause(current):
         say((cause, "bold red"))
     rows: list[list[Cell]] = [
@@ -79,7 +79,7 @@ def show(current: State) -> None:
 
 
 def root_cause(current: State) -> str:
-    """What is down and whom that stops, in a sentence; empty where nothing waits for it."""
+    """A sentence: which server is down and which services wait for it; empty where none does."""
     for name, dependants in NEEDED_BY.items():
         part = current.parts.get(name)
         waiting = [other for other in dependants if other in current.parts and current.parts[other].health != state.OK]

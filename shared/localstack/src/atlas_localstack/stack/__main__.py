@@ -29,7 +29,7 @@ ORPHAN_CHECK_SECONDS = 0.5
 
 
 def main() -> int:
-    """Run one stack until it is told to stop; the exit code is for the log only, the state file tells the story."""
+    """Run one stack until it is told to stop; the exit code is for the log only; the state file says what happened."""
     parser = argparse.ArgumentParser(prog="atlas_localstack.stack")
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--port-base", type=int, required=True)

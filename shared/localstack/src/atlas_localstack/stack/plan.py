@@ -92,7 +92,7 @@ def environment(plan: Plan, part: str) -> dict[str, str]:
     user = BROKER_USERS[part]
     broker = {"NATS_URL": plan.nats_url(user), "NATS_INBOX_PREFIX": permissions.inbox(user)}
     defaults = {"INTERNAL_AUTH_SECRET": plan.secrets.internal_auth, **_defaults(plan, part)}
-    # The stack's own addresses win over what the user set; what the user set wins over defaults.
+    # The stack's own addresses replace what the user set; what the user set replaces defaults.
     return {
         **machine,
         **defaults,

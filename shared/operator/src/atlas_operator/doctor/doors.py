@@ -1,4 +1,4 @@
-"""What the services saw: webhooks that were no good, pulls that failed, money that was refused, warnings of fraud."""
+"""What the services counted: refused webhooks, failed pulls, payments that grant nothing, warnings of fraud."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from atlas_operator.errors import CallFailed, NoTarget
 # Scheduled pulls run every 5 minutes.
 LATE_SECONDS = 3600
 FEW = 0.01
-"""Below this share, wrong signatures are strangers who found the address."""
+"""Below this share of webhooks, wrong signatures come from strangers who found the address, not from a wrong secret."""
 MOST = 0.5
 SHOWN = 20
 AGAIN = "Run ./atlas doctor again; ./atlas logs {service} tells more."
@@ -45,7 +45,7 @@ PULL_REMEDIES = {
     "stripe_key_refused": "Set STRIPE_SECRET_KEY to a valid key and restart webhook-ingest.",
 }
 PASSING = frozenset({"stripe_unavailable", "stripe_rate_limited", "broker_unavailable", "service_unavailable"})
-"""Reasons that mend themselves: the next pull is a minute away."""
+"""Reasons that the next pull, a minute later, usually puts right."""
 
 
 def look(operator: Operator, services: Iterable[str]) -> list[Report]:

@@ -10,7 +10,7 @@ Level = Literal["ok", "warning", "error"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at. A `warning` wants attention, an `error` loses or delays money."""
+    """The result of one check. A `warning` should be looked at; an `error` loses money or delays a purchase."""
 
     area: str
     level: Level
@@ -38,7 +38,7 @@ class Report:
         self.findings.append(Finding(self.area, "error", what, remedy))
 
     def check(self, holds: bool, what: str, otherwise: str, remedy: str) -> bool:
-        """Either `what` is right, or `otherwise` is an error."""
+        """Record `what` as ok where the condition holds, else `otherwise` as an error."""
         if holds:
             self.ok(what)
         else:

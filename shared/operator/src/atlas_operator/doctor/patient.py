@@ -16,7 +16,7 @@ DATABASES = {"entitlements": "ENTITLEMENTS_DATABASE_URL", "checkout": "CHECKOUT_
 
 @dataclass(frozen=True)
 class Patient:
-    """None where nothing was given: that area is then left out, and said so."""
+    """Addresses and keys to look with. None where nothing was given: the doctor reports that area as left out."""
 
     target: Target
     nats_url: str | None

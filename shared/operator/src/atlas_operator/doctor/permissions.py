@@ -82,7 +82,7 @@ NEEDS = (
 
 
 def look(report: Report, client: stripe.StripeClient, pool: Executor) -> None:
-    """Try every call, several at a time; one finding for each permission that lacks."""
+    """Try every call, several at a time; one finding for each permission that is missing."""
     answers = list(pool.map(lambda need: _tried(client, need), NEEDS))
     lacking: dict[tuple[str, str], list[Need]] = {}
     for need, (status, label) in zip(NEEDS, answers, strict=True):

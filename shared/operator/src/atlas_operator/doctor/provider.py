@@ -19,7 +19,7 @@ TIMEOUT_SECONDS = 8
 RETRIES = 1
 AT_ONCE = 8
 """Requests; Stripe allows 25 a second of a test key."""
-# Half of the webhook tolerance would already reject events under load.
+# Half of the tolerance for webhook signatures: beyond it, an event that waited a little is refused.
 SKEW_SECONDS = 60.0
 DASHBOARD = "In Stripe's dashboard, under Developers → Webhooks, "
 

@@ -33,7 +33,7 @@ def say(*parts: Part) -> None:
 
 
 def say_json(value: Any) -> None:
-    """Print a result for programs: ASCII alone, so that no terminal is moved by it."""
+    """Print a result for programs: ASCII only, so that it holds no character that a terminal would obey."""
     print(json.dumps(value, indent=2).replace("\x7f", "\\u007f"))
 
 

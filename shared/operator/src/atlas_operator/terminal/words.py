@@ -1,4 +1,4 @@
-"""Small things that every sentence needs."""
+"""Counts and lists as words."""
 
 from __future__ import annotations
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from stripe_sandbox.cards import DECLINES
 from stripe_sandbox.errors import StripeError, invalid
 from stripe_sandbox.ids import random_text
 from stripe_sandbox.operation import Operation, change
 from stripe_sandbox.resources.aftermath import follow_payment
+from stripe_sandbox.resources.cards import DECLINES
 from stripe_sandbox.resources.checkout import fresh
 from stripe_sandbox.resources.choosing import locate, payable
 from stripe_sandbox.resources.collecting import keep_details

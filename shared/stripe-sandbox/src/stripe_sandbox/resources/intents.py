@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from stripe_sandbox.cards import BY_METHOD, DECLINES
 from stripe_sandbox.errors import StripeError, invalid, no_such
 from stripe_sandbox.operation import Operation, change, merge_metadata
 from stripe_sandbox.resources.aftermath import follow_payment
 from stripe_sandbox.resources.amounts import MIN_AMOUNT
+from stripe_sandbox.resources.cards import BY_METHOD, DECLINES
 from stripe_sandbox.resources.catalog import currency_of
 from stripe_sandbox.resources.customers import living, shipping_of
 from stripe_sandbox.resources.payment_methods import new_payment_method

@@ -10,6 +10,7 @@ from atlas_localstack.cli.test import commands
 from atlas_localstack.stack import configuration, permissions, plan, roles
 from atlas_localstack.stack.generated import ServerPorts, secrets_of
 from atlas_localstack.stack.home import Home
+from atlas_operator.local import environment
 
 OWN_KEY, OWN_SECRET = "sk_test_sandboxabc", "whsec_own"
 
@@ -30,7 +31,7 @@ def planned(home: Home, **given: str) -> plan.Plan:
 def test_the_environment_wins_over_the_dotenv_file_and_empty_means_missing(tmp_path: Path) -> None:
     dotenv = tmp_path / ".env"
     dotenv.write_text("NEXTAUTH_SECRET=from-file\nLOG_LEVEL=DEBUG\nEMPTY=\nPASSWORD=a$b\n")
-    read = configuration.read({"NEXTAUTH_SECRET": " from-shell ", "BLANK": " "}, dotenv)
+    read = environment({"NEXTAUTH_SECRET": " from-shell ", "BLANK": " "}, dotenv)
     assert read == {"NEXTAUTH_SECRET": "from-shell", "LOG_LEVEL": "DEBUG", "PASSWORD": "a$b"}
 
 

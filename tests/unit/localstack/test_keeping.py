@@ -18,6 +18,7 @@ from atlas_localstack.stack.home import Home
 from atlas_localstack.stack.state import Failure, PartState, State
 from atlas_operator import files
 from atlas_operator.commands.pull import seconds
+from atlas_operator.local import WORKSPACE
 
 
 @pytest.fixture
@@ -120,6 +121,6 @@ def test_a_duration_is_understood(duration: str, expected: int) -> None:
 
 def test_the_home_is_where_the_environment_says_or_beside_atlas() -> None:
     assert homes.find({"ATLAS_HOME": "/somewhere/else"}).path == Path("/somewhere/else")
-    assert homes.find({"ATLAS_HOME": " "}).path == homes.WORKSPACE / ".atlas"
-    assert (homes.WORKSPACE / "atlas").exists()
-    assert os.access(homes.WORKSPACE / "atlas", os.X_OK)
+    assert homes.find({"ATLAS_HOME": " "}).path == WORKSPACE / ".atlas"
+    assert (WORKSPACE / "atlas").exists()
+    assert os.access(WORKSPACE / "atlas", os.X_OK)

@@ -1,0 +1,107 @@
+"""The operator's command line, put together. `./atlas` adds the commands of the local stack to it."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn
+
+import typer
+
+from atlas_operator.errors import CallFailed, NoTarget
+from atlas_operator.terminal.console import EXIT_MISUNDERSTOOD, errors, line
+
+
+class Command(NamedTuple):
+    """Where a command is defined, and where the help lists it."""
+
+    module: str
+    """Defines a function of the command's name, or a group of commands called `app`."""
+    panel: str
+    passes_on: bool = False
+    """Whether arguments that are none of ours go through to the command untouched."""
+
+
+_COMMANDS, _PANEL = "atlas_operator.commands", "Looking after the money"
+COMMANDS: Mapping[str, Command] = {
+    "explain": Command(f"{_COMMANDS}.explain", _PANEL),
+    "audit": Command(f"{_COMMANDS}.audit", _PANEL),
+    "pull": Command(f"{_COMMANDS}.pull", _PANEL),
+    "rebuild": Command(f"{_COMMANDS}.rebuild", _PANEL),
+    "parked": Command(f"{_COMMANDS}.parked", _PANEL),
+    "grant": Command(f"{_COMMANDS}.adjust", _PANEL),
+    "revoke": Command(f"{_COMMANDS}.adjust", _PANEL),
+    "forget": Command(f"{_COMMANDS}.forget", _PANEL),
+    "doctor": Command(f"{_COMMANDS}.doctor", _PANEL),
+}
+"""Every command for a system that runs somewhere. A further one is a module in `commands/` and a row here."""
+
+
+def main() -> NoReturn:
+    """`python -m atlas_operator`: the operator's commands alone."""
+    run(COMMANDS, sys.argv[1:], "python -m atlas_operator", "Look after a running Atlas billing system.")
+
+
+def run(
+    commands: Mapping[str, Command],
+    arguments: Sequence[str],
+    name: str,
+    about: str,
+    mendable: tuple[type[Exception], ...] = (),
+) -> NoReturn:
+    """Run one command and leave with its exit code: 0, 1 for a failure, 2 for what was not understood.
+
+    A failure that a person can mend is a sentence on stderr, not a traceback; ``mendable`` are the caller's own
+    kinds of those beside the operator's.
+    """
+    expected: tuple[type[Exception], ...] = (NoTarget, *mendable)
+    try:
+        code = build(commands, arguments, about)(list(arguments), prog_name=name, standalone_mode=False)
+    except expected as error:
+        _leave(str(error), 1)
+    except CallFailed as error:
+        _leave(str(error), EXIT_MISUNDERSTOOD if error.misunderstood else 1)
+    except typer.Abort:
+        _leave("Stopped.", 1)
+    except typer.TyperException as error:  # what was typed is not understood
+        said = getattr(error, "format_message", lambda: "")()  # empty: the help is printed already
+        _leave(said.rstrip(".") + "." if said else "", EXIT_MISUNDERSTOOD)
+    except BrokenPipeError:  # `./atlas logs … | head`
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def build(commands: Mapping[str, Command], arguments: Sequence[str], about: str) -> typer.Typer:
+    """The commands as one program. Only the command that is called is loaded: each brings libraries of its own."""
+    program = typer.Typer(
+        help=about,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+    )
+    # A callback keeps this a group of commands even where a single one is loaded.
+    program.callback()(lambda: None)
+    called = arguments[0] if arguments and arguments[0] in commands else None
+    for name in [called] if called else commands:
+        _add(program, name, commands[name])
+    return program
+
+
+def _add(program: typer.Typer, name: str, command: Command) -> None:
+    module = importlib.import_module(command.module)
+    if hasattr(module, "app"):
+        program.add_typer(module.app, name=name, rich_help_panel=command.panel)
+        return
+    settings: dict[str, Any] | None = None
+    if command.passes_on:
+        settings = {"allow_extra_args": True, "ignore_unknown_options": True}
+    program.command(name, rich_help_panel=command.panel, context_settings=settings)(getattr(module, name))
+
+
+def _leave(message: str, code: int) -> NoReturn:
+    if message:
+        errors.print(line(("✗ ", "bold red"), message))
+    sys.exit(code)

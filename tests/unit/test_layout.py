@@ -1,0 +1,135 @@
+"""The house: the same rooms in every service, modules and functions that fit a screen, a map whose places exist."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.stack import WORKSPACE
+
+FOUR_ROOMS = {"entrypoints", "use_cases", "domain", "adapters"}
+SERVICES = {
+    "checkout": FOUR_ROOMS | {"migrations"},
+    "entitlements": FOUR_ROOMS | {"migrations"},
+    "webhook-ingest": FOUR_ROOMS,
+    # It decides nothing: no use cases and no domain of its own, but the session that says who is calling.
+    "account-gateway": {"entrypoints", "session", "adapters"},
+}
+SHARED = {
+    "contracts": set(), "stripe": set(), "kit": {"http", "messaging", "storage", "process"}, "stripe-sandbox": {"resources", "static", "templates"},
+    "operator": {"commands", "doctor", "terminal"}, "localstack": {"cli", "servers", "stack"},
+}  # fmt: skip
+BESIDE_THE_ROOMS = {"__init__.py", "__main__.py", "app.py", "settings.py", "ports.py", "py.typed"}
+MODULE_LINES, FUNCTION_LINES = 300, 40
+AN_OBJECT_OF_STRIPES = "one of Stripe's objects, a field a line"
+PUT_TOGETHER = "the service put together, a line for each of its parts"
+LONGER_FUNCTIONS = {
+    "checkout/app.py build": PUT_TOGETHER,
+    "entitlements/app.py build": PUT_TOGETHER,
+    "webhook_ingest/app.py build": PUT_TOGETHER,
+    "stripe_sandbox/resources/invoices.py new_invoice": AN_OBJECT_OF_STRIPES,
+    "stripe_sandbox/resources/links.py create": AN_OBJECT_OF_STRIPES,
+    "stripe_sandbox/resources/payments.py new_charge": AN_OBJECT_OF_STRIPES,
+    "stripe_sandbox/resources/payments.py new_payment_intent": AN_OBJECT_OF_STRIPES,
+    "stripe_sandbox/resources/refunds.py new_refund": AN_OBJECT_OF_STRIPES,
+    "stripe_sandbox/resources/session_shape.py new_session": AN_OBJECT_OF_STRIPES,
+    "checkout/migrations/versions/20261123_0001_checkout.py upgrade": "a migration that has run is never touched again",
+}
+LONGER_MODULES = {"atlas_stripe/mapping.py": "one table, each of Stripe's events with what it means; read from top to bottom"}
+
+
+def package(folder: str) -> Path:
+    [found] = [path.parent for path in (WORKSPACE / folder / "src").glob("*/__init__.py")]
+    return found
+
+
+def inside(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir() if path.name != "__pycache__"}
+
+
+def modules() -> Iterator[Path]:
+    for room in ("services", "shared"):
+        yield from sorted((WORKSPACE / room).glob("*/src/**/*.py"))
+
+
+def name_of(path: Path) -> str:
+    return str(path).partition("/src/")[2]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_has_its_rooms_and_nothing_else_beside_how_it_is_put_together(service: str) -> None:
+    found = inside(package(f"services/{service}"))
+    assert SERVICES[service] <= found
+    assert found - SERVICES[service] - BESIDE_THE_ROOMS == set()
+
+
+@pytest.mark.parametrize("part", SHARED)
+def test_a_shared_package_has_its_rooms(part: str) -> None:
+    folders = {name for name in inside(package(f"shared/{part}")) if (package(f"shared/{part}") / name).is_dir()}
+    assert folders == SHARED[part]
+
+
+def test_there_are_no_other_houses() -> None:
+    assert inside(WORKSPACE / "services") == set(SERVICES)
+    assert inside(WORKSPACE / "shared") == set(SHARED)
+
+
+def test_a_module_is_no_longer_than_three_screens_of_a_hundred_lines() -> None:
+    lengths = {name_of(path): len(path.read_text().splitlines()) for path in modules()}
+    too_long = {name: lines for name, lines in lengths.items() if lines > MODULE_LINES}
+    assert {name: lines for name, lines in too_long.items() if name not in LONGER_MODULES} == {}
+    assert set(LONGER_MODULES) <= set(lengths), "an exception that names no module"
+
+
+def test_a_function_fits_a_screen() -> None:
+    lengths = {
+        f"{name_of(path)} {node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    too_long = {name: lines for name, lines in lengths.items() if lines > FUNCTION_LINES}
+    assert {name: lines for name, lines in too_long.items() if name not in LONGER_FUNCTIONS} == {}
+    assert {name.split()[0] for name in LONGER_FUNCTIONS} <= {name.split()[0] for name in lengths}, "an exception that names no module"
+
+
+def test_each_of_a_newcomers_questions_is_answered_by_a_path_that_exists() -> None:
+    text = (WORKSPACE / "docs" / "architecture.md").read_text()
+    section = text.partition("## A newcomer's questions")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ") and "---" not in line][1:]
+    assert len(rows) >= 12
+    for row in rows:
+        places = [place for place in re.findall(r"`([^`]+)`", row) if "/" in place]
+        assert places, f"no place: {row}"
+        for place in places:
+            path, _, function = place.partition(" ")
+            assert (WORKSPACE / path).exists(), f"{place} is gone: {row}"
+            assert not function or f"def {function}(" in (WORKSPACE / path).read_text(), f"no {function} in {path}"
+
+
+@pytest.mark.parametrize("page", [*sorted((WORKSPACE / "docs").rglob("*.md")), WORKSPACE / "README.md", WORKSPACE / "SECURITY.md"], ids=lambda page: page.name)
+def test_every_path_that_a_page_names_exists(page: Path) -> None:
+    named = re.findall(r"`((?:services|shared|tests|e2e|deploy|requirements|\.ci)/[\w./-]+)(?:::[\w:\[\]-]+)?`", page.read_text())
+    assert [path for path in named if not (WORKSPACE / path).exists()] == []
+
+
+def test_every_module_that_a_page_names_exists() -> None:
+    """`checkout.use_cases.restore`, `atlas_kit.http.app.serve`: a module, or a name in it."""
+    ours = {package(str(path.relative_to(WORKSPACE))).name: package(str(path.relative_to(WORKSPACE))) for path in (*(WORKSPACE / "services").iterdir(), *(WORKSPACE / "shared").iterdir())}
+    gone = []
+    for page in (*(WORKSPACE / "docs").rglob("*.md"), WORKSPACE / "README.md", WORKSPACE / "SECURITY.md"):
+        for top, rest in re.findall(r"`(\w+)((?:\.\w+)+)`", page.read_text()):
+            if top not in ours:
+                continue
+            path, *names = ours[top], *rest[1:].split(".")
+            while names and (path / names[0]).is_dir():
+                path /= names.pop(0)
+            file = path / f"{names[0]}.py" if names and (path / f"{names[0]}.py").exists() else path / "__init__.py"
+            left = names[1:] if file.name != "__init__.py" else names
+            if left and left[0] not in file.read_text():
+                gone.append(f"{page.name}: {top}{rest}")
+    assert gone == []
