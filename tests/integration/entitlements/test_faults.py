@@ -205,7 +205,7 @@ def test_a_fact_of_a_newer_schema_version_is_kept_and_not_guessed_at(nats_url, p
         ((provider, via, version, facts),) = query(
             postgres_dsn, "SELECT provider, via, schema_version, facts FROM ledger"
         )
-        assert (provider, via, version, facts["checkoutSession"]) == ("paddle", "batch", 2, "as never before")
+        assert (provider, via, version, facts["checkoutSession"]) == ("paddle", "batch", SCHEMA_VERSION + 1, "as never before")
         assert service.entitlement("ada")["status"] == "none"
         assert parked(nats_url) == []
         assert '"billing.event.newer"' in service.log.read_text()
