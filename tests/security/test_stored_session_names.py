@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from pydantic import SecretStr
 from starlette.datastructures import Headers
 
+from account_gateway.session.atlas_database import read_atlas_url
 from account_gateway.session.stored import SessionsUnavailable, StoredSessions
 
 pytestmark = pytest.mark.anyio
-NOWHERE = SecretStr("postgresql://reader@127.0.0.1:9/atlas")
+NOWHERE = read_atlas_url("postgresql://reader@127.0.0.1:9/atlas")
 
 
 def headers(cookie: str) -> Headers:

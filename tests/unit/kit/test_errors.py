@@ -52,7 +52,6 @@ def test_an_error_may_say_more_exactly_what_to_do() -> None:
 def test_a_success_wears_the_envelope_in_camel_case() -> None:
     from atlas_contracts.public_api import RestoreResult, WebhookReceipt
 
-    assert bytes(ok(WebhookReceipt(ignored=True), exclude_none=True).body) == b'{"ok":true,"data":{"received":true,"ignored":true}}'
     assert "dedupeReason" in bytes(ok(WebhookReceipt(ignored=False)).body).decode()
     assert json.loads(bytes(ok_json([1]).body)) == {"ok": True, "data": [1]}
     assert RestoreResult.model_fields
