@@ -16,7 +16,10 @@ from support.entitlements import announced, parked, publish, query, running, tok
 from support.facts import Purchase, from_stripe, when
 from support.stack import eventually
 
-OPERATOR = token("operator", issuer="operator")
+
+def by_operator() -> str:
+    """A token; made when it is used, since it lives for a minute."""
+    return token("operator", issuer="operator")
 
 
 def test_metadata_edited_to_another_user_revokes_and_is_reviewed_for_both(nats_url, postgres_dsn):
@@ -31,8 +34,8 @@ def test_metadata_edited_to_another_user_revokes_and_is_reviewed_for_both(nats_u
         assert not service.entitlement("bob")["isPro"]
         for user in ("ada", "bob"):
             assert service.overview(user)["payment"]["state"] == "needs_review"
-            assert service.get(f"/operator/explain?user={user}", OPERATOR)[1]["payments"][0]["because"] == "contradicting_user"
-        refused = service.get("/operator/reviews", OPERATOR)[1]["refused"]
+            assert service.get(f"/operator/explain?user={user}", by_operator())[1]["payments"][0]["because"] == "contradicting_user"
+        refused = service.get("/operator/reviews", by_operator())[1]["refused"]
         assert {(row["userId"], row["reason"], row["paymentIntentId"]) for row in refused} == {
             ("ada", "contradicting_user", buy.intent),
             ("bob", "contradicting_user", buy.intent),
@@ -56,7 +59,7 @@ def test_paid_and_refused_is_logged_counted_and_listed_until_it_is_refunded(nats
         publish(nats_url, [back := buy.charge_refunded(at=60)])
         assert service.applied([back])
         assert service.overview("ada")["payment"] is None
-        assert service.get("/operator/reviews", OPERATOR)[1]["refused"] == []
+        assert service.get("/operator/reviews", by_operator())[1]["refused"] == []
 
 
 def test_an_operator_ends_a_payment_and_no_read_brings_it_back(nats_url, postgres_dsn):
@@ -83,9 +86,9 @@ def test_a_fraud_warning_is_shown_and_changes_nothing(nats_url, postgres_dsn):
         publish(nats_url, facts)
         assert service.applied(facts)
         assert (service.entitlement("ada")["isPro"], service.entitlement("ada")["version"]) == (True, 1)
-        [warning] = service.get("/operator/reviews", OPERATOR)[1]["fraudWarnings"]
+        [warning] = service.get("/operator/reviews", by_operator())[1]["fraudWarnings"]
         assert (warning["userId"], warning["chargeId"], warning["actionable"]) == ("ada", buy.charge, True)
-        assert service.get("/operator/explain?user=ada", OPERATOR)[1]["warnings"][0]["what"] == "fraud_warning"
+        assert service.get("/operator/explain?user=ada", by_operator())[1]["warnings"][0]["what"] == "fraud_warning"
 
 
 def test_an_event_id_that_comes_again_with_other_content_is_parked_and_the_first_holds(nats_url, postgres_dsn):
