@@ -137,7 +137,7 @@ def environment(nats_url: str, **changes: str) -> dict[str, str]:
     }
 
 
-def eventually(condition: Callable[[], T], seconds: float = 15) -> T:
+def eventually(condition: Callable[[], T], seconds: float = 45) -> T:
     """The first true value of `condition`; fails when there is none in time."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):

@@ -136,7 +136,7 @@ def running_stack(environ: Mapping[str, str] | None = None) -> Iterator[Stack]:
         yield stack
 
 
-def eventually(condition: Callable[[], T], seconds: float = 15.0, what: str = "") -> T:
+def eventually(condition: Callable[[], T], seconds: float = 45.0, what: str = "") -> T:
     """The condition's first true value; fails when there is none in time."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):

@@ -36,10 +36,11 @@ Row = dict[str, Any]
 
 async def explain(connection: Connection, user_id: str, policy: Policy) -> dict[str, Any]:
     """The explanation in the shape of CONTRACT 10 (``explain --json``)."""
-    found = await load_entitlements(connection, [user_id])
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(_FACTS_OF_USER.encode(), {"user": user_id})
         rows = await cursor.fetchall()
+    # After the facts: each statement sees what is committed by then, so a fact that is shown is in the verdict.
+    found = await load_entitlements(connection, [user_id])
     payments = [_Payment(group, policy) for group in _by_payment(rows)]
     manual = [row for payment in payments if payment.provider == "manual" for row in payment.rows]
     adjusting = [row for row in manual if "adjustment" in row["facts"]]  # a newer version may know other kinds
