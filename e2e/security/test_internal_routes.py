@@ -28,6 +28,8 @@ from atlas_contracts.internal_api import (
     ForgetRequest,
     PullRequest,
     SweepRequest,
+    ToldAgain,
+    VerdictsRequest,
 )
 from atlas_kit.http.identity import TokenMint
 from atlas_localstack.stack.home import Home
@@ -51,7 +53,12 @@ ROUTES: list[tuple[str, str, str, str, dict[str, Any], Any]] = [
     (ENTITLEMENTS_SERVICE, GATEWAY_SERVICE, "get", "/internal/entitlement", {"userId": TEXT}, None),
     (ENTITLEMENTS_SERVICE, GATEWAY_SERVICE, "get", "/internal/overview", {}, None),
     (ENTITLEMENTS_SERVICE, CHECKOUT_SERVICE, "post", "/internal/applied", {}, AppliedRequest),
+    (ENTITLEMENTS_SERVICE, CHECKOUT_SERVICE, "get", "/internal/customers", {}, None),
+    (ENTITLEMENTS_SERVICE, CHECKOUT_SERVICE, "post", "/internal/payment-verdicts", {}, VerdictsRequest),
+    (ENTITLEMENTS_SERVICE, INGEST_SERVICE, "post", "/internal/told-again", {}, ToldAgain),
     (ENTITLEMENTS_SERVICE, OPERATOR, "get", "/operator/explain", {"user": TEXT}, None),
+    (ENTITLEMENTS_SERVICE, OPERATOR, "get", "/operator/find", {"id": TEXT}, None),
+    (ENTITLEMENTS_SERVICE, OPERATOR, "get", "/operator/reviews", {}, None),
     (ENTITLEMENTS_SERVICE, OPERATOR, "get", "/operator/holders", {"user": TEXT}, None),
     (ENTITLEMENTS_SERVICE, OPERATOR, "get", "/operator/payments", {"after": TEXT}, None),
     (ENTITLEMENTS_SERVICE, OPERATOR, "get", "/operator/state", {}, None),
@@ -64,9 +71,12 @@ ROUTES: list[tuple[str, str, str, str, dict[str, Any], Any]] = [
     (CHECKOUT_SERVICE, GATEWAY_SERVICE, "post", "/internal/confirm", {}, CONFIRM),
     (CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, "post", "/internal/charges/{id}/resolve", {}, None),
     (CHECKOUT_SERVICE, OPERATOR, "get", "/operator/provider-state", {"user": TEXT, "days": NUMBER}, None),
+    (CHECKOUT_SERVICE, OPERATOR, "get", "/operator/whose", {"id": TEXT}, None),
     (CHECKOUT_SERVICE, OPERATOR, "post", "/operator/sweep", {}, SweepRequest),
     (CHECKOUT_SERVICE, OPERATOR, "post", "/operator/forget", {}, ForgetRequest),
     (INGEST_SERVICE, OPERATOR, "post", "/operator/pull", {}, PullRequest),
+    (INGEST_SERVICE, OPERATOR, "get", "/operator/pull", {}, None),
+    (INGEST_SERVICE, OPERATOR, "get", "/operator/webhook-shares", {}, None),
     (INGEST_SERVICE, OPERATOR, "post", "/operator/adjustments", {}, ADJUSTMENT),
     (INGEST_SERVICE, OPERATOR, "get", "/operator/parked", {}, None),
     (INGEST_SERVICE, OPERATOR, "get", "/operator/parked/{id}", {}, None),
@@ -93,7 +103,7 @@ def mints(stack: Stack) -> dict[str, TokenMint]:
     secret = SecretStr(json.loads(Home(stack.home).secrets_file.read_text())["internal_auth"])
     return {
         issuer: TokenMint(secret, issuer)
-        for issuer in (GATEWAY_SERVICE, CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, OPERATOR)
+        for issuer in (GATEWAY_SERVICE, CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE, OPERATOR)
     }
 
 

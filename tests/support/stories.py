@@ -134,6 +134,8 @@ class Story:
         if status == 400:
             processing = any(bought.state == "processing" for bought in self.purchases)
             allowed = {"Pro is already active."} | ({"A payment is already being processed."} if processing else set())
+            if any(bought.state == "paid" and not bought.ours for bought in self.purchases):
+                allowed.add("Your payment was received and is being reviewed. Please contact support.")
             if answer["error"]["message"] not in allowed:
                 raise Wrong(answer)
             return
