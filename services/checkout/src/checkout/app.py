@@ -20,10 +20,12 @@ from atlas_kit.process.tasks import Workers
 from atlas_kit.storage.database import Database
 from checkout.adapters.entitlements_client import EntitlementsClient
 from checkout.adapters.stripe_gateway import StripeGateway
+from checkout.entrypoints.deletion import deletion_routes
 from checkout.entrypoints.internal import internal_routes
 from checkout.entrypoints.operator import operator_routes
 from checkout.settings import Settings
 from checkout.use_cases.find_customer import Customers
+from checkout.use_cases.forget_user import Forgetting
 from checkout.use_cases.open_portal import Portal
 from checkout.use_cases.purchases import Purchases
 from checkout.use_cases.sale import Checkout
@@ -61,7 +63,9 @@ def build(settings: Settings) -> ASGIApp:
     app.include_router(
         internal_routes(_checkout(settings, purchases, stripe), purchases, _portal(settings, database, stripe, ledger))
     )
-    app.include_router(operator_routes(database, stripe, broker, settings.provider_policy()))
+    forgetting = Forgetting(database, stripe, ledger)
+    app.include_router(deletion_routes(forgetting))
+    app.include_router(operator_routes(database, stripe, broker, settings.provider_policy(), forgetting))
     return with_edge(app)
 
 

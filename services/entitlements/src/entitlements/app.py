@@ -22,7 +22,7 @@ from atlas_kit.messaging.events import now
 from atlas_kit.messaging.outbox import OutboxRelay
 from atlas_kit.process.tasks import Workers
 from atlas_kit.storage.database import Database
-from entitlements.entrypoints.internal import hot_read, internal_routes
+from entitlements.entrypoints.internal import forgetting_route, hot_read, internal_routes
 from entitlements.entrypoints.operator import operator_routes
 from entitlements.entrypoints.projector import Projector
 from entitlements.settings import Settings
@@ -79,5 +79,6 @@ def build(settings: Settings) -> ASGIApp:
     read = hot_read(EntitlementReader(database), Doors(verifier))
     app.router.routes.append(read)
     app.include_router(internal_routes(database, policy, folded))
+    app.include_router(forgetting_route(database))
     app.include_router(operator_routes(database, policy))
     return with_edge(HotRoute(app, read))

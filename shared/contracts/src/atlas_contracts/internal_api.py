@@ -18,6 +18,8 @@ GATEWAY_SERVICE = "account-gateway"
 INGEST_SERVICE = "webhook-ingest"
 OPERATOR = "operator"
 """Issuer (and subject) of the command line's tokens."""
+APP = "atlas-web"
+"""Issuer of the web app's tokens: it may have the account of one of its users forgotten, and nothing else."""
 
 
 PAYMENT_ACTIONS = frozenset({"revoke_payment", "undo_revoke_payment"})
@@ -212,7 +214,7 @@ class Whose(WireModel):
 
 
 class ForgetRequest(WireModel):
-    """``POST /operator/forget`` at checkout: take a user out of its database and of what we wrote at Stripe."""
+    """``POST /operator/forget``: at checkout everywhere, at entitlements in ledger and projection alone."""
 
     user_id: UserId
     even_if_paying: bool = Field(default=False, description="also while a payment of theirs is being processed")
@@ -223,6 +225,16 @@ class ForgottenPlace(WireModel):
     done: str = Field(description="what was done there, in plain words")
 
 
+class ForgottenFacts(WireModel):
+    """``POST /internal/v1/users/{user}/forget`` at entitlements: ledger and projection know the user no more."""
+
+    facts: int = Field(description="facts that were about the user; the money in them stays, their name is gone")
+
+
 class ForgetResult(WireModel):
+    """``POST /internal/v1/users/{user}/forget`` and ``POST /operator/forget`` at checkout."""
+
+    known: bool = Field(description="false when nothing was known of the user, or nothing any more")
     sessions: int = Field(description="checkout sessions that no longer say whose they were")
+    facts: int = Field(description="facts of the ledger that were about the user")
     places: list[ForgottenPlace] = Field(default_factory=list, description="every place, and what was done there")
