@@ -108,7 +108,7 @@ async def test_a_user_id_of_any_spelling_is_forgotten_under_that_very_name(world
 
 
 async def forget_as_written(world, path, subject) -> int:
-    """aiohttp would tidy a path up."""
+    """The client of the tests would tidy a path up."""
     from pydantic import SecretStr
     from yarl import URL
 

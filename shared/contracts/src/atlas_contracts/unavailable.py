@@ -14,9 +14,7 @@ BILLING: Final = "Billing is temporarily unavailable. Please try again later."
 """For a failure of which it isn't known whether Checkout or the portal was wanted."""
 STRIPE: Final = "Stripe is temporarily unavailable. Please try again later."
 """Told to operators, who know what Stripe is."""
-FORGETTING: Final = (
-    "Not everything was forgotten: something does not answer. Repeat it later; it goes on where it stopped."
-)
+FORGETTING: Final = "Not everything was forgotten yet. Please repeat it later; it goes on where it stopped."
 """Told to operators and to the web app."""
 SERVICE: Final = "Service is temporarily unavailable. Please try again later."
 """Where no route has words of its own."""

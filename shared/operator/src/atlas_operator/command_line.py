@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, Command] = {
     "revoke": Command(f"{_COMMANDS}.adjust", _PANEL),
     "forget": Command(f"{_COMMANDS}.forget", _PANEL),
     "doctor": Command(f"{_COMMANDS}.doctor", _PANEL),
+    "stripe": Command(f"{_COMMANDS}.stripe_account", _PANEL),
 }
 """Every command for a system that runs somewhere. A further one is a module in `commands/` and a row here."""
 

@@ -169,7 +169,7 @@ async def all_sessions(database: Database, user_id: str) -> list[str]:
 
 
 async def erase(database: Database, user_id: str) -> int:
-    """Remove the user from this database; how many rows were theirs. What the broker doesn't have yet never gets there."""
+    """Remove the user from this database; how many rows were theirs. What the broker lacks never gets there."""
     async with database.transaction() as connection:
         await connection.execute("DELETE FROM outbox WHERE payload::jsonb ->> 'subject' = %s", (user_id,))
         made = await connection.execute("DELETE FROM checkout_attempts WHERE user_id = %s", (user_id,))

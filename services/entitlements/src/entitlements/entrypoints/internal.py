@@ -1,4 +1,4 @@
-"""What other services may ask, each what it needs. The user is the token's subject; a path that names one is compared."""
+"""What other services may ask, each what it needs. The user is the token's subject, also where the path names one."""
 
 from __future__ import annotations
 
