@@ -49,7 +49,7 @@ def setup(
     wanted = asking.asked(given, url=url, live=live, amount=amount, currency=currency)
     kept = Kept()
     work = Setup(wanted, kept, Account(wanted.key, wanted.base), given)
-    errors.print(line((f"Stripe: {wanted.mode} mode{f' at {wanted.base}' if wanted.base else ''}", "dim")))
+    _remark(f"Stripe: {wanted.mode} mode{f' at {wanted.base}' if wanted.base else ''}")
     steps = work.apply() if apply else work.plan()
     changes = sum(step.action != "keep" for step in steps)
     if as_json:
@@ -65,11 +65,13 @@ def _show(work: Setup, steps: list[Step], changes: int, *, applied: bool) -> Non
         identifier = f" {step.identifier}" if step.identifier else ""
         say(f"{step.thing}: ", (step.action, STYLES[step.action]), what, (identifier, "dim"))
     if work.wrote:
-        say(f"{', '.join(work.wrote)} stand in {work.kept.path}: hand them to the services, and start them again.")
-    elif not changes:
-        say("Nothing is left to do.")
-    if changes and not applied:
-        say("Nothing was changed. To do it, add --apply.")
+        _remark(f"Written to {work.kept.path}: {', '.join(work.wrote)}. Hand it to the services, and start them again.")
+    _remark("This is a plan. To do it, add --apply." if changes and not applied else "Nothing is left to do.")
+
+
+def _remark(text: str) -> None:
+    """Beside the result: stdout has one line for each object and no other."""
+    errors.print(line((text, "dim")))
 
 
 def _told(work: Setup, steps: list[Step], changes: int, *, applied: bool) -> dict[str, Any]:

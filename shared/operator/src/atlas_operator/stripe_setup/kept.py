@@ -107,9 +107,10 @@ class Kept:
             link = error.errno == errno.ELOOP
             why = "is a symbolic link: secrets would go where it leads" if link else f"cannot be read ({_why(error)})"
             raise CallFailed(f"{self.path} {why}. Move it away; nothing was changed.") from None
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            raise CallFailed(f"{self.path} is no ordinary file. Move it away; nothing was changed.")
         with os.fdopen(handle, "rb") as file:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise CallFailed(f"{self.path} is no ordinary file. Move it away; nothing was changed.")
             content = file.read(LARGEST + 1)
         try:
             text = content.decode()

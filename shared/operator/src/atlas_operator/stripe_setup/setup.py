@@ -9,7 +9,7 @@ from atlas_operator.stripe_setup import endpoint, goods, portal
 from atlas_operator.stripe_setup.account import AGAIN, Account
 from atlas_operator.stripe_setup.asked import Asked
 from atlas_operator.stripe_setup.kept import NAME, Kept
-from atlas_operator.stripe_setup.step import CONFIGURATION, ENDPOINT, PRICE, Maker, Step
+from atlas_operator.stripe_setup.step import CONFIGURATION, ENDPOINT, PRICE, Action, Maker, Step
 
 MOST_STEPS = 40
 """Far more than a first installation takes, with every answer of Stripe's failing once."""
@@ -42,9 +42,10 @@ class Setup:
     def apply(self) -> list[Step]:
         """What was done about each object. Raises CallFailed; a further run goes on where this one stopped."""
         self.kept.prove_writable()
-        done: dict[str, Step] = {}
+        done: dict[str, Step] = {}  # the first step of each thing: what was to be done when this run began
         for _ in range(MOST_STEPS):
             steps = self.plan()
+            done = done or {step.thing: step for step in steps if step.do}
             due = next((step for step in steps if step.do), None)
             if due is None or due.do is None:
                 return [_told(done.get(step.thing), step) for step in steps]
@@ -75,7 +76,7 @@ class Setup:
         def do() -> None:
             self.kept.put({name: value for name, value in wanted.items() if value})
 
-        action = "change" if self.kept.exists else "create"
+        action: Action = "change" if self.kept.exists else "create"
         return Step(NAME, action, ", ".join(names), str(self.kept.path), do)
 
 
