@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -239,9 +239,9 @@ def test_a_stale_secret_of_the_services_is_not_taken_for_that_of_an_endpoint_who
 
 
 @pytest.fixture
-def lost_line(account: FreshAccount, line: Any, setup: Any) -> Iterator[Any]:
+def lost_line(account: FreshAccount, line: Any, setup: Any) -> Any:
     setup.env(STRIPE_API_BASE=line.url)
-    yield line
+    return line
 
 
 @pytest.mark.parametrize("after", [False, True])
