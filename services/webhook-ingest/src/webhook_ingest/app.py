@@ -1,4 +1,4 @@
-"""Composition root of webhook-ingest: settings, broker, Stripe, door, workers, routes."""
+"""Puts webhook-ingest together: settings, broker, Stripe, the door that every event passes, workers, routes."""
 
 from __future__ import annotations
 
