@@ -42,7 +42,7 @@ MAX_INTEGER = 10**18
 
 
 def retained(event: Mapping[str, Any]) -> dict[str, Any]:
-    """The event reduced to what a redrive needs. The mapping gives the same result, or error, as for the whole event."""
+    """The event reduced to what a redrive needs. The mapping gives the same result, or error, as for the whole one."""
     obj = event["data"]["object"]
     kept = {name: _reduced(obj[name]) for name in OBJECT_FIELDS if name in obj}
     metadata = obj.get("metadata")
