@@ -48,12 +48,18 @@ def package(folder: str) -> Path:
 
 
 def inside(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir() if path.name != "__pycache__"}
+    """What lies in a folder. A folder in which only compiled modules are left, after it was renamed elsewhere, is none."""
+    return {path.relative_to(folder).parts[0] for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"}
 
 
 def modules() -> Iterator[Path]:
     for room in ("services", "shared"):
         yield from sorted((WORKSPACE / room).glob("*/src/**/*.py"))
+
+
+def modules_of_tests() -> Iterator[Path]:
+    for room in ("tests", "e2e"):
+        yield from sorted((WORKSPACE / room).rglob("*.py"))
 
 
 def name_of(path: Path) -> str:
@@ -83,6 +89,19 @@ def test_a_module_is_no_longer_than_three_screens_of_a_hundred_lines() -> None:
     too_long = {name: lines for name, lines in lengths.items() if lines > MODULE_LINES}
     assert {name: lines for name, lines in too_long.items() if name not in LONGER_MODULES} == {}
     assert set(LONGER_MODULES) <= set(lengths), "an exception that names no module"
+
+
+def test_a_module_of_tests_is_no_longer_either() -> None:
+    lengths = {str(path.relative_to(WORKSPACE)): len(path.read_text().splitlines()) for path in modules_of_tests()}
+    assert {name: lines for name, lines in lengths.items() if lines > MODULE_LINES} == {}
+
+
+def test_a_folder_of_compiled_modules_alone_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "renamed" / "inner" / "__pycache__").mkdir(parents=True)
+    (tmp_path / "renamed" / "inner" / "__pycache__" / "gone.cpython-311.pyc").touch()
+    (tmp_path / "house").mkdir()
+    (tmp_path / "house" / "here.py").touch()
+    assert inside(tmp_path) == {"house"}
 
 
 def test_a_function_fits_a_screen() -> None:
