@@ -1,8 +1,8 @@
-"""Who may call what inside: for each service its internal and operator's routes, and whose tokens open them.
+"""The table of callers: for each service its internal and operator routes, and which services may call each.
 
-The one table. A route that isn't in it is closed to everybody. :mod:`atlas_kit.http.doors` enforces it before anything
-of a request's body is read. Under ``/internal`` the token's subject is the user on whose behalf another service asks;
-where a user stands in the path as well (:data:`FORGET`), the handler compares the two.
+It is the only such table, and nobody may call a route that isn't in it. :mod:`atlas_kit.http.doors` enforces it before
+anything of a request's body is read. Under ``/internal`` the token's subject is the user for whom a service asks; where
+the path names a user as well (:data:`FORGET`), the handler compares the two.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from atlas_contracts.internal_api import (
 )
 
 Door = tuple[str, str]
-"""A route: method, and path as it is declared."""
+"""A route: its method, and its path as declared (with ``{parameters}``)."""
 
 FORGET = "/internal/v1/users/{user:path}/forget"
 """At checkout everywhere, at entitlements its own part. A user id may hold a slash, so it is the whole rest."""

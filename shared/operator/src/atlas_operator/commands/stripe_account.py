@@ -19,7 +19,7 @@ EXIT_CHANGES = 2
 """A plan that has something to do."""
 STYLES = {"create": "green", "change": "yellow", "keep": "dim"}
 
-app = typer.Typer(help="The Stripe account: product, price, webhook endpoint and portal as they should be.", no_args_is_help=True)
+app = typer.Typer(help="The Stripe account: product, price, webhook endpoint, portal.", no_args_is_help=True)
 
 
 @app.callback()
