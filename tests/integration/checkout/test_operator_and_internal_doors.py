@@ -262,26 +262,6 @@ async def test_somebody_whose_payment_is_under_way_is_not_forgotten_by_accident(
     assert "userId" not in (await world.session(session["id"]))["metadata"]
 
 
-async def test_what_stripe_has_forgotten_is_named_and_keeps_nobody_from_being_forgotten(world, user):
-    paid = await bought(world, user)
-    world.change("UPDATE checkout_attempts SET state = 'complete' WHERE user_id = %s", user)
-    world.change(
-        "INSERT INTO checkout_attempts (id, user_id, customer_id, price_id, source, state, parameters, expires_at,"
-        " checkout_session_id) SELECT gen_random_uuid(), user_id, customer_id, price_id, source, 'expired', '{}',"
-        " expires_at, %s FROM checkout_attempts WHERE user_id = %s",
-        f"cs_test_{user.removeprefix('user_')}",
-        user,
-    )
-    await world.stripe("delete", f"/v1/customers/{paid['customer']}")
-    answer = await forget(world, user)
-    assert (answer.status, answer.body["sessions"]) == (200, 1)
-    done = {place["place"]: place["done"] for place in answer.body["places"]}
-    assert done[f"checkout session cs_test_{user.removeprefix('user_')}"].startswith("gone already")
-    assert done[f"customer {paid['customer']} at Stripe"].startswith("gone already")
-    assert done[f"checkout session {paid['id']} at Stripe"] == "user id erased"
-    assert world.rows("SELECT count(*) FROM checkout_attempts WHERE user_id = %s", user) == [(0,)]
-
-
 async def test_a_session_without_a_customer_is_found_on_the_second_look_too(world, user):
     """Case 7: metadata and no customer, webhooks dropped, paid: the first look's session ids lead the second."""
     params = {
