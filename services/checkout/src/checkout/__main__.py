@@ -9,11 +9,11 @@ from atlas_kit.http.app import parse_arguments, serve
 from atlas_kit.process.settings import load_or_exit
 from atlas_kit.storage import migrations
 from checkout.app import build
-from checkout.settings import DEFAULT_PORT, Settings
+from checkout.settings import DEFAULT_PORT, CheckoutSettings
 
 
 def main() -> None:
-    settings = load_or_exit(Settings, dict(os.environ))
+    settings = load_or_exit(CheckoutSettings, dict(os.environ))
     if sys.argv[1:] == ["migrate"]:
         url = settings.database_migration_url or settings.database_url
         migrations.upgrade(url.get_secret_value(), "checkout")

@@ -12,7 +12,7 @@ from atlas_kit.http.app import parse_arguments, serve
 from atlas_kit.process.settings import load_or_exit
 from atlas_kit.storage import migrations
 from entitlements.app import build
-from entitlements.settings import DEFAULT_PORT, Settings
+from entitlements.settings import DEFAULT_PORT, EntitlementsSettings
 from entitlements.use_cases import rebuild
 
 SHOWN = 100
@@ -20,7 +20,7 @@ SHOWN = 100
 
 
 def main() -> None:
-    settings = load_or_exit(Settings, dict(os.environ))
+    settings = load_or_exit(EntitlementsSettings, dict(os.environ))
     match sys.argv[1:]:
         case ["migrate"]:
             owner = settings.database_migration_url or settings.database_url
@@ -39,7 +39,7 @@ def main() -> None:
             )
 
 
-async def _rebuild(settings: Settings, *, verify_only: bool) -> None:
+async def _rebuild(settings: EntitlementsSettings, *, verify_only: bool) -> None:
     """Fold the ledger again; progress and result as NDJSON on stdout."""
 
     def progress(done: int, total: int) -> None:

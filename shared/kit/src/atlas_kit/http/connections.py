@@ -27,7 +27,7 @@ OPEN = Gauge("atlas_http_connections", "Connections open.")
 ENDED = Counter("atlas_http_connections_ended_total", "Connections ended to make room, or turned away.", ["why"])
 
 
-class Connection(Protocol):
+class HttpConnection(Protocol):
     """What can be ended to make room."""
 
     def end(self) -> None:
@@ -42,14 +42,14 @@ class Connections:
 
     def __init__(self, most: int, bodies_bytes: int = BODIES_BYTES) -> None:
         self._most, self._most_refused, self._bodies_bytes = most, max(1, most // 4), bodies_bytes
-        self._open: set[Connection] = set()
-        self._waiting: dict[Connection, None] = {}
-        self._refused: dict[Connection, None] = {}
-        self._bodies: dict[Connection, int] = {}
+        self._open: set[HttpConnection] = set()
+        self._waiting: dict[HttpConnection, None] = {}
+        self._refused: dict[HttpConnection, None] = {}
+        self._bodies: dict[HttpConnection, int] = {}
         self._held = 0
         self._logged = -LOG_SECONDS
 
-    def enter(self, connection: Connection) -> bool:
+    def enter(self, connection: HttpConnection) -> bool:
         """Whether there is room for it, made at somebody else's cost if need be. It waits, for its first request."""
         if len(self._open) < self._most or self._make_room():
             self._open.add(connection)
@@ -62,36 +62,36 @@ class Connections:
         self._refused[connection] = None
         return False
 
-    def leave(self, connection: Connection) -> None:
+    def leave(self, connection: HttpConnection) -> None:
         self._open.discard(connection)
         self._waiting.pop(connection, None)
         self._refused.pop(connection, None)
         self.body_complete(connection)
         OPEN.set(len(self._open))
 
-    def waits(self, connection: Connection) -> None:
+    def waits(self, connection: HttpConnection) -> None:
         """From now on the process waits for this client."""
         if connection in self._open:
             self._waiting.pop(connection, None)
             self._waiting[connection] = None
 
-    def still_waits(self, connection: Connection) -> None:
+    def still_waits(self, connection: HttpConnection) -> None:
         """What came was not all of it: in its old place, if it still has one."""
         if connection in self._open:
             self._waiting.setdefault(connection)
 
-    def works(self, connection: Connection) -> None:
+    def works(self, connection: HttpConnection) -> None:
         """The client has sent all of a request: now it waits for the process."""
         self._waiting.pop(connection, None)
 
-    def body_grows(self, connection: Connection, received: int) -> None:
+    def body_grows(self, connection: HttpConnection, received: int) -> None:
         """Count part of a body; past the bound, those that began the earliest go."""
         self._bodies[connection] = self._bodies.get(connection, 0) + received
         self._held += received
         while self._held > self._bodies_bytes and self._end_first(self._bodies, "bodies"):
             pass
 
-    def body_complete(self, connection: Connection) -> None:
+    def body_complete(self, connection: HttpConnection) -> None:
         self._held -= self._bodies.pop(connection, 0)
 
     def _make_room(self) -> bool:
@@ -102,7 +102,7 @@ class Connections:
             self.works(first)  # so it seems; reading it shows
         return False
 
-    def _end_first(self, among: dict[Connection, None] | dict[Connection, int], why: str) -> bool:
+    def _end_first(self, among: dict[HttpConnection, None] | dict[HttpConnection, int], why: str) -> bool:
         first = next(iter(among), None)
         if first is None:
             return False

@@ -12,7 +12,7 @@ KV = f"KV_{INGEST_BUCKET}"
 
 
 @dataclass(frozen=True)
-class Grant:
+class BrokerRights:
     """Subjects a user may publish to and subscribe to; `refuse` takes some of the former away again."""
 
     publish: tuple[str, ...] = ()
@@ -67,9 +67,9 @@ def _others_durable(stream: str, consumer: str) -> tuple[str, ...]:
 
 EVENTS = (BILLING.name, ENTITLEMENTS.name, PARKED.name)
 
-GRANTS: Mapping[str, Grant] = {
+GRANTS: Mapping[str, BrokerRights] = {
     # Publishes facts; reads back only what was parked, and its own pull's cursor.
-    "ingest": Grant(
+    "ingest": BrokerRights(
         publish=(
             *BILLING.subjects,
             *PARKED.subjects,
@@ -82,9 +82,9 @@ GRANTS: Mapping[str, Grant] = {
         ),
     ),
     # Publishes facts (purchases begun, restores); reads nothing.
-    "checkout": Grant(publish=(*BILLING.subjects, *_declare(*EVENTS))),
+    "checkout": BrokerRights(publish=(*BILLING.subjects, *_declare(*EVENTS))),
     # Reads facts through its one durable, publishes verdicts; cannot forge a fact.
-    "entitlements": Grant(
+    "entitlements": BrokerRights(
         publish=(
             *ENTITLEMENTS.subjects,
             *PARKED.subjects,
@@ -93,9 +93,9 @@ GRANTS: Mapping[str, Grant] = {
         ),
     ),
     # Hears about changes; the live stream is a hint, the verdict is asked for over HTTP.
-    "gateway": Grant(subscribe=ENTITLEMENTS.subjects),
+    "gateway": BrokerRights(subscribe=ENTITLEMENTS.subjects),
     # Another Atlas service: reads both streams with durables of its own, publishes nothing.
-    "observer": Grant(
+    "observer": BrokerRights(
         publish=(
             "$JS.API.INFO",
             "$JS.API.STREAM.NAMES",
@@ -107,7 +107,7 @@ GRANTS: Mapping[str, Grant] = {
         refuse=_others_durable(BILLING.name, PROJECTOR_DURABLE),
     ),
     # The stack's operator: doctor and tests. Even it cannot make events disappear.
-    "admin": Grant(
+    "admin": BrokerRights(
         publish=(">",),
         subscribe=(">",),
         refuse=tuple(
@@ -125,7 +125,7 @@ def authorization(passwords: Mapping[str, str]) -> str:
     return f"authorization {{\n  users: [\n{users}\n  ]\n}}\n"
 
 
-def _user(name: str, grant: Grant, password: str) -> str:
+def _user(name: str, grant: BrokerRights, password: str) -> str:
     publish = f"allow: {_subjects(grant.publish)}" if grant.publish else 'deny: [">"]'
     if grant.refuse:
         publish += f", deny: {_subjects(grant.refuse)}"

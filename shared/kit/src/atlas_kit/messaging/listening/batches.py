@@ -44,7 +44,7 @@ HEARTBEAT, EXPIRED = "100", "408"
 """The broker's status codes: still there; the request's time is over."""
 _NANOSECONDS = 1_000_000_000
 
-Handler = Callable[[list[Msg]], Awaitable[None]]
+BatchHandler = Callable[[list[Msg]], Awaitable[None]]
 
 
 class RequestEnded(Exception):
@@ -200,7 +200,7 @@ def _word(message: Msg) -> tuple[str, str]:
     return headers.get("Status", ""), headers.get("Description", "")
 
 
-def follow_durable(listeners: Listeners, durable: Durable, handler: Handler) -> BatchSubscriber:
+def follow_durable(listeners: Listeners, durable: Durable, handler: BatchHandler) -> BatchSubscriber:
     """Let ``handler`` have the durable's messages in batches, from the start of ``listeners`` on."""
     calls = CallsCollection[list[Msg]]()
     outer: Any = listeners.config
