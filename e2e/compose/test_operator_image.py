@@ -39,9 +39,9 @@ def image(compose: ComposeStack) -> Iterator[str]:
         docker_client().images.remove(name, force=True)
 
 
-def operator(compose: ComposeStack, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """`docker compose run --rm operator …`, without a terminal."""
-    return compose.compose("run", "--rm", "-T", "operator", *arguments)
+def operator(compose: ComposeStack, *arguments: str, user: str = "ann") -> subprocess.CompletedProcess[str]:
+    """`docker compose run --rm operator …`, without a terminal, by somebody of that name."""
+    return compose.compose("run", "--rm", "-T", "-e", f"USER={user}", "operator", *arguments)
 
 
 def test_it_shows_its_help_without_any_settings(image: str) -> None:
@@ -70,7 +70,10 @@ def test_without_settings_a_command_says_what_is_missing(image: str) -> None:
 def test_its_doctor_finds_the_system_healthy(compose: ComposeStack, image: str) -> None:
     looked = operator(compose, "doctor", "--json")
     assert looked.returncode == 0, looked.stdout + looked.stderr
-    assert "error" not in {finding["level"] for finding in json.loads(looked.stdout)["findings"]}
+    findings = json.loads(looked.stdout)
+    assert "error" not in {finding["level"] for finding in findings}
+    migrated = [finding["what"] for finding in findings if "migrated to" in finding["what"]]
+    assert {what.partition(":")[0] for what in migrated} == {"checkout", "entitlements"}
 
 
 def test_it_explains_audits_and_lists(compose: ComposeStack, image: str) -> None:
@@ -85,6 +88,11 @@ def test_it_explains_audits_and_lists(compose: ComposeStack, image: str) -> None
 
 def test_its_grant_takes_effect(compose: ComposeStack, image: str) -> None:
     buyer = Buyer(compose)
+    nobody = operator(compose, "grant", buyer.user, "--reason", "a gift", user="")
+    assert nobody.returncode == 2
+    assert "Set USER" in nobody.stderr
+    assert "Traceback" not in nobody.stderr
     granted = operator(compose, "grant", buyer.user, "--reason", "a gift")
     assert granted.returncode == 0, granted.stderr
     eventually(buyer.is_pro, what="granted")
+    assert "ann" in compose.sql("entitlements", f"SELECT facts FROM ledger WHERE user_id = '{buyer.user}'")
