@@ -24,17 +24,16 @@ def look(databases: Mapping[str, str]) -> Report:
 
 def _database(report: Report, package: str, dsn: str) -> None:
     at, head = migrations.current(dsn), _head(package)
-    if at == head:
-        report.ok(f"{package}: migrated to {head}")
-    elif at is not None and head is None:
+    if at is None:
+        report.error(f"{package}: never migrated", f"python -m {package} migrate")
+    elif head is None:
         report.ok(f"{package}: migrated to {at}; the service's readiness says whether that is far enough")
-    elif at is not None and at > head:
+    elif at > head:
         report.warning(f"{package}: at {at}, newer than this code ({head})", "Update this checkout.")
+    elif at < head:
+        report.error(f"{package}: at {at}, the code needs {head}", f"python -m {package} migrate")
     else:
-        report.error(
-            f"{package}: at {at or 'nothing'}, {f'the code needs {head}' if head else 'never migrated'}",
-            f"python -m {package} migrate",
-        )
+        report.ok(f"{package}: migrated to {head}")
     with psycopg.connect(dsn, connect_timeout=5) as connection:
         row = connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
         if row and row[0]:
