@@ -118,12 +118,13 @@ def held_of_a_head_without_end(kind: str) -> float:
     """By how many MB one connection makes the server grow that sends headers and never ends them."""
     with served(kind) as (port, process):
         before = process.memory_info().rss
-        with socket.create_connection(("127.0.0.1", port), 20) as line, contextlib.suppress(OSError):
-            line.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
-            for _ in range(FLOOD_BYTES // 65_536):
-                line.sendall(b"a:\r\n" * 16_384)
-        answers(port)  # whatever was sent has been read by now
-        return float(process.memory_info().rss - before) / 1e6
+        with socket.create_connection(("127.0.0.1", port), 60) as line:
+            with contextlib.suppress(OSError):
+                line.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
+                for _ in range(FLOOD_BYTES // 65_536):
+                    line.sendall(b"a:\r\n" * 16_384)
+            answers(port)  # whatever was sent has been read by now
+            return float(process.memory_info().rss - before) / 1e6
 
 
 def main() -> None:

@@ -8,7 +8,8 @@ import json
 import os
 import sys
 
-from atlas_kit.http.app import parse_arguments, serve
+from atlas_contracts.internal_api import ENTITLEMENTS_SERVICE
+from atlas_kit.http.app import serve_as
 from atlas_kit.process.settings import load_or_exit
 from atlas_kit.storage import migrations
 from entitlements.app import build
@@ -28,15 +29,7 @@ def main() -> None:
         case ["rebuild", *options]:
             asyncio.run(_rebuild(settings, verify_only="--verify" in options))
         case _:
-            host, port = parse_arguments("entitlements", DEFAULT_PORT, settings)
-            serve(
-                build(settings),
-                service="entitlements",
-                host=host,
-                port=port,
-                log_level=settings.log_level,
-                max_connections=settings.http_max_connections,
-            )
+            serve_as(ENTITLEMENTS_SERVICE, build, settings, package="entitlements", default_port=DEFAULT_PORT)
 
 
 async def _rebuild(settings: EntitlementsSettings, *, verify_only: bool) -> None:
