@@ -62,7 +62,10 @@ def _consume(stream: str, consumer: str) -> tuple[str, ...]:
 
 
 def _others_durable(stream: str, consumer: str) -> tuple[str, ...]:
-    return (*_consume(stream, consumer), f"$JS.API.CONSUMER.DELETE.{stream}.{consumer}")
+    """Everything with somebody else's durable but looking at its figures, which `doctor` does."""
+    figures = f"$JS.API.CONSUMER.INFO.{stream}.{consumer}"
+    touching = tuple(subject for subject in _consume(stream, consumer) if subject != figures)
+    return (*touching, f"$JS.API.CONSUMER.DELETE.{stream}.{consumer}")
 
 
 EVENTS = (BILLING.name, ENTITLEMENTS.name, PARKED.name)
@@ -100,6 +103,7 @@ GRANTS: Mapping[str, BrokerRights] = {
             "$JS.API.INFO",
             "$JS.API.STREAM.NAMES",
             "$JS.API.STREAM.LIST",
+            f"$JS.API.STREAM.INFO.{PARKED.name}",  # its shape and its figures, for `doctor`; no message of it
             *_read(BILLING.name),
             *_read(ENTITLEMENTS.name),
         ),
