@@ -1,4 +1,4 @@
-"""Composition root: what webhook-ingest is made of and how its parts hang together."""
+"""Puts webhook-ingest together: settings, broker, Stripe, the door that every event passes, workers, routes."""
 
 from __future__ import annotations
 
