@@ -56,7 +56,7 @@ def _users(operator: Operator, name: str) -> Sequence[str]:
     if not found.known:
         fail(f"{name} is unknown, here and at Stripe.")
     if not found.users:
-        fail(f"{name} is no user's of ours.")
+        fail(f"{name} belongs to no user of ours.")
     return found.users
 
 

@@ -83,6 +83,6 @@ def _parked(operator: Operator, names: set[str]) -> list[Told]:
     try:
         rows: list[Told] = operator.get(INGEST_SERVICE, "/operator/parked")
     except (CallFailed, NoTarget) as error:
-        errors.print(line(("! ", "yellow"), f"Parked events can't be looked at: {error}"))
+        errors.print(line(("! ", "yellow"), f"Parked events can't be read: {error}"))
         return []
     return [row for row in rows if names & {row.get("userId"), row.get("eventId"), row.get("id")}]
