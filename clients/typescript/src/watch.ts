@@ -234,6 +234,6 @@ function call<A extends unknown[]>(callback: ((...given: A) => void) | undefined
   } catch (failure) {
     setTimeout(() => {
       throw failure;
-    });
+    }, 0);
   }
 }
