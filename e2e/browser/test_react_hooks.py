@@ -9,11 +9,13 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
-from playwright.sync_api import BrowserContext, Route, expect
+import stripe
+from playwright.sync_api import BrowserContext, Request, Route, expect
 
 from support import node
 from support.shopper import Shopper
@@ -26,6 +28,11 @@ ACTIVE = "Checkout completed and Pro is now active on your account."
 @pytest.fixture(scope="module")
 def kit() -> Path:
     return node.typescript_kit()
+
+
+def sdk(stack: Stack) -> stripe.StripeClient:
+    """The official SDK, pointed at the sandbox."""
+    return stripe.StripeClient(stack.json["sandbox"]["secret_key"], base_addresses={"api": stack.url("sandbox")})
 
 
 class Page(Shopper):
@@ -49,18 +56,26 @@ class Page(Shopper):
         body = f'<!doctype html><div id="root" data-initial="{html.escape(given)}">{inside}</div><script src="/kit-page.js"></script>'
         route.fulfill(content_type="text/html; charset=utf-8", body=body)
 
-    def count(self, request: object) -> None:
-        url = request.url  # type: ignore[attr-defined]
-        self.streams += url.endswith("/api/pro/entitlement/stream")
-        self.polls += url.endswith("/api/pro/entitlement")
+    def count(self, request: Request) -> None:
+        self.streams += request.url.endswith("/api/pro/entitlement/stream")
+        self.polls += request.url.endswith("/api/pro/entitlement")
 
     def buy(self) -> str:
+        """By our page's link to the hosted page, and back by the address that Stripe was told.
+
+        Paid by the sandbox's control surface: the hosted form answers with a redirect, which Playwright does not let a
+        test answer.
+        """
         self.open("/account").page.get_by_role("link", name="Upgrade to Pro").click()
         self.page.wait_for_url(re.compile(r"/c/pay/cs_"))
-        session = re.search(r"cs_[A-Za-z0-9_]+", self.page.url)
-        assert session
-        self.pay()
-        return session[0]
+        found = re.search(r"cs_[A-Za-z0-9_]+", self.page.url)
+        assert found
+        session = found[0]
+        paid = httpx.post(f"{self.stack.url('sandbox')}/_sandbox/checkout/{session}/pay", json={"outcome": "paid"})
+        assert paid.is_success
+        back = sdk(self.stack).v1.checkout.sessions.retrieve(session).success_url
+        self.page.goto(str(back).replace("{CHECKOUT_SESSION_ID}", session))
+        return session
 
     def sees_pro(self, pro: bool = True, seconds: float = 10) -> None:
         expect(self.page.locator(".badge")).to_have_text("Pro active" if pro else "Preview", timeout=seconds * 1000)
@@ -83,26 +98,24 @@ def customer(stack: Stack, context: BrowserContext, kit: Path) -> Iterator[Page]
 
 
 @pytest.fixture
-def refund(stack: Stack) -> Iterator[object]:
+def refund(stack: Stack) -> Callable[[str], None]:
     """Refunds a session's payment at Stripe."""
-    import stripe
-
-    client = stripe.StripeClient(stack.json["sandbox"]["secret_key"], base_addresses={"api": stack.url("sandbox")})
 
     def give_back(session: str) -> None:
-        intent = client.v1.checkout.sessions.retrieve(session).payment_intent
-        client.v1.refunds.create({"payment_intent": str(intent)})
+        intent = sdk(stack).v1.checkout.sessions.retrieve(session).payment_intent
+        sdk(stack).v1.refunds.create({"payment_intent": str(intent)})
 
-    return give_back  # type: ignore[return-value]
+    return give_back
 
 
-def test_a_purchase_is_confirmed_shown_and_refunded_live(customer: Page, refund) -> None:
+def test_a_purchase_is_confirmed_shown_and_refunded_live(customer: Page, refund: Callable[[str], None]) -> None:
     session = customer.buy()
 
     customer.sees_pro()
     customer.sees_toast(CONFIRMING)
-    customer.sees_toast(ACTIVE)
-    expect(customer.page.get_by_role("status").filter(has_text="Checkout completed")).to_have_count(3), "two toasts and the newest"
+    expect(customer.page.locator("[role=status]").filter(has_text=ACTIVE)).to_be_visible()
+    expect(customer.page.get_by_role("status")).to_have_count(2)
+    expect(customer.page.locator(".newest")).to_have_text(ACTIVE)
     assert customer.page.url == f"{customer.origin}/account", "what Stripe added to the address is gone"
     customer.stands("ready active active")
     customer.page.get_by_role("button", name="Restore purchase").click()
@@ -123,22 +136,23 @@ def test_three_hooks_in_strict_mode_share_one_stream(customer: Page) -> None:
     assert (customer.streams, customer.polls) == (1, 0)
 
 
-def test_it_polls_where_the_stream_is_refused(customer: Page, refund) -> None:
+def test_it_polls_where_the_stream_is_refused(customer: Page, refund: Callable[[str], None]) -> None:
     session = customer.buy()
     customer.sees_pro()
     customer.context.route("**/api/pro/entitlement/stream", lambda route: route.fulfill(status=404, body="no such page"))
+    customer.page.add_init_script("const wait = setTimeout; window.setTimeout = (then, ms, ...more) => wait(then, ms / 10, ...more)")
     customer.open("/account").sees_pro()
 
     refund(session)
 
-    customer.sees_pro(False, seconds=20)
+    customer.sees_pro(False)
     assert customer.polls >= 2
 
 
 def test_what_the_server_rendered_is_shown_at_once_and_then_what_is_true(customer: Page) -> None:
     customer.initial = {"isPro": True, "status": "active", "source": "manual", "restoredAt": None, "updatedAt": None}
     held: list[Route] = []
-    customer.context.route("**/api/pro/entitlement/stream", held.append)
+    customer.context.route("**/api/pro/entitlement/stream", lambda route: held.append(route))
     customer.open("/account").stands("loading active none")
 
     held[0].continue_()

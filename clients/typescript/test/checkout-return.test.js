@@ -79,6 +79,18 @@ describe("the return from Checkout", () => {
     assert.deepEqual([visit.storage.size, visit.watchers.size, visit.confirmed], [0, 0, ["cs_1"]]);
   });
 
+  it("lets whoever shows the entitlement look at once", async (test) => {
+    stopTheClock(test);
+    const visit = new Visit(test);
+    visit.answers = [{ outcome: "active", entitlement: PRO }];
+    const { entitlementStore } = await import("../dist/entitlement-store.js");
+    test.after(entitlementStore(visit.client).subscribe(() => undefined));
+    const [before] = visit.watchers;
+    await visit.at(SUCCESS);
+    assert.equal(visit.watchers.size, 1);
+    assert.ok(!visit.watchers.has(before), "it looks anew");
+  });
+
   it("is Pro when the stream knows first", async (test) => {
     stopTheClock(test);
     const visit = new Visit(test);

@@ -117,6 +117,32 @@ describe("a watch", () => {
     assert.deepEqual(gateway.heard, [PRO]);
   });
 
+  it("polls in one row, however often the stream comes and goes meanwhile", async (test) => {
+    const waiting = [];
+    const gateway = new Gateway();
+    gateway.look = () => new Promise((resolve) => waiting.push(() => resolve(json(ok(FREE)))));
+    begun(test, {}, gateway);
+    await pass(5_500);
+    await gateway.stream.tell(PRO);
+    await gateway.stream.end();
+    gateway.refuse = () => json({}, 404);
+    await pass(500);
+    assert.equal(waiting.length, 2, "one before the stream delivered, one after it broke off");
+    for (const answer of waiting.splice(0)) answer();
+    gateway.look = () => json(ok(FREE));
+    gateway.polls = 0;
+    await pass(60_000);
+    assert.ok(gateway.polls <= 6, `${gateway.polls} polls in a minute`);
+  });
+
+  it("does not take a Retry-After of years for none", async (test) => {
+    const gateway = new Gateway();
+    gateway.refuse = gateway.look = () => json(refused("rate_limited", "Too many.", "retry_later"), 429, { "retry-after": "99999999" });
+    begun(test, {}, gateway);
+    await pass(3_000_000, 10_000);
+    assert.deepEqual([gateway.streams.length, gateway.polls], [1, 1]);
+  });
+
   it("waits as long as a refusal asks for", async (test) => {
     const gateway = new Gateway();
     const busy = () => json(refused("rate_limited", "Too many.", "retry_later"), 429, { "retry-after": "120" });

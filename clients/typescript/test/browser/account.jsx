@@ -25,7 +25,7 @@ export function Account({ initial }) {
       <a href={billing.portalUrl()}>Manage billing / invoices</a>
       <button onClick={restore}>Restore purchase</button>
       {toasts.map(({ text, role }, index) => <p key={index} role={role}>{text}</p>)}
-      <output>{toast?.text}</output>
+      <p className="newest">{toast?.text}</p>
     </StrictMode>
   );
 }
