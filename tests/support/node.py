@@ -21,7 +21,10 @@ KIT = WORKSPACE / "clients" / "typescript"
 HERE = WORKSPACE / ".atlas-node"
 NOT_ITS_SOURCE = {"node_modules", "dist", "examples", "out"}
 INSTALL_SECONDS, RUN_SECONDS = 300, 120
-QUIET = {"npm_config_audit": "false", "npm_config_fund": "false", "npm_config_update_notifier": "false"}
+QUIET = {
+    "npm_config_audit": "false", "npm_config_fund": "false", "npm_config_update_notifier": "false",
+    "npm_config_fetch_retry_mintimeout": "1000", "npm_config_fetch_retry_maxtimeout": "5000",  # milliseconds
+}  # fmt: skip
 
 
 @functools.cache
