@@ -94,4 +94,4 @@ def install(folder: Path) -> None:
     try:
         npm("ci", "--prefer-offline", cwd=folder, seconds=INSTALL_SECONDS)
     except (AssertionError, subprocess.TimeoutExpired) as failure:
-        missing(f"npm could not install what {folder.name} locks; is its registry reachable? {failure}")
+        missing(f"npm could not install what {folder.name} locks; is its registry reachable? {' '.join(str(failure).split())[-300:]}")
