@@ -1,4 +1,4 @@
-"""Composition root: what checkout is made of and how its parts hang together."""
+"""Puts the checkout service together: settings, database, broker, Stripe, routes, workers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from checkout.adapters.stripe_gateway import StripeGateway
 from checkout.entrypoints.deletion import deletion_routes
 from checkout.entrypoints.internal import internal_routes
 from checkout.entrypoints.operator import operator_routes
-from checkout.settings import Settings
+from checkout.settings import CheckoutSettings
 from checkout.use_cases.find_customer import Customers
 from checkout.use_cases.forget_user import Forgetting
 from checkout.use_cases.open_portal import Portal
@@ -35,9 +35,9 @@ from checkout.use_cases.sale import Checkout
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What lives as long as the process, made once."""
+    """The parts that are made once and live as long as the process."""
 
-    settings: Settings
+    settings: CheckoutSettings
     database: Database
     broker: Broker
     stripe: StripeGateway
@@ -46,7 +46,7 @@ class Parts:
     workers: Workers
 
 
-def build(settings: Settings) -> ASGIApp:
+def build(settings: CheckoutSettings) -> ASGIApp:
     """The service for these settings; nothing is connected before the application starts."""
     parts = _parts(settings)
     app = create_app(
@@ -58,7 +58,7 @@ def build(settings: Settings) -> ASGIApp:
     return with_edge(app)
 
 
-def _parts(settings: Settings) -> Parts:
+def _parts(settings: CheckoutSettings) -> Parts:
     database, broker = _database(settings), _broker(settings)
     mint = TokenMint(settings.internal_auth_secret, CHECKOUT_SERVICE)
     entitlements = ServiceClient(settings.entitlements_url, ENTITLEMENTS_SERVICE, mint)
@@ -100,7 +100,7 @@ def _routers(parts: Parts) -> list[APIRouter]:
     ]
 
 
-def _database(settings: Settings) -> Database:
+def _database(settings: CheckoutSettings) -> Database:
     return Database(
         settings.database_url,
         "checkout",
@@ -109,7 +109,7 @@ def _database(settings: Settings) -> Database:
     )
 
 
-def _broker(settings: Settings) -> Broker:
+def _broker(settings: CheckoutSettings) -> Broker:
     return Broker(
         settings.nats_url,
         CHECKOUT_SERVICE,

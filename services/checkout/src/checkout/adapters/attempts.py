@@ -23,7 +23,7 @@ from atlas_stripe.session_ownership import Record, recorded_offers
 from checkout.domain.offers import read_back, written
 
 
-class State(StrEnum):
+class AttemptState(StrEnum):
     """creating → open → (pending →) complete or expired. failed: no session was made, or Stripe no longer has it."""
 
     CREATING = "creating"
@@ -43,7 +43,7 @@ class Attempt:
     customer_id: str
     price_id: str
     source: str
-    state: State
+    state: AttemptState
     parameters: Mapping[str, Any]
     expires_at: datetime
     checkout_session_id: str | None = None
@@ -111,7 +111,7 @@ async def record_session(
     return row is not None
 
 
-async def move(database: Database, attempt: Attempt, to: State) -> None:
+async def move(database: Database, attempt: Attempt, to: AttemptState) -> None:
     """Change the state, unless another replica has changed it in the meantime."""
     async with database.transaction() as connection:
         await connection.execute(
@@ -126,7 +126,7 @@ async def owner_of_session(database: Database, session_id: str) -> str | None:
 
 
 async def owners_of_sessions(database: Database, session_ids: Sequence[str]) -> dict[str, str]:
-    """Whom each of these sessions was made for, as far as we made them."""
+    """The user for whom each of these sessions was made, by session id; sessions that we did not make are left out."""
     async with database.transaction() as connection:
         cursor = await connection.execute(
             "SELECT checkout_session_id, user_id FROM checkout_attempts WHERE checkout_session_id = ANY(%s)",
@@ -169,7 +169,10 @@ async def all_sessions(database: Database, user_id: str) -> list[str]:
 
 
 async def erase(database: Database, user_id: str) -> int:
-    """Remove the user from this database; how many rows were theirs. What the broker lacks never gets there."""
+    """Delete the user's rows in this database, and events about the user that are not published yet.
+
+    Returns how many rows of attempts and customers there were.
+    """
     async with database.transaction() as connection:
         await connection.execute("DELETE FROM outbox WHERE payload::jsonb ->> 'subject' = %s", (user_id,))
         made = await connection.execute("DELETE FROM checkout_attempts WHERE user_id = %s", (user_id,))
@@ -184,7 +187,7 @@ def _attempt(row: Sequence[Any]) -> Attempt:
         customer_id=row[2],
         price_id=row[3],
         source=row[4],
-        state=State(row[5]),
+        state=AttemptState(row[5]),
         parameters=row[6],
         expires_at=row[7],
         checkout_session_id=row[8],

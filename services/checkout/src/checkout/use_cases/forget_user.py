@@ -32,7 +32,7 @@ RETENTION = "past events keep the id until the streams' retention ends"
 
 
 class PaymentUnderWay(InvalidRequest):
-    """A delayed payment of the user may still succeed; after forgetting, nobody could tell whose money it was."""
+    """A delayed payment of the user may still succeed. After forgetting, its owner could no longer be found."""
 
     status: ClassVar[int] = 409
     default_recovery = Recovery.NONE
@@ -138,7 +138,7 @@ def _refuse_while_paying(sessions: Iterable[Read], *, even_if_paying: bool) -> N
 
 
 async def _close_open(stripe: EraseCalls, found: Found) -> None:
-    """Close open sessions: nobody may pay them later. One that can't be closed may be paid, and is read again."""
+    """Close open sessions, so that they can't be paid later. One that can't be closed may be paid: it is read again."""
     for session in [each for each in found.sessions.values() if each.body.get("status") == "open"]:
         try:
             await stripe.expire_session(session.id)
@@ -149,7 +149,7 @@ async def _close_open(stripe: EraseCalls, found: Found) -> None:
 
 
 async def _erase_session(stripe: EraseCalls, session: Read) -> list[ForgottenPlace]:
-    """Charge and payment before the session: a repetition finds them only through the session."""
+    """Charge and payment come before the session, because a repetition finds them only through the session."""
     intent, charge = session.body.get("payment_intent"), charge_of(session.body)
     named = (
         ("charge", charge and charge["id"]),

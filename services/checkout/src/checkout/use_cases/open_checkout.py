@@ -17,7 +17,7 @@ from atlas_kit.messaging.events import now
 from atlas_kit.process.logs import get_logger
 from atlas_stripe.objects import Read
 from checkout.adapters import attempts
-from checkout.adapters.attempts import Attempt, State
+from checkout.adapters.attempts import Attempt, AttemptState
 from checkout.adapters.customers import customer_of
 from checkout.domain.offers import offers_of
 from checkout.domain.session_parameters import SESSION_LIFE, known_source, session_parameters
@@ -30,7 +30,7 @@ log = get_logger()
 OPENED = Counter("atlas_checkout_sessions_opened_total", "Sessions given to buyers.", ["reused"])
 
 MAX_ROUNDS = 6
-"""More than an attempt has states: only other replicas that change it at the same time could use them up."""
+"""Rounds. More than an attempt has states, so they only run out if other replicas keep changing the attempt."""
 
 
 async def open_checkout(checkout: Checkout, user_id: str, source: str | None) -> CheckoutSessionResult:
@@ -50,7 +50,7 @@ async def open_checkout(checkout: Checkout, user_id: str, source: str | None) ->
             if attempt is None:
                 await _begin(checkout, user_id, known_source(source), offers)
                 begun = True
-            elif attempt.state is State.CREATING:
+            elif attempt.state is AttemptState.CREATING:
                 session = await make_session(checkout, attempt)
                 # To an attempt of an earlier request Stripe repeats its first answer: the next round reads anew.
                 if session and begun and same_terms(checkout, attempt, offers):
@@ -67,7 +67,7 @@ async def open_checkout(checkout: Checkout, user_id: str, source: str | None) ->
 
 
 async def _begin(checkout: Checkout, user_id: str, source: str, offers: tuple[Offer, ...]) -> None:
-    """Commit what Stripe will be asked for before it is asked."""
+    """Store the parameters before Stripe is called with them, so that every retry sends the same."""
     customer_id = await customer_of(checkout.database, checkout.stripe, user_id)
     attempt_id, expires_at = uuid.uuid4(), now() + SESSION_LIFE
     parameters = session_parameters(
@@ -86,7 +86,7 @@ async def _begin(checkout: Checkout, user_id: str, source: str, offers: tuple[Of
         customer_id=customer_id,
         price_id=checkout.price_id,
         source=source,
-        state=State.CREATING,
+        state=AttemptState.CREATING,
         parameters=parameters,
         expires_at=expires_at,
         offers=offers,

@@ -17,16 +17,16 @@ from atlas_stripe.patience import Patience
 from checkout.adapters.publishing import publish_facts
 from checkout.ports import PaymentReads, Publisher
 from checkout.use_cases.find_payments import AT_ONCE
-from checkout.use_cases.read_payment import Payment, read_payment
+from checkout.use_cases.read_payment import PaymentAtStripe, read_payment
 
 log = get_logger()
 
 PATIENCE_SECONDS = 120
-"""For all pauses that Stripe's 429 asks for together: no user waits for this."""
+"""Seconds for all pauses after Stripe's 429 together: long, because no user waits for this."""
 
 
 async def read_again(stripe: PaymentReads, broker: Publisher, request: SweepRequest) -> SweepResult:
-    """Publish what Stripe says of these payments. Raises StripeFailure, BrokerUnavailable; repeating it is harmless."""
+    """Publish the state of these payments at Stripe. Raises StripeFailure, BrokerUnavailable; repeating is harmless."""
     slots, patience = asyncio.Semaphore(AT_ONCE), Patience(PATIENCE_SECONDS)
     missing: list[str] = []
     skipped: list[str] = []
@@ -49,7 +49,7 @@ async def read_again(stripe: PaymentReads, broker: Publisher, request: SweepRequ
     return result
 
 
-async def _payment_of(stripe: PaymentReads, object_id: str) -> Payment | None:
+async def _payment_of(stripe: PaymentReads, object_id: str) -> PaymentAtStripe | None:
     session = await _session_of(stripe, object_id)
     return await read_payment(stripe, session, Via.PULL) if session else None
 

@@ -23,13 +23,13 @@ from checkout.adapters.publishing import outbox_messages, publish_facts
 from checkout.domain.own_facts import restore_fact
 from checkout.use_cases.find_payments import find_payments
 from checkout.use_cases.purchases import Purchases
-from checkout.use_cases.read_payment import Payment
+from checkout.use_cases.read_payment import PaymentAtStripe
 from checkout.use_cases.why_not_pro import WhyNotPro, why_not_pro
 
 log = get_logger()
 
 PROVIDER_SECONDS = 20
-"""For everything that is asked of Stripe and of the ledger; the route's own limit is a few seconds longer."""
+"""Seconds for all calls to Stripe and to the entitlements service; the route's own limit is a few seconds longer."""
 
 RESTORES = Counter("atlas_restores_total", "Restores by outcome.", ["outcome"])
 
@@ -41,7 +41,8 @@ REASONS: tuple[WhyNotPro, ...] = (
     "refunded",
     "free_checkout",
 )
-"""Why purchases don't make their buyer Pro. Of several the first here is told: what may still change."""
+"""Reasons why purchases don't make their buyer Pro. Of several, the first in this order is answered: those that may
+still change come first."""
 
 
 async def restore(tools: Purchases, user_id: str, trigger: str) -> RestoreResult:
@@ -80,7 +81,7 @@ async def _restore(tools: Purchases, user_id: str) -> RestoreResult:
     return RestoreResult(outcome="not_eligible" if reason else "not_found", reason=reason, entitlement=after.summary())
 
 
-async def _reason(tools: Purchases, user_id: str, payments: Sequence[Payment]) -> WhyNotPro | None:
+async def _reason(tools: Purchases, user_id: str, payments: Sequence[PaymentAtStripe]) -> WhyNotPro | None:
     ids = [payment.session_id for payment in payments]
     if not ids:
         return None
