@@ -9,7 +9,7 @@ import typer
 
 from atlas_operator.local import environment
 from atlas_operator.stripe_setup import asked as asking
-from atlas_operator.stripe_setup.account import Account
+from atlas_operator.stripe_setup.account import StripeAccount
 from atlas_operator.stripe_setup.kept import Kept
 from atlas_operator.stripe_setup.setup import Setup
 from atlas_operator.stripe_setup.step import Step
@@ -48,7 +48,7 @@ def setup(
     given = environment(os.environ)
     wanted = asking.asked(given, url=url, live=live, amount=amount, currency=currency)
     kept = Kept()
-    work = Setup(wanted, kept, Account(wanted.key, wanted.base), given)
+    work = Setup(wanted, kept, StripeAccount(wanted.key, wanted.base), given)
     _remark(f"Stripe: {wanted.mode} mode{f' at {wanted.base}' if wanted.base else ''}")
     steps = work.apply() if apply else work.plan()
     changes = sum(step.action != "keep" for step in steps)

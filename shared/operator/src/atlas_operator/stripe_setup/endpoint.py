@@ -22,7 +22,7 @@ from typing import Any
 import stripe
 
 from atlas_operator.errors import CallFailed
-from atlas_operator.stripe_setup.account import AGAIN, ENDPOINTS, OTHER_PARAMETERS, Json, Refused
+from atlas_operator.stripe_setup.account import AGAIN, ENDPOINTS, OTHER_PARAMETERS, Json, StripeRefused
 from atlas_operator.stripe_setup.asked import Asked, parts, same_url
 from atlas_operator.stripe_setup.kept import Kept
 from atlas_operator.stripe_setup.step import ENDPOINT, MARK, Maker, Step, keep, seed_of
@@ -152,7 +152,7 @@ class Making:
                 continue
             try:
                 answer = self.maker.account.make(PATH, ENDPOINTS, self._parameters(key), key)
-            except Refused as refused:
+            except StripeRefused as refused:
                 if not refused.another_key and refused.code != OTHER_PARAMETERS:
                     raise
                 continue  # its answer was a failure, or the list of events was another one then

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from atlas_operator.errors import CallFailed
-from atlas_operator.stripe_setup.account import PRICES, PRODUCTS, Json, Refused
+from atlas_operator.stripe_setup.account import PRICES, PRODUCTS, Json, StripeRefused
 from atlas_operator.stripe_setup.asked import DEFAULT_AMOUNT, DEFAULT_CURRENCY, Asked
 from atlas_operator.stripe_setup.step import MARK, PRICE, PRODUCT, Maker, Step, keep, seed_of
 
@@ -92,7 +92,7 @@ def _make_product(maker: Maker) -> None:
     key = maker.next_key(PRODUCT, seed_of(PRODUCT, parameters))
     try:
         maker.make(PRODUCT, "/v1/products", PRODUCTS, parameters, key)
-    except Refused as refused:
+    except StripeRefused as refused:
         if refused.code != TAKEN or maker.tries[PRODUCT] > 1:
             raise  # else another run has made it meanwhile: the next look finds it
 
@@ -127,7 +127,7 @@ def _make_price(maker: Maker, product: str, amount: int, currency: str, *, repla
     key = maker.next_key(PRICE, seed_of(PRICE, parameters, replaces and replaces["id"]))
     try:
         maker.make(PRICE, "/v1/prices", PRICES, parameters, key)
-    except Refused:
+    except StripeRefused:
         taken = any(maker.account.every("/v1/prices", PRICES, lookup_keys=[LOOKUP_KEY]))
         if replaces or not taken:
             raise  # else another run has made it meanwhile: the next look finds it

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from atlas_operator.errors import CallFailed
 from atlas_operator.stripe_setup import endpoint, goods, portal
-from atlas_operator.stripe_setup.account import AGAIN, Account
+from atlas_operator.stripe_setup.account import AGAIN, StripeAccount
 from atlas_operator.stripe_setup.asked import Asked
 from atlas_operator.stripe_setup.kept import NAME, Kept
 from atlas_operator.stripe_setup.step import CONFIGURATION, ENDPOINT, PRICE, Action, Maker, Step
@@ -21,7 +21,7 @@ class Setup:
 
     asked: Asked
     kept: Kept
-    account: Account
+    account: StripeAccount
     given: dict[str, str] = field(default_factory=dict)
     """Variables that the services have already, by name."""
     wrote: list[str] = field(default_factory=list)

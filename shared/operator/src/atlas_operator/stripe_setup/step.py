@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from atlas_operator.stripe_setup.account import Account, Json, Refused
+from atlas_operator.stripe_setup.account import Json, StripeAccount, StripeRefused
 
 Action = Literal["create", "change", "keep"]
 PRODUCT, PRICE = "product", "price"
@@ -44,7 +44,7 @@ class Maker:
     when the object is gone or the answer was an error: ``tries`` counts, and each further try has a key of its own.
     """
 
-    account: Account
+    account: StripeAccount
     tries: Counter[str] = field(default_factory=Counter)
 
     def next_key(self, thing: str, seed: str) -> str:
@@ -59,7 +59,7 @@ class Maker:
         """The object; None where the key's answer is a failure for good, so that another try is due."""
         try:
             return self.account.make(path, right, parameters, key)
-        except Refused as refused:
+        except StripeRefused as refused:
             if not refused.another_key or self.tries[thing] > DETERMINED_KEYS:
                 raise
             return None
