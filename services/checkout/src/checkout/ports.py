@@ -45,6 +45,12 @@ class PaymentReads(ChargeReads, Protocol):
     def sessions(self, **filters: Any) -> AsyncIterator[Read]: ...
 
 
+class AccountReads(ChargeReads, Protocol):
+    """Every session of the account, page by page."""
+
+    async def session_page(self, after: str | None, **filters: Any) -> SessionPage: ...
+
+
 class ObjectReads(Protocol):
     """Reading anything by its id alone; None for a kind of id that no payment leads to."""
 

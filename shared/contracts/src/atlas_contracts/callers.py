@@ -36,6 +36,7 @@ MAY_CALL: Mapping[str, Mapping[Door, frozenset[str]]] = {
         ("GET", "/operator/provider-state"): _OPERATOR,
         ("GET", "/operator/whose"): _OPERATOR,
         ("POST", "/operator/sweep"): _OPERATOR_OR_INGEST,
+        ("POST", "/operator/backfill"): _OPERATOR,
         ("POST", "/operator/forget"): _OPERATOR,
     },
     ENTITLEMENTS_SERVICE: {
