@@ -56,6 +56,7 @@ def hot_read(reader: EntitlementReader, doors: Doors) -> Route:
 def internal_routes(database: Database, broker: Broker, policy: Policy, folded: asyncio.Condition) -> APIRouter:
     """Every other route under ``/internal``. ``folded`` is notified after each batch that this replica folds."""
     router = APIRouter(prefix="/internal", route_class=GuardedRoute)
+    _news_route(router, database, broker, policy)
 
     @router.get("/overview")
     async def read_overview(caller: AdmittedCaller) -> EntitlementOverview:
@@ -77,13 +78,6 @@ def internal_routes(database: Database, broker: Broker, policy: Policy, folded: 
         done = await wait_until_applied(database, asked.event_ids, asked.timeout_ms, folded)
         return AppliedResult(applied=done)
 
-    @router.post("/news")
-    async def read_news(asked: NewsRequest) -> NewsResult:
-        """Which of these facts say something new; what the broker holds already is folded first."""
-        await caught_up(broker)
-        async with database.transaction() as connection:
-            return await find_news(connection, asked.facts, policy)
-
     @router.post("/told-again")
     async def compare_with_first(asked: ToldAgain) -> ToldAgainResult:
         """Whether an event that arrives again contradicts its first copy; waits up to FOLD_MS for the first to be
@@ -94,3 +88,12 @@ def internal_routes(database: Database, broker: Broker, policy: Policy, folded: 
             return await told_again(connection, asked.data)
 
     return router
+
+
+def _news_route(router: APIRouter, database: Database, broker: Broker, policy: Policy) -> None:
+    @router.post("/news")
+    async def read_news(asked: NewsRequest) -> NewsResult:
+        """Which of these facts say something new; what the broker holds already is folded first."""
+        await caught_up(broker)
+        async with database.transaction() as connection:
+            return await find_news(connection, asked.facts, policy)
