@@ -26,7 +26,7 @@ from checkout.adapters.stripe_gateway import StripeGateway
 from checkout.entrypoints.backfill import backfill_routes
 from checkout.entrypoints.internal import internal_routes
 from checkout.entrypoints.operator import operator_routes
-from checkout.settings import Settings
+from checkout.settings import CheckoutSettings
 from checkout.use_cases.backfill import Backfill
 from checkout.use_cases.find_customer import Customers
 from checkout.use_cases.open_portal import Portal
@@ -38,7 +38,7 @@ from checkout.use_cases.sale import Checkout
 class Parts:
     """The parts that are made once and live as long as the process."""
 
-    settings: Settings
+    settings: CheckoutSettings
     database: Database
     broker: Broker
     stripe: StripeGateway
@@ -51,7 +51,7 @@ class Parts:
     workers: Workers
 
 
-def build(settings: Settings) -> ASGIApp:
+def build(settings: CheckoutSettings) -> ASGIApp:
     """The service for these settings; nothing is connected before the application starts."""
     parts = _parts(settings)
     app = create_app(
@@ -63,7 +63,7 @@ def build(settings: Settings) -> ASGIApp:
     return with_edge(app, on_exit=parts.stopping.set)
 
 
-def _parts(settings: Settings) -> Parts:
+def _parts(settings: CheckoutSettings) -> Parts:
     database, broker = _database(settings), _broker(settings)
     mint = TokenMint(settings.internal_auth_secret, CHECKOUT_SERVICE)
     entitlements = ServiceClient(settings.entitlements_url, ENTITLEMENTS_SERVICE, mint)
@@ -120,7 +120,7 @@ def _backfill(parts: Parts) -> Backfill:
     )
 
 
-def _database(settings: Settings) -> Database:
+def _database(settings: CheckoutSettings) -> Database:
     return Database(
         settings.database_url,
         "checkout",
@@ -129,7 +129,7 @@ def _database(settings: Settings) -> Database:
     )
 
 
-def _broker(settings: Settings) -> Broker:
+def _broker(settings: CheckoutSettings) -> Broker:
     return Broker(
         settings.nats_url,
         CHECKOUT_SERVICE,
