@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -22,10 +23,12 @@ from atlas_kit.process.tasks import Workers
 from atlas_kit.storage.database import Database
 from checkout.adapters.entitlements_client import EntitlementsClient
 from checkout.adapters.stripe_gateway import StripeGateway
+from checkout.entrypoints.backfill import backfill_routes
 from checkout.entrypoints.deletion import deletion_routes
 from checkout.entrypoints.internal import internal_routes
 from checkout.entrypoints.operator import operator_routes
 from checkout.settings import CheckoutSettings
+from checkout.use_cases.backfill import Backfill
 from checkout.use_cases.find_customer import Customers
 from checkout.use_cases.forget_user import Forgetting
 from checkout.use_cases.open_portal import Portal
@@ -41,6 +44,10 @@ class Parts:
     database: Database
     broker: Broker
     stripe: StripeGateway
+    stripe_aside: StripeGateway
+    """For a backfill: connections of its own, so that no buyer waits behind it, and no retries by the SDK."""
+    stopping: asyncio.Event
+    """Set when the process is told to end."""
     entitlements: ServiceClient
     ledger: EntitlementsClient
     workers: Workers
@@ -55,7 +62,7 @@ def build(settings: CheckoutSettings) -> ASGIApp:
     install_doors(app, TokenVerifier(settings.internal_auth_secret, CHECKOUT_SERVICE))
     for router in _routers(parts):
         app.include_router(router)
-    return with_edge(app)
+    return with_edge(app, on_exit=parts.stopping.set)
 
 
 def _parts(settings: CheckoutSettings) -> Parts:
@@ -67,6 +74,8 @@ def _parts(settings: CheckoutSettings) -> Parts:
         database=database,
         broker=broker,
         stripe=StripeGateway(settings.stripe_secret_key, settings.stripe_api_base),
+        stripe_aside=StripeGateway(settings.stripe_secret_key, settings.stripe_api_base, retries=0),
+        stopping=asyncio.Event(),
         entitlements=entitlements,
         ledger=EntitlementsClient(entitlements),
         workers=Workers(outbox=OutboxRelay(database, broker, BILLING).run),
@@ -77,6 +86,7 @@ def _parts(settings: CheckoutSettings) -> Parts:
 async def _lifespan(parts: Parts) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         stack.push_async_callback(parts.stripe.close)
+        stack.push_async_callback(parts.stripe_aside.close)
         await stack.enter_async_context(parts.entitlements)
         await parts.database.start()
         stack.push_async_callback(parts.database.close)
@@ -97,7 +107,21 @@ def _routers(parts: Parts) -> list[APIRouter]:
         internal_routes(_checkout(parts), purchases, _portal(parts)),
         deletion_routes(forgetting),
         operator_routes(parts.database, parts.stripe, parts.broker, parts.settings.provider_policy(), forgetting),
+        backfill_routes(_backfill(parts)),
     ]
+
+
+def _backfill(parts: Parts) -> Backfill:
+    settings = parts.settings
+    return Backfill(
+        parts.database,
+        parts.stripe_aside,
+        parts.broker,
+        parts.ledger,
+        settings.provider_policy().ownership,
+        settings.backfill_rate,
+        parts.stopping,
+    )
 
 
 def _database(settings: CheckoutSettings) -> Database:

@@ -44,6 +44,7 @@ MAY_CALL: Mapping[str, Mapping[Route, frozenset[str]]] = {
         ("GET", "/operator/provider-state"): _OPERATOR,
         ("GET", "/operator/whose"): _OPERATOR,
         ("POST", "/operator/sweep"): _OPERATOR_OR_INGEST,
+        ("POST", "/operator/backfill"): _OPERATOR,
         ("POST", "/operator/forget"): _OPERATOR,
     },
     ENTITLEMENTS_SERVICE: {
@@ -52,6 +53,7 @@ MAY_CALL: Mapping[str, Mapping[Route, frozenset[str]]] = {
         ("GET", "/internal/customers"): _CHECKOUT,
         ("POST", "/internal/payment-verdicts"): _CHECKOUT,
         ("POST", "/internal/applied"): _CHECKOUT,
+        ("POST", "/internal/news"): _CHECKOUT,
         ("POST", "/internal/told-again"): _INGEST,
         ("POST", FORGET): _CHECKOUT,
         ("GET", "/operator/explain"): _OPERATOR,
