@@ -12,7 +12,7 @@ from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE
 from atlas_contracts.streams import BILLING
 from atlas_kit.http.app import create_app, with_edge
 from atlas_kit.http.client import ServiceClient
-from atlas_kit.http.doors import install_doors
+from atlas_kit.http.doors import Doors, install_doors
 from atlas_kit.http.identity import TokenMint, TokenVerifier
 from atlas_kit.messaging.broker import Broker
 from atlas_kit.messaging.outbox import OutboxRelay
@@ -32,7 +32,7 @@ from checkout.use_cases.sale import Checkout
 def build(settings: Settings) -> ASGIApp:
     """The service as one ASGI application; connections are made when it starts."""
     database, broker = _database(settings), _broker(settings)
-    mint = TokenMint(settings.internal_auth_secret, CHECKOUT_SERVICE)
+    mint = TokenMint(settings.internal_signing_key, CHECKOUT_SERVICE)
     entitlements = ServiceClient(settings.entitlements_url, ENTITLEMENTS_SERVICE, mint)
     stripe = StripeGateway(settings.stripe_secret_key, settings.stripe_api_base)
     ledger = EntitlementsClient(entitlements)
@@ -57,7 +57,7 @@ def build(settings: Settings) -> ASGIApp:
         lifespan,
         lambda: {"database": database.check, "broker": broker.check, **workers.checks()},
     )
-    install_doors(app, TokenVerifier(settings.internal_auth_secret, CHECKOUT_SERVICE))
+    install_doors(app, Doors(TokenVerifier(settings.internal_trusted_keys, CHECKOUT_SERVICE)))
     app.include_router(
         internal_routes(_checkout(settings, purchases, stripe), purchases, _portal(settings, database, stripe, ledger))
     )

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE
+from atlas_contracts.read_api import MAX_QUERY_BYTES, READ_MANY
 from atlas_contracts.streams import BILLING, ENTITLEMENTS, PARKED
 from atlas_kit.http.app import create_app, with_edge
 from atlas_kit.http.client import ServiceClient
@@ -25,6 +26,7 @@ from atlas_kit.storage.database import Database
 from entitlements.entrypoints.internal import hot_read, internal_routes
 from entitlements.entrypoints.operator import operator_routes
 from entitlements.entrypoints.projector import Projector
+from entitlements.entrypoints.readers import read_routes
 from entitlements.settings import Settings
 from entitlements.use_cases.read_entitlement import EntitlementReader
 from entitlements.use_cases.refold_after_upgrade import RefoldAfterUpgrade
@@ -47,7 +49,7 @@ def build(settings: Settings) -> ASGIApp:
         streams=(BILLING, ENTITLEMENTS, PARKED),
         replicas=settings.nats_stream_replicas,
     )
-    mint = TokenMint(settings.internal_auth_secret, ENTITLEMENTS_SERVICE)
+    mint = TokenMint(settings.internal_signing_key, ENTITLEMENTS_SERVICE)
     checkout = ServiceClient(settings.checkout_url, CHECKOUT_SERVICE, mint)
     folded = asyncio.Condition()
     projector = Projector(database, broker, policy, now, folded)
@@ -73,11 +75,13 @@ def build(settings: Settings) -> ASGIApp:
         told = {"database": database.check, "broker": broker.check, "consumer": projector.check}
         return {**told, **workers.checks()}
 
-    verifier = TokenVerifier(settings.internal_auth_secret, ENTITLEMENTS_SERVICE)
+    verifier = TokenVerifier(settings.internal_trusted_keys, ENTITLEMENTS_SERVICE)
     app = create_app(ENTITLEMENTS_SERVICE, lifespan, checks)
-    install_doors(app, verifier)
-    read = hot_read(EntitlementReader(database), Doors(verifier))
+    doors, reader = Doors(verifier, settings.internal_readers), EntitlementReader(database)
+    install_doors(app, doors)
+    read = hot_read(reader, doors)
     app.router.routes.append(read)
     app.include_router(internal_routes(database, policy, folded))
+    app.include_router(read_routes(reader))
     app.include_router(operator_routes(database, policy))
-    return with_edge(HotRoute(app, read))
+    return with_edge(HotRoute(app, read), body_limits=[(READ_MANY, MAX_QUERY_BYTES)])

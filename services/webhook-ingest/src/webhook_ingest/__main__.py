@@ -22,6 +22,7 @@ def main() -> None:
         port=port,
         log_level=settings.log_level,
         max_connections=settings.http_max_connections,
+        obsolete=settings.obsolete(),
     )
 
 

@@ -13,7 +13,7 @@ from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE,
 from atlas_contracts.streams import BILLING, PARKED
 from atlas_kit.http.app import create_app, with_edge
 from atlas_kit.http.client import ServiceClient
-from atlas_kit.http.doors import install_doors
+from atlas_kit.http.doors import Doors, install_doors
 from atlas_kit.http.health import Check
 from atlas_kit.http.identity import TokenMint, TokenVerifier
 from atlas_kit.messaging.broker import Broker
@@ -49,7 +49,7 @@ def build(settings: IngestSettings) -> ASGIApp:
     bucket = Bucket(broker, settings.nats_stream_replicas)
     state = PullState(broker, settings.nats_stream_replicas)
     shares = WebhookShares(bucket)
-    mint = TokenMint(settings.internal_auth_secret, INGEST_SERVICE)
+    mint = TokenMint(settings.internal_signing_key, INGEST_SERVICE)
     entitlements = ServiceClient(settings.entitlements_url, ENTITLEMENTS_SERVICE, mint)
     checkout = ServiceClient(settings.checkout_url, CHECKOUT_SERVICE, mint)
     stripe = StripeEvents(settings.stripe_secret_key, settings.stripe_api_base)
@@ -80,7 +80,7 @@ def build(settings: IngestSettings) -> ASGIApp:
         return {"broker": broker.check, **workers.checks()}
 
     app = create_app(INGEST_SERVICE, lifespan, checks)
-    install_doors(app, TokenVerifier(settings.internal_auth_secret, INGEST_SERVICE))
+    install_doors(app, Doors(TokenVerifier(settings.internal_trusted_keys, INGEST_SERVICE)))
     app.include_router(operator_routes(door, ParkedReader(broker), pull, bucket, shares))
     verifier = SignatureVerifier(settings.webhook_secrets, settings.billing_webhook_tolerance_seconds)
     return with_edge(WebhookEndpoint(app, verifier, door, shares), body_limits=[(WEBHOOK_PATH, MAX_BODY_BYTES)])

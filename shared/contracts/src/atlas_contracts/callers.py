@@ -2,11 +2,14 @@
 
 The one table. A route that isn't in it is closed to everybody. :mod:`atlas_kit.http.doors` enforces it before anything
 of a request's body is read. Under ``/internal`` the token's subject is the user on whose behalf another service asks.
+
+Our own issuers stand in it by name. Every further service has the role :data:`READER`, once it is admitted by
+configuration: its public key is among a service's ``INTERNAL_TRUSTED_KEYS`` and its name among ``INTERNAL_READERS``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from atlas_contracts.internal_api import (
     CHECKOUT_SERVICE,
@@ -14,14 +17,21 @@ from atlas_contracts.internal_api import (
     GATEWAY_SERVICE,
     INGEST_SERVICE,
     OPERATOR,
+    WEB_APP,
 )
+from atlas_contracts.read_api import READ_MANY, READ_ONE
 
 Door = tuple[str, str]
 """A route: method, and path as it is declared."""
 
+ISSUERS = frozenset({GATEWAY_SERVICE, CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE, OPERATOR, WEB_APP})
+"""Who may stand in the table by name. None of these can be admitted as a reader."""
+READER = "reader"
+"""The role of a further service, whose token is about itself: its subject is its own name."""
+
 _GATEWAY, _CHECKOUT = frozenset({GATEWAY_SERVICE}), frozenset({CHECKOUT_SERVICE})
 _ENTITLEMENTS, _OPERATOR = frozenset({ENTITLEMENTS_SERVICE}), frozenset({OPERATOR})
-_INGEST = frozenset({INGEST_SERVICE})
+_INGEST, _READER = frozenset({INGEST_SERVICE}), frozenset({READER})
 _OPERATOR_OR_INGEST = _OPERATOR | _INGEST
 
 MAY_CALL: Mapping[str, Mapping[Door, frozenset[str]]] = {
@@ -45,6 +55,8 @@ MAY_CALL: Mapping[str, Mapping[Door, frozenset[str]]] = {
         ("POST", "/internal/payment-verdicts"): _CHECKOUT,
         ("POST", "/internal/applied"): _CHECKOUT,
         ("POST", "/internal/told-again"): _INGEST,
+        ("GET", READ_ONE): _READER,
+        ("POST", READ_MANY): _READER,
         ("GET", "/operator/explain"): _OPERATOR,
         ("GET", "/operator/find"): _OPERATOR,
         ("GET", "/operator/reviews"): _OPERATOR,
@@ -64,3 +76,13 @@ MAY_CALL: Mapping[str, Mapping[Door, frozenset[str]]] = {
         ("POST", "/operator/parked/{parked_id}/redrive"): _OPERATOR,
     },
 }
+
+
+def role_of(issuer: str, readers: Collection[str]) -> str | None:
+    """As whom ``issuer`` stands in the table: an issuer of ours by its name, one of ``readers`` as READER, else None.
+
+    Somebody who is merely called ``reader`` is none.
+    """
+    if issuer in ISSUERS:
+        return issuer
+    return READER if issuer in readers else None

@@ -18,6 +18,8 @@ GATEWAY_SERVICE = "account-gateway"
 INGEST_SERVICE = "webhook-ingest"
 OPERATOR = "operator"
 """Issuer (and subject) of the command line's tokens."""
+WEB_APP = "atlas-web"
+"""The existing Atlas web app, as an issuer."""
 
 
 PAYMENT_ACTIONS = frozenset({"revoke_payment", "undo_revoke_payment"})

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import typer
 
-from atlas_operator.errors import CallFailed, NoTarget
+from atlas_operator.errors import CallFailed, KeysRefused, NoTarget
 from atlas_operator.terminal.console import EXIT_MISUNDERSTOOD, errors, line
 
 
@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, Command] = {
     "revoke": Command(f"{_COMMANDS}.adjust", _PANEL),
     "forget": Command(f"{_COMMANDS}.forget", _PANEL),
     "doctor": Command(f"{_COMMANDS}.doctor", _PANEL),
+    "keys": Command(f"{_COMMANDS}.keys", _PANEL),
 }
 """Every command for a system that runs somewhere. A further one is a module in `commands/` and a row here."""
 
@@ -55,7 +56,7 @@ def run(
     A failure that a person can mend is a sentence on stderr, not a traceback; ``mendable`` are the caller's own
     kinds of those beside the operator's.
     """
-    expected: tuple[type[Exception], ...] = (NoTarget, *mendable)
+    expected: tuple[type[Exception], ...] = (NoTarget, KeysRefused, *mendable)
     try:
         code = build(commands, arguments, about)(list(arguments), prog_name=name, standalone_mode=False)
     except expected as error:

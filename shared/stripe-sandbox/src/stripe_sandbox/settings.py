@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from joserfc.errors import JoseError
+from joserfc.jwk import OKPKey
 
 API_VERSION = "2026-10-28.endive"
 
@@ -24,7 +28,8 @@ class Settings:
     ``webhook_secrets``: the first is the configured endpoint's signing secret.
     ``public_url``: where browsers reach the hosted pages, without a slash at the end.
     ``hosts``: further names by which clients may call it (a container's, say), in lower case.
-    ``entitlement_url`` and ``internal_secret``: where the control room asks what a user's entitlement is now.
+    ``entitlement_url`` and ``signing_key`` (a private Ed25519 JWK, its ``kid`` the name that the product admits): where
+    and as whom the control room asks what a user's entitlement is now.
     """
 
     secret_key: str
@@ -34,7 +39,7 @@ class Settings:
     webhook_secrets: tuple[str, ...] = ()
     gateway_url: str | None = None
     entitlement_url: str | None = None
-    internal_secret: str | None = None
+    signing_key: str | None = None
     hosts: frozenset[str] = frozenset()
 
 
@@ -55,6 +60,8 @@ def load(environment: Mapping[str, str], host: str, port: int) -> Settings:
         problems.append("SANDBOX_WEBHOOK_SECRET: must start with whsec_")
     if "SANDBOX_WEBHOOK_URL" in values and not secrets:
         problems.append("SANDBOX_WEBHOOK_SECRET: is required beside SANDBOX_WEBHOOK_URL")
+    if "INTERNAL_SIGNING_KEY" in values and not is_signing_key(values["INTERNAL_SIGNING_KEY"]):
+        problems.append("INTERNAL_SIGNING_KEY: must be a private Ed25519 key as JWK, with a kid")
     if problems:
         raise ConfigurationError(problems)
     return Settings(
@@ -65,9 +72,19 @@ def load(environment: Mapping[str, str], host: str, port: int) -> Settings:
         webhook_secrets=secrets,
         gateway_url=values.get("SANDBOX_GATEWAY_URL", "").rstrip("/") or None,
         entitlement_url=values.get("SANDBOX_ENTITLEMENT_URL", "").rstrip("/") or None,
-        internal_secret=values.get("INTERNAL_AUTH_SECRET"),
+        signing_key=values.get("INTERNAL_SIGNING_KEY"),
         hosts=frozenset(name.strip().lower() for name in values.get("SANDBOX_ALLOWED_HOSTS", "").split(",")) - {""},
     )
+
+
+def is_signing_key(value: str) -> bool:
+    """Whether the product could know us by it: a private Ed25519 JWK with a name."""
+    try:
+        key = json.loads(value)
+        made = OKPKey.import_key({name: key[name] for name in ("kty", "crv", "x", "d", "kid")})
+    except (JoseError, ValueError, TypeError, KeyError, RecursionError):
+        return False
+    return made.as_dict()["crv"] == "Ed25519" and isinstance(key["kid"], str)
 
 
 def is_http_url(value: str) -> bool:

@@ -28,6 +28,7 @@ from atlas_kit.process import logs
 from atlas_kit.process.settings import ServiceSettings
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Any]]
+log = logs.get_logger()
 
 GRACE_SECONDS = 10
 """How long requests in flight may take to finish after SIGTERM."""
@@ -137,9 +138,15 @@ def serve(
     port: int,
     log_level: str,
     max_connections: int,
+    obsolete: Mapping[str, str],
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then finish what is in flight, for at most GRACE_SECONDS."""
+    """Serve until SIGTERM or SIGINT, then finish what is in flight, for at most GRACE_SECONDS.
+
+    ``obsolete`` are variables that were given and are no longer read, with what replaces each; the log says so.
+    """
     logs.configure(service, log_level)
+    for variable, replacement in obsolete.items():
+        log.warning("configuration.obsolete", variable=variable, replacedBy=replacement)
     _calm_garbage_collector()
     config = uvicorn.Config(
         app,

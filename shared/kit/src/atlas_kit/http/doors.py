@@ -6,7 +6,7 @@ What a token opens stands in :data:`atlas_contracts.callers.MAY_CALL` and nowher
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI
@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from atlas_contracts.callers import MAY_CALL
+from atlas_contracts.callers import MAY_CALL, READER, role_of
 from atlas_kit.http.errors import Forbidden
 from atlas_kit.http.identity import Caller, TokenVerifier
 
@@ -23,18 +23,20 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Doors:
-    """One service's internal and operator's routes."""
+    """One service's internal and operator's routes. ``readers`` are the further services that were admitted."""
 
-    def __init__(self, verifier: TokenVerifier) -> None:
-        self._verifier, self._may_call = verifier, MAY_CALL[verifier.audience]
+    def __init__(self, verifier: TokenVerifier, readers: Collection[str] = ()) -> None:
+        self._verifier, self._may_call, self._readers = verifier, MAY_CALL[verifier.audience], frozenset(readers)
 
     def admit(self, request: Request, path: str) -> None:
         """Let the caller of the route with this ``path`` in. Raises Unauthorized without a token for this service, and
-        Forbidden where its issuer may not call this route (nobody may call what isn't in the table).
+        Forbidden where its issuer may not call this route (nobody may call what isn't in the table), or where a reader
+        asks in another name than its own.
         """
         caller = self._verifier.verify(request.headers.get("authorization"))
         method = "GET" if request.method == "HEAD" else request.method
-        if caller.issuer not in self._may_call.get((method, path), ()):
+        role = role_of(caller.issuer, self._readers)
+        if role not in self._may_call.get((method, path), ()) or (role == READER and caller.subject != caller.issuer):
             raise Forbidden
         request.state.caller = caller
 
@@ -62,9 +64,9 @@ class GuardedRoute(APIRoute):
         return guarded
 
 
-def install_doors(app: FastAPI, verifier: TokenVerifier) -> None:
+def install_doors(app: FastAPI, doors: Doors) -> None:
     """What the application's :class:`GuardedRoute` s ask."""
-    app.state.doors = Doors(verifier)
+    app.state.doors = doors
 
 
 def caller_of(request: Request) -> Caller:

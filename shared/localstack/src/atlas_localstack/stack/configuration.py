@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 # Variables a user may set for each service. What the stack itself decides (addresses, databases, broker) is not among
 # them: a DATABASE_URL that happens to be in the shell must never be migrated by a local stack.
+# INTERNAL_AUTH_SECRET is read by none any more: it goes on so that they say so.
 SHARED = ("INTERNAL_AUTH_SECRET", "LOG_LEVEL")
 # The policy's switches and other settings that are no secrets: harmless where they are not read.
 SHARED_PREFIXES = ("BILLING_",)
