@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from support.identity import claims, key_of, signed, token
+from support.identity import STRANGER, claims, key_of, signed, token
 
 pytestmark = pytest.mark.anyio
 
@@ -128,7 +128,7 @@ async def test_no_door_opens_to_a_forged_token(world, method, path, body):
 
 @pytest.mark.parametrize(("method", "path", "body"), USER_ROUTES + OTHER_ROUTES)
 async def test_no_door_opens_to_another_services_token(world, method, path, body):
-    answer = await world.ask(method, path, body=body, issuer="another-service")
+    answer = await world.ask(method, path, body=body, issuer=STRANGER)
     assert answer.status == 403
 
 
