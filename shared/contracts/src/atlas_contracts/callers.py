@@ -1,10 +1,10 @@
-"""Who may call what inside: for each service its internal and operator's routes, and whose tokens open them.
+"""The table of callers: for each service its internal and operator routes, and which services may call each.
 
-The one table. A route that isn't in it is closed to everybody. :mod:`atlas_kit.http.doors` enforces it before anything
-of a request's body is read. Under ``/internal`` the token's subject is the user on whose behalf another service asks.
+It is the only such table, and nobody may call a route that isn't in it. :mod:`atlas_kit.http.doors` enforces it before
+anything of a request's body is read. Under ``/internal`` the token's subject is the user for whom a service asks.
 
-Our own issuers stand in it by name. Every further service has the role :data:`READER`, once it is admitted by
-configuration: its public key is among a service's ``INTERNAL_TRUSTED_KEYS`` and its name among ``INTERNAL_READERS``.
+Our own issuers are in it by name. Every further service has the role :data:`READER` once it is admitted by
+configuration: its public key is in ``INTERNAL_TRUSTED_KEYS`` and its name in ``INTERNAL_READERS``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from atlas_contracts.internal_api import (
 from atlas_contracts.read_api import READ_MANY, READ_ONE
 
 Door = tuple[str, str]
-"""A route: method, and path as it is declared."""
+"""A route: its method, and its path as declared (with ``{parameters}``)."""
 
 ISSUERS = frozenset({GATEWAY_SERVICE, CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE, OPERATOR, WEB_APP})
 """Who may stand in the table by name. None of these can be admitted as a reader."""

@@ -1,7 +1,7 @@
-"""Internal identity: who asks whom, for which user.
+"""The internal token: which service calls which, and for which user.
 
-A short-lived token, signed with the asking service's own Ed25519 key: issuer (the asking service), audience (one
-service), subject (the user, or who asks in no user's name). Services take the user from it and from nowhere else.
+A short-lived JWT, signed with the calling service's own Ed25519 key: issuer (the calling service), audience (the called
+service), subject (the user, or the caller itself). On internal routes the user is taken from this token only.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Caller:
 
 
 class TokenMint:
-    """Signs tokens of one issuer and reuses each for half of its life (docs/decisions/0014)."""
+    """Makes tokens for one issuer. Each is reused for half of its lifetime, because signing takes long."""
 
     def __init__(self, signing_key: SecretStr, issuer: str) -> None:
         self._key = read_signing_key(signing_key.get_secret_value())
@@ -67,7 +67,7 @@ class TokenMint:
         self._cache: OrderedDict[tuple[str, str], tuple[str, float]] = OrderedDict()
 
     def token(self, audience: str, subject: str) -> str:
-        """A token for ``subject`` that ``audience`` accepts for at least 30 s."""
+        """A token for ``subject`` that ``audience`` accepts for at least 30 more seconds."""
         now = time.time()
         cached = self._cache.get((audience, subject))
         if cached and cached[1] > now:
@@ -87,7 +87,9 @@ class TokenMint:
 
 
 class TokenVerifier:
-    """Verifies tokens for one audience; remembers by digest those that held, until they expire."""
+    """Verifies tokens for one audience. Valid tokens are remembered (as digests) until they expire, because verifying
+    takes long (docs/decisions/0014).
+    """
 
     def __init__(self, trusted_keys: str, audience: str) -> None:
         self._trusted = read_trusted_keys(trusted_keys)
