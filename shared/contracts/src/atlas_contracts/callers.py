@@ -12,19 +12,19 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from atlas_contracts.internal_api import (
+    APP,
     CHECKOUT_SERVICE,
     ENTITLEMENTS_SERVICE,
     GATEWAY_SERVICE,
     INGEST_SERVICE,
     OPERATOR,
-    WEB_APP,
 )
 from atlas_contracts.read_api import READ_MANY, READ_ONE
 
 Door = tuple[str, str]
 """A route: its method, and its path as declared (with ``{parameters}``)."""
 
-ISSUERS = frozenset({GATEWAY_SERVICE, CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE, OPERATOR, WEB_APP})
+ISSUERS = frozenset({GATEWAY_SERVICE, CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE, OPERATOR, APP})
 """Who may stand in the table by name. None of these can be admitted as a reader."""
 READER = "reader"
 """The role of a further service, whose token is about itself: its subject is its own name."""

@@ -18,8 +18,8 @@ GATEWAY_SERVICE = "account-gateway"
 INGEST_SERVICE = "webhook-ingest"
 OPERATOR = "operator"
 """Issuer (and subject) of the command line's tokens."""
-WEB_APP = "atlas-web"
-"""The existing Atlas web app, as an issuer."""
+APP = "atlas-web"
+"""Issuer of the web app's tokens: it may have the account of one of its users forgotten, and nothing else."""
 
 
 PAYMENT_ACTIONS = frozenset({"revoke_payment", "undo_revoke_payment"})

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from atlas_contracts.internal_api import OPERATOR, WEB_APP
+from atlas_contracts.internal_api import APP, OPERATOR
 from atlas_localstack.servers.binaries import PostgresInstall
 from atlas_localstack.servers.database import Cluster
 from atlas_localstack.servers.ports import LOOPBACK
@@ -34,7 +34,7 @@ BROKER_USERS = {
 }
 READER, SANDBOX_READER = "atlas-reader", "stripe-sandbox"
 """Services that are no part of the product, and may ask who is Pro: one for tests and for trying, and the sandbox."""
-SIGNERS = (*SERVICES, OPERATOR, WEB_APP, READER, SANDBOX_READER)
+SIGNERS = (*SERVICES, OPERATOR, APP, READER, SANDBOX_READER)
 """Everybody who has a key here."""
 WEBHOOK_PATH = "/api/billing/stripe/webhook"
 
@@ -200,7 +200,7 @@ def describe(plan: Plan, pids: Mapping[str, int | None]) -> dict[str, Any]:
             "nextauth_secret": nextauth_secret,
             "cookie": "__Secure-next-auth.session-token" if plan.https else "next-auth.session-token",
             "reader": {"issuer": READER, "signing_key": plan.signing_key(READER)},
-            "web": {"issuer": WEB_APP, "signing_key": plan.signing_key(WEB_APP)},
+            "web": {"issuer": APP, "signing_key": plan.signing_key(APP)},
         },
         "nextauth_url": plan.public_url,
     }
