@@ -72,7 +72,8 @@ def test_a_key_in_stack_json_opens_its_own_rows_and_no_other(stack: Stack, name:
     role = READER if name == "reader" else issuer
     for service, rows in MAY_CALL.items():
         for (method, path), callers in rows.items():
-            answer = asked(stack, signing, issuer, service, method, re.sub("{.*?}", "x", path))
+            subject = issuer if name == "reader" else "x"
+            answer = asked(stack, signing, subject, service, method, re.sub("{.*?}", "x", path))
             assert (answer.status_code == 403) == (role not in callers), (service, method, path, answer.status_code)
 
 
@@ -124,7 +125,8 @@ def test_a_part_that_is_started_again_takes_the_keys_as_they_are_now(stack: Stac
 
     def admitted() -> bool:
         try:
-            return stack.pid("entitlements") != before and asked(stack, TokenMint(following, issuer), issuer).status_code == 200
+            pid = stack.json["services"]["entitlements"]["pid"]
+            return pid not in (None, before) and asked(stack, TokenMint(following, issuer), issuer).status_code == 200
         except httpx.TransportError:
             return False
 
