@@ -28,7 +28,7 @@ from entitlements.entrypoints.internal import hot_read, internal_routes
 from entitlements.entrypoints.operator import operator_routes
 from entitlements.entrypoints.projector import Projector
 from entitlements.entrypoints.readers import read_routes
-from entitlements.settings import Settings
+from entitlements.settings import EntitlementsSettings
 from entitlements.use_cases.read_entitlement import EntitlementReader
 from entitlements.use_cases.refold_after_upgrade import RefoldAfterUpgrade
 from entitlements.use_cases.resolve_charges import ChargeResolver
@@ -38,7 +38,7 @@ from entitlements.use_cases.resolve_charges import ChargeResolver
 class Parts:
     """What lives as long as the process, made once. ``folded`` is notified after each batch that changed something."""
 
-    settings: Settings
+    settings: EntitlementsSettings
     database: Database
     broker: Broker
     checkout: ServiceClient
@@ -48,7 +48,7 @@ class Parts:
     workers: Workers
 
 
-def build(settings: Settings) -> ASGIApp:
+def build(settings: EntitlementsSettings) -> ASGIApp:
     """The service for these settings; nothing is connected before the application starts."""
     parts = _parts(settings)
     doors = Doors(TokenVerifier(settings.internal_trusted_keys, ENTITLEMENTS_SERVICE), settings.internal_readers)
@@ -63,7 +63,7 @@ def build(settings: Settings) -> ASGIApp:
     return with_edge(HotRoute(app, read), body_limits=[(READ_MANY, MAX_QUERY_BYTES)])
 
 
-def _parts(settings: Settings) -> Parts:
+def _parts(settings: EntitlementsSettings) -> Parts:
     database, broker, folded = _database(settings), _broker(settings), asyncio.Condition()
     mint = TokenMint(settings.internal_signing_key, ENTITLEMENTS_SERVICE)
     checkout = ServiceClient(settings.checkout_url, CHECKOUT_SERVICE, mint)
@@ -111,7 +111,7 @@ def _routers(parts: Parts) -> list[APIRouter]:
     ]
 
 
-def _database(settings: Settings) -> Database:
+def _database(settings: EntitlementsSettings) -> Database:
     return Database(
         settings.database_url,
         "entitlements",
@@ -120,7 +120,7 @@ def _database(settings: Settings) -> Database:
     )
 
 
-def _broker(settings: Settings) -> Broker:
+def _broker(settings: EntitlementsSettings) -> Broker:
     return Broker(
         settings.nats_url,
         ENTITLEMENTS_SERVICE,

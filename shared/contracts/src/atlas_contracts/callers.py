@@ -21,7 +21,7 @@ from atlas_contracts.internal_api import (
 )
 from atlas_contracts.read_api import READ_MANY, READ_ONE
 
-Door = tuple[str, str]
+Route = tuple[str, str]
 """A route: its method, and its path as declared (with ``{parameters}``)."""
 
 ISSUERS = frozenset({GATEWAY_SERVICE, CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE, OPERATOR, APP})
@@ -34,7 +34,7 @@ _ENTITLEMENTS, _OPERATOR = frozenset({ENTITLEMENTS_SERVICE}), frozenset({OPERATO
 _INGEST, _READER = frozenset({INGEST_SERVICE}), frozenset({READER})
 _OPERATOR_OR_INGEST = _OPERATOR | _INGEST
 
-MAY_CALL: Mapping[str, Mapping[Door, frozenset[str]]] = {
+MAY_CALL: Mapping[str, Mapping[Route, frozenset[str]]] = {
     GATEWAY_SERVICE: {},
     CHECKOUT_SERVICE: {
         ("POST", "/internal/checkout-sessions"): _GATEWAY,

@@ -7,33 +7,18 @@ key of its own, whose ``kid`` is its name, and may call nothing else.
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import aiohttp
-from joserfc import jwt
-from joserfc.jwa import EdDSAAlgorithm
-from joserfc.jwk import OKPKey
-from joserfc.jws import JWSRegistry
 
 from stripe_sandbox.settings import Settings
 
-AUDIENCE = "entitlements"
 QUERY = "/v1/entitlements/query"
 TIMEOUT_SECONDS = 2
-TOKEN_SECONDS = 60
 FRESH_SECONDS = 0.4  # an answer is shown again without asking for this long
 CONCURRENCY = 8
-
-
-class _EdDSA(EdDSAAlgorithm):
-    security_warning = None  # type: ignore[assignment]  # of the name alone; the product asks for it
-
-
-class _Registry(JWSRegistry):
-    algorithms = {"EdDSA": _EdDSA()}  # noqa: RUF012 - joserfc's own declaration
 
 
 class Entitlements(Protocol):
@@ -76,11 +61,9 @@ class EntitlementService:
 
     def token(self) -> str:
         """A short-lived token in the sandbox's own name."""
-        key = json.loads(self.signing_key)
-        now, name = int(time.time()), key["kid"]
-        claims = {"iss": name, "aud": AUDIENCE, "sub": name, "iat": now, "exp": now + TOKEN_SECONDS}
-        registry = _Registry(algorithms=["EdDSA"])
-        return jwt.encode({"alg": "EdDSA", "kid": name}, claims, OKPKey.import_key(key), registry=registry)
+        from stripe_sandbox.reader_token import reader_token  # noqa: PLC0415 - 4 MB, only for who looks at the room
+
+        return reader_token(self.signing_key)
 
     async def _ask(self, user_id: str) -> dict[str, Any] | None:
         if self._client is None:
