@@ -14,7 +14,7 @@ from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE
 from atlas_contracts.streams import BILLING
 from atlas_kit.http.app import create_app, with_edge
 from atlas_kit.http.client import ServiceClient
-from atlas_kit.http.doors import install_doors
+from atlas_kit.http.doors import Doors, install_doors
 from atlas_kit.http.health import Check
 from atlas_kit.http.identity import TokenMint, TokenVerifier
 from atlas_kit.messaging.broker import Broker
@@ -59,7 +59,7 @@ def build(settings: CheckoutSettings) -> ASGIApp:
     app = create_app(
         "Atlas checkout", lambda _app: _lifespan(parts), lambda: {**_checks(parts), **parts.workers.checks()}
     )
-    install_doors(app, TokenVerifier(settings.internal_auth_secret, CHECKOUT_SERVICE))
+    install_doors(app, Doors(TokenVerifier(settings.internal_trusted_keys, CHECKOUT_SERVICE)))
     for router in _routers(parts):
         app.include_router(router)
     return with_edge(app, on_exit=parts.stopping.set)
@@ -67,7 +67,7 @@ def build(settings: CheckoutSettings) -> ASGIApp:
 
 def _parts(settings: CheckoutSettings) -> Parts:
     database, broker = _database(settings), _broker(settings)
-    mint = TokenMint(settings.internal_auth_secret, CHECKOUT_SERVICE)
+    mint = TokenMint(settings.internal_signing_key, CHECKOUT_SERVICE)
     entitlements = ServiceClient(settings.entitlements_url, ENTITLEMENTS_SERVICE, mint)
     return Parts(
         settings=settings,

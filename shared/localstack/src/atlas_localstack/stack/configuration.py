@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 # Variables that a user may set for each service. Those that the stack itself sets (addresses, databases, broker) are
 # not among them: a local stack must never migrate a database whose DATABASE_URL happens to be set in the shell.
+# No service reads INTERNAL_AUTH_SECRET any more; each gets it only to log that it is not read.
 SHARED = ("INTERNAL_AUTH_SECRET", "LOG_LEVEL")
 # The policy and other settings that are not secret; every service gets them, whether it reads them or not.
 SHARED_PREFIXES = ("BILLING_",)
