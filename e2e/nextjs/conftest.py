@@ -1,0 +1,152 @@
+"""The example Next.js app in front of a stack of its own, as docs/nextjs.md puts it there."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from psycopg.sql import SQL, Identifier, Literal
+
+from support.next_app import BUILD_SECONDS, EXAMPLE, NextApp, WebShopper, free_origin, installed_app
+from support.servers import Postgres
+from support.stack import Stack, running_stack
+
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+READER = "atlas_billing_reader"
+INTERNAL_SECRET = secrets.token_hex(32)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All of these need a browser and node; the first waits for the build."""
+    here = Path(__file__).parent
+    required = os.environ.get("ATLAS_REQUIRE", "").split(",")
+    missing = [
+        (what, remedy) for what, remedy, there in (
+            ("browser", "no chromium: apt-get install chromium", Path(CHROMIUM).exists()),
+            ("node", "no node (20.9 or newer) with npm", bool(shutil.which("node") and shutil.which("npm"))),
+        ) if not there and what not in required
+    ]  # fmt: skip
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker("browser")
+            item.add_marker(pytest.mark.timeout(600))
+            for _, remedy in missing:
+                item.add_marker(pytest.mark.skip(reason=remedy))
+
+
+@dataclass(frozen=True)
+class WebDatabase:
+    """The web app's database: the owner's DSN, and that of the role which the guide gives to the gateway."""
+
+    owner: str
+    reader: str
+
+
+@pytest.fixture(scope="session")
+def web_database(postgres: Postgres) -> Iterator[WebDatabase]:
+    """A database as the existing app has it, and the role of the guide, made with the guide's SQL."""
+    owner = postgres.create_database()
+    password = secrets.token_hex(8)
+    with psycopg.connect(owner, autocommit=True) as connection:
+        connection.execute((Path(__file__).parent / "tables.sql").read_text())
+        connection.execute((EXAMPLE / "sql" / "reader-role.sql").read_text())
+        connection.execute(SQL("ALTER ROLE {} PASSWORD {}").format(Identifier(READER), Literal(password)))
+    at = urlsplit(owner)
+    reader = at._replace(netloc=f"{READER}:{password}@{at.hostname}:{at.port}").geturl()
+    yield WebDatabase(owner, reader)
+    with psycopg.connect(owner, autocommit=True) as connection:
+        connection.execute(f"DROP OWNED BY {READER}; DROP ROLE {READER}")
+
+
+@pytest.fixture(scope="session")
+def origin() -> str:
+    """Where the app will be: the stack has to know before the app runs."""
+    return free_origin()
+
+
+@pytest.fixture(scope="session")
+def stack(web_database: WebDatabase, origin: str) -> Iterator[Stack]:
+    """A stack that is configured as docs/nextjs.md says."""
+    settings = {
+        "NEXTAUTH_URL": origin,
+        "NEXTAUTH_SESSION_STRATEGY": "database",
+        "ATLAS_DATABASE_URL": web_database.reader,
+        "ATLAS_SIGN_IN_URL": "/sign-in?callbackUrl=",
+        "INTERNAL_AUTH_SECRET": INTERNAL_SECRET,
+    }
+    with running_stack(settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def built(
+    stack: Stack, web_database: WebDatabase, origin: str, tmp_path_factory: pytest.TempPathFactory
+) -> NextApp:
+    """The app, installed and built once."""
+    environ = {
+        "NEXTAUTH_URL": origin,
+        "NEXTAUTH_SECRET": secrets.token_hex(32),
+        "DATABASE_URL": web_database.owner,
+        "ATLAS_GATEWAY_URL": stack.url("account-gateway"),
+        "ATLAS_CHECKOUT_URL": stack.url("checkout"),
+        "INTERNAL_AUTH_SECRET": INTERNAL_SECRET,
+        "EXAMPLE_SIGN_IN": "true",
+    }
+    app = installed_app(tmp_path_factory.mktemp("next"), origin, environ)
+    app.npm("run", "build", seconds=BUILD_SECONDS)
+    return app
+
+
+@pytest.fixture(scope="session")
+def app(built: NextApp) -> Iterator[NextApp]:
+    """The app, running where the stack believes it to be."""
+    try:
+        built.start()
+        yield built
+    finally:
+        built.stop()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A fresh profile; an error in a page's script fails the test, and so does a hydration that does not match."""
+    fresh = browser.new_context(viewport={"width": 1280, "height": 800})
+    fresh.set_default_timeout(15_000)
+    errors: list[str] = []
+    fresh.on("weberror", lambda error: errors.append(str(error.error)))
+    yield fresh
+    fresh.close()
+    assert not errors
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    return context.new_page()
+
+
+@pytest.fixture
+def visitor(stack: Stack, app: NextApp, web_database: WebDatabase, context: BrowserContext, page: Page) -> WebShopper:
+    """Somebody who isn't signed in."""
+    return WebShopper(stack, context, page, app=app, database=web_database.owner)
+
+
+@pytest.fixture
+def shopper(visitor: WebShopper) -> WebShopper:
+    """A signed-in user that nobody else is."""
+    return visitor.sign_in()
