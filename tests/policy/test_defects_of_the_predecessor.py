@@ -13,7 +13,8 @@ import pytest
 from atlas_contracts.billing import Via
 from entitlements.domain import payment, projection, timeline
 from entitlements.domain.facts import CheckoutSession, Stamp
-from support.facts import Fold, Purchase
+from support.facts import Purchase
+from support.folding import Fold
 
 
 def heard(*facts) -> Fold:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from atlas_contracts.billing import Provider
 from entitlements.domain.policy import Policy
 from entitlements.domain.projection import Projection
-from support.facts import Fold, Purchase, grant, told
+from support.facts import Purchase, grant
+from support.folding import Fold, told
 
 
 def test_payments_that_turn_out_to_be_one_become_one_and_the_oldest_remains():

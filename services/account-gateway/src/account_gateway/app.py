@@ -16,7 +16,6 @@ from starlette.types import ASGIApp
 from account_gateway.adapters.lean_client import LeanClient
 from account_gateway.entrypoints.api.checkout import checkout_routes
 from account_gateway.entrypoints.api.confirm import confirm_routes
-from account_gateway.entrypoints.api.dev_sign_in import dev_sign_in_routes
 from account_gateway.entrypoints.api.documentation import operation_id
 from account_gateway.entrypoints.api.entitlement import entitlement_routes, read_entitlement
 from account_gateway.entrypoints.api.guards import same_origin
@@ -32,6 +31,7 @@ from account_gateway.entrypoints.api.upgrade import upgrade_routes
 from account_gateway.entrypoints.live.changes import EntitlementChanges
 from account_gateway.entrypoints.live.stream import Streams, StreamTimes, stream_routes
 from account_gateway.entrypoints.pages.dependencies import PageDependencies
+from account_gateway.entrypoints.pages.dev_sign_in import dev_sign_in_routes
 from account_gateway.entrypoints.pages.routes import page_routes
 from account_gateway.session.caller import require_user
 from account_gateway.session.encrypted import EncryptedSessions

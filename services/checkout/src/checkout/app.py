@@ -1,11 +1,12 @@
-"""Composition root: settings, database, broker, Stripe, routes."""
+"""Composition root: what checkout is made of and how its parts hang together."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
-from fastapi import FastAPI
+from fastapi import APIRouter
 from starlette.types import ASGIApp
 
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE
@@ -13,6 +14,7 @@ from atlas_contracts.streams import BILLING
 from atlas_kit.http.app import create_app, with_edge
 from atlas_kit.http.client import ServiceClient
 from atlas_kit.http.doors import install_doors
+from atlas_kit.http.health import Check
 from atlas_kit.http.identity import TokenMint, TokenVerifier
 from atlas_kit.messaging.broker import Broker
 from atlas_kit.messaging.outbox import OutboxRelay
@@ -29,40 +31,69 @@ from checkout.use_cases.purchases import Purchases
 from checkout.use_cases.sale import Checkout
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What lives as long as the process, made once."""
+
+    settings: Settings
+    database: Database
+    broker: Broker
+    stripe: StripeGateway
+    entitlements: ServiceClient
+    ledger: EntitlementsClient
+    workers: Workers
+
+
 def build(settings: Settings) -> ASGIApp:
-    """The service as one ASGI application; connections are made when it starts."""
+    """The service for these settings; nothing is connected before the application starts."""
+    parts = _parts(settings)
+    app = create_app(
+        "Atlas checkout", lambda _app: _lifespan(parts), lambda: {**_checks(parts), **parts.workers.checks()}
+    )
+    install_doors(app, TokenVerifier(settings.internal_auth_secret, CHECKOUT_SERVICE))
+    for router in _routers(parts):
+        app.include_router(router)
+    return with_edge(app)
+
+
+def _parts(settings: Settings) -> Parts:
     database, broker = _database(settings), _broker(settings)
     mint = TokenMint(settings.internal_auth_secret, CHECKOUT_SERVICE)
     entitlements = ServiceClient(settings.entitlements_url, ENTITLEMENTS_SERVICE, mint)
-    stripe = StripeGateway(settings.stripe_secret_key, settings.stripe_api_base)
-    ledger = EntitlementsClient(entitlements)
-    purchases = Purchases(database, stripe, broker, ledger)
-
-    workers = Workers(outbox=OutboxRelay(database, broker, BILLING).run)
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(stripe.close)
-            await stack.enter_async_context(entitlements)
-            await database.start()
-            stack.push_async_callback(database.close)
-            await broker.start()
-            stack.push_async_callback(broker.close)
-            await stack.enter_async_context(workers)
-            yield
-
-    app = create_app(
-        "Atlas checkout",
-        lifespan,
-        lambda: {"database": database.check, "broker": broker.check, **workers.checks()},
+    return Parts(
+        settings=settings,
+        database=database,
+        broker=broker,
+        stripe=StripeGateway(settings.stripe_secret_key, settings.stripe_api_base),
+        entitlements=entitlements,
+        ledger=EntitlementsClient(entitlements),
+        workers=Workers(outbox=OutboxRelay(database, broker, BILLING).run),
     )
-    install_doors(app, TokenVerifier(settings.internal_auth_secret, CHECKOUT_SERVICE))
-    app.include_router(
-        internal_routes(_checkout(settings, purchases, stripe), purchases, _portal(settings, database, stripe, ledger))
-    )
-    app.include_router(operator_routes(database, stripe, broker, settings.provider_policy()))
-    return with_edge(app)
+
+
+@asynccontextmanager
+async def _lifespan(parts: Parts) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(parts.stripe.close)
+        await stack.enter_async_context(parts.entitlements)
+        await parts.database.start()
+        stack.push_async_callback(parts.database.close)
+        await parts.broker.start()
+        stack.push_async_callback(parts.broker.close)
+        await stack.enter_async_context(parts.workers)
+        yield
+
+
+def _checks(parts: Parts) -> Mapping[str, Check]:
+    return {"database": parts.database.check, "broker": parts.broker.check}
+
+
+def _routers(parts: Parts) -> list[APIRouter]:
+    purchases = Purchases(parts.database, parts.stripe, parts.broker, parts.ledger)
+    return [
+        internal_routes(_checkout(parts), purchases, _portal(parts)),
+        operator_routes(parts.database, parts.stripe, parts.broker, parts.settings.provider_policy()),
+    ]
 
 
 def _database(settings: Settings) -> Database:
@@ -84,22 +115,24 @@ def _broker(settings: Settings) -> Broker:
     )
 
 
-def _checkout(settings: Settings, purchases: Purchases, stripe: StripeGateway) -> Checkout:
+def _checkout(parts: Parts) -> Checkout:
+    settings = parts.settings
     return Checkout(
-        purchases.database,
-        stripe,
-        purchases.broker,
-        purchases.entitlements,
+        parts.database,
+        parts.stripe,
+        parts.broker,
+        parts.ledger,
         settings.stripe_price_pro_lifetime,
         settings.nextauth_url,
         settings.session_options(),
     )
 
 
-def _portal(settings: Settings, database: Database, stripe: StripeGateway, ledger: EntitlementsClient) -> Portal:
+def _portal(parts: Parts) -> Portal:
+    settings = parts.settings
     return Portal(
-        Customers(database, stripe, ledger),
-        stripe,
+        Customers(parts.database, parts.stripe, parts.ledger),
+        parts.stripe,
         settings.nextauth_url,
         settings.stripe_billing_portal_configuration_id,
     )
