@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -97,9 +98,10 @@ def built(
         "DATABASE_URL": web_database.owner,
         "ATLAS_GATEWAY_URL": stack.url("account-gateway"),
         "ATLAS_CHECKOUT_URL": stack.url("checkout"),
-        "INTERNAL_AUTH_SECRET": INTERNAL_SECRET,
         "EXAMPLE_SIGN_IN": "true",
     }
+    web = stack.json["auth"].get("web")
+    environ |= {"INTERNAL_SIGNING_KEY": json.dumps(web["signing_key"])} if web else {"INTERNAL_AUTH_SECRET": INTERNAL_SECRET}
     app = installed_app(tmp_path_factory.mktemp("next"), origin, environ)
     app.npm("run", "build", seconds=BUILD_SECONDS)
     return app

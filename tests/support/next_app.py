@@ -71,11 +71,22 @@ class NextApp:
         kept["PATH"] = os.pathsep.join([*([str(Path(program).parent)] if (program := node()) else []), kept["PATH"]])
         return {**kept, "NEXT_TELEMETRY_DISABLED": "1", "TZ": ZONE, **self.environ}
 
-    def start(self) -> None:
+    def node(self, *arguments: str, **environ: str) -> str:
+        """Call node in the app's folder; gives what it printed."""
+        program = node()
+        assert program, "node is missing"
+        done = subprocess.run(
+            [program, *arguments], cwd=self.folder, env={**self.environment(), **environ}, text=True, capture_output=True, timeout=30
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def start(self, mode: str = "start") -> None:
+        """Run it: what was built, or `dev`."""
         port = self.origin.rpartition(":")[2]
         program = node()
         assert program, "node is missing"
-        command = [program, "node_modules/next/dist/bin/next", "start", "--hostname", LOOPBACK, "--port", port]
+        command = [program, "node_modules/next/dist/bin/next", mode, "--hostname", LOOPBACK, "--port", port]
         with (self.folder / "next.log").open("ab") as log:
             self.process = subprocess.Popen(
                 command, cwd=self.folder, env=self.environment(), stdout=log, stderr=log, start_new_session=True
@@ -103,7 +114,7 @@ class NextApp:
         return False
 
     def twin(self, folder: Path, **environ: str) -> NextApp:
-        """The same build as another process, at an address of its own."""
+        """The same build as another process, at an address of its own. It shares files with this one: nothing may change them."""
         shutil.copytree(self.folder, folder, copy_function=os.link, symlinks=True, ignore=shutil.ignore_patterns("next.log"))
         return NextApp(folder, free_origin(), {**self.environ, **environ})
 
