@@ -23,6 +23,7 @@ SHARED = {
     "contracts": set(), "stripe": set(), "kit": {"http", "messaging", "storage", "process"}, "stripe-sandbox": {"resources", "static", "templates"},
     "operator": {"commands", "doctor", "terminal"}, "localstack": {"cli", "servers", "stack"},
 }  # fmt: skip
+CLIENTS = {"typescript"}
 BESIDE_THE_ROOMS = {"__init__.py", "__main__.py", "app.py", "settings.py", "ports.py", "py.typed"}
 MODULE_LINES, FUNCTION_LINES = 300, 40
 AN_OBJECT_OF_STRIPES = "one of Stripe's objects, a field a line"
@@ -78,6 +79,7 @@ def test_a_shared_package_has_its_rooms(part: str) -> None:
 def test_there_are_no_other_houses() -> None:
     assert inside(WORKSPACE / "services") == set(SERVICES)
     assert inside(WORKSPACE / "shared") == set(SHARED)
+    assert inside(WORKSPACE / "clients") == CLIENTS
 
 
 def test_a_module_is_no_longer_than_three_screens_of_a_hundred_lines() -> None:

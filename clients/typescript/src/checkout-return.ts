@@ -2,7 +2,7 @@
 import type { AtlasBilling } from "./client.js";
 import { billingErrorToast, CHECKOUT_COPY, confirmToast, failureToast, toast, type Toast } from "./copy.js";
 import { entitlementStore, type EntitlementStore } from "./entitlement-store.js";
-import { asAtlasBillingError } from "./errors.js";
+import { askedToWait, asAtlasBillingError } from "./errors.js";
 import type { BillingOverview } from "./types.js";
 
 export type CheckoutReturnState =
@@ -211,16 +211,16 @@ function newTrip(
     try {
       const result = await client.confirm(session, { signal: aborted.signal });
       if (over) return true;
-      if (result.outcome !== "processing") {
-        return arriveAt(result.outcome, confirmToast(result));
-      }
+      // The components that show the entitlement need not wait until they hear of it.
+      if (result.outcome === "active" && !entitlements.get().entitlement?.isPro) entitlements.refresh();
+      if (result.outcome !== "processing") return arriveAt(result.outcome, confirmToast(result));
       if (!processing) tell("processing");
       processing = true;
       return false;
     } catch (failure) {
       if (over) return true;
       const error = asAtlasBillingError(failure);
-      retryAfterMs = (error.retryAfter ?? 0) * 1000;
+      retryAfterMs = askedToWait(error);
       if (error.code === "unauthorized") return arriveAt("signed_out", toast("checkout", "info", CHECKOUT_COPY.signed_out));
       if (!["not_found", "invalid_request", "forbidden"].includes(error.code)) return false;
       // A remembered session that isn't the caller's: somebody else has signed in since, whom it doesn't concern.

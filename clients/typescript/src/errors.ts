@@ -60,6 +60,14 @@ export class AtlasBillingError extends Error implements AtlasBillingProblem {
   }
 }
 
+/** Nobody is made to wait for longer, whatever a `Retry-After` says; timers could not either. */
+const LONGEST_WAIT_SECONDS = 3600;
+
+/** How long the answer asks to wait, in milliseconds; 0 when it doesn't. */
+export function askedToWait(error: AtlasBillingError | null): number {
+  return Math.min(error?.retryAfter ?? 0, LONGEST_WAIT_SECONDS) * 1000;
+}
+
 export function asAtlasBillingError(failure: unknown): AtlasBillingError {
   return failure instanceof AtlasBillingError ? failure : unreachable(failure);
 }

@@ -32,10 +32,13 @@ export interface KnownEntitlement extends Entitlement {
   readonly error: AtlasBillingProblem | null;
 }
 
+const MEMORY = Symbol.for("@atlas/billing: last known, 1");
 const TIMEOUT_MS = 1_000;
 const LAST_KNOWN_MS = 3_600_000;
 const NOT_PRO: Entitlement = { isPro: false, status: "none", source: null, restoredAt: null, updatedAt: null };
-const memory = lastKnown();
+/** One for the process: a bundler may load this module several times, once for pages and once for route handlers. */
+const shared = globalThis as { [MEMORY]?: ReturnType<typeof lastKnown> };
+const memory = (shared[MEMORY] ??= lastKnown());
 
 /**
  * The entitlement of the user whose request this is: `await entitlementFromCookies(cookies(), { baseUrl })`.

@@ -1,5 +1,5 @@
 /** What the entitlement is, now and from now on: the event stream, and polling while it doesn't come. */
-import { asAtlasBillingError, badAnswer, unreachable, type AtlasBillingError } from "./errors.js";
+import { askedToWait, asAtlasBillingError, badAnswer, unreachable, type AtlasBillingError } from "./errors.js";
 import { readEvents } from "./event-stream.js";
 import { isEntitlement, refusal, type Fetch } from "./request.js";
 import type { Entitlement } from "./types.js";
@@ -45,6 +45,7 @@ export function watch(watched: Watch): () => void {
   let heard = 0; // events of the stream: a poll that began before one is older than it
   let delivering = false;
   let failures = 0; // streams in a row that did not hold
+  let polls = 0; // rows of polls that were begun: an answer to one that was stopped does not go on with it
   let pollFailures = 0;
   let pollAfterMs = 0; // what the last refused poll asked for
   let round = new AbortController();
@@ -73,10 +74,12 @@ export function watch(watched: Watch): () => void {
   function stopPolling(): void {
     clearTimeout(pollTimer);
     pollTimer = undefined;
+    polls += 1;
   }
   async function poll(): Promise<void> {
     const mine = round.signal;
     const before = heard;
+    const row = polls;
     try {
       const entitlement = await watched.look(mine);
       pollFailures = 0;
@@ -86,10 +89,10 @@ export function watch(watched: Watch): () => void {
       if (mine.aborted) return;
       const error = asAtlasBillingError(failure);
       pollFailures += 1;
-      pollAfterMs = (error.retryAfter ?? 0) * 1000;
+      pollAfterMs = askedToWait(error);
       if (heard === before) fail(error);
     }
-    if (mine.aborted) return;
+    if (mine.aborted || row !== polls) return;
     pollTimer = undefined;
     if (!delivering) pollSoon(pollPause());
   }
@@ -116,7 +119,7 @@ export function watch(watched: Watch): () => void {
       const refused = await whyRefused(answer);
       if (current.aborted) return;
       if (refused?.code === "unauthorized") return fail(refused);
-      afterMs = (refused?.retryAfter ?? 0) * 1000;
+      afterMs = askedToWait(refused);
       if (!refused) {
         await readEvents(
           answer.body!,
@@ -234,6 +237,6 @@ function call<A extends unknown[]>(callback: ((...given: A) => void) | undefined
   } catch (failure) {
     setTimeout(() => {
       throw failure;
-    });
+    }, 0);
   }
 }

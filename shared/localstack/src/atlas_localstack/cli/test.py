@@ -26,8 +26,8 @@ INTERRUPTED = 130
 def test(context: typer.Context) -> None:
     """Run the tests: `fast` (seconds, needs nothing), `all` (the default); then any pytest arguments.
 
-    What needs a browser or a Docker engine is skipped with its reason when there is none, unless
-    ATLAS_REQUIRE=browser,docker.
+    What needs a browser, a Docker engine or npm's registry is skipped with its reason when there is none, unless
+    ATLAS_REQUIRE=browser,docker,node.
     """
     arguments = list(context.args)
     scope = arguments.pop(0) if arguments and arguments[0] in SCOPES else "all"
