@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -16,7 +15,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from psycopg.sql import SQL, Identifier, Literal
 
-from support.next_app import BUILD_SECONDS, EXAMPLE, NextApp, WebShopper, free_origin, installed_app, npm
+from support import docker
+from support.next_app import EXAMPLE, NextApp, WebShopper, free_origin, installed_app
 from support.servers import Postgres
 from support.stack import Stack, running_stack
 
@@ -26,21 +26,14 @@ INTERNAL_SECRET = secrets.token_hex(32)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All of these need a browser and node; the first waits for the build."""
+    """All of these need a browser; the first waits for the build."""
     here = Path(__file__).parent
-    required = os.environ.get("ATLAS_REQUIRE", "").split(",")
-    missing = [
-        (what, remedy) for what, remedy, there in (
-            ("browser", "no chromium: apt-get install chromium", Path(CHROMIUM).exists()),
-            ("node", "no node (20.9 or newer) with npm", bool(npm())),
-        ) if not there and what not in required
-    ]  # fmt: skip
     for item in items:
         if here in item.path.parents:
             item.add_marker("browser")
             item.add_marker(pytest.mark.timeout(600))
-            for _, remedy in missing:
-                item.add_marker(pytest.mark.skip(reason=remedy))
+            if not docker.required("browser") and not Path(CHROMIUM).exists():
+                item.add_marker(pytest.mark.skip(reason="no chromium: apt-get install chromium"))
 
 
 @dataclass(frozen=True)
@@ -103,18 +96,15 @@ def built(
     web = stack.json["auth"].get("web")
     environ |= {"INTERNAL_SIGNING_KEY": json.dumps(web["signing_key"])} if web else {"INTERNAL_AUTH_SECRET": INTERNAL_SECRET}
     app = installed_app(tmp_path_factory.mktemp("next"), origin, environ)
-    app.npm("run", "build", seconds=BUILD_SECONDS)
+    app.build()
     return app
 
 
 @pytest.fixture(scope="session")
 def app(built: NextApp) -> Iterator[NextApp]:
     """The app, running where the stack believes it to be."""
-    try:
-        built.start()
+    with built.running():
         yield built
-    finally:
-        built.stop()
 
 
 @pytest.fixture(scope="session")

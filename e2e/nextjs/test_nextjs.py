@@ -28,7 +28,8 @@ from support.stack import Stack, eventually
 
 PICTURES = Path(__file__).resolve().parents[2] / "test-results" / "nextjs"
 ACTIVE = "Checkout completed and Pro is now active on your account."
-OWN_PAGES = {"/pro", "/account"}
+OWN = {"/api/health"}
+"""Whether the app is well is the app's to say."""
 DAYS_OF_A_SESSION = 30
 STREAM = "/api/pro/entitlement/stream"
 PROXY_TIMEOUT_SECONDS = 30
@@ -77,7 +78,7 @@ class TestRouting:
 
         rewritten = {rule["source"]: rule["destination"] for rule in manifest["rewrites"]["beforeFiles"]}
 
-        assert set(rewritten) == public - OWN_PAGES
+        assert set(rewritten) == public - OWN
         assert rewritten == {path: stack.url("account-gateway") + path for path in rewritten}
 
     def test_who_is_not_signed_in_is_answered_by_the_gateway_in_its_own_words(self, app: NextApp) -> None:
@@ -99,7 +100,7 @@ class TestRouting:
 
     def test_a_webhook_sent_through_the_app_reaches_nobody(self, app: NextApp) -> None:
         """Stripe has to be given webhook-ingest's own address."""
-        assert httpx.post(f"{app.origin}/api/billing/stripe/webhook", content=b"{}").status_code == 404
+        assert httpx.post(f"{app.origin}/api/billing/stripe/webhook", content=b"{}").status_code == 401
 
     def test_what_a_router_fetches_by_itself_opens_no_checkout(self, shopper: WebShopper) -> None:
         answer = shopper.context.request.get(
@@ -162,15 +163,15 @@ class TestSignIn:
         expect(shopper.page.get_by_label("E-mail")).to_be_visible()
 
     def test_in_production_nobody_is_believed_unless_it_is_switched_on(self, built: NextApp, tmp_path: Path) -> None:
-        twin = built.twin(tmp_path / "twin", EXAMPLE_SIGN_IN="")
-        try:
-            twin.start()
+        twin = built.twin(tmp_path / "twin", EXAMPLE_SIGN_IN="", ATLAS_BILLING="off", ATLAS_GATEWAY_URL="")
+        with twin.running():
             form = {"email": "somebody@example.com", "callbackUrl": "/account"}
             refused = httpx.post(f"{twin.origin}/api/sign-in", data=form, headers={"origin": twin.environ["NEXTAUTH_URL"]})
             assert refused.status_code == 404 and "set-cookie" not in refused.headers
             assert httpx.get(f"{twin.origin}/sign-in").status_code == 404
-        finally:
-            twin.stop()
+
+            still_billings = httpx.get(f"{twin.origin}/api/pro/entitlement")
+            assert still_billings.headers["x-request-id"], "what was switched at the build is not switched at the start"
 
 
 class TestBuying:
@@ -422,7 +423,146 @@ class TestDeletion:
             threading.Thread(target=server.handle_request, daemon=True).start()
             script = "const { forgetAtBilling } = await import('./lib/forget.ts'); console.log(await forgetAtBilling('a/b'))"
             environ = {"INTERNAL_SIGNING_KEY": json.dumps(key.as_dict(private=True)), "ATLAS_CHECKOUT_URL": f"http://127.0.0.1:{server.server_port}"}
-            assert built.node("--input-type=module", "--eval", script, **environ) == "forgotten"
+            assert built.node(script, **environ) == "forgotten"
+
+        assert told[0] == "/internal/v1/users/a%2Fb/forget"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # RFC 9864 has another name for this algorithm; the services say EdDSA
+            token = jwt.decode(told[1].removeprefix("Bearer "), key, algorithms=["EdDSA"])
+        assert token.header == {"alg": "EdDSA", "kid": "atlas-web", "typ": "JWT"}
+        assert {name: token.claims[name] for name in ("iss", "aud", "sub")} == {"iss": "atlas-web", "aud": "checkout", "sub": "a/b"}
+        assert token.claims["exp"] - token.claims["iat"] == 60 and abs(token.claims["iat"] - time.time()) < 30
+
+    def test_an_account_with_a_payment_under_way_is_kept_and_told_why(self, shopper: WebShopper) -> None:
+        shopper.go_to_checkout()
+        shopper.pay(BANK_DEBIT)
+        shopper.sees_badge("Payment processing")
+        shopper.page.get_by_role("button", name="Delete account").click()
+        shopper.page.get_by_role("button", name="Delete for good").click()
+
+        shopper.sees_toast("A payment of yours is still being processed.", role="alert")
+        assert shopper.user_id
+
+    def test_another_sites_page_deletes_nobody(self, shopper: WebShopper) -> None:
+        for origin in ("https://evil.example", "null"):
+            answer = shopper.context.request.delete(f"{shopper.origin}/api/account", headers={"origin": origin})
+            assert answer.status == 403
+        assert shopper.user_id
+
+    def test_while_billing_cannot_forget_the_account_stays(self, shopper: WebShopper, built: NextApp, tmp_path: Path) -> None:
+        """Refused (a wrong secret) or away: the user is still there, and may try again."""
+        other = json.dumps(OKPKey.generate_key("Ed25519").as_dict(private=True)) if "INTERNAL_SIGNING_KEY" in built.environ else ""
+        twin = built.twin(tmp_path / "twin", INTERNAL_AUTH_SECRET="x" * 40, INTERNAL_SIGNING_KEY=other)
+        cookie = {"cookie": f"next-auth.session-token={session_cookie(shopper)}", "origin": twin.environ["NEXTAUTH_URL"]}
+        with twin.running():
+            refused = httpx.delete(f"{twin.origin}/api/account", headers=cookie)
+        assert refused.status_code == 503
+        assert refused.json() == {"error": "Your account could not be deleted right now. Please try again later."}
+        assert shopper.user_id
+
+
+@dataclass
+class Listener:
+    """Somebody who follows the event stream through Next, and does nothing else, while the other tests run."""
+
+    url: str
+    cookie: str
+    began: float = field(default_factory=time.monotonic)
+    headers: dict[str, str] = field(default_factory=dict)
+    heard: list[tuple[float, bytes]] = field(default_factory=list)
+    failed: Exception | None = None
+    enough: threading.Event = field(default_factory=threading.Event)
+
+    def listen(self) -> None:
+        headers = {"cookie": self.cookie, "accept-encoding": "gzip, deflate, br"}
+        try:
+            with httpx.stream("GET", self.url, headers=headers, timeout=60) as answer:
+                self.headers = dict(answer.headers)
+                for chunk in answer.iter_raw():
+                    self.heard.append((time.monotonic() - self.began, chunk))
+                    if self.enough.is_set():
+                        return
+        except Exception as error:
+            self.failed = error
+
+
+@pytest.fixture(scope="session", autouse=True)
+def listener(app: NextApp) -> Iterator[Listener]:
+    """Begins before the first test, so that nobody waits for half a minute of quiet."""
+    form = {"email": "listener@example.com", "callbackUrl": "/account"}
+    signed_in = httpx.post(f"{app.origin}/api/sign-in", data=form, headers={"origin": app.origin})
+    following = Listener(app.origin + STREAM, signed_in.headers["set-cookie"].partition(";")[0])
+    thread = threading.Thread(target=following.listen, daemon=True)
+    thread.start()
+    yield following
+    following.enough.set()
+
+
+class TestLiveUpdates:
+    def test_the_first_event_comes_through_nexts_proxy_at_once_and_uncompressed(self, listener: Listener) -> None:
+        eventually(lambda: listener.heard or listener.failed, 5, "the first event")
+
+        assert listener.failed is None
+        assert listener.heard[0][0] < 5
+        assert listener.heard[0][1].startswith(b"retry: 2000\nevent: entitlement\ndata: {")
+        assert listener.headers["cache-control"] == "no-store, no-transform"
+        assert "content-encoding" not in listener.headers
+
+    def test_a_quiet_stream_outlives_the_proxys_time_out(self, listener: Listener) -> None:
+        eventually(lambda: listener.failed or listener.heard[-1][0] > PROXY_TIMEOUT_SECONDS, 60, "a sign of life after it")
+
+        assert listener.failed is None
+        assert b": heartbeat" in listener.heard[-1][1]
+
+    def test_a_page_that_is_left_leaves_no_stream_behind(self, shopper: WebShopper, stack: Stack) -> None:
+        def streams() -> float:
+            told = httpx.get(f"{stack.url('account-gateway')}/metrics").text
+            found = re.search(r"^atlas_http_connections(?:\{[^}]*\})? ([0-9.e+]+)$", told, re.MULTILINE)
+            assert found, told
+            return float(found[1])
+
+        before = streams()
+        tabs = [shopper.another_tab("/account") for _ in range(3)]
+        for tab in tabs:
+            tab.page.bring_to_front()
+            tab.sees_badge("Preview")
+        for tab in tabs:
+            tab.page.close()
+
+        eventually(lambda: streams() <= before + 1, 20, "the gateway holds no stream of a page that is gone")
+
+
+class TestDeletion:
+    def test_a_deleted_account_is_forgotten_by_billing_and_by_the_app(self, shopper: WebShopper, stack: Stack) -> None:
+        session = buy(shopper)
+        user_id = shopper.user_id
+        shopper.page.get_by_role("button", name="Delete account").click()
+        shopper.page.get_by_role("button", name="Delete for good").click()
+
+        expect(shopper.page.get_by_role("link", name="Sign in to Upgrade")).to_be_visible()
+        assert shopper.rows('SELECT 1 FROM "User" WHERE id = %s', user_id) == []
+        assert shopper.rows('SELECT 1 FROM "Session" WHERE "userId" = %s', user_id) == []
+        explained = stack.atlas("explain", user_id, "--json")
+        assert session not in explained.stdout
+        assert metadata_of(stack, session).get("userId") in (None, "")
+
+    def test_with_a_key_of_its_own_the_app_signs_as_the_services_do(self, built: NextApp) -> None:
+        key = OKPKey.generate_key("Ed25519")
+        told: list[str] = []
+
+        class Checkout(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                told.extend([self.path, self.headers["authorization"]])
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None: ...
+
+        with HTTPServer(("127.0.0.1", 0), Checkout) as server:
+            threading.Thread(target=server.handle_request, daemon=True).start()
+            script = "const { forgetAtBilling } = await import('./lib/forget.ts'); console.log(await forgetAtBilling('a/b'))"
+            environ = {"INTERNAL_SIGNING_KEY": json.dumps(key.as_dict(private=True)), "ATLAS_CHECKOUT_URL": f"http://127.0.0.1:{server.server_port}"}
+            assert built.node(script, **environ) == "forgotten"
 
         assert told[0] == "/internal/v1/users/a%2Fb/forget"
         with warnings.catch_warnings():
@@ -472,17 +612,24 @@ class TestWayBack:
                        VALUES (%s, %s, 'active', 'promo', '2026-03-02 23:30', now(), now())"""
             database.execute(grant, (shopper.user, shopper.user_id))
         cookie = {"cookie": f"next-auth.session-token={session_cookie(shopper)}"}
-        twin = built.twin(tmp_path / "twin", ATLAS_BILLING="off", ATLAS_GATEWAY_URL="")
-        try:
-            twin.start("dev")
-            page = httpx.get(f"{twin.origin}/account", headers=cookie, timeout=60).text
-            unanswered = httpx.get(f"{twin.origin}/api/pro/entitlement", headers=cookie, timeout=60)
-        finally:
-            twin.stop()
+        twin = built.twin(tmp_path / "twin")
+        handler = twin.folder / "app" / "api" / "pro" / "entitlement" / "route.ts"
+        handler.parent.mkdir(parents=True)
+        handler.write_text("export const GET = () => Response.json({ old: true });")
+        with twin.running("dev"):
+            answer = httpx.get(f"{twin.origin}/api/pro/entitlement", headers=cookie, timeout=60)
+            assert answer.json()["ok"] and answer.headers["x-request-id"], "the gateway answers before the app's own handler"
 
+        twin.environ |= {"ATLAS_BILLING": "off", "ATLAS_GATEWAY_URL": ""}
+        with twin.running("dev"):
+            answer = httpx.get(f"{twin.origin}/api/pro/entitlement", headers=cookie, timeout=60)
+            guarded = httpx.get(f"{twin.origin}/api/pro/entitlement", timeout=60)
+            page = httpx.get(f"{twin.origin}/account", headers=cookie, timeout=60).text
+
+        assert answer.json() == {"old": True}, "its own handler answers again"
+        assert guarded.json() == {"error": "Not authenticated."}, "behind the app's own guard"
         assert "Pro active" in page
         assert "2 March 2026" in page, "read as UTC"
-        assert unanswered.status_code == 404, "the app's own handler would answer here; the example has none"
         assert not shopper.server_sees_pro(), "with billing on, its word counts: this grant was never imported"
 
 

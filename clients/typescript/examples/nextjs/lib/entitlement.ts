@@ -4,7 +4,6 @@ import { oldEntitlement } from "@/lib/old-entitlement";
 
 const TIMEOUT_MS = 800;
 
-// guide: read
 /**
  * Whether this user is Pro, for pages and routes on the server. Null when nobody is signed in.
  *
@@ -16,4 +15,3 @@ export async function entitlementOf(user: { id: string } | null): Promise<KnownE
   if (process.env.ATLAS_BILLING === "off") return oldEntitlement(user.id);
   return entitlementFromCookies(cookies(), { baseUrl: process.env.ATLAS_GATEWAY_URL ?? "", timeoutMs: TIMEOUT_MS });
 }
-// guide: end
