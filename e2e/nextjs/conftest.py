@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import psycopg
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from psycopg.sql import SQL, Identifier, Literal
 
 from support import docker
-from support.next_app import EXAMPLE, NextApp, WebShopper, free_origin, installed_app
+from support.next_app import EXAMPLE, Listener, NextApp, WebShopper, free_origin, installed_app
 from support.servers import Postgres
 from support.stack import Stack, running_stack
 
@@ -142,3 +144,24 @@ def visitor(stack: Stack, app: NextApp, web_database: WebDatabase, context: Brow
 def shopper(visitor: WebShopper) -> WebShopper:
     """A signed-in user that nobody else is."""
     return visitor.sign_in()
+
+
+@pytest.fixture
+def dropped(stack: Stack) -> Iterator[None]:
+    """No webhook arrives."""
+    sandbox = f"{stack.url('sandbox')}/_sandbox/delivery"
+    assert httpx.put(sandbox, json={"mode": "drop"}).is_success
+    yield
+    assert httpx.put(sandbox, json={"mode": "normal"}).is_success
+
+
+@pytest.fixture(scope="session", autouse=True)
+def listener(app: NextApp) -> Iterator[Listener]:
+    """Begins before the first test, so that nobody waits for half a minute of quiet."""
+    form = {"email": "listener@example.com", "callbackUrl": "/account"}
+    signed_in = httpx.post(f"{app.origin}/api/sign-in", data=form, headers={"origin": app.origin})
+    following = Listener(app.origin + "/api/pro/entitlement/stream", signed_in.headers["set-cookie"].partition(";")[0])
+    thread = threading.Thread(target=following.listen, daemon=True)
+    thread.start()
+    yield following
+    following.enough.set()

@@ -7,6 +7,8 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +19,7 @@ import psycopg
 
 from atlas_localstack.servers.ports import LOOPBACK, NEVER_EPHEMERAL, is_free
 from support import node
+from support.buyer import Buyer
 from support.shopper import Shopper
 from support.stack import WORKSPACE, eventually
 
@@ -156,11 +159,53 @@ class WebShopper(Shopper):
         with psycopg.connect(self.database) as connection:
             return connection.execute(query, parameters).fetchall()  # type: ignore[arg-type]
 
+    @property
+    def session_cookie(self) -> str:
+        """What the cookie of the session holds."""
+        return next(cookie["value"] for cookie in self.context.cookies() if "session-token" in cookie["name"])
+
+    @property
+    def buyer(self) -> Buyer:
+        """The same user at the sandbox: what a test does behind the page's back."""
+        return Buyer(self.stack, self.user_id)
+
+    def buy(self) -> str:
+        """A purchase by clicks; the checkout session's id."""
+        session = self.go_to_checkout()
+        self.pay()
+        self.sees_badge("Pro active")
+        return session
+
     def server_sees_pro(self) -> bool:
         """What the server drew, before any script ran."""
         answer = self.context.request.get(f"{self.origin}/account")
         assert answer.status == 200
         return "Pro active" in answer.text()
+
+
+@dataclass
+class Listener:
+    """Somebody who follows the event stream through Next, and does nothing else, while the other tests run."""
+
+    url: str
+    cookie: str
+    began: float = field(default_factory=time.monotonic)
+    headers: dict[str, str] = field(default_factory=dict)
+    heard: list[tuple[float, bytes]] = field(default_factory=list)
+    failed: Exception | None = None
+    enough: threading.Event = field(default_factory=threading.Event)
+
+    def listen(self) -> None:
+        headers = {"cookie": self.cookie, "accept-encoding": "gzip, deflate, br"}
+        try:
+            with httpx.stream("GET", self.url, headers=headers, timeout=60) as answer:
+                self.headers = dict(answer.headers)
+                for chunk in answer.iter_raw():
+                    self.heard.append((time.monotonic() - self.began, chunk))
+                    if self.enough.is_set():
+                        return
+        except Exception as error:
+            self.failed = error
 
 
 @contextlib.contextmanager
