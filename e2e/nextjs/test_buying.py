@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 
-import pytest
 from playwright.sync_api import Request, expect
 
 from support.next_app import WebShopper, paused

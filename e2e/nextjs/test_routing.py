@@ -104,13 +104,15 @@ class TestSignIn:
         old = httpx.get(f"{shopper.origin}/api/pro/entitlement", headers={"cookie": f"next-auth.session-token={cookie}"})
         assert old.status_code == 401
 
-    def test_a_session_that_was_ended_elsewhere_leads_to_the_sign_in(self, shopper: WebShopper) -> None:
+    def test_a_session_that_was_ended_elsewhere_leads_through_the_sign_in_back_to_where_one_was(self, shopper: WebShopper) -> None:
         with psycopg.connect(shopper.database, autocommit=True) as database:
             database.execute('DELETE FROM "Session" WHERE "sessionToken" = %s', (shopper.session_cookie,))
 
-        shopper.open("/account")
+        shopper.open("/account?checkout=cancel&source=hero")
+        shopper.page.get_by_label("E-mail").fill(shopper.email)
+        shopper.page.get_by_role("button", name="Sign in").click()
 
-        expect(shopper.page.get_by_label("E-mail")).to_be_visible()
+        shopper.sees_toast("Checkout canceled. No charge was made.")  # back in what was begun
 
     def test_in_production_nobody_is_believed_unless_it_is_switched_on(self, built: NextApp, tmp_path: Path) -> None:
         twin = built.twin(tmp_path / "twin", EXAMPLE_SIGN_IN="", ATLAS_BILLING="off", ATLAS_GATEWAY_URL="")

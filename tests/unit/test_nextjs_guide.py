@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import textwrap
@@ -69,6 +70,13 @@ def test_each_region_that_is_marked_is_shown() -> None:
         for name in re.findall(r"^ *// guide: (?!end$)(\w+)$", path.read_text(), re.MULTILINE)
     }  # fmt: skip
     assert marked <= set(snippets())
+
+
+def test_the_lock_names_no_registry_and_has_a_hash_of_each_package() -> None:
+    packages = json.loads((EXAMPLE / "package-lock.json").read_text())["packages"]
+    resolved = {name: entry.get("resolved", "") for name, entry in packages.items()}
+    assert {name: place for name, place in resolved.items() if place} == {"node_modules/@atlas/billing": "file:../.."}
+    assert {name for name, entry in packages.items() if "integrity" not in entry} == {"", "node_modules/@atlas/billing"}
 
 
 @pytest.mark.parametrize("path", re.findall(r"\]\((?!http)([^)#]+)\)", GUIDE.read_text()))

@@ -1,4 +1,5 @@
 import { getServerSession, type NextAuthOptions } from "next-auth";
+import { cache } from "react";
 import { SESSION_SECONDS, sessions } from "@/lib/sessions";
 
 export const https = Boolean(process.env.NEXTAUTH_URL?.startsWith("https://"));
@@ -14,11 +15,11 @@ export const authOptions: NextAuthOptions = {
   },
 };
 
-/** Who is signed in, or null. */
-export async function currentUser(): Promise<{ id: string; email: string } | null> {
+/** Who is signed in, or null. Looked up once for each request, however many components ask. */
+export const currentUser = cache(async (): Promise<{ id: string; email: string } | null> => {
   const session = (await getServerSession(authOptions)) as { user: { id: string; email: string } } | null;
   return session?.user ?? null;
-}
+});
 
 /** Whether the example's sign-in, which believes every e-mail address, exists. */
 export const exampleSignIn = () =>

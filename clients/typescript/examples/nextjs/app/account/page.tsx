@@ -7,9 +7,12 @@ import { DeleteAccount } from "./delete-account";
 
 export const metadata: Metadata = { title: "Account" };
 
-export default async function Account() {
+type Query = Promise<Record<string, string | string[] | undefined>>;
+
+export default async function Account({ searchParams }: { searchParams: Query }) {
   const user = await currentUser();
-  if (!user) redirect("/sign-in?callbackUrl=/account"); // the cookie is there, and its session is over
+  // The cookie is there and its session is over: signing in again leads back into what was begun, a purchase say.
+  if (!user) redirect(`/sign-in?callbackUrl=${encodeURIComponent(`/account${search(await searchParams)}`)}`);
   const entitlement = await entitlementOf(user);
   return (
     <main className="frame">
@@ -21,4 +24,9 @@ export default async function Account() {
       <DeleteAccount />
     </main>
   );
+}
+
+function search(query: Awaited<Query>) {
+  const pairs = Object.entries(query).flatMap(([name, value]) => [value ?? []].flat().map((one) => [name, one]));
+  return pairs.length > 0 ? `?${new URLSearchParams(pairs)}` : "";
 }
