@@ -138,7 +138,7 @@ DEFECTS = [
 
 
 @pytest.mark.parametrize("defect", [defect for defect, _ in DEFECTS], ids=lambda defect: defect.__name__)
-def test_never_again(defect):
+def test_a_defect_of_the_predecessor_does_not_come_back(defect):
     defect()
 
 

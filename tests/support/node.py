@@ -21,7 +21,10 @@ KIT = WORKSPACE / "clients" / "typescript"
 HERE = WORKSPACE / ".atlas-node"
 NOT_ITS_SOURCE = {"node_modules", "dist", "examples", "out"}
 INSTALL_SECONDS, RUN_SECONDS = 300, 120
-QUIET = {"npm_config_audit": "false", "npm_config_fund": "false", "npm_config_update_notifier": "false"}
+QUIET = {
+    "npm_config_audit": "false", "npm_config_fund": "false", "npm_config_update_notifier": "false",
+    "npm_config_fetch_retry_mintimeout": "1000", "npm_config_fetch_retry_maxtimeout": "5000",  # milliseconds
+}  # fmt: skip
 
 
 @functools.cache
@@ -91,4 +94,4 @@ def install(folder: Path) -> None:
     try:
         npm("ci", "--prefer-offline", cwd=folder, seconds=INSTALL_SECONDS)
     except (AssertionError, subprocess.TimeoutExpired) as failure:
-        missing(f"npm could not install what {folder.name} locks; is its registry reachable? {failure}")
+        missing(f"npm could not install what {folder.name} locks; is its registry reachable? {' '.join(str(failure).split())[-300:]}")

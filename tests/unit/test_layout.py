@@ -76,7 +76,7 @@ def test_a_shared_package_has_its_rooms(part: str) -> None:
     assert folders == SHARED[part]
 
 
-def test_there_are_no_other_houses() -> None:
+def test_services_and_shared_contain_only_the_known_packages() -> None:
     assert inside(WORKSPACE / "services") == set(SERVICES)
     assert inside(WORKSPACE / "shared") == set(SHARED)
     assert inside(WORKSPACE / "clients") == CLIENTS

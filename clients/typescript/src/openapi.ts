@@ -210,15 +210,22 @@ export interface components {
     schemas: {
         /**
          * BillingOverview
-         * @description ``GET /api/billing/overview`` for the account page.
+         * @description ``GET /api/billing/overview``, for the account page.
          */
         BillingOverview: {
             entitlement: components["schemas"]["Entitlement"];
+            /** @description the payment that the user should know about; null if there is none */
             payment: components["schemas"]["PaymentState"] | null;
-            /** Canmanagebilling */
+            /**
+             * Canmanagebilling
+             * @description true when the billing portal can be opened for the user
+             */
             canManageBilling: boolean;
         };
-        /** ConfirmResult */
+        /**
+         * ConfirmResult
+         * @description What became of the checkout session.
+         */
         ConfirmResult: {
             /**
              * Outcome
@@ -227,7 +234,7 @@ export interface components {
             outcome: "active" | "processing" | "not_paid" | "needs_review";
             /**
              * Reason
-             * @description why not_paid, where money or a coupon was there; the key is absent otherwise
+             * @description why not_paid, if it was paid once or a coupon made it free; else the key is absent
              */
             reason?: ("refunded" | "chargeback_lost" | "free_checkout" | "revoked_by_operator") | null;
             entitlement: components["schemas"]["EntitlementSummary"];
@@ -256,7 +263,7 @@ export interface components {
         };
         /**
          * EntitlementSummary
-         * @description The entitlement inside restore's and confirm's answers.
+         * @description The entitlement inside the answers of restore and confirm.
          */
         EntitlementSummary: {
             /** Ispro */
@@ -271,15 +278,22 @@ export interface components {
             /** Updatedat */
             updatedAt: string | null;
         };
-        /** ErrorBody */
+        /**
+         * ErrorBody
+         * @description What went wrong, and what the client can do.
+         */
         ErrorBody: {
             code: components["schemas"]["ErrorCode"];
-            /** Message */
+            /**
+             * Message
+             * @description a sentence that may be shown to the user
+             */
             message: string;
             recovery: components["schemas"]["Recovery"];
         };
         /**
          * ErrorCode
+         * @description What kind of error it is, in one stable word.
          * @enum {string}
          */
         ErrorCode: "invalid_request" | "rate_limited" | "not_found" | "unauthorized" | "forbidden" | "internal_error";
@@ -296,7 +310,10 @@ export interface components {
             ok: false;
             error: components["schemas"]["ErrorBody"];
         };
-        /** Health */
+        /**
+         * Health
+         * @description ``GET /api/health``.
+         */
         Health: {
             /**
              * Status
@@ -312,7 +329,10 @@ export interface components {
             /** Uptimeseconds */
             uptimeSeconds: number;
         };
-        /** PaymentState */
+        /**
+         * PaymentState
+         * @description A payment that is not simply done. needs_review: it is paid and may not grant, so a person has to decide.
+         */
         PaymentState: {
             /**
              * State
@@ -334,13 +354,16 @@ export interface components {
         Recovery: "none" | "retry" | "retry_later" | "reauth" | "update_input";
         /**
          * RedirectTarget
-         * @description Where to send the browser: a hosted page. The URL is a bearer credential: never log it.
+         * @description Where to send the browser: a page at Stripe. The URL gives access to whoever has it: never log it.
          */
         RedirectTarget: {
             /** Url */
             url: string;
         };
-        /** RestoreResult */
+        /**
+         * RestoreResult
+         * @description What a restore found.
+         */
         RestoreResult: {
             /**
              * Outcome
@@ -742,7 +765,10 @@ export interface operations {
                  *     }
                  */
                 "application/json": {
-                    /** Source */
+                    /**
+                     * Source
+                     * @description the page on which the buyer began
+                     */
                     source?: string | null;
                 };
             };

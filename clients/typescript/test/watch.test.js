@@ -246,8 +246,16 @@ describe("a watch", () => {
   });
 
   it("holds no connection while its tab is hidden, and catches up when it is seen", async (test) => {
-    globalThis.window = new EventTarget();
-    globalThis.document = Object.assign(new EventTarget(), { visibilityState: "visible" });
+    let listeners = 0;
+    const target = () => {
+      const events = new EventTarget();
+      const { addEventListener: add, removeEventListener: remove } = events;
+      events.addEventListener = (...given) => ((listeners += 1), add.apply(events, given));
+      events.removeEventListener = (...given) => ((listeners -= 1), remove.apply(events, given));
+      return events;
+    };
+    globalThis.window = target();
+    globalThis.document = Object.assign(target(), { visibilityState: "visible" });
     test.after(() => {
       delete globalThis.window;
       delete globalThis.document;
@@ -270,7 +278,7 @@ describe("a watch", () => {
     document.dispatchEvent(new Event("visibilitychange"));
     window.dispatchEvent(new Event("online"));
     await settled();
-    assert.equal(gateway.streams.length, 2);
+    assert.deepEqual([gateway.streams.length, listeners], [2, 0]);
   });
 
   it("over a real connection: ends it when stopped, so that a process can end", async (test) => {

@@ -205,7 +205,7 @@ class TestNavigation:
     """A browser that meets an error on checkout or portal is sent back; it never sees JSON."""
 
     @pytest.mark.parametrize("path", [CHECKOUT, PORTAL])
-    def test_signed_out(self, world: Any, path: str) -> None:
+    def test_a_signed_out_browser_is_sent_back_to_the_account_page(self, world: Any, path: str) -> None:
         response = get(world, path, accept="text/html,application/xhtml+xml,*/*;q=0.8")
         assert (response.status_code, response.headers["location"]) == (303, "/account?billing_error=unauthorized")
 
@@ -214,12 +214,14 @@ class TestNavigation:
         [(400, "invalid_request"), (404, "not_found"), (503, "internal_error"), (500, "internal_error")],
     )
     @pytest.mark.parametrize(("path", "upstream"), [(CHECKOUT, "checkout"), (PORTAL, "portal")])
-    def test_errors(self, world: Any, status: int, code: str, path: str, upstream: str) -> None:
+    def test_an_error_sends_a_browser_back_to_the_account_page(
+        self, world: Any, status: int, code: str, path: str, upstream: str
+    ) -> None:
         world.checkout.error(f"POST /internal/{upstream}-sessions", status, code, "Whatever.", "none")
         response = get(world, path, new_user(), accept="text/html")
         assert (response.status_code, response.headers["location"]) == (303, f"/account?billing_error={code}")
 
-    def test_too_many(self, world: Any) -> None:
+    def test_too_many_clicks_send_a_browser_back_to_the_account_page(self, world: Any) -> None:
         sells(world)
         user = new_user()
         for _ in range(10):

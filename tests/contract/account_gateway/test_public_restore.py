@@ -71,7 +71,7 @@ class TestRestore:
 
 class TestConfirm:
     @pytest.mark.parametrize("outcome", ["active", "processing", "not_paid"])
-    def test_outcomes(self, world: Any, outcome: str) -> None:
+    def test_each_outcome_comes_with_the_entitlement(self, world: Any, outcome: str) -> None:
         world.checkout.answer("POST /internal/confirm", {"outcome": outcome, "entitlement": SUMMARY})
         response = post(world, CONFIRM, {"checkoutSessionId": "cs_test_a1B2"}, new_user())
         assert response.json() == {"ok": True, "data": {"outcome": outcome, "entitlement": SUMMARY}}

@@ -77,7 +77,7 @@ def test_a_record_that_comes_late_and_differs_takes_the_grant_back():
     assert fold.version() == 2
 
 
-def test_what_was_caused_by_what():
+def test_each_change_names_the_fact_that_caused_it():
     buy = Purchase()
     fold = Fold()
     paid, refunded = buy.paid(at=0), buy.charge_refunded(at=60)

@@ -1,4 +1,4 @@
-"""Composition root: what account-gateway is made of and how its parts hang together."""
+"""Puts account-gateway together: its settings, sessions, clients, routes and pages."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ VERSION = "1.0.0"
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What lives as long as the process, made once."""
+    """The parts that are made once and live as long as the process."""
 
     settings: GatewaySettings
     sessions: EncryptedSessions | StoredSessions
@@ -141,7 +141,7 @@ def _checks(parts: Parts) -> Mapping[str, Check]:
 
 
 def _routers(parts: Parts, times: StreamTimes) -> list[APIRouter]:
-    """All but the hot read's, in the order of /openapi.json."""
+    """All routers except that of the entitlement read, in the order of /openapi.json."""
     settings, sessions, entitlements, checkout = parts.settings, parts.sessions, parts.entitlements, parts.checkout
     user, ours = require_user(sessions), same_origin(settings.nextauth_url)
 
@@ -188,7 +188,7 @@ def _routes_of(routers: Iterable[APIRouter]) -> list[BaseRoute]:
 
 
 def _method_not_allowed(routes: Iterable[BaseRoute]) -> Callable[[Request, Exception], Awaitable[Response]]:
-    """The handler of 405: in the envelope; ``Allow`` names the methods of all routes with the request's path."""
+    """The handler of 405: answers in the envelope, with the methods of all routes of the path in ``Allow``."""
     methods: dict[str, set[str]] = {}
     for route in routes:
         if isinstance(route, Route):

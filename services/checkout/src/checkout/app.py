@@ -1,4 +1,4 @@
-"""Composition root: what checkout is made of and how its parts hang together."""
+"""Puts the checkout service together: settings, database, broker, Stripe, routes, workers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from checkout.use_cases.sale import Checkout
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What lives as long as the process, made once."""
+    """The parts that are made once and live as long as the process."""
 
     settings: Settings
     database: Database

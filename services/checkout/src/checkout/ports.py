@@ -16,7 +16,7 @@ from atlas_stripe.objects import Read
 
 
 class ChargeReads(Protocol):
-    """What hangs on a charge."""
+    """Reading the refunds and disputes of a charge."""
 
     def refunds(self, charge_id: str) -> AsyncIterator[Read]: ...
 

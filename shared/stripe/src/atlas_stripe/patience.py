@@ -1,4 +1,4 @@
-"""When Stripe answers 429 (too many requests): wait as long as it says, then ask again."""
+"""When Stripe answers 429 (too many requests): wait for the time in its Retry-After header, then ask again."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from atlas_stripe.failure import TOO_MANY_REQUESTS, StripeFailure
 AnswerT = TypeVar("AnswerT")
 
 MAX_TRIES = 4
-"""Of one call, the first included."""
+"""Tries of one call, including the first."""
 
 
 class Patience:
-    """How long one piece of work (a restore, say) may wait for Stripe: ``seconds`` in all, shared by its calls.
+    """Lets one piece of work (a restore, say) wait after 429 answers, for ``seconds`` in all of its calls together.
 
-    A 429 that names no time, or a longer one than is left, is raised at once.
+    A 429 without a time, or with a longer time than is left, is raised at once.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -25,7 +25,7 @@ class Patience:
         self._go_on_at = 0.0
 
     async def ask(self, call: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
-        """The answer. Raises StripeFailure."""
+        """The answer to ``call``, which is repeated after a 429, up to MAX_TRIES times. Raises StripeFailure."""
         for _ in range(MAX_TRIES - 1):
             await self._wait()
             try:
@@ -38,7 +38,7 @@ class Patience:
 
     async def _wait(self) -> None:
         clock = asyncio.get_running_loop().time
-        while (pause := self._go_on_at - clock()) > 0:  # noqa: ASYNC110 - it is time itself that is waited for
+        while (pause := self._go_on_at - clock()) > 0:  # noqa: ASYNC110 - there is no event to wait for, only time
             await asyncio.sleep(pause)
 
     def _is_told_to_wait(self, failure: StripeFailure) -> bool:

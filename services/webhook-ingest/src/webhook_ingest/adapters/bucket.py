@@ -1,4 +1,4 @@
-"""The service's key-value bucket in the broker: small JSON values shared by the replicas, written by compare-and-set."""
+"""The service's key-value bucket in the broker: small JSON values of all replicas, written by compare-and-set."""
 
 from __future__ import annotations
 
