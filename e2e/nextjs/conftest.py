@@ -23,7 +23,7 @@ from support.servers import Postgres
 from support.stack import Stack, running_stack
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-READER = "atlas_billing_reader"
+READER, IMPORTER = "atlas_billing_reader", "atlas_billing_importer"
 INTERNAL_SECRET = secrets.token_hex(32)
 
 
@@ -40,26 +40,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @dataclass(frozen=True)
 class WebDatabase:
-    """The web app's database: the owner's DSN, and that of the role which the guide gives to the gateway."""
+    """The web app's database: the owner's DSN, and those of the guide's roles for the gateway and for the import."""
 
     owner: str
     reader: str
+    importer: str
 
 
 @pytest.fixture(scope="session")
 def web_database(postgres: Postgres) -> Iterator[WebDatabase]:
-    """A database as the existing app has it, and the role of the guide, made with the guide's SQL."""
+    """A database as the existing app has it, and the roles of the guide, made with the guide's SQL."""
     owner = postgres.create_database()
     password = secrets.token_hex(8)
     with psycopg.connect(owner, autocommit=True) as connection:
         connection.execute((Path(__file__).parent / "tables.sql").read_text())
-        connection.execute((EXAMPLE / "sql" / "reader-role.sql").read_text())
-        connection.execute(SQL("ALTER ROLE {} PASSWORD {}").format(Identifier(READER), Literal(password)))
+        for role, file in ((READER, "reader-role.sql"), (IMPORTER, "importer-role.sql")):
+            connection.execute((EXAMPLE / "sql" / file).read_text())
+            connection.execute(SQL("ALTER ROLE {} PASSWORD {}").format(Identifier(role), Literal(password)))
     at = urlsplit(owner)
-    reader = at._replace(netloc=f"{READER}:{password}@{at.hostname}:{at.port}").geturl()
-    yield WebDatabase(owner, reader)
+    reader, importer = (
+        at._replace(netloc=f"{role}:{password}@{at.hostname}:{at.port}").geturl() for role in (READER, IMPORTER)
+    )
+    yield WebDatabase(owner, reader, importer)
     with psycopg.connect(owner, autocommit=True) as connection:
-        connection.execute(f"DROP OWNED BY {READER}; DROP ROLE {READER}")
+        connection.execute(f"DROP OWNED BY {READER}, {IMPORTER}; DROP ROLE {READER}, {IMPORTER}")
 
 
 @pytest.fixture(scope="session")

@@ -59,7 +59,7 @@ class TestRouting:
         assert answer.status == 403
 
 
-class TestReaderRole:
+class TestRoles:
     """The SQL of the guide."""
 
     def test_the_gateways_role_finds_a_session_and_nothing_else(self, shopper: WebShopper, web_database) -> None:
@@ -73,6 +73,17 @@ class TestReaderRole:
             ):  # fmt: skip
                 with pytest.raises((psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction)):
                     reader.execute(refused)
+
+
+    def test_the_imports_role_reads_the_old_tables_and_of_users_only_who_there_is(self, web_database) -> None:
+        with psycopg.connect(web_database.importer, autocommit=True) as importer:
+            for table in ("ProEntitlement", "BillingEntitlementProjection", "BillingEventLedger"):
+                importer.execute(f'SELECT * FROM "{table}"')
+            importer.execute('SELECT id, "deletedAt" FROM "User"')
+
+            for refused in ('SELECT email FROM "User"', 'SELECT 1 FROM "Session"', 'DELETE FROM "ProEntitlement"'):
+                with pytest.raises((psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction)):
+                    importer.execute(refused)
 
 
 class TestSignIn:
