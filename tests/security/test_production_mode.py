@@ -11,8 +11,8 @@ import pytest
 import stripe_sandbox.__main__ as sandbox
 from account_gateway.settings import GatewaySettings
 from atlas_kit.process.settings import ConfigurationError, load
-from checkout.settings import Settings as CheckoutSettings
-from entitlements.settings import Settings as EntitlementsSettings
+from checkout.settings import CheckoutSettings
+from entitlements.settings import EntitlementsSettings
 from stripe_sandbox.settings import ConfigurationError as SandboxRefusal
 from stripe_sandbox.settings import load as load_sandbox
 from webhook_ingest.settings import IngestSettings

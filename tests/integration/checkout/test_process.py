@@ -94,8 +94,8 @@ def test_the_database_allows_one_live_attempt_per_user(postgres_dsn):
 
 def test_sqlalchemy_and_alembic_stay_out_of_the_running_service():
     code = (
-        "import sys; from checkout.app import build; from checkout.settings import Settings;"
-        "from atlas_kit.process.settings import load; import os; build(load(Settings, dict(os.environ)));"
+        "import sys; from checkout.app import build; from checkout.settings import CheckoutSettings;"
+        "from atlas_kit.process.settings import load; import os; build(load(CheckoutSettings, dict(os.environ)));"
         "print([name for name in ('sqlalchemy', 'sqlmodel', 'alembic') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], env={**os.environ, **GOOD}, capture_output=True, text=True)

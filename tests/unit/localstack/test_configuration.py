@@ -59,7 +59,7 @@ def test_a_real_key_with_its_companions_replaces_the_sandbox() -> None:
     ],
 )
 def test_a_wrong_or_lonely_key_is_refused_by_name_and_never_by_value(given: dict[str, str], named: str) -> None:
-    with pytest.raises(configuration.ConfigurationError) as refused:
+    with pytest.raises(configuration.StackConfigurationError) as refused:
         configuration.stripe(given, OWN_KEY, OWN_SECRET)
     assert str(refused.value).startswith(named)
     assert not [value for value in given.values() if value in str(refused.value)]
@@ -77,7 +77,7 @@ def test_a_wrong_or_lonely_key_is_refused_by_name_and_never_by_value(given: dict
     ],
 )
 def test_what_the_sandbox_reads_too_is_refused_under_the_name_that_the_user_gave_it(name: str, value: str) -> None:
-    with pytest.raises(configuration.ConfigurationError) as refused:
+    with pytest.raises(configuration.StackConfigurationError) as refused:
         configuration.check({name: value, "PATH": "/bin"})
     assert str(refused.value).startswith(f"{name}: must")
     assert "hunter2" not in str(refused.value)

@@ -24,7 +24,7 @@ from checkout.adapters.entitlements_client import EntitlementsClient
 from checkout.adapters.stripe_gateway import StripeGateway
 from checkout.entrypoints.internal import internal_routes
 from checkout.entrypoints.operator import operator_routes
-from checkout.settings import Settings
+from checkout.settings import CheckoutSettings
 from checkout.use_cases.find_customer import Customers
 from checkout.use_cases.open_portal import Portal
 from checkout.use_cases.purchases import Purchases
@@ -35,7 +35,7 @@ from checkout.use_cases.sale import Checkout
 class Parts:
     """The parts that are made once and live as long as the process."""
 
-    settings: Settings
+    settings: CheckoutSettings
     database: Database
     broker: Broker
     stripe: StripeGateway
@@ -44,7 +44,7 @@ class Parts:
     workers: Workers
 
 
-def build(settings: Settings) -> ASGIApp:
+def build(settings: CheckoutSettings) -> ASGIApp:
     """The service for these settings; nothing is connected before the application starts."""
     parts = _parts(settings)
     app = create_app(
@@ -56,7 +56,7 @@ def build(settings: Settings) -> ASGIApp:
     return with_edge(app)
 
 
-def _parts(settings: Settings) -> Parts:
+def _parts(settings: CheckoutSettings) -> Parts:
     database, broker = _database(settings), _broker(settings)
     mint = TokenMint(settings.internal_auth_secret, CHECKOUT_SERVICE)
     entitlements = ServiceClient(settings.entitlements_url, ENTITLEMENTS_SERVICE, mint)
@@ -96,7 +96,7 @@ def _routers(parts: Parts) -> list[APIRouter]:
     ]
 
 
-def _database(settings: Settings) -> Database:
+def _database(settings: CheckoutSettings) -> Database:
     return Database(
         settings.database_url,
         "checkout",
@@ -105,7 +105,7 @@ def _database(settings: Settings) -> Database:
     )
 
 
-def _broker(settings: Settings) -> Broker:
+def _broker(settings: CheckoutSettings) -> Broker:
     return Broker(
         settings.nats_url,
         CHECKOUT_SERVICE,

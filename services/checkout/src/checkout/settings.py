@@ -36,7 +36,7 @@ def _currencies(value: str) -> str:
     return ",".join(codes)
 
 
-class Settings(ServiceSettings):
+class CheckoutSettings(ServiceSettings):
     """Environment variables, in upper case; see CONTRACT 6."""
 
     database_url: PostgresUrl

@@ -26,7 +26,7 @@ from atlas_kit.storage.database import Database
 from entitlements.entrypoints.internal import hot_read, internal_routes
 from entitlements.entrypoints.operator import operator_routes
 from entitlements.entrypoints.projector import Projector
-from entitlements.settings import Settings
+from entitlements.settings import EntitlementsSettings
 from entitlements.use_cases.read_entitlement import EntitlementReader
 from entitlements.use_cases.refold_after_upgrade import RefoldAfterUpgrade
 from entitlements.use_cases.resolve_charges import ChargeResolver
@@ -36,7 +36,7 @@ from entitlements.use_cases.resolve_charges import ChargeResolver
 class Parts:
     """What lives as long as the process, made once. ``folded`` is notified after each batch that changed something."""
 
-    settings: Settings
+    settings: EntitlementsSettings
     database: Database
     broker: Broker
     checkout: ServiceClient
@@ -45,7 +45,7 @@ class Parts:
     workers: Workers
 
 
-def build(settings: Settings) -> ASGIApp:
+def build(settings: EntitlementsSettings) -> ASGIApp:
     """The service for these settings; nothing is connected before the application starts."""
     parts = _parts(settings)
     verifier = TokenVerifier(settings.internal_auth_secret, ENTITLEMENTS_SERVICE)
@@ -60,7 +60,7 @@ def build(settings: Settings) -> ASGIApp:
     return with_edge(HotRoute(app, read))
 
 
-def _parts(settings: Settings) -> Parts:
+def _parts(settings: EntitlementsSettings) -> Parts:
     database, broker, folded = _database(settings), _broker(settings), asyncio.Condition()
     mint = TokenMint(settings.internal_auth_secret, ENTITLEMENTS_SERVICE)
     checkout = ServiceClient(settings.checkout_url, CHECKOUT_SERVICE, mint)
@@ -103,7 +103,7 @@ def _routers(parts: Parts) -> list[APIRouter]:
     return [internal_routes(database, policy, parts.folded), operator_routes(database, policy)]
 
 
-def _database(settings: Settings) -> Database:
+def _database(settings: EntitlementsSettings) -> Database:
     return Database(
         settings.database_url,
         "entitlements",
@@ -112,7 +112,7 @@ def _database(settings: Settings) -> Database:
     )
 
 
-def _broker(settings: Settings) -> Broker:
+def _broker(settings: EntitlementsSettings) -> Broker:
     return Broker(
         settings.nats_url,
         ENTITLEMENTS_SERVICE,

@@ -12,7 +12,7 @@ from entitlements.domain.policy import Policy
 DEFAULT_PORT = 8003
 
 
-class Settings(ServiceSettings):
+class EntitlementsSettings(ServiceSettings):
     """See docs/configuration.md for every variable."""
 
     database_url: PostgresUrl

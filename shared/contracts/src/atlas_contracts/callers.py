@@ -16,7 +16,7 @@ from atlas_contracts.internal_api import (
     OPERATOR,
 )
 
-Door = tuple[str, str]
+Route = tuple[str, str]
 """A route: its method, and its path as declared (with ``{parameters}``)."""
 
 _GATEWAY, _CHECKOUT = frozenset({GATEWAY_SERVICE}), frozenset({CHECKOUT_SERVICE})
@@ -24,7 +24,7 @@ _ENTITLEMENTS, _OPERATOR = frozenset({ENTITLEMENTS_SERVICE}), frozenset({OPERATO
 _INGEST = frozenset({INGEST_SERVICE})
 _OPERATOR_OR_INGEST = _OPERATOR | _INGEST
 
-MAY_CALL: Mapping[str, Mapping[Door, frozenset[str]]] = {
+MAY_CALL: Mapping[str, Mapping[Route, frozenset[str]]] = {
     GATEWAY_SERVICE: {},
     CHECKOUT_SERVICE: {
         ("POST", "/internal/checkout-sessions"): _GATEWAY,

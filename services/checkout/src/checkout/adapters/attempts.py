@@ -23,7 +23,7 @@ from atlas_stripe.session_ownership import Record, recorded_offers
 from checkout.domain.offers import read_back, written
 
 
-class State(StrEnum):
+class AttemptState(StrEnum):
     """creating → open → (pending →) complete or expired. failed: no session was made, or Stripe no longer has it."""
 
     CREATING = "creating"
@@ -43,7 +43,7 @@ class Attempt:
     customer_id: str
     price_id: str
     source: str
-    state: State
+    state: AttemptState
     parameters: Mapping[str, Any]
     expires_at: datetime
     checkout_session_id: str | None = None
@@ -111,7 +111,7 @@ async def record_session(
     return row is not None
 
 
-async def move(database: Database, attempt: Attempt, to: State) -> None:
+async def move(database: Database, attempt: Attempt, to: AttemptState) -> None:
     """Change the state, unless another replica has changed it in the meantime."""
     async with database.transaction() as connection:
         await connection.execute(
@@ -183,7 +183,7 @@ def _attempt(row: Sequence[Any]) -> Attempt:
         customer_id=row[2],
         price_id=row[3],
         source=row[4],
-        state=State(row[5]),
+        state=AttemptState(row[5]),
         parameters=row[6],
         expires_at=row[7],
         checkout_session_id=row[8],

@@ -43,7 +43,7 @@ STRIPE_SECONDS = Histogram(
 )
 
 AnswerT = TypeVar("AnswerT")
-Call = Callable[..., Awaitable[Any]]
+StripeCall = Callable[..., Awaitable[Any]]
 
 
 class StripeGateway:
@@ -149,7 +149,7 @@ class StripeGateway:
         return True
 
 
-async def _made(create: Call, parameters: Mapping[str, Any], idempotency_key: str) -> Any:
+async def _made(create: StripeCall, parameters: Mapping[str, Any], idempotency_key: str) -> Any:
     """Create something under an idempotency key.
 
     While another process of ours asks under the same key, Stripe answers 409; we ask again until it answers both. The
@@ -175,7 +175,7 @@ async def _asked(call: Awaitable[AnswerT]) -> AnswerT:
     return answer
 
 
-async def _pages(ask: Call, filters: Mapping[str, Any], expand: tuple[str, ...] = ()) -> AsyncIterator[Read]:
+async def _pages(ask: StripeCall, filters: Mapping[str, Any], expand: tuple[str, ...] = ()) -> AsyncIterator[Read]:
     parameters = {**filters, "limit": PAGE_SIZE, **({"expand": list(expand)} if expand else {})}
     while True:
         page = await _asked(ask(parameters))

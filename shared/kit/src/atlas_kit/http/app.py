@@ -6,7 +6,7 @@ import argparse
 import gc
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, TypeVar
 
 import uvicorn
 from fastapi import FastAPI
@@ -27,6 +27,7 @@ from atlas_kit.http.protocol import bounded_protocol
 from atlas_kit.process import logs
 from atlas_kit.process.settings import ServiceSettings
 
+SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Any]]
 
 GRACE_SECONDS = 10
@@ -105,6 +106,21 @@ def from_http_exception(error: HTTPException) -> AtlasError:
             return InvalidRequest(status=status)
         case _:
             return AtlasError()
+
+
+def serve_as(
+    service: str, build: Callable[[SettingsT], ASGIApp], settings: SettingsT, *, package: str, default_port: int
+) -> None:
+    """What ``python -m package`` does: serve what ``build`` makes, where the command line or the settings say."""
+    host, port = parse_arguments(package, default_port, settings)
+    serve(
+        build(settings),
+        service=service,
+        host=host,
+        port=port,
+        log_level=settings.log_level,
+        max_connections=settings.http_max_connections,
+    )
 
 
 def parse_arguments(package: str, default_port: int, settings: ServiceSettings) -> tuple[str, int]:

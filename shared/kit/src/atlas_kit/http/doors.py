@@ -19,7 +19,7 @@ from atlas_contracts.callers import MAY_CALL
 from atlas_kit.http.errors import Forbidden
 from atlas_kit.http.identity import Caller, TokenVerifier
 
-Handler = Callable[[Request], Awaitable[Response]]
+RouteHandler = Callable[[Request], Awaitable[Response]]
 
 
 class Doors:
@@ -40,7 +40,7 @@ class Doors:
             raise Forbidden
         request.state.caller = caller
 
-    def route(self, method: str, path: str, handler: Handler) -> Route:
+    def route(self, method: str, path: str, handler: RouteHandler) -> Route:
         """A route whose handler takes the request and reads its body itself."""
 
         async def guarded(request: Request) -> Response:

@@ -19,7 +19,7 @@ from atlas_localstack.stack import configuration, leftovers, permissions, roles,
 from atlas_localstack.stack.generated import ports_of, secrets_of
 from atlas_localstack.stack.home import Home, take
 from atlas_localstack.stack.plan import OFFSETS, SANDBOX, Plan
-from atlas_localstack.stack.state import Failure, State
+from atlas_localstack.stack.state import StartFailure, State
 from atlas_localstack.stack.supervisor import PartFailed, Supervisor
 from atlas_operator.files import write_json
 
@@ -48,19 +48,19 @@ def main() -> int:
     except PartFailed as error:
         return _fail(home, current, error.failure)
     except ServerError as error:
-        return _fail(home, current, Failure(error.message, error.remedy, error.log))
-    except configuration.ConfigurationError as error:
-        return _fail(home, current, Failure(str(error)))
+        return _fail(home, current, StartFailure(error.message, error.remedy, error.log))
+    except configuration.StackConfigurationError as error:
+        return _fail(home, current, StartFailure(str(error)))
     except Exception as error:  # noqa: BLE001 - the last place where an unexpected error can be reported
         traceback.print_exc()
-        return _fail(home, current, Failure(f"{type(error).__name__}: {error}", "See logs/supervisor.log."))
+        return _fail(home, current, StartFailure(f"{type(error).__name__}: {error}", "See logs/supervisor.log."))
     current.phase = state.STOPPED
     state.save(home, current)
     lock.close()
     return 0
 
 
-def _fail(home: Home, current: State, failure: Failure) -> int:
+def _fail(home: Home, current: State, failure: StartFailure) -> int:
     current.phase, current.failure = state.FAILED, failure
     print(failure.reason, failure.remedy, *failure.log, sep="\n", file=sys.stderr)
     state.save(home, current)

@@ -56,7 +56,7 @@ OF_SANDBOX_TOO: Mapping[str, tuple[re.Pattern[str], str]] = {
 }
 
 
-class ConfigurationError(Exception):
+class StackConfigurationError(Exception):
     """A variable is missing or wrong; the message names it, never its value, and says what to do."""
 
 
@@ -71,14 +71,14 @@ class Stripe:
 
 
 def check(given: Mapping[str, str]) -> None:
-    """Check the variables that the sandbox would be the first to refuse. Raises ConfigurationError."""
+    """Check the variables that the sandbox would be the first to refuse. Raises StackConfigurationError."""
     wrong = [
         f"{name}: {message}"
         for name, (shape, message) in OF_SANDBOX_TOO.items()
         if name in given and not shape.fullmatch(given[name])
     ]
     if wrong:
-        raise ConfigurationError("\n".join(wrong))
+        raise StackConfigurationError("\n".join(wrong))
 
 
 def stripe(given: Mapping[str, str], own_key: str, own_webhook_secret: str) -> Stripe:
@@ -89,12 +89,12 @@ def stripe(given: Mapping[str, str], own_key: str, own_webhook_secret: str) -> S
         secret = given.get("STRIPE_WEBHOOK_SECRET", own_webhook_secret)
         return Stripe(sandbox=True, secret_key=key, webhook_secret=secret, price_id=price)
     if not STRIPE_KEY.fullmatch(key):
-        raise ConfigurationError(
+        raise StackConfigurationError(
             "STRIPE_SECRET_KEY: is not a Stripe secret key (sk_test_…, rk_test_…). Unset it to use the sandbox."
         )
     missing = [name for name in ("STRIPE_WEBHOOK_SECRET", "STRIPE_PRICE_PRO_LIFETIME") if name not in given]
     if missing:
-        raise ConfigurationError(
+        raise StackConfigurationError(
             f"{', '.join(missing)}: needed beside a real STRIPE_SECRET_KEY. Set them too, or unset STRIPE_SECRET_KEY "
             "to use the built-in sandbox."
         )

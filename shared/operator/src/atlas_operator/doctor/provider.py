@@ -23,7 +23,7 @@ AT_ONCE = 8
 SKEW_SECONDS = 60.0
 DASHBOARD = "In Stripe's dashboard, under Developers → Webhooks, "
 
-Check = Callable[[Report, stripe.StripeClient, Patient], None]
+StripeCheck = Callable[[Report, stripe.StripeClient, Patient], None]
 
 
 def look(patient: Patient) -> Report:
@@ -55,7 +55,7 @@ def look(patient: Patient) -> Report:
     return report
 
 
-def _made(what: str, check: Check, client: stripe.StripeClient, patient: Patient) -> Report:
+def _made(what: str, check: StripeCheck, client: stripe.StripeClient, patient: Patient) -> Report:
     """The findings of one check. If the check could not be made, that is a finding too."""
     report = Report("stripe")
     try:
@@ -140,7 +140,7 @@ def _endpoint(report: Report, endpoint: stripe.WebhookEndpoint) -> None:
         )
 
 
-CHECKS: dict[str, Check] = {
+CHECKS: dict[str, StripeCheck] = {
     "the price": sale.price,
     "the portal": sale.portal,
     "the webhook endpoint": _endpoints,
