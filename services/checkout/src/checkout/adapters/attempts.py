@@ -169,8 +169,12 @@ async def all_sessions(database: Database, user_id: str) -> list[str]:
 
 
 async def erase(database: Database, user_id: str) -> int:
-    """Delete the user's rows in this database. Returns how many there were."""
+    """Delete the user's rows in this database, and events about the user that are not published yet.
+
+    Returns how many rows of attempts and customers there were.
+    """
     async with database.transaction() as connection:
+        await connection.execute("DELETE FROM outbox WHERE payload::jsonb ->> 'subject' = %s", (user_id,))
         made = await connection.execute("DELETE FROM checkout_attempts WHERE user_id = %s", (user_id,))
         known = await connection.execute("DELETE FROM customers WHERE user_id = %s", (user_id,))
         return made.rowcount + known.rowcount
