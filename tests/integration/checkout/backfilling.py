@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import psycopg
+
 from support import identity
 
 from .conftest import World
