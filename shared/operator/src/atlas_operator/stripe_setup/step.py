@@ -22,7 +22,7 @@ DETERMINED_KEYS = 4
 
 
 @dataclass(frozen=True)
-class Step:
+class SetupStep:
     """``do`` is None where nothing is to be done; ``identifier`` where the object has yet to be made."""
 
     thing: str
@@ -32,8 +32,8 @@ class Step:
     do: Callable[[], None] | None = field(default=None, repr=False)
 
 
-def keep(thing: str, identifier: str, what: str = "") -> Step:
-    return Step(thing, "keep", what, identifier)
+def keep(thing: str, identifier: str, what: str = "") -> SetupStep:
+    return SetupStep(thing, "keep", what, identifier)
 
 
 @dataclass
