@@ -16,6 +16,7 @@ import pytest
 import schemathesis
 
 from atlas_contracts.internal_api import (
+    APP,
     CHECKOUT_SERVICE,
     ENTITLEMENTS_SERVICE,
     GATEWAY_SERVICE,
@@ -56,6 +57,7 @@ ROUTES: list[tuple[str, str, str, str, dict[str, Any], Any]] = [
     (ENTITLEMENTS_SERVICE, CHECKOUT_SERVICE, "get", "/internal/customers", {}, None),
     (ENTITLEMENTS_SERVICE, CHECKOUT_SERVICE, "post", "/internal/payment-verdicts", {}, VerdictsRequest),
     (ENTITLEMENTS_SERVICE, INGEST_SERVICE, "post", "/internal/told-again", {}, ToldAgain),
+    (ENTITLEMENTS_SERVICE, CHECKOUT_SERVICE, "post", "/internal/v1/users/{id}/forget", {}, None),
     (ENTITLEMENTS_SERVICE, OPERATOR, "get", "/operator/explain", {"user": TEXT}, None),
     (ENTITLEMENTS_SERVICE, OPERATOR, "get", "/operator/find", {"id": TEXT}, None),
     (ENTITLEMENTS_SERVICE, OPERATOR, "get", "/operator/reviews", {}, None),
@@ -72,6 +74,7 @@ ROUTES: list[tuple[str, str, str, str, dict[str, Any], Any]] = [
     (CHECKOUT_SERVICE, GATEWAY_SERVICE, "post", "/internal/restore", {}, RESTORE),
     (CHECKOUT_SERVICE, GATEWAY_SERVICE, "post", "/internal/confirm", {}, CONFIRM),
     (CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, "post", "/internal/charges/{id}/resolve", {}, None),
+    (CHECKOUT_SERVICE, APP, "post", "/internal/v1/users/{id}/forget", {"even_if_paying": TEXT}, None),
     (CHECKOUT_SERVICE, OPERATOR, "get", "/operator/provider-state", {"user": TEXT, "days": NUMBER}, None),
     (CHECKOUT_SERVICE, OPERATOR, "get", "/operator/whose", {"id": TEXT}, None),
     (CHECKOUT_SERVICE, OPERATOR, "post", "/operator/sweep", {}, SweepRequest),
@@ -102,7 +105,7 @@ HOSTILE_TEXTS = {
 @pytest.fixture(scope="module")
 def mints(stack: Stack) -> dict[str, TokenMint]:
     """The keys to all doors, as somebody who had broken into every service would hold them."""
-    issuers = (GATEWAY_SERVICE, CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE, OPERATOR, READER)
+    issuers = (GATEWAY_SERVICE, CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE, OPERATOR, APP, READER)
     return {issuer: mint_of_stack(stack.home, issuer) for issuer in issuers}
 
 
@@ -126,7 +129,7 @@ def _document(method: str, path: str, query: dict[str, Any], body: Any) -> dict[
 
 
 def _headers(mints: dict[str, TokenMint], service: str, issuer: str, user: str) -> dict[str, str]:
-    subject = issuer if issuer in (OPERATOR, READER) else user
+    subject = issuer if issuer in (OPERATOR, APP, READER) else user
     return {"authorization": f"Bearer {mints[issuer].token(service, subject)}"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -22,10 +23,14 @@ from atlas_kit.process.tasks import Workers
 from atlas_kit.storage.database import Database
 from checkout.adapters.entitlements_client import EntitlementsClient
 from checkout.adapters.stripe_gateway import StripeGateway
+from checkout.entrypoints.backfill import backfill_routes
+from checkout.entrypoints.deletion import deletion_routes
 from checkout.entrypoints.internal import internal_routes
 from checkout.entrypoints.operator import operator_routes
 from checkout.settings import CheckoutSettings
+from checkout.use_cases.backfill import Backfill
 from checkout.use_cases.find_customer import Customers
+from checkout.use_cases.forget_user import Forgetting
 from checkout.use_cases.open_portal import Portal
 from checkout.use_cases.purchases import Purchases
 from checkout.use_cases.sale import Checkout
@@ -39,6 +44,10 @@ class Parts:
     database: Database
     broker: Broker
     stripe: StripeGateway
+    stripe_aside: StripeGateway
+    """For a backfill: connections of its own, so that no buyer waits behind it, and no retries by the SDK."""
+    stopping: asyncio.Event
+    """Set when the process is told to end."""
     entitlements: ServiceClient
     ledger: EntitlementsClient
     workers: Workers
@@ -53,7 +62,7 @@ def build(settings: CheckoutSettings) -> ASGIApp:
     install_doors(app, Doors(TokenVerifier(settings.internal_trusted_keys, CHECKOUT_SERVICE)))
     for router in _routers(parts):
         app.include_router(router)
-    return with_edge(app)
+    return with_edge(app, on_exit=parts.stopping.set)
 
 
 def _parts(settings: CheckoutSettings) -> Parts:
@@ -65,6 +74,8 @@ def _parts(settings: CheckoutSettings) -> Parts:
         database=database,
         broker=broker,
         stripe=StripeGateway(settings.stripe_secret_key, settings.stripe_api_base),
+        stripe_aside=StripeGateway(settings.stripe_secret_key, settings.stripe_api_base, retries=0),
+        stopping=asyncio.Event(),
         entitlements=entitlements,
         ledger=EntitlementsClient(entitlements),
         workers=Workers(outbox=OutboxRelay(database, broker, BILLING).run),
@@ -75,6 +86,7 @@ def _parts(settings: CheckoutSettings) -> Parts:
 async def _lifespan(parts: Parts) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         stack.push_async_callback(parts.stripe.close)
+        stack.push_async_callback(parts.stripe_aside.close)
         await stack.enter_async_context(parts.entitlements)
         await parts.database.start()
         stack.push_async_callback(parts.database.close)
@@ -90,10 +102,26 @@ def _checks(parts: Parts) -> Mapping[str, Check]:
 
 def _routers(parts: Parts) -> list[APIRouter]:
     purchases = Purchases(parts.database, parts.stripe, parts.broker, parts.ledger)
+    forgetting = Forgetting(parts.database, parts.stripe, parts.ledger)
     return [
         internal_routes(_checkout(parts), purchases, _portal(parts)),
-        operator_routes(parts.database, parts.stripe, parts.broker, parts.settings.provider_policy()),
+        deletion_routes(forgetting),
+        operator_routes(parts.database, parts.stripe, parts.broker, parts.settings.provider_policy(), forgetting),
+        backfill_routes(_backfill(parts)),
     ]
+
+
+def _backfill(parts: Parts) -> Backfill:
+    settings = parts.settings
+    return Backfill(
+        parts.database,
+        parts.stripe_aside,
+        parts.broker,
+        parts.ledger,
+        settings.provider_policy().ownership,
+        settings.backfill_rate,
+        parts.stopping,
+    )
 
 
 def _database(settings: CheckoutSettings) -> Database:

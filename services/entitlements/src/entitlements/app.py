@@ -24,7 +24,7 @@ from atlas_kit.messaging.events import now
 from atlas_kit.messaging.outbox import OutboxRelay
 from atlas_kit.process.tasks import Workers
 from atlas_kit.storage.database import Database
-from entitlements.entrypoints.internal import hot_read, internal_routes
+from entitlements.entrypoints.internal import MAX_NEWS_BYTES, NEWS, forgetting_route, hot_read, internal_routes
 from entitlements.entrypoints.operator import operator_routes
 from entitlements.entrypoints.projector import Projector
 from entitlements.entrypoints.readers import read_routes
@@ -60,7 +60,7 @@ def build(settings: EntitlementsSettings) -> ASGIApp:
     app.router.routes.append(read)
     for router in _routers(parts):
         app.include_router(router)
-    return with_edge(HotRoute(app, read), body_limits=[(READ_MANY, MAX_QUERY_BYTES)])
+    return with_edge(HotRoute(app, read), body_limits=[(NEWS, MAX_NEWS_BYTES), (READ_MANY, MAX_QUERY_BYTES)])
 
 
 def _parts(settings: EntitlementsSettings) -> Parts:
@@ -105,7 +105,8 @@ def _routers(parts: Parts) -> list[APIRouter]:
     """All but the hot read's."""
     database, policy = parts.database, parts.settings.policy()
     return [
-        internal_routes(database, policy, parts.folded),
+        internal_routes(database, parts.broker, policy, parts.folded),
+        forgetting_route(database),
         read_routes(parts.reader),
         operator_routes(database, policy),
     ]

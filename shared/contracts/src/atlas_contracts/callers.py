@@ -1,7 +1,8 @@
 """The table of callers: for each service its internal and operator routes, and which services may call each.
 
 It is the only such table, and nobody may call a route that isn't in it. :mod:`atlas_kit.http.doors` enforces it before
-anything of a request's body is read. Under ``/internal`` the token's subject is the user for whom a service asks.
+anything of a request's body is read. Under ``/internal`` the token's subject is the user for whom a service asks; where
+the path names a user as well (:data:`FORGET`), the handler compares the two.
 
 Our own issuers are in it by name. Every further service has the role :data:`READER` once it is admitted by
 configuration: its public key is in ``INTERNAL_TRUSTED_KEYS`` and its name in ``INTERNAL_READERS``.
@@ -10,6 +11,7 @@ configuration: its public key is in ``INTERNAL_TRUSTED_KEYS`` and its name in ``
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from urllib.parse import quote
 
 from atlas_contracts.internal_api import (
     APP,
@@ -24,6 +26,10 @@ from atlas_contracts.read_api import READ_MANY, READ_ONE
 Route = tuple[str, str]
 """A route: its method, and its path as declared (with ``{parameters}``)."""
 
+FORGET = "/internal/v1/users/{user:path}/forget"
+"""At checkout everywhere, at entitlements its own part. A user id may hold a slash, so it is the whole rest."""
+
+_APP = frozenset({APP})
 ISSUERS = frozenset({GATEWAY_SERVICE, CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE, OPERATOR, APP})
 """Who may stand in the table by name. None of these can be admitted as a reader."""
 READER = "reader"
@@ -43,9 +49,11 @@ MAY_CALL: Mapping[str, Mapping[Route, frozenset[str]]] = {
         ("POST", "/internal/restore"): _GATEWAY,
         ("POST", "/internal/confirm"): _GATEWAY,
         ("POST", "/internal/charges/{charge_id}/resolve"): _ENTITLEMENTS,
+        ("POST", FORGET): _APP,
         ("GET", "/operator/provider-state"): _OPERATOR,
         ("GET", "/operator/whose"): _OPERATOR,
         ("POST", "/operator/sweep"): _OPERATOR_OR_INGEST,
+        ("POST", "/operator/backfill"): _OPERATOR,
         ("POST", "/operator/forget"): _OPERATOR,
     },
     ENTITLEMENTS_SERVICE: {
@@ -54,7 +62,9 @@ MAY_CALL: Mapping[str, Mapping[Route, frozenset[str]]] = {
         ("GET", "/internal/customers"): _CHECKOUT,
         ("POST", "/internal/payment-verdicts"): _CHECKOUT,
         ("POST", "/internal/applied"): _CHECKOUT,
+        ("POST", "/internal/news"): _CHECKOUT,
         ("POST", "/internal/told-again"): _INGEST,
+        ("POST", FORGET): _CHECKOUT,
         ("GET", READ_ONE): _READER,
         ("POST", READ_MANY): _READER,
         ("GET", "/operator/explain"): _OPERATOR,
@@ -76,6 +86,11 @@ MAY_CALL: Mapping[str, Mapping[Route, frozenset[str]]] = {
         ("POST", "/operator/parked/{parked_id}/redrive"): _OPERATOR,
     },
 }
+
+
+def forget_path(user_id: str) -> str:
+    """:data:`FORGET` for this user. Dots are written out as well: an id of dots alone would be a step in the path."""
+    return FORGET.replace("{user:path}", quote(user_id, safe="").replace(".", "%2E"))
 
 
 def role_of(issuer: str, readers: Collection[str]) -> str | None:

@@ -28,12 +28,14 @@ COMMANDS: Mapping[str, Command] = {
     "explain": Command(f"{_COMMANDS}.explain", _PANEL),
     "audit": Command(f"{_COMMANDS}.audit", _PANEL),
     "pull": Command(f"{_COMMANDS}.pull", _PANEL),
+    "backfill": Command(f"{_COMMANDS}.backfill", _PANEL),
     "rebuild": Command(f"{_COMMANDS}.rebuild", _PANEL),
     "parked": Command(f"{_COMMANDS}.parked", _PANEL),
     "grant": Command(f"{_COMMANDS}.adjust", _PANEL),
     "revoke": Command(f"{_COMMANDS}.adjust", _PANEL),
     "forget": Command(f"{_COMMANDS}.forget", _PANEL),
     "doctor": Command(f"{_COMMANDS}.doctor", _PANEL),
+    "stripe": Command(f"{_COMMANDS}.stripe_account", _PANEL),
     "keys": Command(f"{_COMMANDS}.keys", _PANEL),
 }
 """The operator's commands. For another one, add a module in `commands/` and a row here."""
