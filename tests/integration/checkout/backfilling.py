@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import psycopg
 
-from support.identity import token
+from support import identity
 
 from .conftest import World
 
@@ -102,7 +102,7 @@ async def status(world: World, user: str) -> tuple[bool, str, int]:
 @contextlib.asynccontextmanager
 async def streaming(world: World, at: str, **asked: Any) -> AsyncIterator[aiohttp.ClientResponse]:
     """A backfill while it runs."""
-    bearer = token("operator", "checkout", "operator")
+    bearer = identity.token("operator", "checkout", "operator")
     async with aiohttp.ClientSession() as http:
         async with http.post(f"{at}/operator/backfill", json=asked, headers={"authorization": f"Bearer {bearer}"}) as response:
             yield response
