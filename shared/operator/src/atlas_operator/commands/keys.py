@@ -26,7 +26,7 @@ Folder = Annotated[
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The service: the kid of its key.")]
 
 
-class Step(StrEnum):
+class RotationStep(StrEnum):
     """A rotation's three steps, in order."""
 
     BEGIN = "begin"
@@ -35,10 +35,11 @@ class Step(StrEnum):
 
 
 NEXT = {
-    Step.BEGIN: "A second key of {name} is trusted. Give every service the new INTERNAL_TRUSTED_KEYS, one after "
-    "another; then: keys rotate {name} switch",
-    Step.SWITCH: "{name} signs with its second key from its next start on. Restart it; then: keys rotate {name} end",
-    Step.END: "The earlier key of {name} is trusted no more. Give every service the new INTERNAL_TRUSTED_KEYS.",
+    RotationStep.BEGIN: "A second key of {name} is trusted. Give every service the new INTERNAL_TRUSTED_KEYS, one "
+    "after another; then: keys rotate {name} switch",
+    RotationStep.SWITCH: "{name} signs with its second key from its next start on. Restart it; "
+    "then: keys rotate {name} end",
+    RotationStep.END: "The earlier key of {name} is trusted no more. Give every service the new INTERNAL_TRUSTED_KEYS.",
 }
 
 
@@ -59,13 +60,13 @@ def make(
 @app.command()
 def rotate(
     name: Name,
-    step: Annotated[Step, typer.Argument(help="begin, switch, end: in this order, with restarts in between.")],
+    step: Annotated[RotationStep, typer.Argument(help="begin, switch, end: in this order, with restarts in between.")],
     *,
     folder: Folder = None,
 ) -> None:
     """Exchange NAME's key without an interruption, in three steps. Each says what to do before the next."""
     keys = _folder(folder)
-    {Step.BEGIN: keys.begin, Step.SWITCH: keys.switch, Step.END: keys.end}[step](name)
+    {RotationStep.BEGIN: keys.begin, RotationStep.SWITCH: keys.switch, RotationStep.END: keys.end}[step](name)
     say(NEXT[step].format(name=name))
 
 
