@@ -20,7 +20,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from atlas_contracts import internal_api, public_api, read_api
 from atlas_contracts.billing import BillingEvent, BillingType
-from atlas_contracts.cloudevents import CONTENT_TYPE
+from atlas_contracts.cloudevents import CONTENT_TYPE, SCHEMAS
 from atlas_contracts.entitlements import EntitlementEvent, EntitlementType
 from atlas_contracts.openapi_document import read_api_document
 from atlas_contracts.parked import ParkedEvent, RedrivenEvent
@@ -37,7 +37,6 @@ from atlas_contracts.streams import (
 )
 
 DIALECT = GenerateJsonSchema.schema_dialect
-BASE = "https://schemas.atlas.example/"
 PROJECT = Path(__file__).resolve().parents[2]
 
 Document = dict[str, Any]
@@ -103,7 +102,7 @@ def _event(model: type[BaseModel], subject: str | None, meaning: str, narrowing:
     """The schema of the events on one subject, in which ``type`` has only one value."""
     schema = model.model_json_schema(by_alias=True, mode="serialization")
     name = subject or "parked.v1.event"
-    schema |= {"$schema": DIALECT, "$id": f"{BASE}{name}.json", "title": name, "description": meaning}
+    schema |= {"$schema": DIALECT, "$id": f"{SCHEMAS}{name}.json", "title": name, "description": meaning}
     if subject:
         schema["properties"]["type"] = {"const": cloudevent_type(subject), "type": "string"}
     return schema | (narrowing or {})
@@ -125,7 +124,7 @@ def _models(name: str, module: Any) -> Document:
     # A generic model has no schema before its parameter is given.
     models = [model for model in models if not model.__pydantic_generic_metadata__["parameters"]]
     _, schema = models_json_schema([(model, "serialization") for model in models], by_alias=True)
-    return {"$schema": DIALECT, "$id": f"{BASE}{name}.json", "title": name, **schema}
+    return {"$schema": DIALECT, "$id": f"{SCHEMAS}{name}.json", "title": name, **schema}
 
 
 def _asyncapi() -> Document:
