@@ -43,7 +43,9 @@ def verdicts(events: Iterable[BillingData], rules: Rules | None = None) -> dict[
         for user, granted in times_of_payment(payment, rules).items():
             times[user] += [(start, end, provider) for start, end in granted]
     for user in {e.user_id for e in distinct if is_by_hand(e)}:
-        times[user] += times_by_hand([e for e in distinct if is_by_hand(e) and e.user_id == user])
+        words = [e for e in distinct if is_by_hand(e) and e.user_id == user]
+        times[user] += times_by_hand([e for e in words if not e.adjustment.imported])
+        times[user] += times_imported(words)
     return {user: entitlement(spans) for user, spans in times.items() if spans}
 
 
@@ -268,6 +270,23 @@ def times_by_hand(adjustments: list[BillingData]) -> list[tuple[datetime, dateti
             spans.append((since, event.occurred_at, "manual"))
             since = None
     return spans + ([(since, None, "manual")] if since else [])
+
+
+def times_imported(words: list[BillingData]) -> list[tuple[datetime, datetime | None, str]]:
+    """What the app that we replace said last, until it ended there or an operator here ended it."""
+    told = [e for e in words if e.adjustment.imported]
+    if not told:
+        return []
+    newest = max(e.adjustment.imported.as_of for e in told)
+    told = [e for e in told if e.adjustment.imported.as_of == newest]
+    told = [e for e in told if e.adjustment.imported.active_until] or told
+    last = max(told, key=lambda e: (e.adjustment.imported.active_until or newest, e.adjustment.imported.active_from, e.provider.value))
+    begin, until = last.adjustment.imported.active_from, last.adjustment.imported.active_until
+    for word in words:
+        ends = not word.adjustment.imported and word.adjustment.action == "revoke" and word.occurred_at >= begin
+        if ends and (until is None or word.occurred_at < until):
+            until = word.occurred_at
+    return [(begin, until, last.provider.value)]
 
 
 def entitlement(spans: list[tuple[datetime, datetime | None, str]]) -> dict[str, Any]:

@@ -30,9 +30,9 @@ def test_a_new_value_of_an_enumeration_is_a_newer_schema_version():
     """An older reader knows these and no others: whoever adds one raises SCHEMA_VERSION, and says so in events that use it."""
     adjusted = BillingData.model_fields["adjustment"].annotation.__args__[0].model_fields["action"].annotation.__args__
     assert (SCHEMA_VERSION, {*Provider}, {*Via}, BillingData.model_fields["plan_type"].annotation.__args__, adjusted) == (
-        2,
+        3,
         {"manual", "stripe", "ios_iap", "android_iap"},
-        {"webhook", "pull", "confirm", "restore", "checkout", "operator"},
+        {"webhook", "pull", "confirm", "restore", "checkout", "operator", "backfill", "import"},
         ("one_time", "subscription"),
         ("grant", "revoke", "revoke_payment", "undo_revoke_payment"),
     )

@@ -56,6 +56,8 @@ class Via(StrEnum):
     RESTORE = "restore"
     CHECKOUT = "checkout"
     OPERATOR = "operator"
+    BACKFILL = "backfill"
+    IMPORT = "import"
 
 
 class Refs(WireModel):
@@ -151,16 +153,27 @@ class RecordedSession(WireModel):
 AdjustmentAction = Literal["grant", "revoke", "revoke_payment", "undo_revoke_payment"]
 
 
+class ImportedGrant(WireModel):
+    """A grant as the app that we replace has it. Absolute: what that app says at a later ``asOf`` takes its place."""
+
+    origin: str = Field(description="the app it comes from: project-atlas")
+    active_from: Instant
+    active_until: Instant | None = Field(default=None, description="when it ended there; null while it lasts")
+    as_of: Instant = Field(description="when that app last changed what it says")
+
+
 class Adjustment(WireModel):
     """An operator's word: a manual grant or its end, or the end of what one payment grants (and that taken back).
 
-    The two about a payment say so with ``schemaVersion`` 2, and name the payment in the event's ``refs``.
+    The two about a payment say so with ``schemaVersion`` 2, and name the payment in the event's ``refs``. A grant
+    that was ``imported`` says ``schemaVersion`` 3; its source is the event's ``provider``.
     """
 
     action: AdjustmentAction
     reason: str
     operator: str | None = None
     ticket: str | None = None
+    imported: ImportedGrant | None = None
 
 
 class RestoreFacts(WireModel):
