@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from starlette.datastructures import Headers
 
-from account_gateway.session.atlas_database import read_atlas_url
+from atlas_kit.storage.atlas_database import read_atlas_url
 from account_gateway.session.stored import SessionsUnavailable, StoredSessions
 
 pytestmark = pytest.mark.anyio

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 
 from account_gateway.entrypoints.api.rate_limits import Limit
 from account_gateway.entrypoints.api.return_paths import checked_sign_in
-from account_gateway.session.atlas_database import AtlasDatabase, read_atlas_url
+from atlas_kit.storage.atlas_database import AtlasDatabase, read_atlas_url
 from atlas_kit.process.settings import HttpOrigin, HttpUrl, PostgresUrl, ServiceSettings, secret_list
 
 MAX_SECRETS = 10

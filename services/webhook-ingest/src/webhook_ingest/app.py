@@ -22,13 +22,14 @@ from atlas_kit.process.tasks import Workers
 from atlas_stripe.envelope import MAX_BODY_BYTES
 from atlas_stripe.signature import SignatureVerifier
 from webhook_ingest.adapters.bucket import Bucket
+from webhook_ingest.adapters.ledger import EntitlementsLedger
 from webhook_ingest.adapters.own_account import OwnAccount
 from webhook_ingest.adapters.parked_reader import ParkedReader
 from webhook_ingest.adapters.pull_state import PullState
 from webhook_ingest.adapters.stripe_events import StripeEvents
 from webhook_ingest.adapters.told_before import ToldBefore, ledger_of
 from webhook_ingest.adapters.webhook_shares import WebhookShares
-from webhook_ingest.entrypoints.operator import operator_routes
+from webhook_ingest.entrypoints.operator import IMPORT_GRANTS, MAX_GRANTS_BYTES, operator_routes
 from webhook_ingest.entrypoints.pull_schedule import PullSchedule
 from webhook_ingest.entrypoints.webhook import WEBHOOK_PATH, WebhookEndpoint
 from webhook_ingest.settings import IngestSettings
@@ -81,6 +82,6 @@ def build(settings: IngestSettings) -> ASGIApp:
 
     app = create_app(INGEST_SERVICE, lifespan, checks)
     install_doors(app, TokenVerifier(settings.internal_auth_secret, INGEST_SERVICE))
-    app.include_router(operator_routes(door, ParkedReader(broker), pull, bucket, shares))
+    app.include_router(operator_routes(door, ParkedReader(broker), pull, bucket, shares, EntitlementsLedger(entitlements)))
     verifier = SignatureVerifier(settings.webhook_secrets, settings.billing_webhook_tolerance_seconds)
-    return with_edge(WebhookEndpoint(app, verifier, door, shares), body_limits=[(WEBHOOK_PATH, MAX_BODY_BYTES)])
+    return with_edge(WebhookEndpoint(app, verifier, door, shares), body_limits=[(WEBHOOK_PATH, MAX_BODY_BYTES), (IMPORT_GRANTS, MAX_GRANTS_BYTES)])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 
+from atlas_contracts.billing import BillingData
 from atlas_kit.messaging.broker import Stored
 
 
@@ -13,6 +14,18 @@ class Publisher(Protocol):
 
     async def publish(self, subject: str, payload: bytes, message_id: str) -> Stored:
         """Returns once the stream has it. Raises BrokerUnavailable when the broker doesn't say so in time."""
+        ...
+
+
+class Ledger(Protocol):
+    """What the entitlements service knows. Raises Unavailable."""
+
+    async def news(self, facts: Sequence[BillingData]) -> frozenset[str]:
+        """Event ids of those that say something new."""
+        ...
+
+    async def applied(self, event_ids: Sequence[str], seconds: float) -> bool:
+        """Whether all of these have taken effect, within so many seconds."""
         ...
 
 

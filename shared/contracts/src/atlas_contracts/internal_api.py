@@ -170,6 +170,46 @@ class ImportGrantsResult(WireModel):
     applied: bool = Field(description="whether all of them have taken effect; false when that took too long")
 
 
+StripeId = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=PRINTABLE)]
+
+
+class PurchaseClaim(WireModel):
+    """What another app says: these customers, sessions and payments at Stripe are this user's. It proves nothing."""
+
+    user_id: UserId
+    customer_ids: list[StripeId] = Field(default_factory=list, max_length=1000)
+    payment_ids: list[StripeId] = Field(default_factory=list, max_length=10_000, description="cs_ and pi_")
+
+
+class ImportPurchasesRequest(WireModel):
+    """``POST /operator/import-purchases`` at checkout: ask Stripe about these; answers NDJSON."""
+
+    origin: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="that app's name: project-atlas")
+    claims: list[PurchaseClaim] = Field(max_length=2_500)
+    dry_run: bool = False
+
+
+class ClaimOutcome(WireModel):
+    """One line of the answer: what became of one id. ``nothing``: nobody completed that session."""
+
+    user_id: str
+    id: str
+    outcome: Literal["new", "known", "refused", "nothing"]
+    because: str | None = Field(default=None, description="why it is refused, in words")
+
+
+class ImportProgress(WireModel):
+    """A line of the answer: how many of the ids are settled."""
+
+    settled: int
+
+
+class ImportEnd(WireModel):
+    """The last line: without it the answer was cut off."""
+
+    done: bool = True
+
+
 class ToldAgain(WireModel):
     """``POST /internal/told-again`` at entitlements: a provider's event whose id the broker has seen before."""
 

@@ -23,7 +23,7 @@ class Command(NamedTuple):
     """Whether arguments that are none of ours go through to the command untouched."""
 
 
-_COMMANDS, _PANEL = "atlas_operator.commands", "Looking after the money"
+_COMMANDS, _PANEL, _MOVING = "atlas_operator.commands", "Looking after the money", "Moving in"
 COMMANDS: Mapping[str, Command] = {
     "explain": Command(f"{_COMMANDS}.explain", _PANEL),
     "audit": Command(f"{_COMMANDS}.audit", _PANEL),
@@ -34,6 +34,8 @@ COMMANDS: Mapping[str, Command] = {
     "revoke": Command(f"{_COMMANDS}.adjust", _PANEL),
     "forget": Command(f"{_COMMANDS}.forget", _PANEL),
     "doctor": Command(f"{_COMMANDS}.doctor", _PANEL),
+    "import": Command(f"{_COMMANDS}.import_", _MOVING),
+    "shadow": Command(f"{_COMMANDS}.shadow", _MOVING),
 }
 """Every command for a system that runs somewhere. A further one is a module in `commands/` and a row here."""
 

@@ -1,4 +1,4 @@
-"""``ATLAS_DATABASE_URL`` may be the one that the web app uses, with Prisma's parameters in it, which libpq refuses.
+"""The database of the existing web app, by the URL that the web app itself uses: with Prisma's parameters, which libpq refuses.
 
 They are translated or left out here. ``schema`` is where the table ``"Session"`` is. ``sslaccept=strict`` becomes
 libpq's ``sslmode=verify-full``, and Prisma's ``sslcert`` (the authority's certificate) its ``sslrootcert``; without
