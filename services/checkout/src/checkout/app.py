@@ -20,6 +20,7 @@ from atlas_kit.process.tasks import Workers
 from atlas_kit.storage.database import Database
 from checkout.adapters.entitlements_client import EntitlementsClient
 from checkout.adapters.stripe_gateway import StripeGateway
+from checkout.entrypoints.imports import IMPORT_PURCHASES, MAX_IMPORT_BYTES, import_routes
 from checkout.entrypoints.internal import internal_routes
 from checkout.entrypoints.operator import operator_routes
 from checkout.settings import Settings
@@ -27,6 +28,7 @@ from checkout.use_cases.find_customer import Customers
 from checkout.use_cases.open_portal import Portal
 from checkout.use_cases.purchases import Purchases
 from checkout.use_cases.sale import Checkout
+from checkout.use_cases.tell_payments import Telling
 
 
 def build(settings: Settings) -> ASGIApp:
@@ -62,7 +64,9 @@ def build(settings: Settings) -> ASGIApp:
         internal_routes(_checkout(settings, purchases, stripe), purchases, _portal(settings, database, stripe, ledger))
     )
     app.include_router(operator_routes(database, stripe, broker, settings.provider_policy()))
-    return with_edge(app)
+    telling = Telling(database, stripe, broker, ledger, settings.provider_policy().ownership)
+    app.include_router(import_routes(telling, stripe))
+    return with_edge(app, body_limits=[(IMPORT_PURCHASES, MAX_IMPORT_BYTES)])
 
 
 def _database(settings: Settings) -> Database:

@@ -7,12 +7,22 @@ Unavailable.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from atlas_contracts.internal_api import EntitlementOverview, EntitlementView, PaymentVerdictView
+from atlas_contracts.billing import BillingData
+from atlas_contracts.internal_api import EntitlementOverview, EntitlementView, NewsResult, PaymentVerdictView
 from atlas_contracts.streams import StreamSpec
 from atlas_kit.messaging.broker import Stored
 from atlas_stripe.objects import Read
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPage:
+    """Some sessions of a list, newest first, each with its payment, charge and refunds."""
+
+    sessions: Sequence[Read]
+    has_more: bool
 
 
 class ChargeReads(Protocol):
@@ -79,6 +89,16 @@ class EraseCalls(PaymentReads, Protocol):
     async def erase_user(self, object_id: str) -> bool: ...
 
 
+class ClaimReads(PaymentReads, Protocol):
+    """Finding what another app says is a user's."""
+
+    async def session_page(self, after: str | None, **filters: Any) -> SessionPage: ...
+
+    async def read_whole_session(self, session_id: str) -> Read: ...
+
+    async def read_customer(self, customer_id: str) -> Read: ...
+
+
 class LedgerCustomers(Protocol):
     """The Stripe customers that facts of a user's payments name, newest first."""
 
@@ -95,6 +115,14 @@ class Entitlements(Protocol):
     async def applied(self, user_id: str, event_ids: Sequence[str]) -> bool: ...
 
     async def verdicts(self, user_id: str, session_ids: Sequence[str]) -> dict[str, PaymentVerdictView]: ...
+
+
+class News(Protocol):
+    """Whether facts say something that the ledger doesn't know, and whether they have taken effect."""
+
+    async def news(self, facts: Sequence[BillingData]) -> NewsResult: ...
+
+    async def applied(self, user_id: str, event_ids: Sequence[str], seconds: float = ...) -> bool: ...
 
 
 class Publisher(Protocol):

@@ -22,7 +22,7 @@ from atlas_kit.messaging.events import now
 from atlas_kit.messaging.outbox import OutboxRelay
 from atlas_kit.process.tasks import Workers
 from atlas_kit.storage.database import Database
-from entitlements.entrypoints.internal import hot_read, internal_routes
+from entitlements.entrypoints.internal import MAX_NEWS_BYTES, NEWS, hot_read, internal_routes
 from entitlements.entrypoints.operator import operator_routes
 from entitlements.entrypoints.projector import Projector
 from entitlements.settings import Settings
@@ -78,6 +78,6 @@ def build(settings: Settings) -> ASGIApp:
     install_doors(app, verifier)
     read = hot_read(EntitlementReader(database), Doors(verifier))
     app.router.routes.append(read)
-    app.include_router(internal_routes(database, policy, folded))
+    app.include_router(internal_routes(database, broker, policy, folded))
     app.include_router(operator_routes(database, policy))
-    return with_edge(HotRoute(app, read))
+    return with_edge(HotRoute(app, read), body_limits=[(NEWS, MAX_NEWS_BYTES)])

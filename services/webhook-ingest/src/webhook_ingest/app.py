@@ -82,6 +82,11 @@ def build(settings: IngestSettings) -> ASGIApp:
 
     app = create_app(INGEST_SERVICE, lifespan, checks)
     install_doors(app, TokenVerifier(settings.internal_auth_secret, INGEST_SERVICE))
-    app.include_router(operator_routes(door, ParkedReader(broker), pull, bucket, shares, EntitlementsLedger(entitlements)))
+    app.include_router(
+        operator_routes(door, ParkedReader(broker), pull, bucket, shares, EntitlementsLedger(entitlements))
+    )
     verifier = SignatureVerifier(settings.webhook_secrets, settings.billing_webhook_tolerance_seconds)
-    return with_edge(WebhookEndpoint(app, verifier, door, shares), body_limits=[(WEBHOOK_PATH, MAX_BODY_BYTES), (IMPORT_GRANTS, MAX_GRANTS_BYTES)])
+    return with_edge(
+        WebhookEndpoint(app, verifier, door, shares),
+        body_limits=[(WEBHOOK_PATH, MAX_BODY_BYTES), (IMPORT_GRANTS, MAX_GRANTS_BYTES)],
+    )

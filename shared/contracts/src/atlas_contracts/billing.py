@@ -60,6 +60,16 @@ class Via(StrEnum):
     IMPORT = "import"
 
 
+OPENED_VIAS = frozenset({Via.BACKFILL, Via.IMPORT})
+"""Doors that readers of schema version 2 don't know; they took an event by another door than theirs for none at all."""
+SCHEMA_OF_OPENED_VIAS = 3
+
+
+def schema_version_of(via: str) -> int:
+    """The lowest schema version of a reader that understands a fact which came in by this door."""
+    return SCHEMA_OF_OPENED_VIAS if via in OPENED_VIAS else 1
+
+
 class Refs(WireModel):
     """Every provider id that the fact ties together; one shared id makes two facts the same payment's."""
 
@@ -205,7 +215,7 @@ class BillingData(BillingOutline):
 
     provider: Provider
     plan_type: Literal["one_time", "subscription"] = "one_time"
-    via: Via
+    via: str = Field(description="the door it came in by, one of an open list", examples=list(Via))
     provider_event_type: str | None = Field(default=None, description="the provider's own name, charge.refunded say")
     idempotency_key: str | None = Field(default=None, description="the key of dedupe of a command")
     checkout_session: CheckoutSessionFacts | None = None

@@ -45,6 +45,7 @@ MAY_CALL: Mapping[str, Mapping[Door, frozenset[str]]] = {
         ("GET", "/internal/customers"): _CHECKOUT,
         ("POST", "/internal/payment-verdicts"): _CHECKOUT,
         ("POST", "/internal/applied"): _CHECKOUT | _INGEST,
+        ("POST", "/internal/news"): _CHECKOUT | _INGEST,
         ("POST", "/internal/told-again"): _INGEST,
         ("GET", "/operator/explain"): _OPERATOR,
         ("GET", "/operator/find"): _OPERATOR,

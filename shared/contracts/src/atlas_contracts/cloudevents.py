@@ -16,7 +16,7 @@ CONTENT_TYPE = "application/cloudevents+json"
 SCHEMA_VERSION = 3
 """The newest schema version that this code reads (docs/decisions/0010). Raised when the meaning of a field changes or
 an enumeration gets a value; new optional fields and new types don't raise it. 2: an operator's word about a payment.
-3: a grant imported from another app."""
+3: facts that came in by a backfill or an import, and grants imported from another app."""
 
 DataT = TypeVar("DataT", bound=BaseModel)
 

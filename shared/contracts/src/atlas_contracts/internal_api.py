@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from atlas_contracts.billing import AdjustmentAction
+from atlas_contracts.billing import AdjustmentAction, BillingData
 from atlas_contracts.entitlements import Source, Status
 from atlas_contracts.model import Instant, WireModel
 from atlas_contracts.public_api import Entitlement, EntitlementSummary, PaymentState
@@ -71,6 +71,19 @@ class AppliedRequest(WireModel):
 
 class AppliedResult(WireModel):
     applied: bool = Field(description="false when the time was up before all were there")
+
+
+class NewsRequest(WireModel):
+    """``POST /internal/news`` at entitlements: which of these facts say something that the ledger doesn't know?"""
+
+    facts: list[BillingData] = Field(max_length=500, description="as they would be published")
+
+
+class NewsResult(WireModel):
+    news: list[str] = Field(description="event ids of the facts that say something new")
+    forgotten: list[str] = Field(
+        default_factory=list, description="event ids of facts of payments whose buyer was forgotten: don't tell them"
+    )
 
 
 class VerdictsRequest(WireModel):

@@ -14,6 +14,7 @@ from atlas_contracts.billing import (
     Refs,
     RestoreFacts,
     Via,
+    schema_version_of,
 )
 from atlas_contracts.model import WireModel
 
@@ -26,7 +27,7 @@ def purchase_initiated(
     received_at: datetime,
     via: Via = Via.CHECKOUT,
 ) -> BillingData:
-    """A session was made for ``user_id``, by us or by the app that we replace; a payment must match what was recorded."""
+    """A session was made for ``user_id``, by us or by the app that we replace; a payment must match it."""
     provider_event_id = f"initiated:{recorded.id}"
     return BillingData(
         event_id=f"{Provider.STRIPE}:{provider_event_id}:{BillingType.PURCHASE_INITIATED}",
@@ -38,6 +39,7 @@ def purchase_initiated(
         via=via,
         payload_hash=_hash_of(recorded, user_id),
         signature_verified=False,
+        schema_version=schema_version_of(via),
         refs=Refs(checkout_session_id=recorded.id, customer_id=customer_id),
         recorded_session=recorded,
     )

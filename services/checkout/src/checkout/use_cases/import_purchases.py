@@ -6,19 +6,19 @@ that is left by itself; then those are read by themselves. Everything may be rep
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from atlas_contracts.billing import Via
 from atlas_contracts.internal_api import ClaimOutcome, ImportProgress, ImportPurchasesRequest
 from atlas_kit.process.logs import get_logger
 from atlas_stripe.failure import StripeFailure
 from atlas_stripe.objects import Read, could_be_id, reference
+from atlas_stripe.pace import Asking
 from checkout.adapters.customers import is_deleted, owner_of_customer, store_customer, stored_customer
 from checkout.domain import claims as words
 from checkout.domain.claims import Claims
-from checkout.ports import ClaimReads
+from checkout.ports import ClaimReads, SessionPage
 from checkout.use_cases.owner_of_session import named_in
 from checkout.use_cases.record_imported import record_imported
 from checkout.use_cases.tell_payments import Telling, Told, tell_payments
@@ -27,8 +27,6 @@ log = get_logger()
 
 SINGLY_AT_ONCE = 20
 """Ids that are read one by one before progress is told."""
-AnswerT = TypeVar("AnswerT")
-Asking = Callable[[Callable[[], Awaitable[AnswerT]]], Awaitable[AnswerT]]
 Line = ClaimOutcome | ImportProgress
 
 
@@ -38,8 +36,7 @@ class Importer:
 
     telling: Telling
     stripe: ClaimReads
-    ask: Asking  # type: ignore[type-arg]
-    """Makes one call to Stripe, within its limits."""
+    ask: Asking
     dry_run: bool
 
 
@@ -50,9 +47,10 @@ async def import_purchases(tools: Importer, request: ImportPurchasesRequest) -> 
         for user_id in waiting.settle(object_id):
             yield _refused(user_id, object_id, words.NO_SESSION)
     all_read = False
-    async for page, all_read in _pages(tools, waiting):
-        for line in await _settle_sessions(tools, waiting, page):
+    async for page in _pages(tools, waiting):
+        for line in await _settle_sessions(tools, waiting, page.sessions):
             yield line
+        all_read = not page.has_more
         yield ImportProgress(settled=waiting.settled)
     async for line in _singly(tools, waiting):
         yield line
@@ -61,15 +59,15 @@ async def import_purchases(tools: Importer, request: ImportPurchasesRequest) -> 
     log.info("billing.purchases.imported", origin=request.origin, claims=waiting.total, dryRun=request.dry_run)
 
 
-async def _pages(tools: Importer, waiting: Claims) -> AsyncIterator[tuple[Sequence[Read], bool]]:
-    """Pages of complete sessions while that is cheaper, and whether that was the last there is."""
+async def _pages(tools: Importer, waiting: Claims) -> AsyncIterator[SessionPage]:
+    """Pages of complete sessions, newest first, while that is cheaper than reading each id that is left."""
     after: str | None = None
     count = 0
     while count < len(waiting):
         start = after
         page = await tools.ask(lambda: tools.stripe.session_page(start, status="complete"))  # noqa: B023 - awaited here
         count += 1
-        yield page.sessions, not page.has_more
+        yield page
         if not page.has_more or not page.sessions:
             return
         after = page.sessions[-1].id
@@ -85,7 +83,9 @@ async def _singly(tools: Importer, waiting: Claims) -> AsyncIterator[Line]:
                 for line in await _settle_sessions(tools, waiting, [session]):
                     yield line
             for user_id in waiting.settle(object_id):
-                yield _refused(user_id, object_id, words.NO_SESSION) if session is None else _nothing(user_id, object_id)
+                yield (
+                    _refused(user_id, object_id, words.NO_SESSION) if session is None else _nothing(user_id, object_id)
+                )
         yield ImportProgress(settled=waiting.settled)
 
 
@@ -120,9 +120,11 @@ async def _settle_sessions(tools: Importer, waiting: Claims, sessions: Sequence[
                     lines.append(await _known_customer(tools, user_id, object_id))
                     waiting.settle(object_id)
                 continue
-            lines.append(_outcome(user_id, object_id, session, result, recorded.owner(session), recorded.is_new(session)))
-        for object_id in (session.id, reference(session.body, "payment_intent")):
-            waiting.settle(object_id or "")
+            lines.append(
+                _outcome(user_id, object_id, session, result, recorded.owner(session), recorded.is_new(session))
+            )
+        for own in (session.id, reference(session.body, "payment_intent")):
+            waiting.settle(own or "")
     return lines
 
 
@@ -156,7 +158,11 @@ async def _customers(tools: Importer, waiting: Claims, *, all_read: bool) -> Asy
             for line in await _settle_sessions(tools, waiting, await _sessions_of_customer(tools, customer_id)):
                 yield line
         for user_id in waiting.settle(customer_id):
-            yield _refused(user_id, customer_id, refusal) if refusal else await _known_customer(tools, user_id, customer_id)
+            yield (
+                _refused(user_id, customer_id, refusal)
+                if refusal
+                else await _known_customer(tools, user_id, customer_id)
+            )
         if number % SINGLY_AT_ONCE == 0:
             yield ImportProgress(settled=waiting.settled)
 

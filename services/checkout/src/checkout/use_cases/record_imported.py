@@ -47,7 +47,7 @@ async def record_imported(
     owners = await attempts.owners_of_sessions(tools.database, [session.id for session in sessions])
     made = await attempts.imported_sessions(tools.database, list(owners))
     rows = [row for session in sessions if (row := _row(tools, session, claimants.get(session.id), owners))]
-    facts = [fact for row in rows for fact in [_fact(row)]]
+    facts = [_fact(row) for row in rows]
     answer = await tools.entitlements.news(facts) if facts else None
     news = frozenset(answer.news) if answer else frozenset()
     new = [(row, fact) for row, fact in zip(rows, facts, strict=True) if fact.event_id in news]
@@ -68,8 +68,10 @@ def _row(tools: Telling, session: Read, claimant: str | None, owners: Mapping[st
         facts = session_read(session.body, session.observed_at, arrival_by(Via.IMPORT)).checkout_session
     except Unmappable:
         return None
-    amount = facts and (facts.amount_total if facts.amount_subtotal is None else facts.amount_subtotal)
-    if facts is None or amount is None or facts.currency is None or named not in (None, claimant):
+    if facts is None or facts.currency is None or named not in (None, claimant):
+        return None
+    amount = facts.amount_total if facts.amount_subtotal is None else facts.amount_subtotal
+    if amount is None:
         return None
     if owners.get(session.id, claimant) != claimant or not _may_be_recorded(tools, facts, named):
         return None

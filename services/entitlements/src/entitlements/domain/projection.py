@@ -119,7 +119,7 @@ class Projection:
         """Add one fact; the changes it makes, at most one per user. A fact about no payment changes nothing."""
         if not fact.refs:
             return []
-        same = self._spoken_of(fact)
+        same = self.spoken_of(fact)
         owners = {user_id for payment in same for user_id in payment.users}
         reviews = {payment.review for payment in same}
         judged = same[0].verdict if len(same) == 1 else None
@@ -136,7 +136,7 @@ class Projection:
     def learn(self, fact: Fact) -> None:
         """Add one fact without asking what it changes; :meth:`settle` is due when all are there."""
         if fact.refs:
-            self._learn(fact, self._spoken_of(fact))
+            self._learn(fact, self.spoken_of(fact))
 
     def settle(self) -> None:
         """Judge every payment and every user, once: the verdicts that :meth:`apply` comes to fact by fact, but neither
@@ -161,7 +161,7 @@ class Projection:
             payment.verdict = judge(payment.knowledge, payment.provider, self.policy)
         return payment.verdict
 
-    def _spoken_of(self, fact: Fact) -> list[Payment]:
+    def spoken_of(self, fact: Fact) -> list[Payment]:
         """The known payments that the fact's ids name, oldest first; several, when it tells that they are one."""
         known = {self.payment_of_ref[ref] for ref in fact.refs if ref in self.payment_of_ref}
         return [self.payments[payment_id] for payment_id in sorted(known)]

@@ -106,13 +106,22 @@ def _by_operator(told: Sequence[tuple[datetime, bool, str]]) -> Grant:
     return Grant("manual", tuple(intervals), "operator")
 
 
+def last_imported(knowledge: Knowledge) -> ImportedGrant | None:
+    """What the other app said last; of one instant that which has ended holds."""
+    said = [snapshot for snapshot in knowledge if isinstance(snapshot, ImportedGrant)]
+    # What is compared beyond that only makes the choice the same everywhere.
+    return max(said, key=lambda s: (s.as_of, s.active_until is not None, *_whole(s)), default=None)
+
+
+def _whole(grant: ImportedGrant) -> tuple[datetime, datetime, str]:
+    return grant.active_until or grant.as_of, grant.active_from, grant.source
+
+
 def _imported(knowledge: Knowledge, revoked: Sequence[datetime]) -> Grant | None:
     """What the other app said last, ended by an operator's first revoke after it began."""
-    said = [snapshot for snapshot in knowledge if isinstance(snapshot, ImportedGrant)]
-    if not said:
+    last = last_imported(knowledge)
+    if last is None:
         return None
-    # Of one instant that which has ended holds; what is compared beyond that only makes the choice the same everywhere.
-    last = max(said, key=lambda s: (s.as_of, s.active_until is not None, s.active_until or s.as_of, s.active_from, s.source))
     interval = Interval(last.active_from, last.active_until, ENDED_THERE if last.active_until else None)
     ended = min((at for at in revoked if at >= last.active_from), default=None)
     if ended and (last.active_until is None or ended < last.active_until):

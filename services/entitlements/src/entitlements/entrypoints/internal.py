@@ -14,6 +14,8 @@ from atlas_contracts.internal_api import (
     AppliedResult,
     EntitlementOverview,
     KnownCustomers,
+    NewsRequest,
+    NewsResult,
     PaymentVerdicts,
     ToldAgain,
     ToldAgainResult,
@@ -21,15 +23,20 @@ from atlas_contracts.internal_api import (
 )
 from atlas_kit.http.answers import JSON
 from atlas_kit.http.doors import AdmittedCaller, Doors, GuardedRoute, caller_of
+from atlas_kit.messaging.broker import Broker
 from atlas_kit.storage.database import Database
 from entitlements.adapters.told_again import told_again
 from entitlements.domain.policy import Policy
+from entitlements.use_cases.find_news import caught_up, find_news
 from entitlements.use_cases.read_entitlement import EntitlementReader, overview, view
 from entitlements.use_cases.read_payments import customers_of, verdicts_on
 from entitlements.use_cases.wait_until_applied import wait_until_applied
 
 FOLD_MS = 1_000
 """Milliseconds to wait for the first copy of an event to be folded, before a second copy is compared with it."""
+NEWS = "/internal/news"
+MAX_NEWS_BYTES = 1024 * 1024
+"""Of the body of that question: 500 facts of some 1.3 kB."""
 
 
 def hot_read(reader: EntitlementReader, doors: Doors) -> Route:
@@ -46,7 +53,7 @@ def hot_read(reader: EntitlementReader, doors: Doors) -> Route:
     return doors.route("GET", "/internal/entitlement", entitlement)
 
 
-def internal_routes(database: Database, policy: Policy, folded: asyncio.Condition) -> APIRouter:
+def internal_routes(database: Database, broker: Broker, policy: Policy, folded: asyncio.Condition) -> APIRouter:
     """Every other route under ``/internal``. ``folded`` is notified after each batch that this replica folds."""
     router = APIRouter(prefix="/internal", route_class=GuardedRoute)
 
@@ -69,6 +76,13 @@ def internal_routes(database: Database, policy: Policy, folded: asyncio.Conditio
     async def wait_for_events(asked: AppliedRequest) -> AppliedResult:
         done = await wait_until_applied(database, asked.event_ids, asked.timeout_ms, folded)
         return AppliedResult(applied=done)
+
+    @router.post("/news")
+    async def read_news(asked: NewsRequest) -> NewsResult:
+        """Which of these facts say something new; what the broker holds already is folded first."""
+        await caught_up(broker)
+        async with database.transaction() as connection:
+            return await find_news(connection, asked.facts, policy)
 
     @router.post("/told-again")
     async def compare_with_first(asked: ToldAgain) -> ToldAgainResult:

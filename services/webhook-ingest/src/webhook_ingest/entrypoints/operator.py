@@ -22,8 +22,8 @@ from webhook_ingest.adapters.bucket import Bucket
 from webhook_ingest.adapters.parked_reader import ParkedReader
 from webhook_ingest.adapters.webhook_shares import WebhookShares
 from webhook_ingest.domain.parked_user import user_of
-from webhook_ingest.use_cases.adjust import adjust
 from webhook_ingest.ports import Ledger
+from webhook_ingest.use_cases.adjust import adjust
 from webhook_ingest.use_cases.admit import Door
 from webhook_ingest.use_cases.import_grants import import_grants
 from webhook_ingest.use_cases.read_missed_events import Progress, Pull

@@ -10,7 +10,15 @@ import hashlib
 import json
 from datetime import datetime
 
-from atlas_contracts.billing import Adjustment, BillingData, BillingType, ImportedGrant, Provider, Via
+from atlas_contracts.billing import (
+    Adjustment,
+    BillingData,
+    BillingType,
+    ImportedGrant,
+    Provider,
+    Via,
+    schema_version_of,
+)
 from atlas_contracts.internal_api import INGEST_SERVICE, GrantToImport, ImportGrantsRequest, ImportGrantsResult
 from atlas_contracts.model import iso_utc
 from atlas_contracts.streams import billing_subject
@@ -21,8 +29,6 @@ from webhook_ingest.ports import Ledger, Publisher
 
 log = get_logger()
 
-IMPORTED = 3
-"""The schema version that knows imported grants."""
 APPLIED_SECONDS = 15.0
 """How long the answer waits until what was told has taken effect: it keeps the import no faster than the fold."""
 
@@ -38,9 +44,7 @@ async def import_grants(
         await all_of(_publish(billing, fact) for fact in new)
     applied = request.dry_run or not new or await ledger.applied([fact.event_id for fact in new], APPLIED_SECONDS)
     log.info("billing.grants.imported", origin=request.origin, read=len(facts), new=len(new), dryRun=request.dry_run)
-    return ImportGrantsResult(
-        outcomes=["new" if fact.event_id in news else "known" for fact in facts], applied=applied
-    )
+    return ImportGrantsResult(outcomes=["new" if fact.event_id in news else "known" for fact in facts], applied=applied)
 
 
 async def _publish(billing: Publisher, fact: BillingData) -> None:
@@ -64,7 +68,7 @@ def _data(origin: str, grant: GrantToImport, now: datetime) -> BillingData:
         via=Via.IMPORT,
         payload_hash=f"sha256:{said}",
         signature_verified=False,
-        schema_version=IMPORTED,
+        schema_version=schema_version_of(Via.IMPORT),
         adjustment=Adjustment(
             action="revoke" if ended else "grant",
             reason=grant.reason,
@@ -76,7 +80,7 @@ def _data(origin: str, grant: GrantToImport, now: datetime) -> BillingData:
 
 
 def _digest(origin: str, grant: GrantToImport) -> str:
-    """Of everything that is said, the user included: hashed, so that forgetting the user needs to change no event id."""
+    """Of all that is said, the user included; hashed, so that forgetting the user needs to change no event id."""
     moments = [iso_utc(at) if at else None for at in (grant.active_from, grant.active_until, grant.as_of)]
     said = [origin, grant.user_id, grant.source, *moments, grant.reason]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()

@@ -1,6 +1,6 @@
-"""The database of the existing web app, by the URL that the web app itself uses: with Prisma's parameters, which libpq refuses.
+"""The database of the existing web app, by the URL that the web app itself uses.
 
-They are translated or left out here. ``schema`` is where the table ``"Session"`` is. ``sslaccept=strict`` becomes
+It may have Prisma's parameters, which libpq refuses: they are translated or left out here. ``schema`` is where the table ``"Session"`` is. ``sslaccept=strict`` becomes
 libpq's ``sslmode=verify-full``, and Prisma's ``sslcert`` (the authority's certificate) its ``sslrootcert``; without
 ``sslaccept`` Prisma verifies no certificate, and neither does libpq. Parameters that bound Prisma's own pool, or
 keep it from preparing statements, are left out: the pool here has bounds of its own, and prepares no statements.

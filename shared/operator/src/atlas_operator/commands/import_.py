@@ -39,7 +39,7 @@ def project_atlas(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only read and count.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The result for programs.")] = False,
 ) -> None:
-    """Import the existing Atlas web app's grants, customers and purchases. Safe to repeat; Stripe is asked about its own."""
+    """Import the existing Atlas web app's grants, customers and purchases. Safe to repeat."""
     operator, report = Operator(find()), Report()
     with opened(dsn) as old, bar("Reading the web app's users") as step:
         buyers = import_grants(operator, old, report, step, dry_run=dry_run)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from atlas_operator.client import Operator
@@ -24,7 +26,7 @@ def _group() -> None:
 
 @app.command("project-atlas")
 def project_atlas(
-    dsn: Dsn, *, as_json: bool = typer.Option(False, "--json", help="The result for programs.")
+    dsn: Dsn, *, as_json: Annotated[bool, typer.Option("--json", help="The result for programs.")] = False
 ) -> None:
     """Compare every user's verdict in the existing Atlas web app with ours. Exit code 1 while anybody differs."""
     operator = Operator(find())

@@ -88,7 +88,8 @@ def _read_grant(person: Person, now: datetime, told: Meaning) -> None:
         if row["productKey"] != PRODUCT_PRO:
             told.refuse(f"BillingEntitlementProjection of {row['productKey']}", f"it is not of {PRODUCT_PRO}")
     projection, pro = projection_of(person), person.pro
-    table, row = ("ProEntitlement", pro) if projection is None else ("BillingEntitlementProjection", projection)
+    table = "ProEntitlement" if projection is None else "BillingEntitlementProjection"
+    row = pro if projection is None else projection
     if row is None or row["status"] == "none":
         return
     source = _source(projection, pro, told)
@@ -109,13 +110,17 @@ def _source(projection: Row | None, pro: Row | None, told: Meaning) -> str | Non
     if named in PROVIDERS:
         return str(named)
     if named is not None:
-        told.refuse(f"BillingEntitlementProjection with provider {named}", f"a provider is one of {', '.join(PROVIDERS)}")
+        told.refuse(
+            f"BillingEntitlementProjection with provider {named}", f"a provider is one of {', '.join(PROVIDERS)}"
+        )
         return None
     if pro is None:
         told.refuse("BillingEntitlementProjection", "it names no provider, and there is no ProEntitlement beside it")
         return None
     if pro["source"] not in OF_PRO_ENTITLEMENT:
-        told.refuse(f"ProEntitlement with source {pro['source']}", f"a source is one of {', '.join(OF_PRO_ENTITLEMENT)}")
+        told.refuse(
+            f"ProEntitlement with source {pro['source']}", f"a source is one of {', '.join(OF_PRO_ENTITLEMENT)}"
+        )
         return None
     return OF_PRO_ENTITLEMENT[pro["source"]]
 
@@ -134,7 +139,7 @@ def _grant(user_id: str, source: str, table: str, row: Row, pro: Row | None, now
     words = (pro or {}).get("source") if table == "ProEntitlement" else source
     return GrantToImport(
         user_id=user_id,
-        source=source,  # type: ignore[arg-type]  # one of the three: Stripe's went another way
+        source=source,
         active_from=began,
         active_until=ended,
         as_of=changed,
@@ -180,9 +185,7 @@ def _read_event(row: Row, where: str, told: Meaning, customers: dict[str, None],
         payments.update(dict.fromkeys(_ids_within(text or "")))
 
 
-def _collect(
-    told: Meaning, into: dict[str, None], pattern: re.Pattern[str], what: str, value: str, kind: str
-) -> None:
+def _collect(told: Meaning, into: dict[str, None], pattern: re.Pattern[str], what: str, value: str, kind: str) -> None:
     if pattern.fullmatch(value) and len(value) <= MAX_STRIPE_ID:
         into[value] = None
     else:

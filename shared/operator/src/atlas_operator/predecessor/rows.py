@@ -57,7 +57,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One user of the web app, with everything that it says of their Pro. Times are text, as the database wrote them."""
+    """One user of the web app, with all that it says of their Pro. Times are text, as the database wrote them."""
 
     id: str
     state: State

@@ -55,11 +55,13 @@ def check(connection: Connection[TupleRow], schema: str) -> None:
         if column not in there[table]
     ]
     if lacking:
-        raise NotTheWebApp(f"The schema {schema} is another app's: it lacks the column {listed(lacking)}. {ANOTHER_APPS}")
+        raise NotTheWebApp(
+            f"The schema {schema} is another app's: it lacks the column {listed(lacking)}. {ANOTHER_APPS}"
+        )
     closed = [table for table, columns in COLUMNS.items() if not all(there[table][column] for column in columns)]
     if closed or not may_enter:
         raise NotTheWebApp(
-            f"The role of the DSN may not read {listed([_quoted(table) for table in closed]) or f'the schema {schema}'}."
+            f"The DSN's role may not read {listed([_quoted(table) for table in closed]) or f'the schema {schema}'}."
             f" Whoever owns the tables says: {grant_statement(connection, schema, closed, usage=not may_enter)}"
         )
 
