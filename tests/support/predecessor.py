@@ -311,7 +311,9 @@ def _events_of_nobody(connection: psycopg.Connection[Any], people: Population) -
 def read_only_role(dsn: str, name: str = "atlas_reader", password: str = "read-only-secret") -> str:
     """A role that may read nothing yet; its DSN."""
     with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(f"DROP ROLE IF EXISTS {name}")
+        if connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (name,)).fetchone():
+            connection.execute(f"DROP OWNED BY {name}")
+            connection.execute(f"DROP ROLE {name}")
         connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
     parts = urlsplit(dsn)
     return parts._replace(netloc=f"{name}:{password}@{parts.netloc.rpartition('@')[2]}").geturl()

@@ -43,6 +43,8 @@ def _show(found: Comparison) -> None:
     rows = [(row["userId"], _told(row["there"]), _told(row["here"]), row["because"]) for row in found.differ]
     if rows:
         table.show(("user", "there", "here", "because"), rows)
+    if found.deleted:
+        say(f"Deleted there, and Pro here (./atlas forget ends that): {', '.join(found.deleted)}.")
     equal = found.users - len(rows)
     say(f"{counted(found.users, 'user')} compared: {equal:,} equal, {len(rows):,} differ.")
 

@@ -18,7 +18,7 @@ from atlas_operator.terminal.progress import Step
 Verdict = Mapping[str, Any]
 FORGOTTEN = "forgotten:"
 """How the alias of a forgotten user begins: nobody's id any more."""
-LIVES, DELETED, UNKNOWN = "", "The account was deleted there.", "There is no such account there."
+UNKNOWN = "There is no such account there."
 
 
 @dataclass(slots=True)
@@ -27,6 +27,8 @@ class Comparison:
 
     users: int = 0
     differ: list[dict[str, Any]] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
+    """Accounts that were deleted there, softly, and are Pro here: left out, since nobody can sign in as them."""
 
     def as_json(self) -> dict[str, Any]:
         return {"users": self.users, "equal": self.users - len(self.differ), "differ": self.differ}
@@ -36,19 +38,22 @@ def compare(operator: Operator, old: Predecessor, here: Mapping[str, Verdict], s
     """Everybody there, and whoever is Pro here and not there. Raises CallFailed."""
     found = Comparison()
     _, count = moment_and_count(old, everybody=True)
-    seen: dict[str, str] = {}
+    seen: set[str] = set()
     for batch in people(old, everybody=True):
         for person in batch:
-            seen[person.id] = LIVES if person.state == "there" else DELETED
+            mine = here.get(person.id, NOBODY)
             if person.state == "there":
                 found.users += 1
-                _compare(operator, found, person.id, verdict_there(person), here.get(person.id, NOBODY))
+                _compare(operator, found, person.id, verdict_there(person), mine)
+            elif person.state == "deleted" and mine["isPro"]:
+                found.deleted.append(person.id)
+            if person.state != "missing":
+                seen.add(person.id)
         step(len(seen), count)
     for user_id, mine in here.items():
-        beside = seen.get(user_id, UNKNOWN)
-        if mine["isPro"] and beside and not user_id.startswith(FORGOTTEN):
+        if mine["isPro"] and user_id not in seen and not user_id.startswith(FORGOTTEN):
             found.users += 1
-            _compare(operator, found, user_id, NOBODY, mine, f"{beside} ")
+            _compare(operator, found, user_id, NOBODY, mine, f"{UNKNOWN} ")
     return found
 
 
