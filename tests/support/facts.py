@@ -19,7 +19,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from atlas_contracts.billing import Adjustment, BillingData, BillingType, ImportedGrant, Provider, RecordedSession, Refs, Via
+from atlas_contracts.billing import (
+    Adjustment,
+    BillingData,
+    BillingType,
+    ImportedGrant,
+    Provider,
+    RecordedSession,
+    Refs,
+    Via,
+)
 from atlas_kit.messaging.events import billing_event, encode
 from atlas_stripe import mapping as stripe_mapping
 from atlas_stripe import reads

@@ -263,7 +263,7 @@ class _Rows:
         number = next(self.people._numbers)
         values = {"id": f"row{number}", **values}
         names, marks = ", ".join(f'"{name}"' for name in values), ", ".join(["%s"] * len(values))
-        self.connection.execute(f'INSERT INTO "{table}" ({names}) VALUES ({marks})', [_naive(v) for v in values.values()])  # noqa: S608
+        self.connection.execute(f'INSERT INTO "{table}" ({names}) VALUES ({marks})', [_naive(v) for v in values.values()])
 
     def user(self, deleted: datetime | None = None) -> None:
         self._insert("User", id=self.person.id, email=f"{self.person.id}@example.com", deletedAt=deleted)

@@ -21,7 +21,7 @@ SERVICES = {
 }
 SHARED = {
     "contracts": set(), "stripe": set(), "kit": {"http", "messaging", "storage", "process"}, "stripe-sandbox": {"resources", "static", "templates"},
-    "operator": {"commands", "doctor", "terminal"}, "localstack": {"cli", "servers", "stack"},
+    "operator": {"commands", "doctor", "predecessor", "terminal"}, "localstack": {"cli", "servers", "stack"},
 }  # fmt: skip
 BESIDE_THE_ROOMS = {"__init__.py", "__main__.py", "app.py", "settings.py", "ports.py", "py.typed"}
 MODULE_LINES, FUNCTION_LINES = 300, 40

@@ -18,8 +18,8 @@ import pytest
 from support.buyer import Buyer, explain
 from support.predecessor import Person, Population, populate, refused_for
 from support.servers import Postgres
-from support.stripe_events import body_of, event, signature
 from support.stack import Stack, eventually, running_stack
+from support.stripe_events import body_of, event, signature
 
 USERS = 400
 IMPORT_SECONDS = 300

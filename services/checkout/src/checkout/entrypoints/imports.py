@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.responses import StreamingResponse
 
 from atlas_contracts import unavailable
-from atlas_contracts.internal_api import ImportEnd, ImportPurchasesRequest
+from atlas_contracts.moving_in import ImportEnd, ImportPurchasesRequest
 from atlas_kit.http.doors import GuardedRoute
 from atlas_kit.http.errors import Unavailable
 from atlas_kit.process.logs import get_logger

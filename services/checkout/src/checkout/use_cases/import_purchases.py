@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from atlas_contracts.billing import Via
-from atlas_contracts.internal_api import ClaimOutcome, ImportProgress, ImportPurchasesRequest
+from atlas_contracts.moving_in import ClaimOutcome, ImportProgress, ImportPurchasesRequest
 from atlas_kit.process.logs import get_logger
 from atlas_stripe.failure import StripeFailure
 from atlas_stripe.objects import Read, could_be_id, reference

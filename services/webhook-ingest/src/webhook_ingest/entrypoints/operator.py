@@ -11,7 +11,8 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import StreamingResponse
 
-from atlas_contracts.internal_api import AdjustmentRequest, ImportGrantsRequest, ImportGrantsResult, PullRequest
+from atlas_contracts.internal_api import AdjustmentRequest, PullRequest
+from atlas_contracts.moving_in import ImportGrantsRequest, ImportGrantsResult
 from atlas_contracts.parked import ParkedData
 from atlas_contracts.public_api import Success
 from atlas_contracts.text import visible

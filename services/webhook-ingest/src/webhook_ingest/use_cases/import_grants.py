@@ -19,8 +19,9 @@ from atlas_contracts.billing import (
     Via,
     schema_version_of,
 )
-from atlas_contracts.internal_api import INGEST_SERVICE, GrantToImport, ImportGrantsRequest, ImportGrantsResult
+from atlas_contracts.internal_api import INGEST_SERVICE
 from atlas_contracts.model import iso_utc
+from atlas_contracts.moving_in import GrantToImport, ImportGrantsRequest, ImportGrantsResult
 from atlas_contracts.streams import billing_subject
 from atlas_kit.messaging.events import billing_event, encode, event_type_of
 from atlas_kit.process.concurrently import all_of

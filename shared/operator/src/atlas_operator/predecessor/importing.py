@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from atlas_contracts.internal_api import CHECKOUT_SERVICE, INGEST_SERVICE, ImportGrantsRequest
+from atlas_contracts.internal_api import CHECKOUT_SERVICE, INGEST_SERVICE
+from atlas_contracts.moving_in import ImportGrantsRequest
 from atlas_operator.client import Operator
 from atlas_operator.errors import CallFailed
 from atlas_operator.predecessor.connection import Predecessor

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, get_args
 
 from atlas_contracts.billing import PRODUCT_PRO
-from atlas_contracts.internal_api import GrantToImport, ImportedSource
+from atlas_contracts.moving_in import GrantToImport, ImportedSource
 from atlas_contracts.text import visible
 from atlas_contracts.user_id import DESCRIPTION, is_user_id
 from atlas_operator.predecessor.rows import Person
@@ -84,12 +84,12 @@ def shown(text: str) -> str:
 
 
 def _read_grant(person: Person, now: datetime, told: Meaning) -> None:
-    for row in person.projections:
-        if row["productKey"] != PRODUCT_PRO:
-            told.refuse(f"BillingEntitlementProjection of {row['productKey']}", f"it is not of {PRODUCT_PRO}")
+    for other in person.projections:
+        if other["productKey"] != PRODUCT_PRO:
+            told.refuse(f"BillingEntitlementProjection of {other['productKey']}", f"it is not of {PRODUCT_PRO}")
     projection, pro = projection_of(person), person.pro
     table = "ProEntitlement" if projection is None else "BillingEntitlementProjection"
-    row = pro if projection is None else projection
+    row: Row | None = pro if projection is None else projection
     if row is None or row["status"] == "none":
         return
     source = _source(projection, pro, told)
