@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -20,10 +21,12 @@ from atlas_kit.process.tasks import Workers
 from atlas_kit.storage.database import Database
 from checkout.adapters.entitlements_client import EntitlementsClient
 from checkout.adapters.stripe_gateway import StripeGateway
+from checkout.entrypoints.backfill import backfill_routes
 from checkout.entrypoints.imports import IMPORT_PURCHASES, MAX_IMPORT_BYTES, import_routes
 from checkout.entrypoints.internal import internal_routes
 from checkout.entrypoints.operator import operator_routes
 from checkout.settings import Settings
+from checkout.use_cases.backfill import Backfill
 from checkout.use_cases.find_customer import Customers
 from checkout.use_cases.open_portal import Portal
 from checkout.use_cases.purchases import Purchases
@@ -37,6 +40,8 @@ def build(settings: Settings) -> ASGIApp:
     mint = TokenMint(settings.internal_auth_secret, CHECKOUT_SERVICE)
     entitlements = ServiceClient(settings.entitlements_url, ENTITLEMENTS_SERVICE, mint)
     stripe = StripeGateway(settings.stripe_secret_key, settings.stripe_api_base)
+    # A backfill's own connections, so that no buyer waits behind it; it repeats by itself what fails.
+    aside = StripeGateway(settings.stripe_secret_key, settings.stripe_api_base, retries=0)
     ledger = EntitlementsClient(entitlements)
     purchases = Purchases(database, stripe, broker, ledger)
 
@@ -46,6 +51,7 @@ def build(settings: Settings) -> ASGIApp:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(stripe.close)
+            stack.push_async_callback(aside.close)
             await stack.enter_async_context(entitlements)
             await database.start()
             stack.push_async_callback(database.close)
@@ -64,9 +70,10 @@ def build(settings: Settings) -> ASGIApp:
         internal_routes(_checkout(settings, purchases, stripe), purchases, _portal(settings, database, stripe, ledger))
     )
     app.include_router(operator_routes(database, stripe, broker, settings.provider_policy()))
-    telling = Telling(database, stripe, broker, ledger, settings.provider_policy().ownership)
-    app.include_router(import_routes(telling, stripe))
-    return with_edge(app, body_limits=[(IMPORT_PURCHASES, MAX_IMPORT_BYTES)])
+    rules, rate, stopping = settings.provider_policy().ownership, settings.backfill_rate, asyncio.Event()
+    app.include_router(backfill_routes(Backfill(database, aside, broker, ledger, rules, rate, stopping)))
+    app.include_router(import_routes(Telling(database, aside, broker, ledger, rules), aside, rate))
+    return with_edge(app, body_limits=[(IMPORT_PURCHASES, MAX_IMPORT_BYTES)], on_exit=stopping.set)
 
 
 def _database(settings: Settings) -> Database:

@@ -45,6 +45,12 @@ class PaymentReads(ChargeReads, Protocol):
     def sessions(self, **filters: Any) -> AsyncIterator[Read]: ...
 
 
+class AccountReads(ChargeReads, Protocol):
+    """Every session of the account, page by page."""
+
+    async def session_page(self, after: str | None, **filters: Any) -> SessionPage: ...
+
+
 class ObjectReads(Protocol):
     """Reading anything by its id alone; None for a kind of id that no payment leads to."""
 
@@ -89,10 +95,10 @@ class EraseCalls(PaymentReads, Protocol):
     async def erase_user(self, object_id: str) -> bool: ...
 
 
-class ClaimReads(PaymentReads, Protocol):
+class ClaimReads(AccountReads, Protocol):
     """Finding what another app says is a user's."""
 
-    async def session_page(self, after: str | None, **filters: Any) -> SessionPage: ...
+    def sessions(self, **filters: Any) -> AsyncIterator[Read]: ...
 
     async def read_whole_session(self, session_id: str) -> Read: ...
 

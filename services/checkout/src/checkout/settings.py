@@ -21,6 +21,7 @@ from checkout.domain.session_parameters import SessionOptions
 from checkout.use_cases.list_provider_state import ProviderPolicy
 
 DEFAULT_PORT = 8002
+LIVE_RATE, TEST_RATE = 40.0, 10.0
 
 
 def _portal_configuration(value: str) -> str:
@@ -51,6 +52,7 @@ class Settings(ServiceSettings):
     stripe_allow_promotion_codes: bool = False
     nextauth_url: HttpOrigin
     entitlements_url: HttpUrl = "http://127.0.0.1:8003"
+    backfill_requests_per_second: float | None = Field(default=None, ge=0.1, le=80)
     billing_grant_free_checkouts: bool = False
     """This and the next three are the entitlements service's settings; here only ``audit``'s list uses them."""
     billing_suspend_on_dispute: bool = False
@@ -80,6 +82,11 @@ class Settings(ServiceSettings):
             grant_free_checkouts=self.billing_grant_free_checkouts,
             suspend_on_dispute=self.billing_suspend_on_dispute,
         )
+
+    @property
+    def backfill_rate(self) -> float:
+        """Requests per second of a backfill: less than half of what Stripe allows (100 live, 25 test)."""
+        return self.backfill_requests_per_second or (LIVE_RATE if self.livemode else TEST_RATE)
 
     @property
     def livemode(self) -> bool:

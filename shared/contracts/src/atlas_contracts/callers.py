@@ -37,6 +37,7 @@ MAY_CALL: Mapping[str, Mapping[Door, frozenset[str]]] = {
         ("GET", "/operator/whose"): _OPERATOR,
         ("POST", "/operator/sweep"): _OPERATOR_OR_INGEST,
         ("POST", "/operator/import-purchases"): _OPERATOR,
+        ("POST", "/operator/backfill"): _OPERATOR,
         ("POST", "/operator/forget"): _OPERATOR,
     },
     ENTITLEMENTS_SERVICE: {

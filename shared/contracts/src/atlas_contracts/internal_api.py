@@ -189,6 +189,15 @@ class SweepResult(WireModel):
     skipped: list[str] = Field(description="sessions that make no sense")
 
 
+class BackfillRequest(WireModel):
+    """``POST /operator/backfill`` at checkout: tell what all complete sessions of the account come to; NDJSON."""
+
+    since: Instant | None = Field(default=None, description="sessions made at that moment or later; null: all")
+    dry_run: bool = Field(default=False, description="only read and count")
+    from_start: bool = Field(default=False, description="don't go on where an unfinished one stopped")
+    requests_per_second: float | None = Field(default=None, ge=0.1, le=80, description="at Stripe; null: the setting")
+
+
 class ProviderPayment(WireModel):
     """One line of ``GET /operator/provider-state`` at checkout: a payment's final state as Stripe has it."""
 

@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, Command] = {
     "explain": Command(f"{_COMMANDS}.explain", _PANEL),
     "audit": Command(f"{_COMMANDS}.audit", _PANEL),
     "pull": Command(f"{_COMMANDS}.pull", _PANEL),
+    "backfill": Command(f"{_COMMANDS}.backfill", _PANEL),
     "rebuild": Command(f"{_COMMANDS}.rebuild", _PANEL),
     "parked": Command(f"{_COMMANDS}.parked", _PANEL),
     "grant": Command(f"{_COMMANDS}.adjust", _PANEL),

@@ -14,7 +14,6 @@ from atlas_contracts.moving_in import ClaimOutcome, ImportProgress, ImportPurcha
 from atlas_kit.process.logs import get_logger
 from atlas_stripe.failure import StripeFailure
 from atlas_stripe.objects import Read, could_be_id, reference
-from atlas_stripe.pace import Asking
 from checkout.adapters.customers import is_deleted, owner_of_customer, store_customer, stored_customer
 from checkout.domain import claims as words
 from checkout.domain.claims import Claims
@@ -36,7 +35,6 @@ class Importer:
 
     telling: Telling
     stripe: ClaimReads
-    ask: Asking
     dry_run: bool
 
 
@@ -65,7 +63,7 @@ async def _pages(tools: Importer, waiting: Claims) -> AsyncIterator[SessionPage]
     count = 0
     while count < len(waiting):
         start = after
-        page = await tools.ask(lambda: tools.stripe.session_page(start, status="complete"))  # noqa: B023 - awaited here
+        page = await tools.stripe.session_page(start, status="complete")
         count += 1
         yield page
         if not page.has_more or not page.sessions:
@@ -90,19 +88,15 @@ async def _singly(tools: Importer, waiting: Claims) -> AsyncIterator[Line]:
 
 
 async def _session_of(tools: Importer, object_id: str) -> Read | None:
-    async def find() -> Read | None:
+    try:
         if object_id.startswith("cs_"):
             return await tools.stripe.read_whole_session(object_id)
         async for session in tools.stripe.sessions(payment_intent=object_id):
             return session
-        return None
-
-    try:
-        return await tools.ask(find)
     except StripeFailure as failure:
         if not failure.is_missing:
             raise
-        return None
+    return None
 
 
 async def _settle_sessions(tools: Importer, waiting: Claims, sessions: Sequence[Read]) -> list[Line]:
@@ -155,7 +149,8 @@ async def _customers(tools: Importer, waiting: Claims, *, all_read: bool) -> Asy
     for number, customer_id in enumerate(waiting.left("customer"), start=1):
         refusal = await _why_no_customer(tools, waiting, customer_id)
         if refusal is None and not all_read:
-            for line in await _settle_sessions(tools, waiting, await _sessions_of_customer(tools, customer_id)):
+            bought = [session async for session in tools.stripe.sessions(customer=customer_id, status="complete")]
+            for line in await _settle_sessions(tools, waiting, bought):
                 yield line
         for user_id in waiting.settle(customer_id):
             yield (
@@ -167,16 +162,9 @@ async def _customers(tools: Importer, waiting: Claims, *, all_read: bool) -> Asy
             yield ImportProgress(settled=waiting.settled)
 
 
-async def _sessions_of_customer(tools: Importer, customer_id: str) -> list[Read]:
-    async def listed() -> list[Read]:
-        return [session async for session in tools.stripe.sessions(customer=customer_id, status="complete")]
-
-    return await tools.ask(listed)
-
-
 async def _why_no_customer(tools: Importer, waiting: Claims, customer_id: str) -> str | None:
     try:
-        customer = await tools.ask(lambda: tools.stripe.read_customer(customer_id))
+        customer = await tools.stripe.read_customer(customer_id)
     except StripeFailure as failure:
         if not failure.is_missing:
             raise

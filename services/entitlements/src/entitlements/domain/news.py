@@ -22,7 +22,7 @@ from entitlements.domain.facts import (
     Snapshot,
     merge,
 )
-from entitlements.domain.payment import judge
+from entitlements.domain.payment import PaymentVerdict, judge
 from entitlements.domain.policy import Policy, is_known_status, rank
 from entitlements.domain.projection import Payment
 from entitlements.domain.timeline import conditions
@@ -50,7 +50,16 @@ def is_news(fact: Fact, same: Sequence[Payment], policy: Policy) -> bool:
     if payment.provider == "manual":
         return False
     with_it = merge((payment.knowledge, fact.knowledge()))
-    return judge(with_it, payment.provider, policy) != judge(payment.knowledge, payment.provider, policy)
+    return _gist(judge(with_it, payment.provider, policy)) != _gist(judge(payment.knowledge, payment.provider, policy))
+
+
+def _gist(verdict: PaymentVerdict) -> tuple[object, ...]:
+    """What a verdict says beside its times, which a read only infers."""
+    review, unfinished = verdict.review, verdict.unfinished
+    return (
+        verdict.user_id, verdict.others, verdict.grants, verdict.because, verdict.rejected, verdict.ended, verdict.free,
+        review and (review.reason, review.users), unfinished and unfinished.state,
+    )  # fmt: skip
 
 
 def _says_more(snapshot: Snapshot, knowledge: Knowledge) -> bool:
