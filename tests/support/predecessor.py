@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -308,12 +309,10 @@ def _events_of_nobody(connection: psycopg.Connection[Any], people: Population) -
     )
 
 
-def read_only_role(dsn: str, name: str = "atlas_reader", password: str = "read-only-secret") -> str:
+def read_only_role(dsn: str, password: str = "read-only-secret") -> str:
     """A role that may read nothing yet; its DSN."""
+    name = f"reader_{secrets.token_hex(4)}"
     with psycopg.connect(dsn, autocommit=True) as connection:
-        if connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (name,)).fetchone():
-            connection.execute(f"DROP OWNED BY {name}")
-            connection.execute(f"DROP ROLE {name}")
         connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
     parts = urlsplit(dsn)
     return parts._replace(netloc=f"{name}:{password}@{parts.netloc.rpartition('@')[2]}").geturl()
