@@ -12,7 +12,8 @@ settings.load_profile("atlas")
 
 pytest_plugins = ["support.servers"]
 
-
+ONE_STACK = ("e2e/compose/", "tests/integration/stack/operator/")
+"""Folders whose files share a stack, or the one Compose project: each folder is one worker's."""
 LONGEST = ("/e2e/compose/", "/e2e/", "/integration/stack/")
 """What starts containers or whole stacks takes the longest."""
 
@@ -27,10 +28,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class ByFile(LoadScopeScheduling):
-    """A file is one worker's, and so are all tests of the containers: there is one Compose project."""
+    """A file is one worker's, and so is a folder of :data:`ONE_STACK`."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "e2e/compose" if nodeid.startswith("e2e/compose/") else nodeid.partition("::")[0]
+        return next((folder for folder in ONE_STACK if nodeid.startswith(folder)), nodeid.partition("::")[0])
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,7 +1,7 @@
-"""Writes what the containers are configured with out of the same rules that the local stack uses.
+"""Writes the containers' configuration from the rules that the local stack uses too.
 
-`python deploy/generate.py` writes `nats.conf` and `postgres/10-roles.sql` beside this file; a test says when they are
-out of date. No password stands in them: the broker and psql read those from their environment.
+`python deploy/generate.py` writes `nats.conf` and `postgres/10-roles.sql` beside this file; a test fails when they are
+out of date. They contain no passwords: the broker and psql read those from their environment.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def role_password(role: str) -> str:
 
 
 def nats_conf() -> str:
-    """The broker's configuration: JetStream, every acknowledged message on the disk, a user per service."""
+    """The broker's configuration: JetStream, every acknowledged message on the disk, one user per service."""
     authorization = permissions.authorization({user: f"<{user}>" for user in permissions.GRANTS})
     for user in permissions.GRANTS:
         authorization = authorization.replace(f'"<{user}>"', f"${broker_password(user)}")

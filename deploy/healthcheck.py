@@ -1,6 +1,6 @@
-"""Whether the service in this container is ready: exit code 0 when /readyz says 200.
+"""Checks whether the service in this container is ready: exit code 0 when /readyz answers 200.
 
-No library: it runs every few seconds.
+It imports no library, because it is started every few seconds.
 """
 
 import os

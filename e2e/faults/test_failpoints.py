@@ -24,7 +24,7 @@ from support.buyer import Buyer
 from support.faults import checker
 from support.faults.wiring import INJECT
 from support.stack import Stack, eventually, new_stack
-from support.stories import Teller
+from support.teller import Teller
 
 AGAIN_SECONDS = 60.0
 """A service is back in about a second; what it had been handed comes again after ten."""

@@ -52,12 +52,14 @@ async def fold(which: str, url: str, dsn: str, facts: int) -> None:
     await asyncio.to_thread(sys.stdin.readline)
     listening = asyncio.create_task(projector.run() if which == "faststream" else _as_before(projector, broker))
     spent, started = time.process_time(), time.perf_counter()
-    while True:
+    while not listening.done():
         async with database.transaction() as connection:
             row = await (await connection.execute("SELECT count(*) FROM ledger")).fetchone()
         if row and row[0] >= facts:
             break
         await asyncio.sleep(0.1)
+    else:
+        raise SystemExit(f"the loop ended: {listening.exception()!r}")
     print(time.process_time() - spent, time.perf_counter() - started, flush=True)
     listening.cancel()
     await asyncio.gather(listening, return_exceptions=True)
@@ -67,6 +69,7 @@ async def fold(which: str, url: str, dsn: str, facts: int) -> None:
 
 async def _as_before(projector: Projector, broker: Broker) -> None:
     source = subprocess.run(["git", "show", BEFORE], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    source = source.replace("atlas_kit.logs", "atlas_kit.process.logs")  # where it is today
     loop = types.ModuleType("pull_consumer_before")
     exec(source, loop.__dict__)
     await loop.declare_consumer(broker.client, BILLING, PROJECTOR_DURABLE)

@@ -20,6 +20,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE)]
 
 from ledger_rows import fill
+from listening_bench import BEFORE
 
 
 def test_the_rows_of_the_rebuild_benchmark_are_what_the_service_would_have_written(postgres_dsn: str) -> None:
@@ -48,6 +49,15 @@ def test_side_by_side_with_the_obvious_design(script: str, little: list[str]) ->
     said = _said(script, *little)
     assert "obvious" in said
     assert "not 200: 0" in said or "rebuild --verify" in said
+
+
+@pytest.mark.slow
+def test_the_projectors_loop_beside_the_one_before() -> None:
+    if subprocess.run(["git", "cat-file", "-e", BEFORE], cwd=HERE, capture_output=True).returncode != 0:
+        pytest.skip("the loop of before is in the history, and this copy has none")
+    said = _said("listening_bench.py", "--facts", "300", "--singles", "5", "--rounds", "1")
+    for what in ("flat out", "one at a time"):
+        assert [line.split("µs")[0].split()[-2] for line in said.splitlines() if line.startswith(what)] == ["before", "faststream"]
 
 
 def _said(script: str, *options: str, home: Path | None = None) -> str:

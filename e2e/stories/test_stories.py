@@ -20,7 +20,8 @@ from support.entitlements import announced, query
 from support.faults.checker import audit_findings
 from support.seeds import first_seed
 from support.stack import Stack, running_stack
-from support.stories import AT_ONCE, Story, Teller
+from support.stories import AT_ONCE, Story, play
+from support.teller import Teller
 
 STORIES = int(os.environ.get("ATLAS_STORIES", "120"))
 SEED = first_seed()
@@ -61,7 +62,7 @@ async def _play_and_compare(stack: Stack, numbers: range) -> list[str]:
             if done % 500 == 0:
                 print(f"  {done} stories", flush=True)
 
-        stories, wrong = await teller.play(numbers, progress)
+        stories, wrong = await play(teller, numbers, progress)
         pulled = await asyncio.to_thread(stack.atlas, "pull", "--since", "24h", timeout=3600)
         assert pulled.returncode == 0, pulled.stdout + pulled.stderr
         return wrong + await _not_as_they_should_be(stories)

@@ -13,7 +13,8 @@ import pytest
 from atlas_contracts.billing import Via
 from entitlements.domain import payment, projection, timeline
 from entitlements.domain.facts import CheckoutSession, Stamp
-from support.facts import Fold, Purchase
+from support.facts import Purchase
+from support.folding import Fold
 
 
 def heard(*facts) -> Fold:
@@ -137,7 +138,7 @@ DEFECTS = [
 
 
 @pytest.mark.parametrize("defect", [defect for defect, _ in DEFECTS], ids=lambda defect: defect.__name__)
-def test_never_again(defect):
+def test_a_defect_of_the_predecessor_does_not_come_back(defect):
     defect()
 
 

@@ -7,7 +7,8 @@ import pytest
 from atlas_contracts.billing import Provider
 from entitlements.domain.news import is_news
 from entitlements.domain.policy import Policy
-from support.facts import Fold, Purchase, facts_of, grant, imported, revoke, told, when
+from support.facts import Purchase, grant, imported, revoke, when
+from support.folding import Fold, facts_of, told
 
 IOS, ANDROID, MANUAL = Provider.IOS_IAP, Provider.ANDROID_IAP, Provider.MANUAL
 

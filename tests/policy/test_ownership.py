@@ -6,7 +6,8 @@ import pytest
 
 from atlas_stripe.objects import Unmappable
 from entitlements.domain.policy import Policy
-from support.facts import Purchase, told
+from support.facts import Purchase
+from support.folding import told
 
 
 def refused(buy: Purchase, because: str, *more, policy: Policy | None = None, user: str = "ada") -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from atlas_contracts.billing import Provider, Via
 from entitlements.domain.policy import Policy
-from support.facts import Fold, Purchase, grant, revoke, told, when
+from support.facts import Purchase, grant, revoke, when
+from support.folding import Fold, told
 
 SUSPENDING = Policy(suspend_on_dispute=True)
 

@@ -6,7 +6,8 @@ import pytest
 
 from atlas_contracts.billing import Via
 from entitlements.domain.policy import Policy
-from support.facts import Fold, Purchase, grant, revoke, told, when
+from support.facts import Purchase, grant, revoke, when
+from support.folding import Fold, told
 
 # --- Refund arithmetic ----------------------------------------------------------------------------------------------
 

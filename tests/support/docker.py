@@ -11,7 +11,7 @@ REAPER = "testcontainers/ryuk"
 
 
 def required(what: str) -> bool:
-    """Whether ATLAS_REQUIRE (comma-separated: browser, docker) makes a missing `what` a failure, not a skip."""
+    """Whether ATLAS_REQUIRE (comma-separated: browser, docker, node) makes a missing `what` a failure, not a skip."""
     return what in {word.strip() for word in os.environ.get("ATLAS_REQUIRE", "").split(",")}
 
 

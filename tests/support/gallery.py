@@ -22,9 +22,9 @@ from starlette.requests import Request, cookie_parser
 from starlette.responses import Response
 from starlette.routing import Route
 
-from account_gateway.entrypoints.api.dev_sign_in import dev_sign_in_routes
 from account_gateway.entrypoints.api.guards import same_origin
 from account_gateway.entrypoints.pages.dependencies import PageDependencies
+from account_gateway.entrypoints.pages.dev_sign_in import dev_sign_in_routes
 from account_gateway.entrypoints.pages.routes import page_routes
 from atlas_contracts.public_api import BillingOverview, Entitlement, PaymentState
 from atlas_kit.http.answers import error_response, ok

@@ -7,8 +7,7 @@ compared with what really happened at Stripe.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -16,52 +15,11 @@ from typing import Any
 import aiohttp
 
 from account_gateway.session.mint import mint_token
-from support.stack import Stack
+from support.bought import Bought, Wrong
+from support.teller import Teller
 
 AT_ONCE = 12
-WEATHER_CHANGES_EVERY_SECONDS = 0.4
 FINAL_DISPUTE = ("won", "lost", "warning_closed", "prevented")
-
-
-@dataclass(repr=False)
-class Bought:
-    """One purchase, as the teller remembers it."""
-
-    session: str
-    customer: str | None
-    intent: str | None = None
-    amount: int = 0
-    state: str = "open"
-    """open, processing, paid, failed, expired"""
-    ours: bool = True
-    """False for a payment link's session: it must never grant."""
-    refunds: dict[str, tuple[int, str]] = field(default_factory=dict)
-    disputes: dict[str, str] = field(default_factory=dict)
-
-    def __repr__(self) -> str:
-        ours = "" if self.ours else " by a payment link"
-        back, disputes = list(self.refunds.values()), list(self.disputes.values())
-        return f"<{self.session[-6:]} of {self.amount}{ours} {self.state}, refunds {back}, disputes {disputes}>"
-
-    @property
-    def given_back(self) -> int:
-        return sum(amount for amount, status in self.refunds.values() if status in ("pending", "succeeded"))
-
-    @property
-    def refunded(self) -> bool:
-        return self.given_back >= self.amount
-
-    @property
-    def stands(self) -> bool:
-        return self.paid and not self.refunded and "lost" not in self.disputes.values()
-
-    @property
-    def paid(self) -> bool:
-        return self.state == "paid" and self.ours
-
-
-class Wrong(AssertionError):
-    """The stack said something else than what is true."""
 
 
 @dataclass
@@ -270,75 +228,21 @@ class Story:
         return f"story {self.number} of seed {self.teller.seed} ({self.user}):\n  {lines}\n  {self.purchases}"
 
 
-class Teller:
-    """Plays stories against one stack."""
+async def play(teller: Teller, numbers: range, progress: Callable[[int], None]) -> tuple[list[Story], list[str]]:
+    """Play these stories, some at once; the stories and what went wrong on the way."""
+    stories = [Story(teller, number) for number in numbers]
+    waiting, wrong, done = iter(stories), [], 0
 
-    def __init__(self, stack: Stack, seed: str, http: aiohttp.ClientSession) -> None:
-        found = stack.json
-        self.seed, self.http = seed, http
-        self.gateway_url = found["services"]["account-gateway"]["url"]
-        self.sandbox_url = found["sandbox"]["url"]
-        self.price = found["sandbox"]["price_id"]
-        self.secret, self.cookie = found["auth"]["nextauth_secret"], found["auth"]["cookie"]
-        self._key = {"authorization": f"Bearer {found['sandbox']['secret_key']}"}
+    async def work() -> None:
+        nonlocal done
+        for story in waiting:
+            try:
+                await story.play()
+            except (Wrong, TimeoutError, aiohttp.ClientError) as problem:
+                wrong.append(f"{type(problem).__name__}: {problem}\n{story.told()}")
+            done += 1
+            progress(done)
 
-    async def sandbox(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        async with self.http.request(method, f"{self.sandbox_url}/_sandbox{path}", json=body or {}) as answer:
-            if answer.status != 200:
-                raise Wrong(f"{path} {body}: {answer.status} {await answer.text()}")
-            return await answer.json()
-
-    async def stripe(self, method: str, path: str, form: dict[str, str] | None = None) -> Any:
-        async with self.http.request(method, self.sandbox_url + path, data=form, headers=self._key) as answer:
-            if answer.status != 200:
-                raise Wrong(f"{path} {form}: {answer.status} {await answer.text()}")
-            return await answer.json()
-
-    @contextlib.asynccontextmanager
-    async def weather(self) -> AsyncIterator[None]:
-        """Webhooks dropped, held, duplicated, shuffled and delayed, ever anew; in the end they travel normally."""
-        chance = Random(f"{self.seed}:weather")
-
-        async def change() -> None:
-            while True:
-                await self.sandbox(
-                    "PUT",
-                    "/delivery",
-                    {
-                        "mode": chance.choice(("normal", "normal", "drop", "hold")),
-                        "duplicate": chance.choice((0, 0, 1, 3)),
-                        "shuffle": chance.random() < 0.5,
-                        "delay_ms": chance.choice((0, 0, 200, 1500)),
-                    },
-                )
-                if chance.random() < 0.3:
-                    await self.sandbox("POST", "/delivery/flush")
-                await asyncio.sleep(WEATHER_CHANGES_EVERY_SECONDS)
-
-        changing = asyncio.create_task(change())
-        try:
-            yield
-        finally:
-            changing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await changing
-            await self.sandbox("PUT", "/delivery", {"mode": "drop"})
-
-    async def play(self, numbers: range, progress: Callable[[int], None]) -> tuple[list[Story], list[str]]:
-        """Play these stories, some at once; the stories and what went wrong on the way."""
-        stories = [Story(self, number) for number in numbers]
-        waiting, wrong, done = iter(stories), [], 0
-
-        async def work() -> None:
-            nonlocal done
-            for story in waiting:
-                try:
-                    await story.play()
-                except (Wrong, TimeoutError, aiohttp.ClientError) as problem:
-                    wrong.append(f"{type(problem).__name__}: {problem}\n{story.told()}")
-                done += 1
-                progress(done)
-
-        async with self.weather():
-            await asyncio.gather(*(work() for _ in range(AT_ONCE)))
-        return stories, wrong
+    async with teller.weather():
+        await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+    return stories, wrong

@@ -23,14 +23,11 @@ SHARED = {
     "contracts": set(), "stripe": set(), "kit": {"http", "messaging", "storage", "process"}, "stripe-sandbox": {"resources", "static", "templates"},
     "operator": {"commands", "doctor", "predecessor", "terminal"}, "localstack": {"cli", "servers", "stack"},
 }  # fmt: skip
+CLIENTS = {"typescript"}
 BESIDE_THE_ROOMS = {"__init__.py", "__main__.py", "app.py", "settings.py", "ports.py", "py.typed"}
 MODULE_LINES, FUNCTION_LINES = 300, 40
 AN_OBJECT_OF_STRIPES = "one of Stripe's objects, a field a line"
-PUT_TOGETHER = "the service put together, a line for each of its parts"
 LONGER_FUNCTIONS = {
-    "checkout/app.py build": PUT_TOGETHER,
-    "entitlements/app.py build": PUT_TOGETHER,
-    "webhook_ingest/app.py build": PUT_TOGETHER,
     "stripe_sandbox/resources/invoices.py new_invoice": AN_OBJECT_OF_STRIPES,
     "stripe_sandbox/resources/links.py create": AN_OBJECT_OF_STRIPES,
     "stripe_sandbox/resources/payments.py new_charge": AN_OBJECT_OF_STRIPES,
@@ -48,12 +45,18 @@ def package(folder: str) -> Path:
 
 
 def inside(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir() if path.name != "__pycache__"}
+    """What lies in a folder. A folder in which only compiled modules are left, after it was renamed elsewhere, is none."""
+    return {path.relative_to(folder).parts[0] for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"}
 
 
 def modules() -> Iterator[Path]:
     for room in ("services", "shared"):
         yield from sorted((WORKSPACE / room).glob("*/src/**/*.py"))
+
+
+def modules_of_tests() -> Iterator[Path]:
+    for room in ("tests", "e2e"):
+        yield from sorted((WORKSPACE / room).rglob("*.py"))
 
 
 def name_of(path: Path) -> str:
@@ -73,9 +76,10 @@ def test_a_shared_package_has_its_rooms(part: str) -> None:
     assert folders == SHARED[part]
 
 
-def test_there_are_no_other_houses() -> None:
+def test_services_and_shared_contain_only_the_known_packages() -> None:
     assert inside(WORKSPACE / "services") == set(SERVICES)
     assert inside(WORKSPACE / "shared") == set(SHARED)
+    assert inside(WORKSPACE / "clients") == CLIENTS
 
 
 def test_a_module_is_no_longer_than_three_screens_of_a_hundred_lines() -> None:
@@ -83,6 +87,19 @@ def test_a_module_is_no_longer_than_three_screens_of_a_hundred_lines() -> None:
     too_long = {name: lines for name, lines in lengths.items() if lines > MODULE_LINES}
     assert {name: lines for name, lines in too_long.items() if name not in LONGER_MODULES} == {}
     assert set(LONGER_MODULES) <= set(lengths), "an exception that names no module"
+
+
+def test_a_module_of_tests_is_no_longer_either() -> None:
+    lengths = {str(path.relative_to(WORKSPACE)): len(path.read_text().splitlines()) for path in modules_of_tests()}
+    assert {name: lines for name, lines in lengths.items() if lines > MODULE_LINES} == {}
+
+
+def test_a_folder_of_compiled_modules_alone_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "renamed" / "inner" / "__pycache__").mkdir(parents=True)
+    (tmp_path / "renamed" / "inner" / "__pycache__" / "gone.cpython-311.pyc").touch()
+    (tmp_path / "house").mkdir()
+    (tmp_path / "house" / "here.py").touch()
+    assert inside(tmp_path) == {"house"}
 
 
 def test_a_function_fits_a_screen() -> None:
@@ -95,6 +112,14 @@ def test_a_function_fits_a_screen() -> None:
     too_long = {name: lines for name, lines in lengths.items() if lines > FUNCTION_LINES}
     assert {name: lines for name, lines in too_long.items() if name not in LONGER_FUNCTIONS} == {}
     assert {name.split()[0] for name in LONGER_FUNCTIONS} <= {name.split()[0] for name in lengths}, "an exception that names no module"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_service_is_put_together_in_the_same_steps(service: str) -> None:
+    tree = ast.parse((package(f"services/{service}") / "app.py").read_text())
+    made = [node.name for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)]
+    steps = ["Parts", "build", "_parts", "_lifespan", "_checks", "_routers"]
+    assert [name for name in made if name in steps] == steps
 
 
 def test_each_of_a_newcomers_questions_is_answered_by_a_path_that_exists() -> None:

@@ -40,7 +40,7 @@ def error(response: httpx.Response) -> tuple[int, str, str, str]:
     return response.status_code, body["error"]["code"], body["error"]["message"], body["error"]["recovery"]
 
 
-def test_a_stranger_to_billing(buyer: Buyer) -> None:
+def test_a_user_without_any_purchase_has_nothing(buyer: Buyer) -> None:
     assert buyer.entitlement() == NOBODY
     assert buyer.get("/api/billing/overview") == {"entitlement": NOBODY, "payment": None, "canManageBilling": False}
     no_history = (404, "not_found", "No Stripe billing history was found for this account yet.", "none")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import secrets
 import subprocess
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import nats
 import psycopg
 import pytest
 import stripe
@@ -133,6 +135,22 @@ class World:
         """Let Stripe's clock reach its next second: what is read within one second counts as one moment."""
         await asyncio.sleep(1.01 - time.time() % 1)
 
+    async def empty_outbox(self) -> None:
+        async with asyncio.timeout(10):
+            while self.rows("SELECT count(*) FROM outbox")[0][0]:
+                await asyncio.sleep(0.05)
+
+    async def billing_events(self) -> list[dict[str, Any]]:
+        """What the ledger hears of, once the outbox is empty."""
+        await self.empty_outbox()
+        connection = await nats.connect(self.nats)
+        try:
+            jetstream = connection.jetstream()
+            last = (await jetstream.stream_info("BILLING")).state.last_seq
+            return [json.loads((await jetstream.get_msg("BILLING", seq)).data or b"") for seq in range(1, last + 1)]
+        finally:
+            await connection.close()
+
     def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.checkout_dsn) as connection:
             return connection.execute(query, parameters).fetchall()
@@ -194,7 +212,7 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path, seco
 def _world(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     logs = tmp_path_factory.mktemp("checkout")
     with contextlib.ExitStack() as running:
-        nats = running.enter_context(container_nats() if docker.wanted() else embedded_nats())
+        broker = running.enter_context(container_nats() if docker.wanted() else embedded_nats())
         sandbox = running.enter_context(
             service(
                 "stripe_sandbox",
@@ -204,7 +222,7 @@ def _world(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iter
             )
         )
         dsn, entitlements_dsn = postgres.create_database(), postgres.create_database()
-        common = {"INTERNAL_AUTH_SECRET": SECRET, "NATS_URL": nats, "DATABASE_POOL_SIZE": "5"}
+        common = {"INTERNAL_AUTH_SECRET": SECRET, "NATS_URL": broker, "DATABASE_POOL_SIZE": "5"}
         entitlements = running.enter_context(
             service(
                 "entitlements", {**common, "DATABASE_URL": entitlements_dsn}, logs / "entitlements.log"
@@ -221,7 +239,7 @@ def _world(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iter
         }
         checkout = running.enter_context(service("checkout", environ, logs / "checkout.log"))
         replica = running.enter_context(service("checkout", environ, logs / "replica.log"))
-        yield World(sandbox, checkout, replica, entitlements, dsn, entitlements_dsn, nats, environ, logs)
+        yield World(sandbox, checkout, replica, entitlements, dsn, entitlements_dsn, broker, environ, logs)
 
 
 @pytest.fixture

@@ -250,31 +250,13 @@ async def test_request_and_result_are_in_the_ledger(world, user):
     await bought(world, user)
     await world.restore(user)
     await world.restore(f"{user}-without")
-    facts = await billing_events(world)
+    facts = await world.billing_events()
     mine = [fact for fact in facts if fact["data"]["userId"] == user and fact["data"]["restore"]]
     assert [fact["type"].rsplit(".", 1)[1] for fact in mine] == ["restore_requested", "restore_succeeded"]
     assert mine[1]["data"]["restore"] == {"trigger": "account", "outcome": "restored", "reason": None}
     assert mine[0]["data"]["idempotencyKey"] != mine[1]["data"]["idempotencyKey"]
     theirs = [f for f in facts if f["data"]["userId"] == f"{user}-without"]
     assert [f["type"].rsplit(".", 1)[1] for f in theirs] == ["restore_requested", "restore_failed"]
-
-
-async def billing_events(world) -> list[dict]:
-    import json
-
-    import nats
-
-    deadline = asyncio.get_running_loop().time() + 10
-    while world.rows("SELECT count(*) FROM outbox")[0][0]:
-        assert asyncio.get_running_loop().time() < deadline
-        await asyncio.sleep(0.05)
-    connection = await nats.connect(world.nats)
-    try:
-        jetstream = connection.jetstream()
-        last = (await jetstream.stream_info("BILLING")).state.last_seq
-        return [json.loads((await jetstream.get_msg("BILLING", seq)).data) for seq in range(1, last + 1)]
-    finally:
-        await connection.close()
 
 
 async def test_a_bad_trigger_is_refused(world, user):

@@ -16,7 +16,8 @@ from support.entitlements import (
     running,
     unacknowledged,
 )
-from support.facts import Fold, Purchase, told
+from support.facts import Purchase
+from support.folding import Fold, told
 from support.histories import random_history
 from support.stack import eventually
 

@@ -52,7 +52,7 @@ def test_nothing_around_a_body_may_be_without_end(served: Served, what: str) -> 
 
 
 @pytest.mark.parametrize("rest", [b"0\r\nX: " + b"y" * 90_000, b"5;x=" + b"y" * 90_000])
-def test_what_is_refused_hears_why(served: Served, rest: bytes) -> None:
+def test_a_refused_request_is_answered_with_the_reason(served: Served, rest: bytes) -> None:
     line = served.connect(CHUNKED)
     time.sleep(0.1)  # a packet of its own
     line.sendall(rest[:40_000])

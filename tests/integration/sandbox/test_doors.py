@@ -68,7 +68,7 @@ def test_no_other_page_presses_a_button_of_the_control_surface(sandbox, headers)
 
 
 @pytest.mark.parametrize("headers", FOREIGN)
-def test_no_other_page_pays(client, new_session, headers):
+def test_a_page_of_another_site_can_neither_pay_nor_change_a_session(client, new_session, headers):
     session = new_session(allow_promotion_codes=True)
     for path, form in (("", CARD), ("/cancel", {}), ("/promotion_code", {"promotion_code": "X"}), ("/currency", {})):
         assert visit(session.url + path, form, **headers)[0] == 403

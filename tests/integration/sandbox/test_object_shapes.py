@@ -121,6 +121,6 @@ def test_the_configured_price_is_there_from_the_start(client):
     )
 
 
-def test_the_account_answers(client):
+def test_account_and_balance_can_be_read(client):
     assert client.v1.accounts.retrieve_current().charges_enabled
     assert client.v1.balance.retrieve().object == "balance"

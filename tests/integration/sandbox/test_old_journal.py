@@ -28,7 +28,7 @@ def test_its_objects_are_of_todays_types(old):
     assert [problem for answer in raw.answers for problem in problems(answer)] == []
 
 
-def test_its_objects_go_on_living(old):
+def test_objects_of_an_old_journal_can_still_be_used(old):
     raw = Raw(old.url)
     sessions = raw.get("/v1/checkout/sessions", limit=100)["data"]
     for session in [each for each in sessions if each["status"] == "open"]:

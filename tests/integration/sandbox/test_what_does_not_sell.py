@@ -66,7 +66,7 @@ def test_the_open_session_of_a_deleted_customer_cannot_be_paid(sandbox, client, 
     assert (found.status, found.payment_status, found.payment_intent) == ("open", "unpaid", None)
 
 
-def test_its_page_says_so(orphan):
+def test_the_page_of_a_session_whose_customer_was_deleted_says_so(orphan):
     _, session = orphan
     for answer in (visit(session.url), visit(session.url, CARD)):
         assert answer[0] == 410

@@ -107,7 +107,7 @@ def test_a_link_to_somebody_elses_environment_is_replaced_and_never_followed(
 
 def test_a_failed_installation_says_what_pip_said_and_what_to_do(workspace: Path) -> None:
     lock(workspace, f"atlas-nothing==1 --hash=sha256:{'0' * 64}\n")
-    with pytest.raises(bootstrap.BootstrapError, match=r"(?s)atlas-nothing.*call ./atlas again"):
+    with pytest.raises(bootstrap.BootstrapError, match=r"(?s)atlas-nothing.*run ./atlas again"):
         bootstrap.ensure_installed(workspace)
 
 

@@ -16,7 +16,7 @@ from support.servers import Postgres
 from support.stack import WORKSPACE, Stack, running_stack
 
 PAGE = (WORKSPACE / "docs" / "moving-in.md").read_text()
-BLOCKS = re.findall(r"^```(sh|sql|text)\n(.*?)^```$", PAGE, re.M | re.S)
+BLOCKS = re.findall(r"^```(sh|sql|text)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 DIFFERS = {"shadow": 1, "audit": 1, "doctor": 1}
 """Commands that leave with 1 while there is something to look at, as there is in this database."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from support.embedded import embedded_nats
 from support.ingest import Ingest, running_ingest
+from support.pulling import World, running_world
 
 
 @pytest.fixture(scope="session")
@@ -20,4 +21,11 @@ def shared_ingest() -> Iterator[Ingest]:
 def ingest(nats_url: str) -> Iterator[Ingest]:
     """A service and a broker of this test's own."""
     with running_ingest(nats_url) as running:
+        yield running
+
+
+@pytest.fixture
+async def world(nats_url: str) -> AsyncIterator[World]:
+    """What a pull needs of the service, on a broker of this test's own."""
+    async with running_world(nats_url) as running:
         yield running

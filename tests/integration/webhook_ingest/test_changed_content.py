@@ -42,12 +42,12 @@ def test_the_second_is_parked_told_and_has_no_effect(ingest: Ingest, changes: di
     assert len(ingest.stored()) == 1
     (row,) = waiting(ingest)
     assert (row["reason"], row["eventId"]) == ("changed_content", f"stripe:{first['id']}")
-    assert row["detail"] == f"{named} differs from what this event id said first, which holds."
+    assert row["detail"] == f"{named} differs from the first event with this id. The first one counts."
     assert [line["reason"] for line in ingest.logged("billing.event.parked")] == ["changed_content"]
     assert ingest.logged("billing.webhook.duplicate")[0]["reason"] == "changed_content"
     assert ingest.metric('atlas_events_parked_total{reason="changed_content"}') == 1
     refused = ingest.operator("POST", f"/operator/parked/{row['id']}/redrive", {})
-    assert refused.status == 409 and "what came first" in refused.json["error"]["message"]
+    assert refused.status == 409 and "came first" in refused.json["error"]["message"]
 
 
 def test_each_other_content_is_parked_once_however_often_it_comes(ingest: Ingest) -> None:

@@ -6,7 +6,8 @@ from random import Random
 
 from entitlements.domain.projection import Projection
 from entitlements.domain.verdict import NOTHING_KNOWN
-from support.facts import Fold, when
+from support.facts import when
+from support.folding import Fold
 from support.histories import random_history, random_policy
 
 

@@ -17,7 +17,8 @@ from entitlements.adapters.knowledge_json import decode_knowledge, encode_knowle
 from entitlements.adapters.ledger_entry import LedgerEntry
 from entitlements.domain import payment, timeline
 from entitlements.domain.facts import Stamp
-from support.facts import EXHAUSTIVE, Fold, Told
+from support.facts import Told
+from support.folding import EXHAUSTIVE, Fold
 from support.histories import check_against_oracle, check_history, random_history, random_policy
 
 LONG = bool(os.environ.get("ATLAS_LONG"))

@@ -18,7 +18,7 @@ from atlas_stripe.mapping import SUPPORTED_EVENT_TYPES
 from support.entitlements import announced, query, stored
 from support.faults.workload import Workload
 from support.stack import Stack
-from support.stories import Teller
+from support.teller import Teller
 
 ADMIN_INBOX = "_INBOX_admin"
 READY_SECONDS = 90.0

@@ -12,7 +12,9 @@ import aiohttp
 from pydantic import SecretStr
 
 from atlas_kit.http.identity import TokenMint
-from support.stories import Bought, Story, Teller, Wrong
+from support.bought import Bought, Wrong
+from support.stories import Story
+from support.teller import Teller
 
 TRIES = 3
 CLIENT_SECONDS = 8.0

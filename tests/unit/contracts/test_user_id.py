@@ -61,7 +61,7 @@ def test_whatever_is_padded_or_invisible_is_nobody(value: str) -> None:
 
 
 @pytest.mark.parametrize("value", [None, 1, True, b"mia", ["mia"], {"id": "mia"}])
-def test_what_is_no_text_is_nobody(value: Any) -> None:
+def test_a_value_that_is_no_text_is_no_user_id(value: Any) -> None:
     assert not is_user_id(value)
 
 

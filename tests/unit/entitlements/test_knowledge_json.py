@@ -20,7 +20,8 @@ from entitlements.domain.facts import (
 )
 from entitlements.domain.fold_version import FOLD_VERSION
 from entitlements.use_cases.forget import _renamed
-from support.facts import Purchase, facts_of
+from support.facts import Purchase
+from support.folding import facts_of
 
 
 def known(*facts: Fact):

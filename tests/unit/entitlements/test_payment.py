@@ -8,7 +8,8 @@ from atlas_contracts.billing import Via
 from entitlements.domain.facts import Charge, CheckoutSession, RecordedSession, Refund, Stamp, merge
 from entitlements.domain.payment import Interval, judge
 from entitlements.domain.policy import Policy
-from support.facts import Fold, Purchase, facts_of, told, when
+from support.facts import Purchase, when
+from support.folding import Fold, facts_of, told
 
 
 def judged(*facts, policy: Policy | None = None):

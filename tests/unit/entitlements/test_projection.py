@@ -5,7 +5,8 @@ from __future__ import annotations
 from atlas_contracts.billing import Provider
 from entitlements.domain.policy import Policy
 from entitlements.domain.projection import Projection
-from support.facts import Fold, Purchase, grant, told
+from support.facts import Purchase, grant
+from support.folding import Fold, told
 
 
 def test_payments_that_turn_out_to_be_one_become_one_and_the_oldest_remains():
@@ -76,7 +77,7 @@ def test_a_record_that_comes_late_and_differs_takes_the_grant_back():
     assert fold.version() == 2
 
 
-def test_what_was_caused_by_what():
+def test_each_change_names_the_fact_that_caused_it():
     buy = Purchase()
     fold = Fold()
     paid, refunded = buy.paid(at=0), buy.charge_refunded(at=60)

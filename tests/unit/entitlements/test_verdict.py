@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from entitlements.domain.payment import Interval
 from entitlements.domain.verdict import NOTHING_KNOWN, Grant, decide
-from support.facts import grant, revoke, told, when
+from support.facts import grant, revoke, when
+from support.folding import told
 
 
 def spans(*pairs: tuple[int, int | None]) -> tuple[Interval, ...]:

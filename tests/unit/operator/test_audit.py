@@ -26,7 +26,7 @@ def payment(session: str = "cs_1", *, grants: bool = True, since: str = "2026-01
 NOTHING: dict[str, list[dict[str, Any]]] = {"paidNotPro": [], "proNotPaid": [], "secondPayments": [], "agreed": []}
 
 
-def test_agreement_is_silent() -> None:
+def test_where_stripe_and_the_ledger_agree_nothing_is_reported() -> None:
     assert compare([at_stripe("ada")], [here("ada", payment())]) == NOTHING
 
 

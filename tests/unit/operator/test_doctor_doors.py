@@ -92,7 +92,7 @@ def test_money_that_was_refused_and_warnings_of_fraud_name_user_payment_and_reas
     assert first.remedy and second.remedy
 
 
-def test_many_of_them_are_counted() -> None:
+def test_of_many_refused_payments_the_rest_is_counted() -> None:
     rows = [{"userId": f"u{n}", "checkoutSessionId": f"cs_{n}", "reason": "r"} for n in range(30)]
     assert bad(reviews={"refused": rows, "fraudWarnings": []})[-1].what == "and 10 more payments that were refused"
 

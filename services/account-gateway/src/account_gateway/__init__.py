@@ -1,1 +1,1 @@
-"""The public edge for the web client."""
+"""The public service: pages and API for browsers and the web client."""

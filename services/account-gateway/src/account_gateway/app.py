@@ -1,4 +1,4 @@
-"""Composition root: what account-gateway is made of and how its parts hang together."""
+"""Puts account-gateway together: its settings, sessions, clients, routes and pages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from starlette.types import ASGIApp
 from account_gateway.adapters.lean_client import LeanClient
 from account_gateway.entrypoints.api.checkout import checkout_routes
 from account_gateway.entrypoints.api.confirm import confirm_routes
-from account_gateway.entrypoints.api.dev_sign_in import dev_sign_in_routes
 from account_gateway.entrypoints.api.documentation import operation_id
 from account_gateway.entrypoints.api.entitlement import entitlement_routes, read_entitlement
 from account_gateway.entrypoints.api.guards import same_origin
@@ -32,6 +31,7 @@ from account_gateway.entrypoints.api.upgrade import upgrade_routes
 from account_gateway.entrypoints.live.changes import EntitlementChanges
 from account_gateway.entrypoints.live.stream import Streams, StreamTimes, stream_routes
 from account_gateway.entrypoints.pages.dependencies import PageDependencies
+from account_gateway.entrypoints.pages.dev_sign_in import dev_sign_in_routes
 from account_gateway.entrypoints.pages.routes import page_routes
 from account_gateway.session.caller import require_user
 from account_gateway.session.encrypted import EncryptedSessions
@@ -54,7 +54,7 @@ VERSION = "1.0.0"
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What lives as long as the process, made once."""
+    """The parts that are made once and live as long as the process."""
 
     settings: GatewaySettings
     sessions: EncryptedSessions | StoredSessions
@@ -141,7 +141,7 @@ def _checks(parts: Parts) -> Mapping[str, Check]:
 
 
 def _routers(parts: Parts, times: StreamTimes) -> list[APIRouter]:
-    """All but the hot read's, in the order of /openapi.json."""
+    """All routers except that of the entitlement read, in the order of /openapi.json."""
     settings, sessions, entitlements, checkout = parts.settings, parts.sessions, parts.entitlements, parts.checkout
     user, ours = require_user(sessions), same_origin(settings.nextauth_url)
 
@@ -188,7 +188,7 @@ def _routes_of(routers: Iterable[APIRouter]) -> list[BaseRoute]:
 
 
 def _method_not_allowed(routes: Iterable[BaseRoute]) -> Callable[[Request, Exception], Awaitable[Response]]:
-    """The handler of 405: in the envelope; ``Allow`` names the methods of all routes with the request's path."""
+    """The handler of 405: answers in the envelope, with the methods of all routes of the path in ``Allow``."""
     methods: dict[str, set[str]] = {}
     for route in routes:
         if isinstance(route, Route):

@@ -11,7 +11,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class Sessions(Protocol):
-    """Says whose session a request carries (account_gateway.session: EncryptedSessions, StoredSessions).
+    """Finds the user of a request's session (account_gateway.session: EncryptedSessions, StoredSessions).
 
     The session is the only identity: no other header, parameter or body field names a user.
     """
@@ -24,7 +24,7 @@ class Sessions(Protocol):
 
 
 class ReadsService(Protocol):
-    """Reads from another service in a user's name (account_gateway.adapters.lean_client.LeanClient)."""
+    """Reads from another service on behalf of a user (account_gateway.adapters.lean_client.LeanClient)."""
 
     async def get(self, path: str, subject: str, answer: type[ModelT], *, seconds: float = ...) -> ModelT:
         """GET ``path`` for user ``subject``, for at most so many ``seconds``.
@@ -34,7 +34,7 @@ class ReadsService(Protocol):
 
 
 class AsksService(ReadsService, Protocol):
-    """Reads from another service, and has it do something (atlas_kit.http.client.ServiceClient)."""
+    """Reads from and posts to another service on behalf of a user (atlas_kit.http.client.ServiceClient)."""
 
     async def post(
         self, path: str, subject: str, answer: type[ModelT], body: BaseModel | None = None, *, seconds: float = ...

@@ -1,1 +1,1 @@
-"""Talks to Stripe: customers, hosted Checkout, portal, restore, confirm."""
+"""The service that calls Stripe: customers, hosted Checkout, portal, restore, confirm."""

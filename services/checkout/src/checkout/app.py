@@ -1,12 +1,13 @@
-"""Composition root: settings, database, broker, Stripe, routes."""
+"""Puts the checkout service together: settings, database, broker, Stripe, routes, workers."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
-from fastapi import FastAPI
+from fastapi import APIRouter
 from starlette.types import ASGIApp
 
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE
@@ -14,6 +15,7 @@ from atlas_contracts.streams import BILLING
 from atlas_kit.http.app import create_app, with_edge
 from atlas_kit.http.client import ServiceClient
 from atlas_kit.http.doors import install_doors
+from atlas_kit.http.health import Check
 from atlas_kit.http.identity import TokenMint, TokenVerifier
 from atlas_kit.messaging.broker import Broker
 from atlas_kit.messaging.outbox import OutboxRelay
@@ -34,46 +36,86 @@ from checkout.use_cases.sale import Checkout
 from checkout.use_cases.tell_payments import Telling
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts that are made once and live as long as the process."""
+
+    settings: Settings
+    database: Database
+    broker: Broker
+    stripe: StripeGateway
+    aside: StripeGateway
+    """Connections of its own, for long work: no buyer waits behind it, and it repeats by itself what fails."""
+    entitlements: ServiceClient
+    ledger: EntitlementsClient
+    workers: Workers
+    stopping: asyncio.Event
+    """Set when the process is told to end."""
+
+
 def build(settings: Settings) -> ASGIApp:
-    """The service as one ASGI application; connections are made when it starts."""
+    """The service for these settings; nothing is connected before the application starts."""
+    parts = _parts(settings)
+    app = create_app(
+        "Atlas checkout", lambda _app: _lifespan(parts), lambda: {**_checks(parts), **parts.workers.checks()}
+    )
+    install_doors(app, TokenVerifier(settings.internal_auth_secret, CHECKOUT_SERVICE))
+    for router in _routers(parts):
+        app.include_router(router)
+    return with_edge(app, body_limits=[(IMPORT_PURCHASES, MAX_IMPORT_BYTES)], on_exit=parts.stopping.set)
+
+
+def _parts(settings: Settings) -> Parts:
     database, broker = _database(settings), _broker(settings)
     mint = TokenMint(settings.internal_auth_secret, CHECKOUT_SERVICE)
     entitlements = ServiceClient(settings.entitlements_url, ENTITLEMENTS_SERVICE, mint)
-    stripe = StripeGateway(settings.stripe_secret_key, settings.stripe_api_base)
-    # A backfill's own connections, so that no buyer waits behind it; it repeats by itself what fails.
-    aside = StripeGateway(settings.stripe_secret_key, settings.stripe_api_base, retries=0)
-    ledger = EntitlementsClient(entitlements)
-    purchases = Purchases(database, stripe, broker, ledger)
-
-    workers = Workers(outbox=OutboxRelay(database, broker, BILLING).run)
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(stripe.close)
-            stack.push_async_callback(aside.close)
-            await stack.enter_async_context(entitlements)
-            await database.start()
-            stack.push_async_callback(database.close)
-            await broker.start()
-            stack.push_async_callback(broker.close)
-            await stack.enter_async_context(workers)
-            yield
-
-    app = create_app(
-        "Atlas checkout",
-        lifespan,
-        lambda: {"database": database.check, "broker": broker.check, **workers.checks()},
+    return Parts(
+        settings=settings,
+        database=database,
+        broker=broker,
+        stripe=StripeGateway(settings.stripe_secret_key, settings.stripe_api_base),
+        aside=StripeGateway(settings.stripe_secret_key, settings.stripe_api_base, retries=0),
+        entitlements=entitlements,
+        ledger=EntitlementsClient(entitlements),
+        workers=Workers(outbox=OutboxRelay(database, broker, BILLING).run),
+        stopping=asyncio.Event(),
     )
-    install_doors(app, TokenVerifier(settings.internal_auth_secret, CHECKOUT_SERVICE))
-    app.include_router(
-        internal_routes(_checkout(settings, purchases, stripe), purchases, _portal(settings, database, stripe, ledger))
-    )
-    app.include_router(operator_routes(database, stripe, broker, settings.provider_policy()))
-    rules, rate, stopping = settings.provider_policy().ownership, settings.backfill_rate, asyncio.Event()
-    app.include_router(backfill_routes(Backfill(database, aside, broker, ledger, rules, rate, stopping)))
-    app.include_router(import_routes(Telling(database, aside, broker, ledger, rules), aside, rate))
-    return with_edge(app, body_limits=[(IMPORT_PURCHASES, MAX_IMPORT_BYTES)], on_exit=stopping.set)
+
+
+@asynccontextmanager
+async def _lifespan(parts: Parts) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(parts.stripe.close)
+        stack.push_async_callback(parts.aside.close)
+        await stack.enter_async_context(parts.entitlements)
+        await parts.database.start()
+        stack.push_async_callback(parts.database.close)
+        await parts.broker.start()
+        stack.push_async_callback(parts.broker.close)
+        await stack.enter_async_context(parts.workers)
+        yield
+
+
+def _checks(parts: Parts) -> Mapping[str, Check]:
+    return {"database": parts.database.check, "broker": parts.broker.check}
+
+
+def _routers(parts: Parts) -> list[APIRouter]:
+    purchases = Purchases(parts.database, parts.stripe, parts.broker, parts.ledger)
+    return [
+        internal_routes(_checkout(parts), purchases, _portal(parts)),
+        operator_routes(parts.database, parts.stripe, parts.broker, parts.settings.provider_policy()),
+        *_long_work(parts),
+    ]
+
+
+def _long_work(parts: Parts) -> list[APIRouter]:
+    database, broker, aside, ledger = parts.database, parts.broker, parts.aside, parts.ledger
+    rules, rate = parts.settings.provider_policy().ownership, parts.settings.backfill_rate
+    return [
+        backfill_routes(Backfill(database, aside, broker, ledger, rules, rate, parts.stopping)),
+        import_routes(Telling(database, aside, broker, ledger, rules), aside, rate),
+    ]
 
 
 def _database(settings: Settings) -> Database:
@@ -95,22 +137,24 @@ def _broker(settings: Settings) -> Broker:
     )
 
 
-def _checkout(settings: Settings, purchases: Purchases, stripe: StripeGateway) -> Checkout:
+def _checkout(parts: Parts) -> Checkout:
+    settings = parts.settings
     return Checkout(
-        purchases.database,
-        stripe,
-        purchases.broker,
-        purchases.entitlements,
+        parts.database,
+        parts.stripe,
+        parts.broker,
+        parts.ledger,
         settings.stripe_price_pro_lifetime,
         settings.nextauth_url,
         settings.session_options(),
     )
 
 
-def _portal(settings: Settings, database: Database, stripe: StripeGateway, ledger: EntitlementsClient) -> Portal:
+def _portal(parts: Parts) -> Portal:
+    settings = parts.settings
     return Portal(
-        Customers(database, stripe, ledger),
-        stripe,
+        Customers(parts.database, parts.stripe, parts.ledger),
+        parts.stripe,
         settings.nextauth_url,
         settings.stripe_billing_portal_configuration_id,
     )

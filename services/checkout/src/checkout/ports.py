@@ -26,7 +26,7 @@ class SessionPage:
 
 
 class ChargeReads(Protocol):
-    """What hangs on a charge."""
+    """Reading the refunds and disputes of a charge."""
 
     def refunds(self, charge_id: str) -> AsyncIterator[Read]: ...
 

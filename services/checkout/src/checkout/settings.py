@@ -90,5 +90,5 @@ class Settings(ServiceSettings):
 
     @property
     def livemode(self) -> bool:
-        """Whether the sessions that are ours move real money."""
+        """Whether our sessions are paid with real money, as the Stripe key's prefix says."""
         return is_live_key(self.stripe_secret_key)

@@ -1,1 +1,1 @@
-"""The truth: an append-only ledger of facts and a projection that is a pure fold of it."""
+"""Decides who is Pro: an append-only ledger of payment facts, and a projection computed from that ledger alone."""

@@ -16,7 +16,7 @@ from entitlements.settings import DEFAULT_PORT, Settings
 from entitlements.use_cases import rebuild
 
 SHOWN = 100
-"""How many differing users and payments the result names."""
+"""How many of the differing users, and of the differing payments, the result lists at most."""
 
 
 def main() -> None:
@@ -40,12 +40,12 @@ def main() -> None:
 
 
 async def _rebuild(settings: Settings, *, verify_only: bool) -> None:
-    """Fold the ledger again; progress and result as NDJSON on stdout."""
+    """Compute the projection anew; progress and result go to stdout as NDJSON."""
 
     def progress(done: int, total: int) -> None:
         print(json.dumps({"done": done, "total": total}), flush=True)
 
-    gc.disable()  # a heap that only grows: collecting it costs a tenth of the time and frees nothing
+    gc.disable()  # nothing can be freed while the ledger is read, and collecting costs a tenth of the time
     dsn, policy = settings.database_url.get_secret_value(), settings.policy()
     if verify_only:
         _, found, _ = await rebuild.verify(dsn, policy, progress)

@@ -1,12 +1,13 @@
-"""Composition root of the entitlements service: settings, database, broker, consumer, routes."""
+"""Composition root: what the entitlements service is made of and how its parts hang together."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
-from fastapi import FastAPI
+from fastapi import APIRouter
 from starlette.types import ASGIApp
 
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE
@@ -31,53 +32,91 @@ from entitlements.use_cases.refold_after_upgrade import RefoldAfterUpgrade
 from entitlements.use_cases.resolve_charges import ChargeResolver
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What lives as long as the process, made once. ``folded`` is notified after each batch that changed something."""
+
+    settings: Settings
+    database: Database
+    broker: Broker
+    checkout: ServiceClient
+    folded: asyncio.Condition
+    projector: Projector
+    workers: Workers
+
+
 def build(settings: Settings) -> ASGIApp:
-    """The service, ready to be served; nothing is connected before the application starts."""
-    policy = settings.policy()
-    database = Database(
+    """The service for these settings; nothing is connected before the application starts."""
+    parts = _parts(settings)
+    verifier = TokenVerifier(settings.internal_auth_secret, ENTITLEMENTS_SERVICE)
+    app = create_app(
+        ENTITLEMENTS_SERVICE, lambda _app: _lifespan(parts), lambda: {**_checks(parts), **parts.workers.checks()}
+    )
+    install_doors(app, verifier)
+    read = hot_read(EntitlementReader(parts.database), Doors(verifier))
+    app.router.routes.append(read)
+    for router in _routers(parts):
+        app.include_router(router)
+    return with_edge(HotRoute(app, read), body_limits=[(NEWS, MAX_NEWS_BYTES)])
+
+
+def _parts(settings: Settings) -> Parts:
+    database, broker, folded = _database(settings), _broker(settings), asyncio.Condition()
+    mint = TokenMint(settings.internal_auth_secret, ENTITLEMENTS_SERVICE)
+    checkout = ServiceClient(settings.checkout_url, CHECKOUT_SERVICE, mint)
+    projector = Projector(database, broker, settings.policy(), now, folded)
+    return Parts(
+        settings=settings,
+        database=database,
+        broker=broker,
+        checkout=checkout,
+        folded=folded,
+        projector=projector,
+        workers=Workers(
+            projector=projector.run,
+            outbox=OutboxRelay(database, broker, ENTITLEMENTS).run,
+            charge_resolver=ChargeResolver(database, checkout, folded).run,
+            rereading=RefoldAfterUpgrade(database).run,
+        ),
+    )
+
+
+@asynccontextmanager
+async def _lifespan(parts: Parts) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        await parts.database.start()
+        stack.push_async_callback(parts.database.close)
+        await parts.broker.start()
+        stack.push_async_callback(parts.broker.close)
+        await stack.enter_async_context(parts.checkout)
+        await stack.enter_async_context(parts.workers)
+        yield
+
+
+def _checks(parts: Parts) -> Mapping[str, Check]:
+    return {"database": parts.database.check, "broker": parts.broker.check, "consumer": parts.projector.check}
+
+
+def _routers(parts: Parts) -> list[APIRouter]:
+    """All but the hot read's."""
+    database, policy = parts.database, parts.settings.policy()
+    return [internal_routes(database, parts.broker, policy, parts.folded), operator_routes(database, policy)]
+
+
+def _database(settings: Settings) -> Database:
+    return Database(
         settings.database_url,
         "entitlements",
         migration_url=settings.database_migration_url,
         pool_size=settings.database_pool_size,
     )
-    broker = Broker(
+
+
+def _broker(settings: Settings) -> Broker:
+    return Broker(
         settings.nats_url,
         ENTITLEMENTS_SERVICE,
         inbox_prefix=settings.nats_inbox_prefix,
         streams=(BILLING, ENTITLEMENTS, PARKED),
         replicas=settings.nats_stream_replicas,
     )
-    mint = TokenMint(settings.internal_auth_secret, ENTITLEMENTS_SERVICE)
-    checkout = ServiceClient(settings.checkout_url, CHECKOUT_SERVICE, mint)
-    folded = asyncio.Condition()
-    projector = Projector(database, broker, policy, now, folded)
-    workers = Workers(
-        projector=projector.run,
-        outbox=OutboxRelay(database, broker, ENTITLEMENTS).run,
-        charge_resolver=ChargeResolver(database, checkout, folded).run,
-        rereading=RefoldAfterUpgrade(database).run,
-    )
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            await database.start()
-            stack.push_async_callback(database.close)
-            await broker.start()
-            stack.push_async_callback(broker.close)
-            await stack.enter_async_context(checkout)
-            await stack.enter_async_context(workers)
-            yield
-
-    def checks() -> dict[str, Check]:
-        told = {"database": database.check, "broker": broker.check, "consumer": projector.check}
-        return {**told, **workers.checks()}
-
-    verifier = TokenVerifier(settings.internal_auth_secret, ENTITLEMENTS_SERVICE)
-    app = create_app(ENTITLEMENTS_SERVICE, lifespan, checks)
-    install_doors(app, verifier)
-    read = hot_read(EntitlementReader(database), Doors(verifier))
-    app.router.routes.append(read)
-    app.include_router(internal_routes(database, broker, policy, folded))
-    app.include_router(operator_routes(database, policy))
-    return with_edge(HotRoute(app, read), body_limits=[(NEWS, MAX_NEWS_BYTES)])

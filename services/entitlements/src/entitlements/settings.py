@@ -25,7 +25,7 @@ class Settings(ServiceSettings):
     billing_currency: Annotated[
         str, StringConstraints(to_lower=True, pattern=r"^[A-Za-z]{3}(\s*,\s*[A-Za-z]{3})*$")
     ] = "usd"
-    """Currencies of sessions that nobody recorded, comma-separated."""
+    """Accepted currencies of sessions that the checkout service did not record, comma-separated."""
 
     def policy(self) -> Policy:
         return Policy(

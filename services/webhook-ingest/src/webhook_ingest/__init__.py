@@ -1,1 +1,1 @@
-"""The door: verifies, normalises and publishes what Stripe says."""
+"""Takes in Stripe's events: verifies them, turns them into canonical billing events, and publishes those."""

@@ -1,12 +1,13 @@
-"""Composition root of webhook-ingest: settings, broker, Stripe, door, workers, routes."""
+"""Puts webhook-ingest together: settings, broker, Stripe, the door that every event passes, workers, routes."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 
-from fastapi import FastAPI
+from fastapi import APIRouter
 from starlette.types import ASGIApp
 
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE
@@ -38,55 +39,99 @@ from webhook_ingest.use_cases.read_missed_events import Pull
 from webhook_ingest.use_cases.refresh_old_payments import refresh_old_payments
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What lives as long as the process, made once."""
+
+    settings: IngestSettings
+    broker: Broker
+    stripe: StripeEvents
+    entitlements: ServiceClient
+    checkout: ServiceClient
+    bucket: Bucket
+    shares: WebhookShares
+    door: Door
+    pull: Pull
+    workers: Workers
+
+
 def build(settings: IngestSettings) -> ASGIApp:
-    """The service, ready to be served; nothing is connected before the application starts."""
-    broker = Broker(
+    """The service for these settings; nothing is connected before the application starts."""
+    parts = _parts(settings)
+    app = create_app(
+        INGEST_SERVICE, lambda _app: _lifespan(parts), lambda: {**_checks(parts), **parts.workers.checks()}
+    )
+    install_doors(app, TokenVerifier(settings.internal_auth_secret, INGEST_SERVICE))
+    for router in _routers(parts):
+        app.include_router(router)
+    verifier = SignatureVerifier(settings.webhook_secrets, settings.billing_webhook_tolerance_seconds)
+    webhook = WebhookEndpoint(app, verifier, parts.door, parts.shares)
+    return with_edge(webhook, body_limits=[(WEBHOOK_PATH, MAX_BODY_BYTES), (IMPORT_GRANTS, MAX_GRANTS_BYTES)])
+
+
+def _parts(settings: IngestSettings) -> Parts:
+    broker, mint = _broker(settings), TokenMint(settings.internal_auth_secret, INGEST_SERVICE)
+    stripe = StripeEvents(settings.stripe_secret_key, settings.stripe_api_base)
+    entitlements = ServiceClient(settings.entitlements_url, ENTITLEMENTS_SERVICE, mint)
+    checkout = ServiceClient(settings.checkout_url, CHECKOUT_SERVICE, mint)
+    bucket = Bucket(broker, settings.nats_stream_replicas)
+    state = PullState(broker, settings.nats_stream_replicas)
+    shares = WebhookShares(bucket)
+    door = _door(settings, broker, stripe, entitlements)
+    pull = Pull(stripe, door, state, partial(refresh_old_payments, entitlements, checkout))
+    schedule = PullSchedule(pull, state, settings.billing_pull_interval_seconds)
+    return Parts(
+        settings=settings,
+        broker=broker,
+        stripe=stripe,
+        entitlements=entitlements,
+        checkout=checkout,
+        bucket=bucket,
+        shares=shares,
+        door=door,
+        pull=pull,
+        workers=Workers(pull=schedule.run, webhook_shares=shares.run),
+    )
+
+
+@asynccontextmanager
+async def _lifespan(parts: Parts) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        await parts.broker.start()
+        stack.push_async_callback(parts.broker.close)
+        stack.push_async_callback(parts.stripe.close)
+        stack.push_async_callback(parts.shares.write_last)
+        await stack.enter_async_context(parts.entitlements)
+        await stack.enter_async_context(parts.checkout)
+        await stack.enter_async_context(parts.workers)
+        yield
+
+
+def _checks(parts: Parts) -> Mapping[str, Check]:
+    return {"broker": parts.broker.check}
+
+
+def _routers(parts: Parts) -> list[APIRouter]:
+    """All but the webhook's, which is asked before the application (`entrypoints/webhook.py`)."""
+    ledger = EntitlementsLedger(parts.entitlements)
+    return [operator_routes(parts.door, ParkedReader(parts.broker), parts.pull, parts.bucket, parts.shares, ledger)]
+
+
+def _broker(settings: IngestSettings) -> Broker:
+    return Broker(
         settings.nats_url,
         INGEST_SERVICE,
         inbox_prefix=settings.nats_inbox_prefix,
         streams=(BILLING, PARKED),
         replicas=settings.nats_stream_replicas,
     )
-    bucket = Bucket(broker, settings.nats_stream_replicas)
-    state = PullState(broker, settings.nats_stream_replicas)
-    shares = WebhookShares(bucket)
-    mint = TokenMint(settings.internal_auth_secret, INGEST_SERVICE)
-    entitlements = ServiceClient(settings.entitlements_url, ENTITLEMENTS_SERVICE, mint)
-    checkout = ServiceClient(settings.checkout_url, CHECKOUT_SERVICE, mint)
-    stripe = StripeEvents(settings.stripe_secret_key, settings.stripe_api_base)
-    door = Door(
+
+
+def _door(settings: IngestSettings, broker: Broker, stripe: StripeEvents, entitlements: ServiceClient) -> Door:
+    return Door(
         settings.livemode,
         GroupCommit(broker, BILLING),
         GroupCommit(broker, PARKED),
         OwnAccount(settings.stripe_account_id, stripe.account),
         ToldBefore(ledger_of(entitlements)),
-    )
-    pull = Pull(stripe, door, state, partial(refresh_old_payments, entitlements, checkout))
-    schedule = PullSchedule(pull, state, settings.billing_pull_interval_seconds)
-    workers = Workers(pull=schedule.run, webhook_shares=shares.run)
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            await broker.start()
-            stack.push_async_callback(broker.close)
-            stack.push_async_callback(stripe.close)
-            stack.push_async_callback(shares.write_last)
-            await stack.enter_async_context(entitlements)
-            await stack.enter_async_context(checkout)
-            await stack.enter_async_context(workers)
-            yield
-
-    def checks() -> dict[str, Check]:
-        return {"broker": broker.check, **workers.checks()}
-
-    app = create_app(INGEST_SERVICE, lifespan, checks)
-    install_doors(app, TokenVerifier(settings.internal_auth_secret, INGEST_SERVICE))
-    app.include_router(
-        operator_routes(door, ParkedReader(broker), pull, bucket, shares, EntitlementsLedger(entitlements))
-    )
-    verifier = SignatureVerifier(settings.webhook_secrets, settings.billing_webhook_tolerance_seconds)
-    return with_edge(
-        WebhookEndpoint(app, verifier, door, shares),
-        body_limits=[(WEBHOOK_PATH, MAX_BODY_BYTES), (IMPORT_GRANTS, MAX_GRANTS_BYTES)],
     )

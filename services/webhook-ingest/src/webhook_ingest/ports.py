@@ -1,4 +1,4 @@
-"""What the use cases need from outside, in the smallest words that do: tests give fakes, ``app.py`` the adapters."""
+"""What the use cases need from outside. ``app.py`` passes the adapters, tests pass fakes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ class Publisher(Protocol):
     """Stores one message durably on one stream."""
 
     async def publish(self, subject: str, payload: bytes, message_id: str) -> Stored:
-        """Returns once the stream has it. Raises BrokerUnavailable when the broker doesn't say so in time."""
+        """Returns once the stream has stored the message. Raises BrokerUnavailable when the broker doesn't confirm it
+        in time; it may be stored all the same, and publishing it again with the same id is safe.
+        """
         ...
 
 
@@ -33,7 +35,7 @@ class ListedEvents(Protocol):
     """Stripe's list of events (``GET /v1/events``), as far back as Stripe keeps it."""
 
     async def now(self) -> int:
-        """What time it is at Stripe, in seconds since 1970. Raises StripeUnavailable."""
+        """Stripe's time, in seconds since 1970. Raises StripeUnavailable."""
         ...
 
     def between(self, since: int, until: int) -> AsyncIterator[dict[str, Any]]:
@@ -42,8 +44,8 @@ class ListedEvents(Protocol):
 
 
 class RefreshPayments(Protocol):
-    """Has every payment whose state can still change read again at Stripe."""
+    """Reads every payment whose state can still change again at Stripe."""
 
     async def __call__(self) -> int:
-        """How many payments were read. Raises Unavailable."""
+        """Returns how many payments were read. Raises Unavailable."""
         ...

@@ -11,7 +11,7 @@ MAX_TOLERANCE_SECONDS = 86_400
 
 
 class IngestSettings(ServiceSettings):
-    """Fields are environment variables in lower case (CONTRACT 6)."""
+    """Each field is read from the environment variable of the same name in upper case (CONTRACT 6)."""
 
     stripe_secret_key: StripeSecretKey
     stripe_api_base: HttpUrl | None = Field(default=None, description="another Stripe, the sandbox say; test keys only")
@@ -45,5 +45,5 @@ class IngestSettings(ServiceSettings):
 
     @property
     def livemode(self) -> bool:
-        """Whether real money moves: the key says so."""
+        """Whether this installation works with real money, as the Stripe key's prefix says."""
         return is_live_key(self.stripe_secret_key)

@@ -1,5 +1,5 @@
-"""What the Atlas billing services say to each other: events, streams, API models.
+"""The shapes of everything that the Atlas billing services exchange: events, streams, API models.
 
-``billing`` and ``entitlements`` hold the events on the broker, ``streams`` the streams that carry them, ``public_api``
-and ``internal_api`` what travels over HTTP, ``callers`` who may call what.
+``billing`` and ``entitlements`` have the events on the broker, ``streams`` the streams that carry them, ``public_api``
+and ``internal_api`` the bodies of HTTP requests and answers, ``callers`` which service may call which route.
 """

@@ -1,7 +1,7 @@
-"""Canonical billing events: what happened to money, as absolute facts.
+"""Canonical billing events: what happened to a payment, as absolute facts.
 
-An event carries references (which payment it is about) and snapshots of the provider's objects as they stood at
-``occurredAt``. Nothing is an increment, so the same facts in any order, any number of times, mean the same.
+An event has references (which payment it is about) and snapshots: the state of the provider's objects at
+``occurredAt``. No value is an increment, so the same events in any order, any number of times, give the same result.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ class BillingType(StrEnum):
 
 
 class Provider(StrEnum):
+    """Where a fact comes from: an operator (``manual``), Stripe, or an app store."""
+
     MANUAL = "manual"
     STRIPE = "stripe"
     IOS_IAP = "ios_iap"
@@ -48,7 +50,7 @@ class Provider(StrEnum):
 
 
 class Via(StrEnum):
-    """The door a fact came in by."""
+    """The way in which a fact reached us."""
 
     WEBHOOK = "webhook"
     PULL = "pull"
@@ -71,7 +73,10 @@ def schema_version_of(via: str) -> int:
 
 
 class Refs(WireModel):
-    """Every provider id that the fact ties together; one shared id makes two facts the same payment's."""
+    """The provider's ids of the objects that the fact is about; null where there is none or it isn't known.
+
+    Two facts that share one of these ids, other than the customer's, are about the same payment.
+    """
 
     checkout_session_id: str | None = None
     payment_intent_id: str | None = None
@@ -82,82 +87,88 @@ class Refs(WireModel):
 
 
 class CheckoutSessionFacts(WireModel):
-    """A checkout session as Stripe shows it. Amounts are in the currency's minor unit."""
+    """A checkout session as Stripe shows it. Amounts are in the currency's minor unit (cents)."""
 
     id: str
     status: str | None = Field(description="open, complete or expired")
     payment_status: str = Field(description="paid, unpaid or no_payment_required")
-    mode: str
-    amount_subtotal: int | None = Field(default=None, description="before taxes and discounts: what the price asks")
-    amount_total: int | None = Field(default=None, description="what the buyer pays")
-    currency: str | None = None
-    livemode: bool
+    mode: str = Field(description="payment (once), subscription or setup")
+    amount_subtotal: int | None = Field(
+        default=None, description="the price before taxes and discounts; null where Stripe shows none"
+    )
+    amount_total: int | None = Field(
+        default=None, description="what the buyer pays, with taxes and discounts; null where Stripe shows none"
+    )
+    currency: str | None = Field(default=None, description="three letters in lower case, as Stripe writes it")
+    livemode: bool = Field(description="false for Stripe's test mode, where no real money moves")
     payment_link: bool = Field(description="true when a payment link made the session, and not our server")
-    product_key: str | None = Field(default=None, description="metadata.productKey, set by our server")
+    product_key: str | None = Field(
+        default=None, description="metadata.productKey, which our server sets; null where it is missing"
+    )
     created_at: Instant | None = None
     completed_at: Instant | None = Field(default=None, description="when the buyer completed the session")
-    paid_at: Instant | None = Field(default=None, description="when the money came, null while it hasn't")
-    failed_at: Instant | None = Field(default=None, description="when a delayed payment failed")
+    paid_at: Instant | None = Field(default=None, description="when it was paid, null while it isn't")
+    failed_at: Instant | None = Field(default=None, description="when a delayed payment failed, null if it didn't")
     paid_at_inferred: bool = Field(
-        default=False, description="true when paidAt was read off the charge and not told by an event"
+        default=False, description="true when paidAt was inferred from the charge, and no event stated it"
     )
 
 
 class ChargeFacts(WireModel):
-    """A charge: the cumulative amount refunded, and the tie between charge and payment intent."""
+    """A charge as Stripe shows it. Amounts are in the currency's minor unit."""
 
     id: str
     amount: int
-    amount_refunded: int
+    amount_refunded: int = Field(description="the sum of everything refunded so far")
     currency: str | None = None
-    paid: bool = True
+    paid: bool = Field(default=True, description="false for a charge that failed")
 
 
 class RefundFacts(WireModel):
-    """One refund and its status (pending, requires_action, succeeded, failed, canceled)."""
+    """One refund as Stripe shows it."""
 
     id: str
-    amount: int
-    status: str
+    amount: int = Field(description="minor units")
+    status: str = Field(description="pending, requires_action, succeeded, failed or canceled")
     currency: str | None = None
 
 
 class DisputeFacts(WireModel):
-    """One dispute and its status (warning_*, needs_response, under_review, appeal_*, won, lost, prevented)."""
+    """One dispute, or an inquiry (its status begins with warning_), as Stripe shows it."""
 
     id: str
-    status: str
-    amount: int | None = None
+    status: str = Field(description="warning_*, needs_response, under_review, appeal_*, won, lost or prevented")
+    amount: int | None = Field(default=None, description="minor units")
     currency: str | None = None
-    reason: str | None = None
+    reason: str | None = Field(default=None, description="Stripe's word for the bank's reason, fraudulent for instance")
 
 
 class FraudWarningFacts(WireModel):
-    """The card network's early word that a payment may be fraud. It changes no verdict."""
+    """The card network's early warning that a payment may be fraud. It changes no verdict."""
 
     id: str
-    fraud_type: str | None = None
+    fraud_type: str | None = Field(default=None, description="Stripe's word, misc or unauthorized_use_of_card say")
     actionable: bool | None = Field(default=None, description="false once the payment is refunded or disputed")
 
 
 class Offer(WireModel):
-    """What the price asks in one currency, in its minor unit."""
+    """What the price charges in one currency."""
 
-    amount: int
+    amount: int = Field(description="minor units")
     currency: str
 
 
 class RecordedSession(WireModel):
-    """What the checkout service asked Stripe for when it made a session: what the session must turn out to be."""
+    """What the checkout service asked for when it made a session at Stripe. A paid session is compared with it."""
 
     id: str
-    amount: int
-    currency: str
+    amount: int = Field(description="in the price's main currency, minor units")
+    currency: str = Field(description="the price's main currency")
     offers: tuple[Offer, ...] = Field(
-        default=(), description="every currency that the price offers; amount and currency are the price's own"
+        default=(), description="the price in every currency it has; empty in records of older versions"
     )
     price_id: str
-    source: str
+    source: str = Field(description="the page on which the buyer began, as the client named it")
 
 
 AdjustmentAction = Literal["grant", "revoke", "revoke_payment", "undo_revoke_payment"]
@@ -173,40 +184,44 @@ class ImportedGrant(WireModel):
 
 
 class Adjustment(WireModel):
-    """An operator's word: a manual grant or its end, or the end of what one payment grants (and that taken back).
+    """An operator's decision: grant or revoke Pro, or revoke what one payment grants, or undo that.
 
-    The two about a payment say so with ``schemaVersion`` 2, and name the payment in the event's ``refs``. A grant
-    that was ``imported`` says ``schemaVersion`` 3; its source is the event's ``provider``.
+    An event about one payment has ``schemaVersion`` 2, and names the payment in its ``refs``. A grant that was
+    ``imported`` has ``schemaVersion`` 3; its source is the event's ``provider``.
     """
 
     action: AdjustmentAction
-    reason: str
-    operator: str | None = None
-    ticket: str | None = None
-    imported: ImportedGrant | None = None
+    reason: str = Field(description="why, in the operator's words")
+    operator: str | None = Field(default=None, description="who did it, where that was given")
+    ticket: str | None = Field(default=None, description="the support ticket, where one was given")
+    imported: ImportedGrant | None = Field(default=None, description="null where an operator said it")
 
 
 class RestoreFacts(WireModel):
-    trigger: str
-    outcome: str | None = None
-    reason: str | None = None
+    """A user's request to restore a purchase, and what came of it."""
+
+    trigger: str = Field(description="where the user asked: account")
+    outcome: str | None = Field(default=None, description="null while the restore is running")
+    reason: str | None = Field(default=None, description="why nothing was restored, in one stable word")
 
 
 class BillingOutline(WireModel):
-    """What every schema version says, now and later: enough to keep an event that this code can't read."""
+    """The fields that events of every schema version have: enough to store an event that this code can't read."""
 
     event_id: str = Field(description="provider:providerEventId:type, for instance stripe:evt_1:purchase_succeeded")
     provider: str
-    provider_event_id: str = Field(min_length=1, max_length=255, description="with provider the key of dedupe")
-    user_id: str | None = None
+    provider_event_id: str = Field(
+        min_length=1, max_length=255, description="with provider the key by which a repetition is recognized"
+    )
+    user_id: str | None = Field(default=None, description="null where the event names no user")
     product_key: str = PRODUCT_PRO
     plan_type: str = "one_time"
-    occurred_at: Instant
-    received_at: Instant
+    occurred_at: Instant = Field(description="when it happened, by the provider's clock")
+    received_at: Instant = Field(description="when it reached us, by our clock")
     via: str
-    payload_hash: str = Field(description="sha256:<hex> of what the provider said")
-    signature_verified: bool
-    schema_version: int = Field(default=1, description="the lowest version of a reader that understands this event")
+    payload_hash: str = Field(description="sha256:<hex> of the body that the provider sent")
+    signature_verified: bool = Field(description="true only for a webhook, whose signature was checked")
+    schema_version: int = Field(default=1, description="the lowest schema version whose readers understand this event")
     refs: Refs = Refs()
 
 
@@ -216,8 +231,8 @@ class BillingData(BillingOutline):
     provider: Provider
     plan_type: Literal["one_time", "subscription"] = "one_time"
     via: str = Field(description="the door it came in by, one of an open list", examples=list(Via))
-    provider_event_type: str | None = Field(default=None, description="the provider's own name, charge.refunded say")
-    idempotency_key: str | None = Field(default=None, description="the key of dedupe of a command")
+    provider_event_type: str | None = Field(default=None, description="the provider's own name: charge.refunded, say")
+    idempotency_key: str | None = Field(default=None, description="of an operator's command: makes it happen only once")
     checkout_session: CheckoutSessionFacts | None = None
     charge: ChargeFacts | None = None
     refund: RefundFacts | None = None
@@ -229,15 +244,15 @@ class BillingData(BillingOutline):
 
 
 class BillingEvent(CloudEvent[BillingData]):
-    """A billing event as it travels on BILLING."""
+    """A billing event as sent on the stream BILLING."""
 
 
 class KeptEvent(CloudEvent[BillingOutline]):
-    """A billing event of a newer schema version: readable enough to be kept, and not to be understood."""
+    """A billing event of a newer schema version, of which only the outline is read, so that it can be stored."""
 
 
 def read_billing_event(payload: bytes | str) -> BillingEvent | KeptEvent:
-    """An event off the wire. Raises pydantic.ValidationError when it is none of any version."""
+    """The event in ``payload`` (JSON). Raises pydantic.ValidationError when it is no billing event of any version."""
     try:
         return BillingEvent.model_validate_json(payload, strict=True)
     except ValidationError:

@@ -14,26 +14,26 @@ from atlas_contracts.model import Instant
 
 CONTENT_TYPE = "application/cloudevents+json"
 SCHEMA_VERSION = 3
-"""The newest schema version that this code reads (docs/decisions/0010). Raised when the meaning of a field changes or
-an enumeration gets a value; new optional fields and new types don't raise it. 2: an operator's word about a payment.
-3: facts that came in by a backfill or an import, and grants imported from another app."""
+"""The newest schema version that this code reads (docs/decisions/0010). Raise it when a field's meaning changes or an
+enumeration gets a value; new optional fields and new types need no new version. Version 2 added adjustments of one
+payment, version 3 facts that came in by a backfill or an import, and imported grants."""
 
 DataT = TypeVar("DataT", bound=BaseModel)
 
 
 class CloudEvent(BaseModel, Generic[DataT]):
-    """One event; ``id`` is also the broker's message id."""
+    """One event in its envelope."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     specversion: Literal["1.0"] = "1.0"
-    id: str = Field(min_length=1, max_length=512)
-    source: str
-    type: str
-    subject: str | None = None
-    time: Instant
+    id: str = Field(min_length=1, max_length=512, description="also the broker's message id, except for a redrive")
+    source: str = Field(description="the service that made it: /atlas/<service>")
+    type: str = Field(description="atlas. and the subject on the broker")
+    subject: str | None = Field(default=None, description="the user, else the payment, that it is about")
+    time: Instant = Field(description="when what it tells happened")
     datacontenttype: Literal["application/json"] = "application/json"
-    dataschema: str | None = None
-    traceparent: str | None = None
-    requestid: str | None = None
+    dataschema: str | None = Field(default=None, description="the name of data's schema: billing/v1, for instance")
+    traceparent: str | None = Field(default=None, description="W3C trace context of what caused it")
+    requestid: str | None = Field(default=None, description="id of the request that caused it, as in the logs")
     data: DataT

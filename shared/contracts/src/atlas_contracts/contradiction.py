@@ -1,8 +1,7 @@
-"""Whether the same provider event, told once more, says something else than it said first.
+"""Whether a provider event that arrives again contradicts what arrived first under the same id.
 
-An honest repetition may differ: a redelivery counts other pending webhooks, a pull is rendered in another API version
-and knows fields that the first one did not. So the facts are compared, not the bytes, and only where both say
-something.
+A harmless repetition may differ in its bytes: a redelivery has another count of pending webhooks, a pull gets the event
+in another API version with more fields. So the facts are compared, not the bytes, and only facts that both have.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 CHANGED_CONTENT = "changed_content"
-"""Reason of what is parked because it came second and says something else."""
+"""The reason with which an event is parked that contradicts the first event of its id."""
 
 _ABOUT_THE_ARRIVAL = frozenset(
     {"eventId", "receivedAt", "via", "payloadHash", "signatureVerified", "schemaVersion", "idempotencyKey"}
@@ -21,7 +20,7 @@ _ABOUT_THE_ARRIVAL = frozenset(
 def contradiction(first: Mapping[str, Any], again: Mapping[str, Any]) -> str | None:
     """The dotted name of a fact in which ``again`` contradicts ``first``; None when there is none.
 
-    Both are the ``data`` of a billing event as it travels (camelCase, times as text).
+    Both are the ``data`` of a billing event as sent (camelCase, times as text).
     """
     for name in first.keys() & again.keys() - _ABOUT_THE_ARRIVAL:
         one, other = first[name], again[name]

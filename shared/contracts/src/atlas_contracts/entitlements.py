@@ -1,4 +1,4 @@
-"""Entitlement events: what other Atlas services hear when a user's Pro changes."""
+"""Entitlement events: published when a user's entitlement to Pro changes, for other Atlas services."""
 
 from __future__ import annotations
 
@@ -24,19 +24,21 @@ class EntitlementType(StrEnum):
 
 
 class EntitlementData(WireModel):
-    """``data`` of every entitlement event: the whole state after the change, not a difference."""
+    """``data`` of every entitlement event: the whole state after the change."""
 
     user_id: str
     product_key: str = PRODUCT_PRO
     is_pro: bool
-    status: Status
-    source: Source | None
-    active_from: Instant | None = Field(description="start of the unbroken time of being Pro")
-    active_until: Instant | None = Field(description="when it ended; null while active")
-    version: int = Field(ge=1, description="grows by one per change of this user's entitlement")
+    status: Status = Field(description="none: never Pro; active: Pro; revoked: was Pro and isn't any more")
+    source: Source | None = Field(description="what gives, or gave, Pro; null with status none")
+    active_from: Instant | None = Field(
+        description="start of the newest time of being Pro without a gap; null with status none"
+    )
+    active_until: Instant | None = Field(description="when that time ended; null while active, and with status none")
+    version: int = Field(ge=1, description="grows by one with each change of this user's entitlement")
     reason: str = Field(description="why, in one stable word: purchase, refunded, chargeback_lost …")
     caused_by: str = Field(description="eventId of the billing event that made the change")
 
 
 class EntitlementEvent(CloudEvent[EntitlementData]):
-    """An entitlement event as it travels on ENTITLEMENTS; ``id`` names user, version and cause."""
+    """An entitlement event as sent on the stream ENTITLEMENTS; ``id`` names user, version and cause."""

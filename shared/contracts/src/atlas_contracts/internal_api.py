@@ -1,4 +1,4 @@
-"""What the services ask each other over HTTP. Under ``/internal`` the user comes from the token and nowhere else."""
+"""Bodies of requests and answers between the services. Under ``/internal`` the user is the subject of the token."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ OPERATOR = "operator"
 
 
 PAYMENT_ACTIONS = frozenset({"revoke_payment", "undo_revoke_payment"})
+"""Actions of an adjustment that are about one payment."""
 
 PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
-"""What databases and headers can hold."""
+"""Text without control characters, which Postgres (U+0000) or HTTP headers could not hold."""
 EventId = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=PRINTABLE)]
 
 
 class EntitlementView(WireModel):
-    """The projection's row of one user; version 0 means that nothing is known about them."""
+    """A user's entitlement. ``version`` 0 means that nothing is known about the user; else see EntitlementData."""
 
     user_id: str
     is_pro: bool
@@ -38,9 +39,10 @@ class EntitlementView(WireModel):
     active_until: Instant | None
     version: int
     reason: str | None
-    updated_at: Instant | None
+    updated_at: Instant | None = Field(description="when the entitlement changed last; null with version 0")
 
     def public(self) -> Entitlement:
+        """The entitlement as the public API shows it."""
         return Entitlement(
             is_pro=self.is_pro,
             status=self.status,
@@ -50,27 +52,30 @@ class EntitlementView(WireModel):
         )
 
     def summary(self) -> EntitlementSummary:
+        """The entitlement as the answers of restore and confirm show it."""
         return EntitlementSummary(
             is_pro=self.is_pro, status=self.status, source=self.source, updated_at=self.updated_at
         )
 
 
 class EntitlementOverview(WireModel):
-    """``GET /internal/overview``: entitlement, what the newest unfinished payment does, and why not Pro."""
+    """``GET /internal/overview``: the entitlement, and the payment that the user should be told about."""
 
     entitlement: EntitlementView
-    payment: PaymentState | None
+    payment: PaymentState | None = Field(description="null when there is no such payment")
 
 
 class AppliedRequest(WireModel):
     """``POST /internal/applied``: wait until these events are in the ledger and folded."""
 
-    event_ids: list[EventId] = Field(max_length=1000)
-    timeout_ms: int = Field(default=5_000, ge=0, le=20_000)
+    event_ids: list[EventId] = Field(max_length=1000, description="provider:providerEventId:type")
+    timeout_ms: int = Field(default=5_000, ge=0, le=20_000, description="longest wait, in milliseconds")
 
 
 class AppliedResult(WireModel):
-    applied: bool = Field(description="false when the time was up before all were there")
+    """Answer to ``POST /internal/applied``."""
+
+    applied: bool = Field(description="false when some were still missing after timeoutMs")
 
 
 class NewsRequest(WireModel):
@@ -87,22 +92,24 @@ class NewsResult(WireModel):
 
 
 class VerdictsRequest(WireModel):
-    """``POST /internal/payment-verdicts`` at entitlements: what these checkout sessions' payments come to."""
+    """``POST /internal/payment-verdicts`` at entitlements: the verdicts on these checkout sessions' payments."""
 
     checkout_session_ids: list[EventId] = Field(max_length=1000)
 
 
 class PaymentVerdictView(WireModel):
-    """The policy's verdict on one payment, in the words of ``explain``."""
+    """The policy's verdict on one payment, with the same words as ``explain``."""
 
     checkout_session_id: str
-    grants: bool
-    because: str = Field(description="paid, refunded, chargeback_lost, revoked_by_operator …, or why it isn't ours")
-    needs_review: bool = Field(description="Stripe says paid, and the session may not grant: somebody's money")
+    grants: bool = Field(description="whether the payment makes its buyer Pro now")
+    because: str = Field(description="paid, refunded, chargeback_lost, revoked_by_operator …, or why it is refused")
+    needs_review: bool = Field(description="it is paid at Stripe and may not grant: a person has to decide")
 
 
 class PaymentVerdicts(WireModel):
-    payments: list[PaymentVerdictView] = Field(description="sessions that no fact tells of are left out")
+    """Answer to ``POST /internal/payment-verdicts``."""
+
+    payments: list[PaymentVerdictView] = Field(description="without sessions of which the ledger has no fact")
 
 
 class KnownCustomers(WireModel):
@@ -112,21 +119,27 @@ class KnownCustomers(WireModel):
 
 
 class CheckoutSessionRequest(WireModel):
-    source: str
+    """``POST /internal/checkout-sessions`` at checkout: a checkout session for the user."""
+
+    source: str = Field(description="the page on which the buyer began")
 
 
 class CheckoutSessionResult(WireModel):
-    url: str
+    """Answer to ``POST /internal/checkout-sessions``."""
+
+    url: str = Field(description="Stripe's page; it gives access to whoever has it: never log it")
     checkout_session_id: str
-    reused: bool
+    reused: bool = Field(description="true when an open session of the user was used again")
 
 
 class BillingProfile(WireModel):
+    """``GET /internal/billing-profile`` at checkout."""
+
     can_manage_billing: bool = Field(description="true when a Stripe customer is known for the user")
 
 
 class AdjustmentRequest(WireModel):
-    """``POST /operator/adjustments`` at webhook-ingest."""
+    """``POST /operator/adjustments`` at webhook-ingest: an operator grants or revokes Pro, or revokes one payment."""
 
     user_id: UserId
     action: AdjustmentAction
@@ -134,13 +147,16 @@ class AdjustmentRequest(WireModel):
         default=None,
         max_length=255,
         pattern=r"^(pi|cs)_[A-Za-z0-9_]+$",
-        description="a payment intent or checkout session: with the two actions about a payment, and only with them",
+        description="a payment intent or checkout session; required with the two actions about a payment, else null",
     )
     ticket: str | None = Field(default=None, max_length=255, pattern=PRINTABLE)
     reason: str = Field(min_length=1, max_length=500, pattern=PRINTABLE)
     operator: str | None = Field(default=None, max_length=255, pattern=PRINTABLE)
     idempotency_key: str = Field(
-        min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$", description="becomes a part of the event's id"
+        min_length=1,
+        max_length=200,
+        pattern=r"^[\x21-\x7e]+$",
+        description="the same key makes the same adjustment only once; it becomes a part of the event's id",
     )
 
     @model_validator(mode="after")
@@ -151,42 +167,50 @@ class AdjustmentRequest(WireModel):
 
 
 class ToldAgain(WireModel):
-    """``POST /internal/told-again`` at entitlements: a provider's event whose id the broker has seen before."""
+    """``POST /internal/told-again`` at entitlements: an event that came again, to be compared with the first."""
 
-    data: dict[str, Any] = Field(description="the billing event's data as it travels")
+    data: dict[str, Any] = Field(description="the billing event's data as sent")
 
 
 class ToldAgainResult(WireModel):
-    known: bool = Field(description="whether the ledger holds the first event of this id")
-    contradiction: str | None = Field(default=None, description="a fact in which this one contradicts the first")
+    """Answer to ``POST /internal/told-again``."""
+
+    known: bool = Field(description="whether the ledger has an event with this id")
+    contradiction: str | None = Field(
+        default=None, description="the name of a fact in which the event contradicts the first; null if there is none"
+    )
 
 
 class PullRequest(WireModel):
-    """``POST /operator/pull`` at webhook-ingest; answers NDJSON progress."""
+    """``POST /operator/pull`` at webhook-ingest: read Stripe's list of events. The answer is progress as NDJSON."""
 
-    since_seconds: int | None = Field(default=None, ge=1, le=30 * 86_400)
-    dry_run: bool = False
+    since_seconds: int | None = Field(
+        default=None, ge=1, le=30 * 86_400, description="begin so long ago, in seconds; null: at the cursor"
+    )
+    dry_run: bool = Field(default=False, description="only count what would be published")
 
 
 class ChargeResolution(WireModel):
-    """``POST /internal/charges/{id}/resolve`` at checkout: the charge was read and published as ``charge_observed``."""
+    """Answer to ``POST /internal/charges/{id}/resolve`` at checkout, which reads a charge and publishes its state."""
 
-    event_id: str
-    payment_intent_id: str | None
+    event_id: str = Field(description="of the published charge_observed")
+    payment_intent_id: str | None = Field(description="null where the charge has none")
 
 
 class SweepRequest(WireModel):
-    """``POST /operator/sweep`` at checkout: read these payments again and publish what Stripe says of them."""
+    """``POST /operator/sweep`` at checkout: read these payments again at Stripe and publish their state."""
 
     payment_intent_ids: list[str] = Field(default_factory=list, max_length=500)
     checkout_session_ids: list[str] = Field(default_factory=list, max_length=500)
 
 
 class SweepResult(WireModel):
-    payments: int = Field(description="payments read")
-    facts: int = Field(description="facts published about them")
-    missing: list[str] = Field(description="ids that Stripe has no session for")
-    skipped: list[str] = Field(description="sessions that make no sense")
+    """Answer to ``POST /operator/sweep``."""
+
+    payments: int = Field(description="number of payments read")
+    facts: int = Field(description="number of facts published about them")
+    missing: list[str] = Field(description="ids for which Stripe has no session")
+    skipped: list[str] = Field(description="ids of sessions that could not be understood")
 
 
 class BackfillRequest(WireModel):
@@ -199,52 +223,58 @@ class BackfillRequest(WireModel):
 
 
 class ProviderPayment(WireModel):
-    """One line of ``GET /operator/provider-state`` at checkout: a payment's final state as Stripe has it."""
+    """One line of ``GET /operator/provider-state`` at checkout: a payment's present state at Stripe."""
 
     user_id: str
     checkout_session_id: str
     payment_intent_id: str | None
-    paid: bool = Field(description="money came at some time")
+    paid: bool = Field(description="whether it was ever paid")
     amount: int | None = Field(description="minor units")
-    amount_refunded: int
+    amount_refunded: int = Field(description="minor units")
     currency: str | None
-    dispute_status: str | None = Field(description="lost, if any was lost; else that of the newest dispute")
-    completed_at: Instant | None
-    should_grant: bool = Field(description="whether the policy makes its buyer Pro, for this payment alone")
+    dispute_status: str | None = Field(
+        description="lost, if any dispute was lost; else the newest dispute's; null if there is none"
+    )
+    completed_at: Instant | None = Field(description="when the session was completed; null if it wasn't")
+    should_grant: bool = Field(description="whether this payment alone makes its buyer Pro under the policy")
     because: str = Field(description="a stable word: paid, refunded, chargeback_lost, payment_pending …")
     refused: str | None = Field(
-        default=None, description="paid, and it may not grant: the policy's reason; money of somebody's to look after"
+        default=None, description="why a paid payment may not grant, so that a person has to review it; else null"
     )
 
 
 class ProviderStateEnd(WireModel):
-    """The last line: without it the answer was cut off."""
+    """The last line of ``GET /operator/provider-state``: an answer without it was cut off."""
 
     done: bool = True
-    payments: int
+    payments: int = Field(description="number of lines before this one")
 
 
 class Whose(WireModel):
-    """``GET /operator/whose?id=`` at checkout: what Stripe knows of an id of its own."""
+    """``GET /operator/whose?id=`` at checkout: the user and payment to which an id of Stripe's belongs."""
 
-    known: bool
+    known: bool = Field(description="whether Stripe has an object with this id")
     user_id: str | None = None
     checkout_session_id: str | None = None
     payment_intent_id: str | None = None
 
 
 class ForgetRequest(WireModel):
-    """``POST /operator/forget`` at checkout: take a user out of its database and of what we wrote at Stripe."""
+    """``POST /operator/forget`` at checkout: remove a user's id from its database and from objects at Stripe."""
 
     user_id: UserId
-    even_if_paying: bool = Field(default=False, description="also while a payment of theirs is being processed")
+    even_if_paying: bool = Field(default=False, description="also while a payment of the user is being processed")
 
 
 class ForgottenPlace(WireModel):
+    """One place where the user's id was, or could have been."""
+
     place: str = Field(description="what was looked at, with its id")
     done: str = Field(description="what was done there, in plain words")
 
 
 class ForgetResult(WireModel):
-    sessions: int = Field(description="checkout sessions that no longer say whose they were")
+    """Answer to ``POST /operator/forget`` at checkout."""
+
+    sessions: int = Field(description="number of checkout sessions from which the user's id was removed")
     places: list[ForgottenPlace] = Field(default_factory=list, description="every place, and what was done there")

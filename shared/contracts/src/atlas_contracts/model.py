@@ -1,4 +1,4 @@
-"""The one base model: camelCase on the wire, snake_case in code, unknown fields tolerated."""
+"""The base of all models: camelCase in JSON, snake_case in code, unknown fields ignored."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pydantic.alias_generators import to_camel
 
 @lru_cache(maxsize=1024)
 def iso_utc(moment: datetime) -> str:
-    """ISO-8601 in UTC with ``Z``, milliseconds only where there are any: ``2026-11-23T10:00:00Z``.
+    """ISO 8601 in UTC with ``Z``, milliseconds only if they aren't zero: ``2026-11-23T10:00:00Z``.
 
-    Remembered: one event tells the same moment up to five times.
+    Results are cached, because one event has the same moment up to five times.
     """
     moment = moment.astimezone(UTC)
     return moment.isoformat(timespec="milliseconds" if moment.microsecond else "seconds").replace("+00:00", "Z")
@@ -25,13 +25,13 @@ Instant = Annotated[
     PlainSerializer(iso_utc, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
-"""A moment in time; needs an offset when parsed, always UTC with ``Z`` when written as JSON."""
+"""A moment in time. It must have a UTC offset when parsed, and is written to JSON in UTC with ``Z``."""
 
 
 class WireModel(BaseModel):
-    """Base of everything that crosses a process boundary.
+    """Base of everything that one process sends to another.
 
-    Unknown fields are ignored, so that an older service reads the events of a newer one.
+    Unknown fields are ignored, so that an older service can read what a newer one sends.
     """
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)

@@ -1,4 +1,4 @@
-"""What could not be processed: kept with its reason and with what matters of it, until an operator redrives it."""
+"""Parked events: events that could not be processed, stored with the reason, which an operator may redrive."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from atlas_contracts.cloudevents import CloudEvent
 from atlas_contracts.model import Instant, WireModel
 
 COPIED_EVENT = "copied_event"
-"""Reason of what nobody published who may publish facts: kept to be seen, never to be redriven."""
+"""The reason of a message that no service has published (a copy made by the broker). It can't be redriven."""
 
 
 class ParkedData(WireModel):
     """``data`` of a parked event.
 
-    ``kind`` tells what ``payload`` is: ``stripe_event``, a verified Stripe event that made no sense to the door, or
-    ``billing_event``, a canonical event that the ledger refused.
+    ``kind`` says what ``payload`` is: ``stripe_event``, a Stripe event that webhook-ingest could not map, or
+    ``billing_event``, a canonical event that the entitlements service could not process.
     """
 
     id: str
     kind: Literal["stripe_event", "billing_event"]
     reason: str = Field(description="a stable word: contradicting_user, malformed_object …")
     detail: str = Field(description="one sentence for a person; no payload, no secret")
-    subject: str = Field(description="the subject it was, or would have been, published on")
+    subject: str = Field(description="a Stripe event's type, or the subject on which a billing event was published")
     event_id: str
-    at: Instant
-    payload: dict[str, Any] | str
+    at: Instant = Field(description="a Stripe event's arrival, or when a billing event was parked")
+    payload: dict[str, Any] | str = Field(description="the event; text where it is no JSON object")
 
 
 class ParkedEvent(CloudEvent[ParkedData]):
-    """A parked event as it travels on PARKED (``parked.v1.<reason>``)."""
+    """A parked event as sent on the stream PARKED (``parked.v1.<reason>``)."""
 
 
 class RedrivenData(WireModel):
-    """``data`` of ``parked.v1.redriven``: the parked event ``id`` was given another try."""
+    """``data`` of ``parked.v1.redriven``: a parked event was published again."""
 
-    id: str
-    message_id: str
+    id: str = Field(description="of the parked event")
+    message_id: str = Field(description="the broker's message id under which it was published again")
     at: Instant
 
 
 class RedrivenEvent(CloudEvent[RedrivenData]):
-    """Marks a parked event as redriven; PARKED itself forgets nothing."""
+    """Marks a parked event as redriven. The parked event itself stays on PARKED."""

@@ -1,7 +1,7 @@
-"""JSON Schemas and the AsyncAPI document, generated from the models so that they can't say anything else.
+"""JSON Schemas and the AsyncAPI document, generated from the models so that they always agree with them.
 
-``python -m atlas_contracts.schema_documents --write [FOLDER]`` writes them, ``--check [FOLDER]`` (exit code 1) tells
-whether the committed ones are current. The default folder is the package's project folder.
+``python -m atlas_contracts.schema_documents --write [FOLDER]`` writes them; ``--check [FOLDER]`` exits with 1 when the
+files there are not current. The default folder is the package's project folder.
 """
 
 from __future__ import annotations
@@ -43,31 +43,31 @@ BILLING_FACTS: Mapping[BillingType, tuple[str, str]] = {
     BillingType.PURCHASE_INITIATED: ("recordedSession", "We asked Stripe for a checkout session."),
     BillingType.PURCHASE_PENDING: (
         "checkoutSession",
-        "The buyer completed a session; a delayed payment is on its way.",
+        "The buyer completed a session, and a delayed payment is being processed.",
     ),
-    BillingType.PURCHASE_SUCCEEDED: ("checkoutSession", "A session is paid, or free by a coupon."),
+    BillingType.PURCHASE_SUCCEEDED: ("checkoutSession", "A session is paid, or a coupon made it free."),
     BillingType.PURCHASE_FAILED: ("checkoutSession", "A delayed payment failed."),
     BillingType.PURCHASE_EXPIRED: ("checkoutSession", "A session expired without a purchase."),
-    BillingType.CHARGE_OBSERVED: ("charge", "A charge as it was read at Stripe."),
-    BillingType.REFUND_ISSUED: ("", "A refund, or a charge's cumulative amount refunded."),
-    BillingType.REFUND_FAILED: ("refund", "A refund failed or was canceled; it counts no more."),
+    BillingType.CHARGE_OBSERVED: ("charge", "A charge, as we read it at Stripe."),
+    BillingType.REFUND_ISSUED: ("", "A refund, or the sum of a charge's refunds."),
+    BillingType.REFUND_FAILED: ("refund", "A refund failed or was canceled, and no longer counts."),
     BillingType.CHARGEBACK_OPENED: ("dispute", "A dispute or an inquiry was opened."),
-    BillingType.CHARGEBACK_UPDATED: ("dispute", "A dispute moved, without an outcome."),
+    BillingType.CHARGEBACK_UPDATED: ("dispute", "A dispute changed, and has no outcome yet."),
     BillingType.CHARGEBACK_WON: ("dispute", "A dispute was won."),
     BillingType.CHARGEBACK_LOST: ("dispute", "A dispute was lost."),
-    BillingType.ENTITLEMENT_GRANTED: ("adjustment", "An operator granted Pro."),
-    BillingType.ENTITLEMENT_REVOKED: ("adjustment", "An operator ended a manual grant."),
+    BillingType.ENTITLEMENT_GRANTED: ("adjustment", "An operator granted Pro, or took back the revoke of a payment."),
+    BillingType.ENTITLEMENT_REVOKED: ("adjustment", "An operator ended a manual grant, or revoked a payment."),
     BillingType.FRAUD_WARNING_OBSERVED: ("fraudWarning", "The card network warned of fraud; no verdict changes."),
     BillingType.RESTORE_REQUESTED: ("restore", "A user asked to restore a purchase."),
     BillingType.RESTORE_SUCCEEDED: ("restore", "A restore found a purchase that grants."),
     BillingType.RESTORE_FAILED: ("restore", "A restore found nothing that grants."),
 }
-"""Which of ``data``'s facts each type always carries (none: it depends), and what it means."""
+"""For each type: the field of ``data`` that it always has (empty: there is no single one), and what the event means."""
 
 ENTITLEMENT_MEANINGS: Mapping[EntitlementType, str] = {
     EntitlementType.GRANTED: "A user is Pro from now on.",
-    EntitlementType.UPDATED: "A user's entitlement changed without beginning or ending.",
-    EntitlementType.REVOKED: "A user is Pro no more.",
+    EntitlementType.UPDATED: "A user's entitlement changed, and whether the user is Pro did not.",
+    EntitlementType.REVOKED: "A user is no longer Pro.",
 }
 
 
@@ -90,13 +90,13 @@ def _event_schemas() -> dict[str, Document]:
         subject = entitlement_subject(kind)
         schemas[subject] = _event(EntitlementEvent, subject, meaning)
     redriven = parked_subject("redriven")
-    schemas["parked.v1.event"] = _event(ParkedEvent, None, "What could not be processed (parked.v1.<reason>).")
-    schemas[redriven] = _event(RedrivenEvent, redriven, "A parked event was given another try.")
+    schemas["parked.v1.event"] = _event(ParkedEvent, None, "An event could not be processed (parked.v1.<reason>).")
+    schemas[redriven] = _event(RedrivenEvent, redriven, "A parked event was published again.")
     return schemas
 
 
 def _event(model: type[BaseModel], subject: str | None, meaning: str, narrowing: Document | None = None) -> Document:
-    """The schema of the events on one subject; ``type`` is pinned to it."""
+    """The schema of the events on one subject, in which ``type`` has only one value."""
     schema = model.model_json_schema(by_alias=True, mode="serialization")
     name = subject or "parked.v1.event"
     schema |= {"$schema": DIALECT, "$id": f"{BASE}{name}.json", "title": name, "description": meaning}
@@ -118,7 +118,7 @@ def _models(name: str, module: Any) -> Document:
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, BaseModel) and value.__module__ == module.__name__
     ]
-    # A generic model has no shape of its own.
+    # A generic model has no schema before its parameter is given.
     models = [model for model in models if not model.__pydantic_generic_metadata__["parameters"]]
     _, schema = models_json_schema([(model, "serialization") for model in models], by_alias=True)
     return {"$schema": DIALECT, "$id": f"{BASE}{name}.json", "title": name, **schema}
@@ -149,7 +149,7 @@ def _asyncapi() -> Document:
         "info": {
             "title": "Atlas billing events",
             "version": "1.0.0",
-            "description": "CloudEvents 1.0 in JSON over NATS JetStream. Facts are absolute and may come again.",
+            "description": "CloudEvents 1.0 in JSON over NATS JetStream. Values are absolute; an event may come again.",
         },
         "defaultContentType": CONTENT_TYPE,
         "servers": {"broker": {"host": "nats.atlas.example:4222", "protocol": "nats", "description": "NATS JetStream"}},
@@ -178,7 +178,7 @@ def _message(name: str, schema: Document) -> Document:
         "type": "object",
         "required": ["Nats-Msg-Id"],
         "properties": {
-            "Nats-Msg-Id": {"type": "string", "description": "The event's id, or a redrive's own."},
+            "Nats-Msg-Id": {"type": "string", "description": "The event's id, or a new id for a redrive."},
             "traceparent": {"type": "string", "description": "W3C trace context."},
             "x-request-id": {"type": "string"},
         },
@@ -202,7 +202,7 @@ def _rendered(document: Document) -> str:
 
 
 def outdated(folder: Path) -> list[str]:
-    """Paths under ``folder`` that are missing, differ from what the models say, or belong to nothing any more."""
+    """Paths under ``folder`` that are missing, differ from the models, or belong to no model any more."""
     wanted = {path: _rendered(document) for path, document in documents().items()}
     wrong = [path for path, text in wanted.items() if not _holds(folder / path, text)]
     stray = [f"schemas/{file.name}" for file in (folder / "schemas").glob("*.json")]
@@ -210,7 +210,7 @@ def outdated(folder: Path) -> list[str]:
 
 
 def write(folder: Path) -> None:
-    """Make ``folder`` current."""
+    """Write every document into ``folder``, and delete schemas that belong to no model any more."""
     current = documents()
     (folder / "schemas").mkdir(parents=True, exist_ok=True)
     for file in (folder / "schemas").glob("*.json"):

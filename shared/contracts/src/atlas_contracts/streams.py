@@ -1,4 +1,4 @@
-"""Where events travel: streams, subjects, durable consumers and the configuration they are declared with."""
+"""The broker's streams, subjects and durable consumers, and how streams are configured."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from dataclasses import dataclass
 
 SECONDS_PER_DAY = 86_400
 DEDUPE_WINDOW_SECONDS = 4 * SECONDS_PER_DAY
-"""Stripe retries for 3 days; one day of slack. The broker's window is an optimization: the ledger decides."""
+"""How long the broker drops repeated message ids: Stripe retries for 3 days, and one day is added. A repetition after
+that does no harm, because the ledger recognizes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamSpec:
-    """A stream as it must exist: limits retention, file storage, no client may delete or purge."""
+    """How a stream must be configured. All have limits retention and file storage; no client may delete or purge."""
 
     name: str
     subjects: tuple[str, ...]
     dedupe_window_seconds: int = DEDUPE_WINDOW_SECONDS
     direct_reads: bool = False
-    """Whether a reader may have a message sent to a subject of its choice. Such a copy looks as if it had been
-    published there, whoever may publish there: not where facts travel."""
+    """Whether direct get is allowed. With it a reader can have the broker send a copy of a message to any subject, also
+    one on which the reader may not publish. So it is off for the streams with facts."""
 
 
 BILLING = StreamSpec("BILLING", ("billing.v1.>",))
@@ -27,10 +28,10 @@ PARKED = StreamSpec("PARKED", ("parked.v1.>",), direct_reads=True)
 STREAMS = (BILLING, ENTITLEMENTS, PARKED)
 
 PROJECTOR_DURABLE = "entitlements-projector"
-"""The durable on BILLING that every replica of the entitlements service shares."""
+"""The durable consumer of BILLING that all replicas of the entitlements service share."""
 
 INGEST_BUCKET = "INGEST"
-"""Key-value bucket of webhook-ingest: the pull's cursor and its lease."""
+"""Key-value bucket of webhook-ingest: the pull's cursor and lease, claimed idempotency keys, counts of webhooks."""
 
 
 def billing_subject(event_type: str) -> str:

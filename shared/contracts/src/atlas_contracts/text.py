@@ -1,4 +1,4 @@
-"""Text that comes from outside, as it may be shown: on a terminal, in a log, in a table."""
+"""Makes text from outside safe to show: on a terminal, in a log, in a table."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ _FILLERS = (
     + "".join(map(chr, range(0xFE00, 0xFE10)))  # variation selectors
     + "".join(map(chr, range(0xE0100, 0xE01F0)))
 )
-"""Characters that Unicode counts among letters and marks, and that are drawn as nothing."""
+"""Characters that Unicode counts as letters or marks, but that are invisible."""
 _UNSEEN = frozenset(_FILLERS)
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def is_invisible(character: str) -> bool:
-    """Whether a reader sees nothing of it, or sees what isn't there: white space (the plain space too), control,
+    """Whether the character is invisible or changes how others are shown: white space (also the plain space), control,
     zero-width and bidirectional characters, lone surrogates, fillers.
     """
     return character == " " or not character.isprintable() or character in _UNSEEN
 
 
 def visible(text: str) -> str:
-    r"""``text`` with everything invisible but the plain space written out: ``\n``, ``\x1b``, ``\u202e``.
+    r"""``text`` with everything invisible, except the plain space, as escape sequences: ``\n``, ``\x1b``, ``\u202e``.
 
-    What is left can neither steer a terminal nor turn the direction of a line nor make a second line of it. It may
-    still look like some tool's markup: whoever prints through one says that this is text.
+    The result can't control a terminal, change a line's direction or add a line. It may still look like the markup of
+    a tool (rich, for instance); callers that print with such a tool must tell it that this is plain text.
     """
     if text.isascii() and text.isprintable():
         return text

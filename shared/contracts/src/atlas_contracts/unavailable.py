@@ -1,6 +1,6 @@
-"""What a buyer reads when something they need does not answer: the same text whichever service says it.
+"""Messages for a part that does not answer, the same in every service.
 
-The web client shows these texts as they are, so none may change by a byte.
+The web client shows these texts as they are, so they must not change by a byte.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ CHECKOUT: Final = "Checkout is temporarily unavailable. Please try again later."
 PORTAL: Final = "Billing portal is temporarily unavailable. Please try again later."
 RESTORE: Final = "Restore is temporarily unavailable. Please try again later."
 BILLING: Final = "Billing is temporarily unavailable. Please try again later."
-"""For a failure of which it isn't known whether Checkout or the portal was wanted."""
+"""For a failure where it isn't known whether the user wanted Checkout or the portal."""
 STRIPE: Final = "Stripe is temporarily unavailable. Please try again later."
-"""Told to operators, who know what Stripe is."""
+"""For operators; users are not told about Stripe."""
 SERVICE: Final = "Service is temporarily unavailable. Please try again later."
-"""Where no route has words of its own."""
+"""For routes without a text of their own."""

@@ -1,7 +1,7 @@
-"""What a user id is: the one definition, for sessions, tokens, metadata, operators and imports.
+"""The one definition of a user id, for sessions, tokens, metadata, operators and imports.
 
-It is never trimmed. If one place trimmed it and another didn't, one user would become two: ``"mia "`` would pay and
-``mia`` would be Pro. So an id with white space at an end is refused everywhere.
+A user id is never trimmed. If one place trimmed it and another didn't, one user would become two: ``"mia "`` would pay
+and ``mia`` would be Pro. So an id with white space at an end is refused everywhere.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from pydantic import AfterValidator, StringConstraints
 from atlas_contracts.text import is_invisible
 
 MAX_USER_ID = 255
-"""Characters."""
+"""In characters."""
 DESCRIPTION = f"1 to {MAX_USER_ID} printable characters, none of them white space or invisible at its ends"
 
 
 def is_user_id(value: object) -> TypeGuard[str]:
-    """Whether ``value`` is a user id: :data:`DESCRIPTION`. A plain space within is fine; control, zero-width and
-    bidirectional characters, lone surrogates and other kinds of space are so nowhere.
+    """Whether ``value`` is a user id: :data:`DESCRIPTION`. Inside, a plain space is allowed; control, zero-width and
+    bidirectional characters, lone surrogates and other kinds of white space are not.
     """
     return (
         isinstance(value, str)
@@ -37,4 +37,4 @@ def _checked(value: str) -> str:
 
 
 UserId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_USER_ID), AfterValidator(_checked)]
-"""The same as a field's type."""
+"""The type of a model's field that holds a user id."""

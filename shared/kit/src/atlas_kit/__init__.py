@@ -1,1 +1,1 @@
-"""Plumbing that every Atlas billing service shares."""
+"""Technical code that every Atlas billing service shares: HTTP, the broker, the process, the database."""

@@ -1,4 +1,4 @@
-"""`python -m atlas_localstack`: what `./atlas` becomes once everything is installed."""
+"""`python -m atlas_localstack`: what `./atlas` runs once everything is installed."""
 
 from atlas_localstack.cli.app import main
 

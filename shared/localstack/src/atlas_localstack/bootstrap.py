@@ -1,6 +1,6 @@
-"""The first minute on a new machine: `.venv` with the locked dependencies.
+"""Installs the locked dependencies into `.venv` when `./atlas` runs for the first time or the lock has changed.
 
-Standard library only, for nothing else is there yet.
+It uses only the standard library, because nothing else is installed yet.
 """
 
 from __future__ import annotations
@@ -27,14 +27,17 @@ class BootstrapError(Exception):
 
 
 def run(root: str, arguments: list[str]) -> NoReturn:
-    """Install what is missing, then become the command line."""
+    """Install what is missing, then replace this process by the command line."""
     workspace = Path(root)
     try:
         ensure_installed(workspace)
     except BootstrapError as error:
         sys.exit(str(error))
     except OSError as error:
-        sys.exit(f"The dependencies could not be installed: {error}. Is this folder yours, and is the disk full?")
+        sys.exit(
+            f"The dependencies could not be installed: {error}. Check that you may write to this folder and that the "
+            "disk is not full."
+        )
     except KeyboardInterrupt:
         sys.exit("Interrupted: the next ./atlas starts the installation again.")
     python = str(_python(workspace))
@@ -42,7 +45,9 @@ def run(root: str, arguments: list[str]) -> NoReturn:
 
 
 def ensure_installed(root: Path) -> None:
-    """Make `.venv` hold what the lock says; instant when it does. Safe when two do it at once or one is killed."""
+    """Install what the lock file says into `.venv`, unless it is there. Two processes may do it at once, and it may be
+    killed at any time. Raises BootstrapError or OSError.
+    """
     wanted = fingerprint(root)
     if _installed(root, wanted):
         return
@@ -52,7 +57,7 @@ def ensure_installed(root: Path) -> None:
 
 
 def fingerprint(root: Path) -> str:
-    """What an installation depends on: the lock, where it stands (a moved `.venv` is broken), our packages."""
+    """A hash of what an installation depends on: lock file, folder (a moved `.venv` is broken), and our packages."""
     digest = hashlib.sha256((root / "requirements" / "dev.lock").read_bytes())
     for part in (str(root), *_sources(root)):
         digest.update(part.encode() + b"\0")
@@ -86,7 +91,7 @@ def _read(path: Path) -> str | None:
 @contextlib.contextmanager
 def _exclusive(root: Path) -> Iterator[int]:
     venv = root / ".venv"
-    if venv.is_symlink():  # to an environment that somebody else may need: replaced, never written to or emptied
+    if venv.is_symlink():  # the link's target may be used by others: the link is replaced, the target left alone
         venv.unlink(missing_ok=True)
     venv.mkdir(exist_ok=True)
     with (venv / ".atlas-lock").open("w") as lock:
@@ -159,7 +164,7 @@ def _pip(root: Path, lock: int) -> None:
             stderr=subprocess.STDOUT,
             text=True,
             env=environment,
-            # When we are killed, pip goes on for a while and still holds the lock: nobody installs beside it.
+            # If this process is killed, pip goes on for a while. It then still holds the lock, so no other starts.
             pass_fds=(lock,),
         ) as pip,
     ):
@@ -176,12 +181,12 @@ def _pip(root: Path, lock: int) -> None:
         lines = "\n".join(f"  | {line}" for line in log_path.read_text().splitlines()[-LOG_LINES_ON_FAILURE:])
         raise BootstrapError(
             f"\npip could not install the dependencies:\n{lines}\n"
-            "Is the package index reachable? Then call ./atlas again. The whole log: .venv/pip.log"
+            "Check that the package index can be reached, then run ./atlas again. The whole log: .venv/pip.log"
         )
 
 
 def _compile(root: Path, site: Path) -> None:
-    """Bytecode, on all cores; pip would make it on one. A file that can't be compiled is some template."""
+    """Compile to bytecode on all cores; pip would use one. Errors are ignored: some files are only templates."""
     _say("  compiling …")
     subprocess.run([str(_python(root)), "-m", "compileall", "-qq", "-j", "0", str(site)], check=False)
 

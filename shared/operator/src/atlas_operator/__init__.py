@@ -1,1 +1,1 @@
-"""What operators use, in production as on the local stack: the commands that look after the money, and the doctor."""
+"""The operators' command line, for production and the local stack: commands about users and payments, and a doctor."""

@@ -1,4 +1,4 @@
-"""The final-state check: who paid and isn't Pro, who is Pro and didn't pay. A pure comparison of lists."""
+"""The audit: who paid and isn't Pro, and who is Pro and didn't pay. A pure comparison of lists."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _compare_user(name: str, mine: Row | None, theirs: list[ProviderPayment], fo
 
 
 def _add_review(review: Row, mine: Row | None, found: Found) -> None:
-    """A payment that Stripe calls paid and that may not grant is somebody's money, whoever they are to us now."""
+    """A payment that is paid at Stripe and may not grant: a person has to decide about the money."""
     # An operator has already made this buyer Pro: nothing is left to do.
     answered = bool(mine and mine["isPro"]) and any(
         _by_operator(payment) for payment in (mine or {}).get("payments", [])
@@ -77,12 +77,12 @@ def is_wrong(found: Found) -> bool:
 
 
 def users_in(found: Found) -> list[str]:
-    """Everybody with a wrong verdict; they are worth a second look, for somebody may have paid in between."""
+    """All users with a wrong verdict. They are checked once more, because a payment may have come in between."""
     return sorted({row["userId"] for kind in ("paidNotPro", "proNotPaid") for row in found[kind] if row["userId"]})
 
 
 def sessions_of(found: Found, user: str) -> list[str]:
-    """The checkout sessions that made this user look wrong: Stripe may find them by no other way than their id."""
+    """The checkout sessions because of which this user looked wrong. Some can only be found at Stripe by their id."""
     named = {
         str(payment["checkoutSessionId"])
         for kind in ("paidNotPro", "proNotPaid")

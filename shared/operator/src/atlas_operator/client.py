@@ -23,7 +23,7 @@ TIMEOUT_SECONDS = 120.0
 
 
 class Operator:
-    """Speaks to the services of one target as the operator."""
+    """Calls the services of one target as the operator."""
 
     def __init__(self, target: Target) -> None:
         self._target = target

@@ -1,4 +1,4 @@
-"""The operator's command line, put together. `./atlas` adds the commands of the local stack to it."""
+"""Puts the operator's command line together. `./atlas` adds the commands of the local stack to it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Command(NamedTuple):
     """Defines a function of the command's name, or a group of commands called `app`."""
     panel: str
     passes_on: bool = False
-    """Whether arguments that are none of ours go through to the command untouched."""
+    """Whether arguments that are not options of ours are passed to the command unchanged."""
 
 
 _COMMANDS, _PANEL, _MOVING = "atlas_operator.commands", "Looking after the money", "Moving in"
@@ -38,7 +38,7 @@ COMMANDS: Mapping[str, Command] = {
     "import": Command(f"{_COMMANDS}.import_", _MOVING),
     "shadow": Command(f"{_COMMANDS}.shadow", _MOVING),
 }
-"""Every command for a system that runs somewhere. A further one is a module in `commands/` and a row here."""
+"""The operator's commands. For another one, add a module in `commands/` and a row here."""
 
 
 def main() -> NoReturn:

@@ -1,10 +1,10 @@
-"""What can go wrong when an operator asks."""
+"""Errors of the operator's commands."""
 
 BAD_REQUEST = 400
 
 
 class NoTarget(Exception):
-    """No system is running or named that could be asked; the message says what to set or start."""
+    """No system is running or configured; the message says what to start or set."""
 
 
 class CallFailed(Exception):

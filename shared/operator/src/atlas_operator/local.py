@@ -53,7 +53,7 @@ def is_running(home: Path) -> bool:
 
 @dataclass(frozen=True)
 class LocalStack:
-    """What a running stack says of itself."""
+    """The files that a running stack has written about itself."""
 
     stack: dict[str, Any]
     """`stack.json`."""

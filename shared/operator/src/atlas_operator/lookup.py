@@ -1,4 +1,4 @@
-"""Whose an id is: a user's own, or anything of Stripe's. The ledger is asked first, then Stripe."""
+"""Finds the user to whom an id belongs: a user id, or any id of Stripe's. The ledger is asked first, then Stripe."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Owner:
 
 
 def owner(operator: Operator, name: str, *, may_be_stripes: bool) -> Owner:
-    """Who an id belongs to. Stripe is asked for what the ledger doesn't know, where the id looks like one of its own.
+    """The owner of an id. Stripe is asked only if the ledger doesn't know the id and it looks like one of Stripe's.
 
     Raises CallFailed.
     """

@@ -1,4 +1,4 @@
-"""What an explanation says of the grants that an operator may end."""
+"""Reads from an explanation which grants an operator can end."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def said_before(told: Told, key: str) -> bool:
 
 
 def granted_by_operator(told: Told) -> bool:
-    """Whether an operator's grant stands."""
+    """Whether an operator's grant is in force."""
     return told.get("grantedByOperator") is True
 
 

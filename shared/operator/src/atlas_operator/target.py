@@ -30,7 +30,7 @@ class Target:
     def url(self, service: str) -> str:
         """A service's address. Raises NoTarget when the environment names none."""
         if service not in self.urls:
-            raise NoTarget(f"Where is {service}? Set {VARIABLES[service]}.")
+            raise NoTarget(f"The address of {service} is missing. Set {VARIABLES[service]}.")
         return self.urls[service].rstrip("/")
 
 

@@ -1,4 +1,4 @@
-"""The door of ``/v1``: authentication, parameters, idempotency, the use case, expansion, and Stripe's answer."""
+"""Answers requests under ``/v1``: authentication, parameters, idempotency, the use case, expansion, the answer."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LOG = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Call:
-    """One API request on its way through the door."""
+    """One API request after its parameters were checked."""
 
     request_id: str
     method: str
@@ -74,12 +74,12 @@ class StripeApi:
                 StripeError("An error occurred in the sandbox.", type="api_error").envelope(request_id),
             )
         entry["status"] = status
-        # Read after the answer was made, by the clock that dates events: an answer is never older than what it shows.
+        # The clock that also dates events, read after the answer was made: no answer is older than what it shows.
         headers["Date"] = formatdate(self.world.clock(), usegmt=True)
         return Response(json.dumps(body, ensure_ascii=False), status, headers, "application/json")
 
     async def answer(self, request: Request, request_id: str, headers: dict[str, str], entry: Json) -> tuple[int, Json]:
-        """Status and body; ``headers`` and the log ``entry`` are filled on the way."""
+        """Status and body of the answer; adds to ``headers`` and to the log ``entry``."""
         encoded = await encoded_params(request)
         entry["params"] = noted_params(encoded)
         self.authenticate(request)
@@ -95,7 +95,7 @@ class StripeApi:
         return await self.once(call, call.key, headers)
 
     async def once(self, call: Call, key: str, headers: dict[str, str]) -> tuple[int, Json]:
-        """Perform under an idempotency key, or replay what it answered before."""
+        """Perform the call under an idempotency key, or repeat the answer that was given for this key before."""
         known = self.keys.begin(key, call.path, call.raw, self.world.clock())
         if known is not None:
             headers.update({"Idempotent-Replayed": "true", "Original-Request": known["request"]})
@@ -136,7 +136,7 @@ class StripeApi:
         return Call(request_id, request.method, request.url.path, raw, key, params, route, arguments)
 
     def perform(self, call: Call) -> tuple[int, Json]:
-        """Run the use case, unless this call was chosen to fail."""
+        """Run the use case, and fail before or after it if a failure was ordered for this call."""
         failure = self.behavior.take_failure()
         if failure is not None and not self.behavior.after_effect:
             raise Refused(failure)
@@ -149,7 +149,7 @@ class StripeApi:
         return 200, json.loads(json.dumps(body)) if call.key else body
 
     def authenticate(self, request: Request) -> None:
-        """The one secret key, as a bearer token or as the user of basic authentication."""
+        """Check the secret key, sent as a bearer token or as the user of basic authentication. Raises StripeError."""
         given = presented_key(request.headers.get("authorization", ""))
         if not given:
             raise StripeError(
@@ -178,7 +178,7 @@ class StripeApi:
 
 
 class Refused(StripeError):
-    """A failure before any effect: it is not remembered under an idempotency key."""
+    """A failure before any effect: it is not stored under an idempotency key."""
 
     def __init__(self, error: StripeError) -> None:
         super().__init__(error.message, status=error.status, type=error.type, code=error.code)
@@ -203,7 +203,7 @@ async def encoded_params(request: Request) -> str:
 
 
 def noted_params(encoded: str) -> Json:
-    """Parameters for the request log; none when they can't be read (the call is refused for it later)."""
+    """Parameters for the request log; empty when they can't be read (later the call is refused for that)."""
     try:
         noted: Json = as_json(decode(encoded))
     except StripeError:
@@ -212,7 +212,7 @@ def noted_params(encoded: str) -> Json:
 
 
 def check_version(given: str | None) -> None:
-    """Refuse an API version that Stripe never had (what follows a semicolon asks for previews)."""
+    """Refuse an API version that Stripe never had. (Previews are named after a semicolon; that part is ignored.)"""
     if given is not None and given.partition(";")[0].strip() not in api_versions():
         raise StripeError(f"Invalid Stripe API version: {given[:100]}")
 

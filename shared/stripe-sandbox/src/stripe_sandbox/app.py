@@ -1,4 +1,4 @@
-"""The sandbox put together."""
+"""Puts the sandbox's application together, with what runs in the background."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from stripe_sandbox.room import ControlRoom
 from stripe_sandbox.settings import Settings
 from stripe_sandbox.store import Store
 
-EXPIRY_SECONDS = 1.0  # how often open sessions and refunds under way are looked over
+EXPIRY_SECONDS = 1.0  # pause between looking for sessions that expire and refunds that end
 METHODS = ["GET", "POST", "DELETE", "PUT", "PATCH"]
 
 
 def create_app(
     settings: Settings, state_directory: Path | None = None, clock: Callable[[], float] = time.time
 ) -> Starlette:
-    """The ASGI application. ``state_directory`` keeps the sandbox's state over restarts."""
+    """The ASGI application. In ``state_directory`` the sandbox's state survives restarts; None: only in memory."""
     store = Store(state_directory)
     world = World(settings, store, clock)
     delivery = Delivery(world)
@@ -67,13 +67,13 @@ def create_app(
 
 
 async def health(_request: Request) -> Response:
-    """It has nothing to wait for: once it answers it is ready."""
+    """Liveness and readiness: the sandbox depends on nothing else, so it is ready as soon as it answers."""
     return JSONResponse({"status": "ok"})
 
 
 @contextlib.asynccontextmanager
 async def running(world: World, delivery: Delivery, product: Entitlements) -> AsyncIterator[None]:
-    """What goes on beside the requests: webhooks are sent, sessions expire, refunds end."""
+    """Run what happens in the background: webhooks are sent, sessions expire, refunds end."""
     await delivery.start()
     world.publish = delivery.publish
     with world.operation() as op:
@@ -92,7 +92,7 @@ async def running(world: World, delivery: Delivery, product: Entitlements) -> As
 
 
 async def expire_sessions(world: World) -> None:
-    """Close sessions whose time is over, and tell, as long as the sandbox runs."""
+    """Expire sessions whose time is over, with their events, until cancelled."""
     while True:
         await asyncio.sleep(EXPIRY_SECONDS)
         now = world.clock()
@@ -105,7 +105,7 @@ async def expire_sessions(world: World) -> None:
 
 
 async def end_refunds(world: World) -> None:
-    """End the refunds of test cards whose refunds end otherwise than they begin, as long as the sandbox runs."""
+    """Give refunds of certain test cards their final status (``refunds.SECOND_THOUGHTS``), until cancelled."""
     while True:
         await asyncio.sleep(EXPIRY_SECONDS)
         now = world.clock()

@@ -1,4 +1,4 @@
-"""How the sandbox misbehaves on demand, and what it has been asked."""
+"""Failures and delays that can be ordered of the API, and the log of requests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from stripe_sandbox.errors import StripeError
 
-MAX_REQUESTS = 20_000  # of the request log; the oldest go first
+MAX_REQUESTS = 20_000  # length of the request log; the oldest entries are dropped
 
 
 @dataclass(slots=True)
@@ -21,7 +21,7 @@ class ApiBehavior:
     after_effect: bool = False
 
     def take_failure(self) -> StripeError | None:
-        """The failure that this call has to answer, if it is its turn."""
+        """The failure that this call has to answer; None when no failure is ordered."""
         if self.fail_next <= 0:
             return None
         self.fail_next -= 1
@@ -44,7 +44,7 @@ class RequestLog:
 
 
 def failure(status: int) -> StripeError:
-    """What Stripe answers with this status."""
+    """The error that Stripe answers with this status."""
     if status == 429:
         message = (
             "Testmode request rate limit exceeded, the rate limits in testmode are lower than livemode. You can "

@@ -1,4 +1,4 @@
-"""``/_sandbox/…``: the control surface for tests and people. Each call answers what it changed."""
+"""``/_sandbox/…``: the control surface for tests and people. Each call answers with what it changed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Action = Callable[[Operation, Json, str], Json]
 
 @dataclass(slots=True)
 class Control:
-    """Everything that the control surface can turn."""
+    """The calls of the control surface, and what they control."""
 
     world: World
     behavior: ApiBehavior
@@ -64,7 +64,7 @@ class Control:
         ]
 
     def action(self, path: str, use_case: Action, *, most: int = MAX_BODY) -> Route:
-        """A POST that changes the sandbox's world; ``most``: bytes of its body."""
+        """A POST that changes objects (sessions, refunds, disputes …); ``most``: bytes of its body."""
 
         async def endpoint(request: Request) -> Response:
             body = await json_body(request, most)
@@ -74,7 +74,7 @@ class Control:
         return Route("/_sandbox" + path, guarded(endpoint), methods=["POST"])
 
     def plain(self, path: str, handler: Callable[[Json], Json], method: str) -> Route:
-        """A call about the sandbox itself."""
+        """A call about the sandbox's own behavior."""
 
         async def endpoint(request: Request) -> Response:
             return JSONResponse(handler(await json_body(request)))
@@ -82,7 +82,7 @@ class Control:
         return Route("/_sandbox" + path, guarded(endpoint), methods=[method])
 
     def put_delivery(self, body: Json) -> Json:
-        """How webhooks travel from now on; what isn't named goes back to normal."""
+        """How webhooks are delivered from now on; settings that are not given go back to their defaults."""
         only(body, *(each.name for each in fields(DeliverySettings)))
         mode = body.get("mode", "normal")
         if mode not in MODES:
@@ -97,11 +97,11 @@ class Control:
         return self.delivery.shown()
 
     def flush(self, _body: Json) -> Json:
-        """Release what is held, and retry what failed, at once."""
+        """Send held webhooks, and retry failed ones, at once."""
         return {"released": self.delivery.release(), **self.delivery.shown()}
 
     def put_api(self, body: Json) -> Json:
-        """How the API misbehaves from now on; what isn't named goes back to normal."""
+        """Failures and delays of the API from now on; settings that are not given go back to their defaults."""
         only(body, *(each.name for each in fields(ApiBehavior)))
         status = body.get("status", 500)
         if not isinstance(status, int) or isinstance(status, bool) or not 400 <= status <= 599:
@@ -116,7 +116,7 @@ class Control:
         return self.behavior.shown()
 
     def put_permissions(self, body: Json) -> Json:
-        """What the key lacks from now on; an empty list gives everything back."""
+        """The permissions that the key lacks from now on; an empty list gives it all permissions."""
         only(body, "deny", "wording")
         self.permissions.change(body.get("deny", []), body.get("wording", TODAY))
         return self.permissions.shown()
@@ -136,7 +136,7 @@ class Control:
 
 
 def pay(op: Operation, body: Json, identifier: str) -> Json:
-    """As if the buyer had paid, or tried to."""
+    """Let the buyer pay, or try to."""
     only(body, "outcome", "email", "name", "currency", "promotion_code")
     if "currency" in body:
         choosing.choose_currency(op, identifier, text(body, "currency", "").lower())
@@ -152,7 +152,7 @@ def settle(op: Operation, body: Json, identifier: str) -> Json:
 
 
 def pay_link(op: Operation, body: Json, _identifier: str) -> Json:
-    """Somebody buys through a payment link (else a new one for the configured price); the session that it makes."""
+    """Let somebody buy through the given payment link, or a new one for the configured price. Returns the session."""
     only(body, "payment_link", "outcome", "email", "name", "customer", "client_reference_id", "metadata")
     link = text(body, "payment_link", "")
     if not link:
@@ -171,12 +171,12 @@ def open_refund(op: Operation, body: Json, _identifier: str) -> Json:
 
 
 def fail_refund(op: Operation, _body: Json, identifier: str) -> Json:
-    """The refund bounces."""
+    """Let the refund fail."""
     return refunds.fail(op, identifier)
 
 
 def settle_refund(op: Operation, _body: Json, identifier: str) -> Json:
-    """A refund that was under way succeeds."""
+    """Let a pending refund succeed."""
     return refunds.settle(op, identifier)
 
 
@@ -187,7 +187,7 @@ def open_dispute(op: Operation, body: Json, _identifier: str) -> Json:
 
 
 def move_dispute(op: Operation, body: Json, identifier: str) -> Json:
-    """A dispute moves or closes."""
+    """Give a dispute another status."""
     only(body, "status")
     op.get("dispute", identifier)
     if "status" not in body:
@@ -202,7 +202,7 @@ def warn_of_fraud(op: Operation, body: Json, _identifier: str) -> Json:
 
 
 def roll_secret(op: Operation, _body: Json, identifier: str) -> Json:
-    """A new signing secret; the former one signs too from now on."""
+    """Make a new signing secret; from now on the former one signs too."""
     return endpoints.roll(op, identifier)
 
 
@@ -236,14 +236,14 @@ def flag(body: Json, name: str) -> bool:
 
 
 def only(body: Json, *names: str) -> None:
-    """Refuse what this call doesn't know."""
+    """Refuse fields that this call doesn't know."""
     for name in body:
         if name not in names:
             raise unknown(name)
 
 
 async def json_body(request: Request, most: int = MAX_BODY) -> Json:
-    """The JSON object sent along, of at most so many bytes; empty when there is none."""
+    """The JSON object in the body, of at most so many bytes; empty when there is no body."""
     raw = await request.body()
     if len(raw) > most:
         raise StripeError("The body is too large.", status=413)

@@ -1,4 +1,4 @@
-"""Webhooks on their way: at least once, in no order, signed anew and retried until an endpoint says 2xx."""
+"""Delivers webhooks: at least once, in any order, signed for each attempt, retried until the endpoint answers 2xx."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from stripe_sandbox.signing import signature_header
 from stripe_sandbox.store import Json
 
 MODES = ("normal", "hold", "drop")
-# Seconds between attempts, then given up. Quick for the first three minutes, so that a local stack heals while one
-# watches; some two hours in all (Stripe: slower, and three days).
+# Seconds between attempts; after the last one the delivery is given up, after some two hours. The first three minutes
+# are quick, so that a local stack catches up soon after a failure. Stripe is slower, and retries for three days.
 PAUSES = (0.5, 1, 2, 4, 8, *(10,) * 6, *(15,) * 6, *(30,) * 6, *(60,) * 20, *(300,) * 18)
 CONCURRENCY = 32
 TIMEOUT_SECONDS = 10
-SHUFFLE_SECONDS = 0.5  # the span over which ``shuffle`` spreads what comes at once
+SHUFFLE_SECONDS = 0.5  # the time over which ``shuffle`` spreads deliveries that are due at once
 UNDELIVERED = ("held", "pending")
 JITTER = 0.2
 GONE = "endpoint is gone"
@@ -31,7 +31,9 @@ GONE = "endpoint is gone"
 
 @dataclass(slots=True)
 class DeliverySettings:
-    """``duplicate``: extra copies of each. ``delay_ms``: before the first attempt. ``shuffle``: in random order."""
+    """``duplicate``: number of extra copies of each webhook. ``delay_ms``: milliseconds before the first attempt.
+    ``shuffle``: in random order.
+    """
 
     mode: str = "normal"
     duplicate: int = 0
@@ -41,7 +43,7 @@ class DeliverySettings:
 
 @dataclass(slots=True)
 class Delivery:
-    """The sandbox's postman. ``publish`` takes each new event; ``start`` and ``stop`` frame its life."""
+    """Sends webhooks. ``publish`` takes each new event. Call ``start`` before, and ``stop`` at the end."""
 
     world: World
     settings: DeliverySettings = field(default_factory=DeliverySettings)
@@ -52,7 +54,7 @@ class Delivery:
     _client: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
-        """Open the client and take up what an earlier life left undelivered."""
+        """Open the HTTP client, and schedule what was not delivered before the last stop."""
         self._client = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=CONCURRENCY * 2),
             timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS),
@@ -90,7 +92,7 @@ class Delivery:
                 self._schedule(delivery, self._first_pause())
 
     def release(self) -> int:
-        """Send now what is held or waits for its next attempt; how many."""
+        """Send now what is held or waits for its next attempt. Returns the number of deliveries."""
         waiting = [
             delivery for delivery in self.world.store.of("delivery").oldest_first() if delivery["state"] in UNDELIVERED
         ]
@@ -105,7 +107,7 @@ class Delivery:
         return len(idle)
 
     def change(self, settings: DeliverySettings) -> None:
-        """Put new settings in force; ``normal`` lets go of what was held."""
+        """Use new settings from now on; the mode ``normal`` also sends what was held."""
         self.settings = settings
         self.world.store.put("setting", "delivery", asdict(settings))
         self.world.store.commit()
@@ -118,7 +120,7 @@ class Delivery:
             self.world.store.commit()
 
     def resend(self, event: Json) -> int:
-        """Send an event again to every endpoint that wants it, whatever the mode; how many."""
+        """Send an event again to every endpoint that wants it, in every mode. Returns the number of endpoints."""
         endpoints = [
             endpoint
             for endpoint in self.world.store.of("webhook_endpoint").oldest_first()
@@ -146,7 +148,7 @@ class Delivery:
                 task.cancel()
 
     def shown(self) -> dict[str, Any]:
-        """The setting now in force, and how much is under way."""
+        """The present settings, and the number of deliveries in each state."""
         states = [delivery["state"] for delivery in self.world.store.of("delivery").items.values()]
         counts = {state: states.count(state) for state in ("held", "pending", "succeeded", "failed", "dropped")}
         return {**asdict(self.settings), "counts": counts}
@@ -201,7 +203,7 @@ class Delivery:
             tried.set()
 
     async def _attempt(self, delivery: Json) -> Json:
-        """One request; the record of how it went."""
+        """Make one request, and return the record of its result."""
         event = self.world.store.get("event", delivery["event"])
         endpoint = self.world.store.get("webhook_endpoint", delivery["endpoint"])
         if event is None or endpoint is None or self._client is None:

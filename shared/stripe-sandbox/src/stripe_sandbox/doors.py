@@ -1,9 +1,9 @@
-"""Who may talk to the sandbox: clients that call it by a name of its own, and no page of another web site.
+"""Refuses requests that pages of other web sites make in a visitor's browser.
 
-A page of another site can make a visitor's browser send requests here, and a name whose address its owner changes to
-127.0.0.1 makes such a page look like ours. So the ``Host`` has to be a loopback name, the public URL's, or one of
-``SANDBOX_ALLOWED_HOSTS``; and what a browser sends for another origin (``Sec-Fetch-Site``, ``Origin``) gets no
-answer from the API, the control surface and the pages' forms. Links to the pages work from everywhere.
+A page of another site can let the browser send requests to the sandbox. If its owner changes its name's address to
+127.0.0.1 (DNS rebinding), the page even counts as ours. So the ``Host`` must be a loopback name, the public URL's host,
+or one of ``SANDBOX_ALLOWED_HOSTS``; and the API, the control surface and the forms refuse requests that the browser
+marks as coming from another origin (``Sec-Fetch-Site``, ``Origin``). Links to the pages work from everywhere.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from stripe_sandbox.ids import new_id
 from stripe_sandbox.pages import message_page, origin_of
 from stripe_sandbox.settings import Settings
 
-OPEN_TO_ALL = frozenset({"/healthz", "/readyz"})  # probes call a container by its address, and learn nothing else
+OPEN_TO_ALL = frozenset({"/healthz", "/readyz"})  # health checks call a container by its address
 GUARDED = ("/v1/", "/_sandbox/")
 FORM_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-OWN_SITES = frozenset({"same-origin", "none"})  # "none": the visitor typed or reloaded
+OWN_SITES = frozenset({"same-origin", "none"})  # "none": the visitor typed the address or reloaded the page
 MISDIRECTED, FORBIDDEN = 421, 403
 
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """ASGI middleware that refuses what isn't meant for this sandbox."""
+    """ASGI middleware that refuses requests of other sites' pages."""
 
     app: ASGIApp
     settings: Settings
@@ -65,7 +65,7 @@ class Doors:
         return is_loopback(name) or name == urlsplit(self.settings.public_url).hostname or name in self.settings.hosts
 
     def is_foreign(self, headers: Headers) -> bool:
-        """Whether a browser says that a page of another origin asks; other clients say nothing."""
+        """Whether the browser says that a page of another origin makes the request; other clients don't say."""
         site, origin = headers.get("sec-fetch-site"), headers.get("origin")
         if site is not None and site not in OWN_SITES:
             return True
@@ -84,7 +84,7 @@ def host_name(host: str) -> str:
 
 
 def is_loopback(name: str) -> bool:
-    """localhost, a name below it, or an address that never leaves this machine."""
+    """Whether the name is localhost, a name below it, or a loopback address."""
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:

@@ -1,4 +1,4 @@
-"""What the product itself says about a user now: shown beside each buyer in the control room."""
+"""Asks the product for a user's entitlement, which the control room shows beside each buyer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONCURRENCY = 8
 
 
 class Entitlements(Protocol):
-    """Answers what a user's entitlement is now; None where that can't be known."""
+    """Returns a user's present entitlement; None when it can't be known."""
 
     async def of(self, user_id: str) -> dict[str, Any] | None: ...
 
@@ -29,7 +29,7 @@ class Entitlements(Protocol):
 
 
 class UnknownEntitlements:
-    """No product is connected to this sandbox."""
+    """Used when no product is connected to this sandbox: nothing is known."""
 
     async def of(self, user_id: str) -> dict[str, Any] | None:  # noqa: ARG002 - the port's signature
         return None
@@ -49,7 +49,7 @@ class EntitlementService:
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONCURRENCY))
 
     async def of(self, user_id: str) -> dict[str, Any] | None:
-        """The entitlement now, or of less than half a second ago."""
+        """The entitlement, at most FRESH_SECONDS old; None when the service doesn't answer."""
         known = self._known.get(user_id)
         if known is not None and known[0] + FRESH_SECONDS > time.monotonic():
             return known[1]
@@ -79,13 +79,13 @@ class EntitlementService:
         return found if isinstance(found, dict) else None
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         if self._client is not None:
             await self._client.close()
 
 
 def entitlements(settings: Settings) -> Entitlements:
-    """The service when it is configured."""
+    """The service's client, if the service is configured."""
     if settings.entitlement_url is None or settings.internal_secret is None:
         return UnknownEntitlements()
     return EntitlementService(settings.entitlement_url, settings.internal_secret)

@@ -1,4 +1,4 @@
-"""Errors as Stripe's API tells them."""
+"""Errors in the form of Stripe's API."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class StripeError(Exception):
 
 
 def no_such(object_name: str, identifier: str, param: str = "id", status: int = 404) -> StripeError:
-    """A reference to something that isn't there: 404 in the path, 400 in a parameter."""
+    """An id of an object that doesn't exist: 404 for an id in the path, 400 for one in a parameter."""
     noun = {"checkout.session": "checkout.session", "payment_intent": "payment_intent"}.get(object_name, object_name)
     return StripeError(f"No such {noun}: '{identifier}'", status=status, code="resource_missing", param=param)
 
@@ -59,13 +59,13 @@ def missing(param: str) -> StripeError:
 
 
 def unknown(*params: str) -> StripeError:
-    """One or more parameters that this call doesn't know; the first is the one that is told as ``param``."""
+    """One or more parameters that this call doesn't know; the first one is the error's ``param``."""
     noun = "parameter" if len(params) == 1 else "parameters"
     return StripeError(f"Received unknown {noun}: {', '.join(params)}", code="parameter_unknown", param=params[0])
 
 
 def unsupported(param: str) -> StripeError:
-    """A parameter that Stripe knows and the sandbox doesn't."""
+    """A parameter that Stripe supports and the sandbox doesn't."""
     message = f'The Stripe sandbox does not support the parameter {param}: see docs/sandbox.md, "What it doesn\'t do".'
     return StripeError(message, code="parameter_unknown", param=param)
 

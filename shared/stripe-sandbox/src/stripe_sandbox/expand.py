@@ -1,4 +1,4 @@
-"""``expand[]``: ids replaced by the objects that they name, and sub-lists that are shown on demand only."""
+"""``expand[]``: replaces ids by the objects that they name, and adds sub-lists that are only shown on request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_DEPTH = 4  # Stripe's own limit
 
 
 def expanded(store: Store, answer: Json, paths: list[str]) -> Json:
-    """A copy of the answer with every path expanded; StripeError for one that can't be."""
+    """A copy of the answer with every path expanded. Raises StripeError for a path that can't be expanded."""
     for path in paths:
         parts = path.split(".")
         if len(parts) - (parts[0] == "data") > MAX_DEPTH:
@@ -43,7 +43,7 @@ def current(store: Store, item: Json, name: str, path: str) -> Any:
 
 
 def expand_value(store: Store, value: Any, rest: list[str], path: str, kind: str | None = None) -> Any:
-    """Replace an id, and go on below it; ``kind``: of the object that the id names, where the id doesn't tell."""
+    """Replace an id by its object, and follow ``rest`` from there. ``kind``: for an id that doesn't show it."""
     if isinstance(value, list):
         return [expand_value(store, child, rest, path, kind) for child in value]
     if isinstance(value, str):
@@ -92,7 +92,7 @@ def nothing(sub_list: str) -> Callable[[Store, Json], Json]:
     return lambda _store, item: embedded_list([], f"/v1/customers/{item['id']}/{sub_list}")
 
 
-# Sub-objects that Stripe shows on demand, and that no object of the sandbox has: they stay absent.
+# Sub-objects that Stripe shows on request and the sandbox doesn't have: they stay absent.
 NEVER = frozenset(
     [
         ("coupon", "applies_to"),

@@ -43,7 +43,7 @@ class HostedCheckout:
         ]
 
     async def show(self, request: Request) -> Response:
-        """The form, or what became of the session."""
+        """The form of an open session, else a page that says what became of the session."""
         return self.act(request, choosing.locate, self.form)
 
     def act(
@@ -52,7 +52,7 @@ class HostedCheckout:
         change: Callable[[Operation, Json], object],
         answer: Callable[[Json], Response],
     ) -> Response:
-        """Change an open session and answer; a page that says why where it can't be paid or changed."""
+        """Change an open session and answer. If it can't be paid or changed, the answer is a page that says why."""
         session = self.session(request)
         if session is None or session["status"] != "open":
             return self.closed(session)
@@ -203,13 +203,13 @@ class HostedCheckout:
         return self.closed(session)
 
     def orphaned(self, session: Json) -> Response:
-        """The session's customer was deleted: there is nobody to sell to."""
+        """The page for a session whose customer was deleted, so that it can't be paid."""
         link = ("Back to the shop", returned(session, "cancel_url")) if session["cancel_url"] else None
         text = "The shop has deleted the account that this checkout was for. Nothing was charged. Start again there."
         return message_page("This checkout can't be paid any more", text, 410, link)
 
     def closed(self, session: Json | None) -> Response:
-        """Why there is nothing to pay here."""
+        """The page that says why there is nothing to pay."""
         if session is None:
             return message_page(
                 "There is no such checkout", "The link is incomplete, or it belongs to another sandbox.", 404

@@ -1,8 +1,8 @@
 """Idempotency keys, as Stripe keeps them.
 
-The first answer of a call that began to execute is replayed for the same key and parameters, server errors
-included; other parameters or another path are refused; a call under way answers 409. Refusals made before execution
-(a wrong API key, unknown parameters, too many requests) are not remembered.
+The first answer of a call that began to execute is repeated for the same key and parameters, also if it was a server
+error. The same key with other parameters or another path is refused. While the first call is still running, the answer
+is 409. Refusals before execution (wrong API key, unknown parameters, too many requests) are not stored.
 """
 
 from __future__ import annotations
@@ -21,13 +21,17 @@ MAX_KEY = 255
 
 @dataclass(slots=True)
 class IdempotencyKeys:
-    """Remembered answers (in the store, so that they survive a restart) and the calls under way."""
+    """Stored answers (in the store, so that they survive a restart), and the keys of calls that are running."""
 
     store: Store
     in_use: set[str] = field(default_factory=set)
 
     def begin(self, key: str, path: str, params: Json, now: float) -> Json | None:
-        """Claim the key; the remembered answer when there is one. Call ``finish`` or ``release`` afterwards."""
+        """The stored answer for this key. If there is none, claims the key and returns None.
+
+        A claimed key must be given to ``finish`` or ``release``. Raises StripeError if the key belongs to another
+        request, or to one that is still running.
+        """
         if len(key) > MAX_KEY:
             raise invalid(f"Idempotency keys can be at most {MAX_KEY} characters long.")
         self.forget_old(now)
@@ -70,7 +74,7 @@ class IdempotencyKeys:
             self.store.remove("idempotency", key)
 
     def release(self, key: str) -> None:
-        """Give the key up without an answer."""
+        """Release the key without storing an answer."""
         self.in_use.discard(key)
 
 
@@ -84,5 +88,5 @@ def mismatch(rule: str, key: str) -> StripeError:
 
 
 def digest(params: Json) -> str:
-    """A short stand-in for the parameters."""
+    """A hash of the parameters."""
     return hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()

@@ -6,7 +6,7 @@ import secrets
 import string
 
 ALPHABET = string.ascii_letters + string.digits
-# Every byte becomes a letter or digit; that some are a little likelier doesn't matter here.
+# Every byte becomes a letter or digit. Some are slightly more frequent, which does no harm here.
 _LETTER_OF_BYTE = (ALPHABET.encode() * 5)[:256]
 
 # object name → (prefix, number of random characters), as seen in Stripe's test mode

@@ -11,7 +11,7 @@ from stripe_sandbox.store import INDEXED, Collection, Json, Store
 
 DEFAULT_LIMIT, MAX_LIMIT = 10, 100
 PAGING = frozenset(["limit", "starting_after", "ending_before", "created", "expand"])
-FIELDS = {"ids": "id", "lookup_keys": "lookup_key"}  # parameters that are called otherwise than their field
+FIELDS = {"ids": "id", "lookup_keys": "lookup_key"}  # parameters whose name differs from their field's
 RANGE = frozenset(["gt", "gte", "lt", "lte"])
 Matches = Callable[[Json], bool]
 
@@ -21,8 +21,8 @@ def list_objects(
 ) -> Json:
     """One page of a collection.
 
-    Each parameter narrows by the field of its name, so that none is ignored; those that ``handled`` names are left to
-    the further condition ``also``.
+    Each parameter filters by the field of the same name, so that no parameter is ignored. Those named in ``handled``
+    are checked by ``also`` instead.
     """
     limit = params.get("limit", DEFAULT_LIMIT)
     if not 1 <= limit <= MAX_LIMIT:
@@ -53,7 +53,7 @@ def list_objects(
 
 
 def matches(value: Any, wanted: Any) -> bool:
-    """Whether a field is what a filter asks for: one of several, within a range, or alike in the given members."""
+    """Whether a field's value matches a filter: one of several values, a range, or the same in the given members."""
     if isinstance(wanted, list):
         return value in wanted
     if isinstance(wanted, dict) and wanted.keys() <= RANGE:
@@ -74,7 +74,7 @@ def page_of(items: list[Json], kind: str, url: str, params: Json) -> Json:
 
 
 def walk(collection: Collection, kind: str, params: Json, wanted: Json, bounds: Bounds) -> Iterator[Json]:
-    """Candidates from the cursor on, in the direction of travel."""
+    """The objects after the cursor, in the direction of paging."""
     cursor = params.get("starting_after") or params.get("ending_before")
     place: int | None = None
     if cursor is not None:

@@ -1,4 +1,4 @@
-"""One operation on the sandbox's world: one clock reading, its changes, and the events that it makes."""
+"""One operation on the sandbox's objects: its time, its changes, and the events that it makes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class World:
 
     @contextmanager
     def operation(self, request_id: str | None = None, idempotency_key: str | None = None) -> Iterator[Operation]:
-        """Run one operation; its changes are committed and its events handed on when it ends."""
+        """Run one operation. When it ends, also by an error, its changes are committed and its events published."""
         op = Operation(self, int(self.clock()), request_id, idempotency_key)
         try:
             yield op
@@ -38,7 +38,7 @@ class World:
 
 @dataclass(slots=True)
 class Operation:
-    """What a use case works with. ``now`` is read once, so that all that it makes has the same second."""
+    """What a use case works with. ``now`` is fixed, so that everything it makes has the same second."""
 
     world: World
     now: int
@@ -67,9 +67,9 @@ class Operation:
         return item
 
     def emit(self, event_type: str, item: Json, previous: Json | None = None) -> Json:
-        """Record that something happened to an object, as it stands now.
+        """Record an event with the object's present state.
 
-        The store keeps an event's ``data`` as text: a snapshot that costs little (see ``endpoints.shown_event``).
+        The store keeps an event's ``data`` as text, which is a cheap copy (see ``endpoints.shown_event``).
         """
         data: Json = {"object": item}
         if previous is not None:
@@ -89,7 +89,7 @@ class Operation:
         return event
 
     def private(self, identifier: str) -> Json:
-        """What Stripe knows about an object but doesn't show (a session's items, a payment's metadata to come)."""
+        """What Stripe knows about an object but doesn't show (a session's items, metadata for its later payment)."""
         return self.store.get("private", identifier) or {}
 
     def put_private(self, identifier: str, item: Json) -> None:
@@ -105,7 +105,7 @@ def change(item: Json, **values: Any) -> Json:
 
 
 def before(item: Json, values: Json) -> Json:
-    """What was there instead of these values: null for nothing, and of hashes only the members that differ."""
+    """The present values of fields that ``values`` would change: null if absent; of hashes only changed members."""
     previous: Json = {}
     for name, value in values.items():
         old = item.get(name)

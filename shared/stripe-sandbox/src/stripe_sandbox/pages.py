@@ -1,4 +1,4 @@
-"""What all the sandbox's pages share: templates, security headers, money and dates as people write them."""
+"""What all pages of the sandbox share: templates, security headers, amounts and dates as people write them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def origin_of(url: str | None) -> str:
 
 
 def page(template: str, status: int = 200, leads_to: tuple[str | None, ...] = (), **context: Any) -> HTMLResponse:
-    """A page with a strict policy. ``leads_to``: URLs that its forms may end at (browsers check redirects too)."""
+    """A page with a strict content security policy. ``leads_to``: URLs to which its forms may redirect."""
     targets = " ".join(sorted({"'self'", *(origin_of(url) for url in leads_to if origin_of(url))}))
     policy = (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "

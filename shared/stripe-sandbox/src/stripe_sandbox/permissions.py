@@ -1,7 +1,7 @@
-"""What a restricted key may not do (``PUT /_sandbox/permissions``), answered as Stripe answers it.
+"""Permissions that the key lacks (``PUT /_sandbox/permissions``), refused as Stripe refuses a restricted key.
 
-Names are ``<resource>:read`` and ``<resource>:write``. Exactly what is named is denied: at Stripe the level Write
-includes Read, so that a key of level None is played by denying both.
+Names are ``<resource>:read`` and ``<resource>:write``. Exactly the named ones are denied. At Stripe the level Write
+includes Read, so to imitate a key with the level None, deny both.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Permissions:
     wording: str = TODAY
 
     def change(self, names: Any, wording: Any) -> None:
-        """Deny these names and no others; StripeError for one that isn't known."""
+        """Deny these permissions and no others. Raises StripeError for an unknown name."""
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise invalid("Invalid deny: must be a list of permissions", "deny")
         if wording not in {TODAY, OLDER}:
@@ -80,7 +80,7 @@ class Permissions:
         return {"deny": sorted(self.deny), "wording": self.wording, "known": sorted(KNOWN)}
 
     def check(self, method: str, path: str, key: str) -> None:
-        """StripeError when the call needs a permission that is denied."""
+        """Raises StripeError when the call needs a permission that is denied."""
         if not self.deny:
             return
         level = "read" if method == "GET" else "write"
@@ -110,7 +110,7 @@ class Permissions:
 
 
 def meant(name: str) -> list[str]:
-    """The permissions that a name stands for: ours, or Stripe's own with or without ``rak_``."""
+    """The permissions that a name stands for; it is one of our names, or Stripe's with or without ``rak_``."""
     found = [name] if name in KNOWN else BY_SLUG.get(name.removeprefix("rak_"))
     if found is None:
         raise invalid(

@@ -22,7 +22,7 @@ SHOWN_METHODS = 5
 
 @dataclass(slots=True)
 class PortalPages:
-    """What a buyer sees of their own billing."""
+    """The pages on which buyers see their own billing."""
 
     world: World
 
@@ -42,7 +42,7 @@ class PortalPages:
         return self.portal(*found, saved="saved" in request.query_params) if found else gone()
 
     async def save(self, request: Request) -> Response:
-        """Changed billing details, as far as the configuration lets the customer change them."""
+        """Save changed billing details, as far as the configuration lets the customer change them."""
         found = self.session_of(request)
         if found is None:
             return gone()
@@ -130,7 +130,7 @@ def refunded_of(world: World, invoice: Json) -> int:
 
 
 def gone() -> Response:
-    """A portal link that leads nowhere (any more)."""
+    """The page for a portal link that doesn't work (any more)."""
     return message_page(
         "This portal link doesn't work any more", "Go back to your account and open billing again.", 404
     )

@@ -1,4 +1,4 @@
-"""The control room: everything that happened, live, with a button for everything that can."""
+"""The control room: a page that shows live what happened in the sandbox, with buttons for what can happen next."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_SESSIONS, MAX_EVENTS, MAX_USERS = 60, 150, 24
 
 @dataclass(slots=True)
 class ControlRoom:
-    """The page at ``/`` and what it polls."""
+    """The page at ``/``, and the data that it polls."""
 
     world: World
     behavior: ApiBehavior
@@ -45,7 +45,7 @@ class ControlRoom:
         return page("room.html", settings=settings, asks=settings.entitlement_url is not None, statuses=STATUSES)
 
     async def state(self, request: Request) -> Response:
-        """All that the room shows; 204 when nothing changed since the given revision."""
+        """All that the page shows; 304 when nothing changed since the given ETag."""
         revision = f"{self.world.store.revision}.{self.behavior.shown()}.{self.delivery.settings}"
         tag = f'"{hash(revision) & 0xFFFFFFFFFFFF:x}"'
         if request.headers.get("if-none-match") == tag:
@@ -59,7 +59,7 @@ class ControlRoom:
         return JSONResponse(body, headers={"ETag": tag, "Cache-Control": "no-store"})
 
     async def now(self, request: Request) -> Response:
-        """What the product says about the given users now."""
+        """The given users' present entitlements, as the product tells them."""
         users = [user for user in request.query_params.getlist("user") if user][:MAX_USERS]
         answers = await asyncio.gather(*(self.entitlements.of(user) for user in users))
         return JSONResponse({"data": dict(zip(users, answers, strict=True))}, headers={"Cache-Control": "no-store"})
@@ -78,7 +78,7 @@ class ControlRoom:
         return list(found.values())
 
     def user_of(self, session: Json) -> str:
-        """Whom a session is for, as far as its metadata or its customer's tell."""
+        """The user id in the metadata of a session or of its customer; empty if there is none."""
         customer = self.world.store.get("customer", session["customer"] or "") or {}
         return str(session["metadata"].get("userId") or (customer.get("metadata") or {}).get("userId") or "")
 
@@ -147,7 +147,7 @@ def brief(item: Json) -> dict[str, Any]:
 
 
 def travel(delivery: Json) -> dict[str, Any]:
-    """How a delivery fares."""
+    """A delivery's state and its last attempt."""
     last = delivery["attempts"][-1] if delivery["attempts"] else None
     return {
         "id": delivery["id"],

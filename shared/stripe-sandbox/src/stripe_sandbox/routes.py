@@ -28,7 +28,7 @@ from stripe_sandbox.search import search
 from stripe_sandbox.store import Json
 
 Handler = Callable[..., Json]
-# Filters that name another object; of the last two there is never any.
+# Filters that name another object. The sandbox has no payouts and no test clocks, so those are always refused.
 REFERRED = ("customer", "payment_intent", "charge", "invoice", "product", "payout", "test_clock")
 
 

@@ -18,7 +18,7 @@ MAX_METADATA_KEYS, MAX_METADATA_KEY, MAX_METADATA_VALUE = 50, 40, 500
 
 
 class Number(float):
-    """A decimal parameter that knows how it was written: money must not be rounded."""
+    """A decimal parameter that keeps the text as which it was sent, because amounts of money must not be rounded."""
 
     written: str
 
@@ -42,7 +42,7 @@ def api_versions() -> frozenset[str]:
 
 
 def check(params_class: str, params: dict[str, Any]) -> dict[str, Any]:
-    """The parameters with their real types; StripeError as Stripe words it when one is wrong."""
+    """The parameters with their real types. Raises StripeError, worded like Stripe's, when one is wrong."""
     return check_object(load()[params_class], params, "")
 
 
@@ -149,7 +149,7 @@ def check_enum(values: list[str], value: Any, param: str) -> str:
 
 
 def check_any(kinds: list[Any], value: Any, param: str) -> Any:
-    """The first type that fits; else the complaint of the last one of the value's own shape."""
+    """The value as the first type that fits. If none does, raises the error of the last type of the same shape."""
     complaint: StripeError | None = None
     for kind in kinds:
         shape_fits = isinstance(value, dict) == (isinstance(kind, dict) and not kind.keys() & {"enum"})

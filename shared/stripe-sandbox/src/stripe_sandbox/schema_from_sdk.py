@@ -25,7 +25,7 @@ SCALARS = {"str": "string", "int": "integer", "bool": "boolean", "float": "numbe
 
 
 def sdk_directory() -> Path:
-    """Where the installed SDK's source lies."""
+    """The folder of the installed SDK's source."""
     spec = importlib.util.find_spec("stripe")
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError("stripe")
@@ -62,7 +62,7 @@ class ParamsModule:
         """One annotation as a JSON type."""
         members = [self.single(member) for member in flatten_union(node)]
         known = [member for member in members if member is not None]
-        # An enum beside a plain string only says that newer values may come; the sandbox has one version.
+        # An enum next to a plain string only means that later versions may add values; the sandbox has one version.
         if any(enum_values(member) for member in known):
             known = [member for member in known if member != "string"]
         merged = merge_enums(known)
@@ -81,7 +81,7 @@ class ParamsModule:
             return {"list": self.type_of(node.slice)}
         if outer == "Dict" and isinstance(node.slice, ast.Tuple):
             return {"map": self.type_of(node.slice.elts[1])}
-        return None  # UntypedStripeObject: the same map, in the SDK's own clothes
+        return None  # UntypedStripeObject: the SDK's own class for the same map
 
 
 def enum_values(member: Any) -> list[str]:

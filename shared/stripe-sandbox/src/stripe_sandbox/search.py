@@ -1,6 +1,6 @@
-"""Stripe's search language, as far as equality, metadata and numbers go.
+"""Stripe's search language, as far as equality, metadata and numbers are concerned.
 
-Unlike at Stripe, a new object is found at once; don't take that for granted anywhere else.
+In contrast to Stripe, a new object is found at once; the product must not rely on that.
 """
 
 from __future__ import annotations

@@ -19,12 +19,12 @@ class ConfigurationError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the sandbox needs to know.
+    """The sandbox's settings.
 
     ``webhook_secrets``: the first is the configured endpoint's signing secret.
     ``public_url``: where browsers reach the hosted pages, without a slash at the end.
     ``hosts``: further names by which clients may call it (a container's, say), in lower case.
-    ``entitlement_url`` and ``internal_secret``: where the control room asks what a user's entitlement is now.
+    ``entitlement_url`` and ``internal_secret``: for asking the product for users' entitlements (control room).
     """
 
     secret_key: str
@@ -39,7 +39,7 @@ class Settings:
 
 
 def load(environment: Mapping[str, str], host: str, port: int) -> Settings:
-    """Read and validate; ConfigurationError lists everything that is wrong."""
+    """Read and validate the settings. Raises a ConfigurationError that lists everything that is wrong."""
     values = {name: value.strip() for name, value in environment.items() if value.strip()}
     problems: list[str] = []
     for name, prefixes in (("SANDBOX_SECRET_KEY", ("sk_test_", "rk_test_")), ("SANDBOX_PRICE_ID", ("price_",))):

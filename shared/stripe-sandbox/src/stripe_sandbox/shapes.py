@@ -1,4 +1,4 @@
-"""Members that an object lacks rather than shows as null, and what journals of earlier versions lack."""
+"""Members that Stripe leaves out instead of showing null, and members that journals of earlier versions lack."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 Json = dict[str, Any]
-# Stripe's types know these as absent, never as null.
+# By Stripe's types these are absent when they have no value, never null.
 ABSENT: dict[str, tuple[str, ...]] = {
     "charge": ("presentment_details",),
     "checkout.session": (
@@ -30,7 +30,7 @@ QUANTITY: Json = {"enabled": False, "maximum": None, "minimum": 1}
 
 
 def without_absent(item: Json) -> Json:
-    """The same object, rid of nulls where Stripe shows nothing."""
+    """The same object, without members that are null and that Stripe would leave out."""
     for name in ABSENT.get(item["object"], ()):
         if name in item and item[name] is None:
             del item[name]
@@ -38,7 +38,7 @@ def without_absent(item: Json) -> Json:
 
 
 def upgraded(kind: str, item: Json) -> Json:
-    """An object of an older journal in today's shape; anything else as it is."""
+    """An object of an older journal in the present shape; anything else unchanged."""
     if item.get("object") != kind or item.get("deleted"):
         return item
     for name, value in ADDED.get(kind, {}).items():

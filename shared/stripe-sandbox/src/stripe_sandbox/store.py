@@ -1,4 +1,4 @@
-"""The sandbox's memory: objects by kind and id, in order of creation, with an optional journal on disk.
+"""The sandbox's objects by kind and id, in order of creation, in memory, with an optional journal on disk.
 
 Everything runs on one event loop and no operation awaits half-way, so each operation is atomic
 without locks. With a state directory every changed object is appended to ``state.jsonl`` when its
@@ -17,7 +17,7 @@ from stripe_sandbox.shapes import upgraded
 
 Json = dict[str, Any]
 JOURNAL = "state.jsonl"
-# Fields by which lists are commonly narrowed; looked up instead of scanned.
+# Fields by which lists are often filtered; they have an index.
 INDEXED = ("customer", "payment_intent", "charge", "invoice")
 
 
@@ -42,7 +42,7 @@ class Collection:
                 self.index.setdefault((field, value), {})[identifier] = None
 
     def remove(self, identifier: str) -> None:
-        """Forget an object; its place in the order stays empty."""
+        """Remove an object; its place in the order stays empty."""
         item = self.items.pop(identifier)
         for field in INDEXED:
             value = item.get(field)
@@ -101,12 +101,12 @@ class Store:
         self._dirty[kind, identifier] = None
 
     def remove(self, kind: str, identifier: str) -> None:
-        """Forget an object."""
+        """Remove an object."""
         self.of(kind).remove(identifier)
         self._dirty[kind, identifier] = None
 
     def commit(self) -> None:
-        """Make the changes since the last commit durable against a kill of this process."""
+        """Write the changes since the last commit to the journal, so that they survive a kill of this process."""
         if not self._dirty:
             return
         self.revision += 1
@@ -116,7 +116,7 @@ class Store:
         self._dirty.clear()
 
     def close(self) -> None:
-        """Write what is left and let go of the file."""
+        """Commit, and close the file."""
         self.commit()
         if self._journal is not None:
             self._journal.close()
@@ -150,7 +150,7 @@ class Store:
                 try:
                     kind, identifier, item = json.loads(line)
                 except ValueError:
-                    break  # the line that a kill cut off; nothing was acknowledged after it
+                    break  # the last line, cut off by a kill
                 if item is not None:
                     self.of(kind).put(identifier, upgraded(kind, item))
                 elif identifier in self.of(kind).items:

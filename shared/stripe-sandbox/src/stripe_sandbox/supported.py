@@ -1,7 +1,7 @@
-"""What Stripe does and the sandbox doesn't: parameters that are refused by name rather than accepted and ignored.
+"""Parameters that Stripe supports and the sandbox doesn't: they are refused by name, and not silently ignored.
 
-A path is a parameter, with dots for members and ``*`` for any key of a map; lists are gone through. With ``=value``
-only that value is refused. False and empty values, which ask for nothing, are let through.
+A path is a parameter's name, with dots for members and ``*`` for any key of a map; it applies to each entry of a list.
+With ``=value`` only that value is refused. False and empty values, which ask for nothing, are accepted.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ REFUSED: dict[str, tuple[str, ...]] = {
 
 
 def require_supported(params_class: str, params: dict[str, Any]) -> None:
-    """StripeError that names the first parameter that the sandbox doesn't do."""
+    """Raises a StripeError that names the first parameter that the sandbox doesn't support."""
     for path in REFUSED.get(params_class, ()):
         names, _, only = path.partition("=")
         for name, value in found(params, names.split("."), ""):

@@ -1,1 +1,1 @@
-"""Everything that knows Stripe's words: objects and statuses, their mapping to facts, the refund arithmetic."""
+"""Everything that depends on Stripe's API: objects and statuses, their mapping to facts, the refund arithmetic."""

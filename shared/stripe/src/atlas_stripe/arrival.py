@@ -10,11 +10,11 @@ from atlas_contracts.billing import Via
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What an event says about its way to us; none of it stands in Stripe's object."""
+    """How an event or object reached us. None of this is in Stripe's object itself."""
 
     via: Via
     received_at: datetime
     payload_hash: str
-    """``sha256:<hex>`` of what Stripe said."""
+    """``sha256:<hex>`` of what Stripe sent."""
     signature_verified: bool
     """True only for a webhook, whose signature was checked."""

@@ -1,6 +1,6 @@
-"""The one way to Stripe: how its SDK is set up, how an answer is read, and what the SDK's errors become.
+"""Access to Stripe's API: how the SDK is set up, how an answer is read, and into what the SDK's errors are turned.
 
-The services ask through a :class:`StripeConnection`; the operator's doctor, which works with threads, through
+The services use a :class:`StripeConnection`; the operator's doctor, which works with threads, uses
 :func:`blocking_client`. No global state of the SDK (``stripe.api_key``) is used.
 """
 
@@ -19,9 +19,9 @@ from atlas_stripe.failure import StripeFailure
 from atlas_stripe.objects import Read
 
 REQUEST_SECONDS = 10
-"""For one request, its connection and its body included; a retry has as long again."""
+"""Time limit of one request, including connecting and reading the body; each retry has the same limit again."""
 CONNECT_SECONDS = 3
-"""For the TCP connection alone."""
+"""Time limit of the TCP connection."""
 
 AnswerT = TypeVar("AnswerT")
 
@@ -31,7 +31,7 @@ class StripeConnection:
 
     Args:
         key: a secret or restricted key.
-        base: another address than ``https://api.stripe.com``: the sandbox's.
+        base: the sandbox's address; None for ``https://api.stripe.com``.
         retries: how often the SDK repeats a request by itself (no answer, 409, 5xx), under one idempotency key.
 
     """
@@ -47,7 +47,7 @@ class StripeConnection:
 
 
 def blocking_client(key: str, base: str | None, *, retries: int, seconds: float) -> stripe.StripeClient:
-    """The SDK's blocking client, for threads. ``seconds``: for one request. Its calls raise the SDK's own errors."""
+    """The SDK's blocking client, for threads; ``seconds`` limits one request. Its calls raise the SDK's own errors."""
     return _client(key, base, retries, stripe.RequestsClient(timeout=seconds))
 
 
@@ -58,7 +58,7 @@ def _client(key: str, base: str | None, retries: int, http: stripe.HTTPClient) -
 
 
 async def answer_to(call: Awaitable[AnswerT]) -> AnswerT:
-    """The answer to a call of the SDK's client. Raises StripeFailure, whatever went wrong on the way."""
+    """The answer to a call of the SDK's client. Raises StripeFailure for an error of Stripe or of the network."""
     try:
         return await call
     except stripe.StripeError as error:
@@ -68,26 +68,26 @@ async def answer_to(call: Awaitable[AnswerT]) -> AnswerT:
             param=getattr(error, "param", None),
             request_id=error.request_id,
             retry_after=_header(error.headers, "retry-after"),
-        ) from None  # the SDK's exception carries the whole body
+        ) from None  # the SDK's exception contains the whole body, which must not be logged
     except (aiohttp.ClientError, TimeoutError, OSError) as error:  # while the SDK was reading the body
         raise StripeFailure from error
 
 
 def read_of(answer: Any) -> Read:
-    """The object in an answer of the SDK's, as plain JSON."""
+    """The object in an answer of the SDK, as plain JSON, and when it was read."""
     return Read(answer.last_response.data, _observed_at(answer))
 
 
 def rows_of(page: Any) -> list[Read]:
-    """The objects of one page of a list or search; all of them were read at one moment."""
+    """The objects on one page of a list or search; all of them were read at the same moment."""
     observed_at = _observed_at(page)
     return [Read(row, observed_at) for row in page.last_response.data["data"]]
 
 
 def stripes_time(headers: Mapping[str, str] | None) -> datetime | None:
-    """When Stripe answered, by the clock that dates its events: the ``Date`` header, in whole seconds.
+    """When Stripe answered, by Stripe's clock, which also dates its events: the ``Date`` header, in whole seconds.
 
-    None where Stripe didn't say, or said it unreadably.
+    None if the header is missing or unreadable.
     """
     told = _header(headers, "date")
     try:
@@ -97,7 +97,9 @@ def stripes_time(headers: Mapping[str, str] | None) -> datetime | None:
 
 
 def _observed_at(answer: Any) -> datetime:
-    """Stripe's clock before ours: were ours ahead, an old state would look newer than the event that changed it."""
+    """When the answer was made. Stripe's clock is preferred to ours: if ours were ahead, an old state would look newer
+    than the event that changed it.
+    """
     return stripes_time(answer.last_response.headers) or datetime.now(UTC)
 
 

@@ -1,8 +1,8 @@
-"""Reading a Stripe event from the bytes of a webhook. The signature was checked before; the content is checked here.
+"""Reads a Stripe event from the bytes of a webhook. The signature was checked before; the content is checked here.
 
-What can't be read as a JSON object with string ``id`` and ``type``, integer ``created`` and object ``data.object`` is
-no Stripe v1 event. JSON is read strictly: UTF-8, no NaN or Infinity, no number beyond what a double or 4,300 digits
-hold, no lone surrogate, no name twice in one object (two readers could understand two different events).
+A Stripe v1 event is a JSON object with string ``id`` and ``type``, integer ``created`` and object ``data.object``. JSON
+is read strictly: UTF-8, no NaN or Infinity, no number beyond a double or 4,300 digits, no lone surrogate, and no name
+twice in one object, because two readers could then understand two different events.
 """
 
 from __future__ import annotations
@@ -43,23 +43,23 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _finite(digits: str) -> float:
     value = float(digits)
     if not math.isfinite(value):
-        raise ValueError("a number that no double holds")
+        raise ValueError("a number is too large for a double")
     return value
 
 
 def _no_constant(_name: str) -> None:
-    raise ValueError("NaN and Infinity are no JSON")
+    raise ValueError("NaN and Infinity are not JSON")
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_finite, parse_constant=_no_constant)
 
 
 def read_event(body: bytes) -> dict[str, Any]:
-    """The event in ``body``. Raises InvalidPayload when it is none."""
+    """The event in ``body``. Raises InvalidPayload if ``body`` is not a Stripe v1 event."""
     try:
         event = _DECODER.decode(body.decode())
         if b"\\u" in body and _SURROGATE_ESCAPE.search(body):
-            from_json(body)  # refuses surrogates that are no pair; Python's own reader lets them pass
+            from_json(body)  # refuses lone surrogates, which Python's own reader accepts
     except (ValueError, RecursionError) as error:
         raise InvalidPayload from error
     if not is_event(event):
@@ -69,7 +69,7 @@ def read_event(body: bytes) -> dict[str, Any]:
 
 
 def is_event(event: Any) -> bool:
-    """Whether this has the outline of a Stripe v1 event."""
+    """Whether this has the fields that every Stripe v1 event has (see the module)."""
     if not isinstance(event, dict):
         return False
     created, data = event.get("created"), event.get("data")
@@ -84,10 +84,10 @@ def is_event(event: Any) -> bool:
 
 
 def _is_thin(event: Any) -> bool:
-    """Whether this is an event of Stripe's v2 API: it names its object and carries none, so it can't be read here."""
+    """Whether this is an event of Stripe's v2 API. It only names its object without containing it, so it is refused."""
     return isinstance(event, dict) and event.get("object") == "v2.core.event"
 
 
 def holds_nul(body: bytes) -> bool:
-    """Whether an escaped U+0000 stands in the body: JSON allows it, Stripe never sends it, Postgres refuses it."""
+    """Whether the body contains an escaped U+0000. JSON allows it, Postgres can't store it, Stripe never sends it."""
     return b"\\u0000" in body and _NUL_ESCAPE.search(body) is not None

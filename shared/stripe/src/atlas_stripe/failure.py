@@ -1,4 +1,4 @@
-"""A failed call to Stripe, and the one function that decides what the caller is told about it."""
+"""A failed call to Stripe, and the one function that decides what answer the caller gets."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ log = get_logger()
 
 TOO_MANY_REQUESTS = 429
 UNDECIDED_STATUSES = frozenset({401, 403, 409, TOO_MANY_REQUESTS})
-"""Stripe refused before it attempted anything: the same idempotency key may be used again."""
+"""HTTP statuses with which Stripe refuses before doing anything: the same idempotency key may be used again."""
 SERVER_ERROR = 500
 DEFAULT_RETRY_AFTER = "5"
-"""Seconds; Stripe names none with its 429."""
+"""Seconds, for a 429 of Stripe without a Retry-After header."""
 
 
 class StripeFailure(Exception):
-    """Stripe didn't do what it was asked.
+    """A call to Stripe failed. Without an answer (``status`` None), Stripe may have done what was asked.
 
-    ``status`` is the HTTP status, None when no answer came; ``code`` and ``param`` are Stripe's stable words for what
-    was wrong and with which parameter; ``retry_after`` is the header, in seconds. Stripe's message is left out: it may
-    quote what we sent.
+    ``status`` is the HTTP status; ``code`` and ``param`` are Stripe's stable words for what was wrong and with which
+    parameter; ``retry_after`` is the header, in seconds. Stripe's message is left out, because it may quote what we
+    sent.
     """
 
     def __init__(
@@ -38,23 +38,23 @@ class StripeFailure(Exception):
 
     @property
     def is_final(self) -> bool:
-        """Whether Stripe repeats this answer for the same idempotency key: 4xx and 5xx, for 24 h."""
+        """Whether Stripe gives the same answer again for the same idempotency key (for at least 24 hours)."""
         return self.status is not None and self.status not in UNDECIDED_STATUSES
 
     @property
     def is_missing(self) -> bool:
-        """Whether an object that we named doesn't exist at Stripe, or no longer."""
+        """Whether an object that our request named doesn't exist at Stripe (any more)."""
         return self.code == "resource_missing"
 
     def names_missing(self, param: str) -> bool:
-        """Whether the object that doesn't exist is the one named by this parameter."""
+        """Whether the missing object is the one named by the request's parameter ``param``."""
         return self.is_missing and self.param == param
 
 
 def as_unavailable(failure: StripeFailure, message: str) -> Unavailable:
-    """The answer to the caller: always 503 with the route's message.
+    """The error for the caller: always 503 with the route's ``message``. The failure is logged here.
 
-    A request that Stripe refused (4xx) is our own mistake and is logged as an error, the others as warnings.
+    A request that Stripe refused (4xx) is our own mistake and is logged as an error, other failures as warnings.
     """
     told = {"status": failure.status, "code": failure.code, "stripeRequestId": failure.request_id}
     if failure.status == TOO_MANY_REQUESTS:

@@ -1,7 +1,7 @@
-"""What a Stripe event means: the one mapping from Stripe's events to canonical billing events.
+"""The one mapping from Stripe's events to canonical billing events. Pure.
 
-Pure. Events come in by webhook-ingest (webhook and pull); what checkout reads itself (confirm, restore) is mapped by
-:mod:`atlas_stripe.reads`. The same object gives the same facts either way.
+webhook-ingest maps the events of webhook and pull here; objects that checkout reads itself (confirm, restore) are
+mapped by :mod:`atlas_stripe.reads`. The same object gives the same facts either way.
 
 | Stripe event | canonical type |
 |---|---|
@@ -39,8 +39,8 @@ from atlas_stripe.statuses import SETTLED_PAYMENT_STATUSES
 def from_event(event: StripeObject, arrival: Arrival) -> BillingData:
     """The canonical event of a supported Stripe event.
 
-    ``event`` has a string ``id`` and ``type``, an integer ``created`` and an object ``data.object`` (the door checked).
-    Raises Unmappable when its object makes no sense, and KeyError for a type that isn't supported.
+    ``event`` must have the fields that :func:`atlas_stripe.envelope.is_event` checks. Raises Unmappable if its object
+    lacks what its type must have, and KeyError for a type that isn't supported.
     """
     event_id, event_type, created = text(event, "id"), text(event, "type"), moment(event, "created")
     meaning = _EVENT_MAPPERS[event_type](event["data"]["object"], event_type, created)
@@ -101,4 +101,4 @@ _EVENT_MAPPERS: dict[str, Callable[[StripeObject, str, datetime], Meaning]] = {
     "radar.early_fraud_warning.updated": _map_fraud_warning,
 }
 SUPPORTED_EVENT_TYPES = tuple(_EVENT_MAPPERS)
-"""The allowlist; the webhook endpoint at Stripe should send exactly these."""
+"""The event types that are handled; the webhook endpoint at Stripe should be set to send exactly these."""

@@ -1,6 +1,6 @@
-"""What one Stripe object means, whoever tells it: an event (``mapping``) or our own read (``reads``).
+"""The facts in one Stripe object, whether it came in an event (``mapping``) or by our own read (``reads``).
 
-Pure. Every function raises Unmappable for an object that makes no sense for its type.
+Pure. Every function raises Unmappable for an object that lacks what its type must have.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ from atlas_stripe.statuses import FAILED_REFUND_STATUSES
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What one object says: the canonical type, the ids it ties together, the facts, and whose they are."""
+    """The facts in one object, with the canonical event type, the ids of related objects, and the user."""
 
     type: BillingType
     refs: Refs
     facts: Mapping[str, WireModel]
-    """By the name of the field of BillingData that holds it."""
+    """By the name of the field of BillingData for it."""
     user_id: str | None = None
 
 
@@ -63,7 +63,10 @@ def session_meaning(
     failed_at: datetime | None = None,
     inferred: bool = False,
 ) -> Meaning:
-    """A checkout session, with the times that it doesn't say itself: those of the events, or inferred from a read."""
+    """The facts in a checkout session. The session has none of these times: they come from the event, or are inferred.
+
+    ``inferred``: the times were inferred from a read. Raises Unmappable also if the session names two users.
+    """
     user_id = metadata_user(session)
     if user_id is not None and claimed_reference(session) not in {None, user_id}:
         raise Unmappable("contradicting_user", "client_reference_id names another user than metadata.userId.")
@@ -94,7 +97,7 @@ def session_meaning(
 
 
 def charge_meaning(charge: StripeObject, canonical: BillingType) -> Meaning:
-    """A charge, under the type its teller gives it: ``refund_issued`` by an event, ``charge_observed`` by a read."""
+    """The facts in a charge. ``canonical``: ``refund_issued`` if it came in an event, ``charge_observed`` if read."""
     facts = ChargeFacts(
         id=text(charge, "id"),
         amount=amount(charge, "amount"),
@@ -111,7 +114,7 @@ def charge_meaning(charge: StripeObject, canonical: BillingType) -> Meaning:
 
 
 def refund_meaning(refund: StripeObject) -> Meaning:
-    """``refund_failed`` where it failed or was canceled, else ``refund_issued``."""
+    """The facts in a refund: ``refund_failed`` if it failed or was canceled, else ``refund_issued``."""
     status = text(refund, "status")
     refs = Refs(
         refund_id=text(refund, "id"),
@@ -126,7 +129,11 @@ def refund_meaning(refund: StripeObject) -> Meaning:
 
 
 def dispute_meaning(dispute: StripeObject, *, opened: bool = False) -> Meaning:
-    """``chargeback_won`` or ``_lost`` by its status; else ``_opened`` where its opening was told, else ``_updated``."""
+    """The facts in a dispute: ``chargeback_won`` or ``chargeback_lost`` by its status.
+
+    With another status it is ``chargeback_opened`` if the event was its opening (``opened``), else
+    ``chargeback_updated``.
+    """
     status = text(dispute, "status")
     refs = Refs(
         dispute_id=text(dispute, "id"),
@@ -146,7 +153,7 @@ def dispute_meaning(dispute: StripeObject, *, opened: bool = False) -> Meaning:
 
 
 def fraud_warning_meaning(warning: StripeObject) -> Meaning:
-    """The card network's warning about a charge."""
+    """The facts in the card network's warning about a charge."""
     refs = Refs(charge_id=reference(warning, "charge"), payment_intent_id=reference(warning, "payment_intent"))
     if not (refs.charge_id or refs.payment_intent_id):
         raise malformed("charge", "the charge that the warning is about")
@@ -161,7 +168,9 @@ def fraud_warning_meaning(warning: StripeObject) -> Meaning:
 def billing_data(
     meaning: Meaning, provider_event_id: str, provider_event_type: str, occurred_at: datetime, arrival: Arrival
 ) -> BillingData:
-    """The canonical event. Its id is made of the provider's event id and the type: the same event has the same id."""
+    """The canonical event. Its id consists of the provider's event id and the canonical type, so it is always the same
+    for the same event.
+    """
     return BillingData(
         event_id=f"{Provider.STRIPE}:{provider_event_id}:{meaning.type}",
         provider=Provider.STRIPE,

@@ -1,7 +1,7 @@
-"""Reading fields of a Stripe object as decoded from JSON, each checked for type and bounds.
+"""Reads fields of a Stripe object (decoded from JSON), and checks each for type and bounds.
 
-A signature proves who sent an event, not that its content is right. Whatever is missing, of the wrong type or out of
-bounds raises :class:`Unmappable`; the caller parks the event.
+A signature proves who sent an event, not that its content is right. A field that is missing, has the wrong type or is
+out of bounds raises :class:`Unmappable`; the caller parks the event.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """An object as Stripe told it when it was asked, and when that was, by Stripe's own clock."""
+    """An object that was read at Stripe, and when, by Stripe's clock."""
 
     body: StripeObject
     observed_at: datetime
@@ -40,8 +40,9 @@ class Read:
 
 
 class Unmappable(Exception):
-    """The object lacks or garbles what its type must have. ``reason`` is a stable word, ``detail`` one sentence
-    without anything of the object's content.
+    """The object lacks what its type must have, or has it in an unreadable form.
+
+    ``reason`` is a stable word; ``detail`` is one sentence, without any of the object's content.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -51,7 +52,7 @@ class Unmappable(Exception):
 
 
 def could_be_id(value: str) -> bool:
-    """Whether this has the form of Stripe's ids; Stripe is not asked about anything else."""
+    """Whether this looks like an id of Stripe's; other values are never sent to Stripe as an id."""
     return _ID.fullmatch(value) is not None
 
 
@@ -67,7 +68,9 @@ def text(obj: StripeObject, field: str) -> str:
 
 
 def optional_text(obj: StripeObject, field: str) -> str | None:
-    """The trimmed string; None when absent, null or blank. Raises Unmappable for anything Postgres could not hold."""
+    """The trimmed string; None when absent, null or blank. Raises Unmappable for anything else, and for text with
+    control characters or longer than MAX_TEXT.
+    """
     value = obj.get(field)
     if value is None:
         return None
@@ -77,7 +80,7 @@ def optional_text(obj: StripeObject, field: str) -> str | None:
 
 
 def reference(obj: StripeObject, field: str) -> str | None:
-    """The id of another object, whether it is expanded or not."""
+    """The id of another object, whether the field has only the id or the whole object (expanded)."""
     value = obj.get(field)
     if isinstance(value, Mapping):
         return text(value, "id")
@@ -85,7 +88,7 @@ def reference(obj: StripeObject, field: str) -> str | None:
 
 
 def expanded(obj: StripeObject, field: str) -> StripeObject | None:
-    """The other object itself, when it is expanded."""
+    """The other object itself if the field has it (expanded); else None."""
     value = obj.get(field)
     return value if isinstance(value, Mapping) else None
 
@@ -114,7 +117,7 @@ def currency(obj: StripeObject) -> str | None:
 
 
 def flag(obj: StripeObject, field: str, *, absent: bool) -> bool:
-    """True or false; ``absent`` where the object doesn't say."""
+    """True or false; ``absent`` if the object doesn't have the field."""
     value = optional_flag(obj, field)
     return absent if value is None else value
 
@@ -138,20 +141,20 @@ def moment(obj: StripeObject, field: str) -> datetime:
 
 
 def metadata(obj: StripeObject, key: str) -> str | None:
-    """The trimmed string under ``key``; None when there is none."""
+    """The trimmed string under ``key`` of the object's metadata; None when there is none."""
     return optional_text(_metadata(obj), key)
 
 
 def metadata_user(obj: StripeObject) -> str | None:
-    """``metadata.userId``, verbatim; None when there is none. Raises Unmappable for what is not a user id."""
+    """``metadata.userId``, unchanged; None when there is none. Raises Unmappable if it is not a valid user id."""
     value = _metadata(obj).get("userId")
     if value is None or is_user_id(value):
         return value
-    raise Unmappable("unusable_user_id", f"metadata.userId is no user id, which is {user_id.DESCRIPTION}.")
+    raise Unmappable("unusable_user_id", f"metadata.userId is not a user id ({user_id.DESCRIPTION}).")
 
 
 def claimed_reference(obj: StripeObject) -> str | None:
-    """``client_reference_id``, verbatim: only ever compared. None when there is none."""
+    """``client_reference_id``, unchanged, only for comparing with metadata.userId. None when there is none."""
     value = obj.get("client_reference_id")
     if value is not None and not isinstance(value, str):
         raise malformed("client_reference_id", "a string")

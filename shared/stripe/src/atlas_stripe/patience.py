@@ -11,7 +11,7 @@ from atlas_stripe.failure import SERVER_ERROR, TOO_MANY_REQUESTS, StripeFailure
 AnswerT = TypeVar("AnswerT")
 
 MAX_TRIES = 4
-"""Of one call, the first included."""
+"""Tries of one call, including the first."""
 PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 """Before the next try of long work; the last one repeats."""
 MAX_FAILURES = 10
@@ -23,9 +23,9 @@ BUSY_SECONDS = 600.0
 
 
 class Patience:
-    """How long one piece of work (a restore, say) may wait for Stripe: ``seconds`` in all, shared by its calls.
+    """Lets one piece of work (a restore, say) wait after 429 answers, for ``seconds`` in all of its calls together.
 
-    A 429 that names no time, or a longer one than is left, is raised at once.
+    A 429 without a time, or with a longer time than is left, is raised at once.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -33,7 +33,7 @@ class Patience:
         self._go_on_at = 0.0
 
     async def ask(self, call: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
-        """The answer. Raises StripeFailure."""
+        """The answer to ``call``, which is repeated after a 429, up to MAX_TRIES times. Raises StripeFailure."""
         for _ in range(MAX_TRIES - 1):
             await _until(self._go_on_at)
             try:

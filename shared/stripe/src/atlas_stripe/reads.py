@@ -1,7 +1,7 @@
-"""The facts of what we have just read at Stripe ourselves (confirm, restore, refresh), as canonical events.
+"""Canonical events for objects that we have read at Stripe ourselves (confirm, restore, sweep).
 
-Pure. The same object gives the same facts as when an event tells it. ``observed_at`` is when it was read, by Stripe's
-clock. Every function raises Unmappable for an object that makes no sense for its type.
+Pure. An object gives the same facts as when it comes in an event. ``observed_at`` is when it was read, by Stripe's
+clock. Every function raises Unmappable for an object that lacks what its type must have.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from atlas_stripe.statuses import PAYMENT_INTENT_FAILED, SETTLED_PAYMENT_STATUSE
 
 
 def session_read(session: StripeObject, observed_at: datetime, arrival: Arrival) -> BillingData:
-    """The facts of a session just read at Stripe, ``payment_intent.latest_charge.balance_transaction`` expanded.
+    """The facts of a session read at Stripe with ``payment_intent.latest_charge.balance_transaction`` expanded.
 
-    A read carries no event time, so the time of payment is inferred from when the money moved.
+    A read has no event time, so the time of payment is inferred from when Stripe booked the money.
     """
     intent = expanded(session, "payment_intent")
     charge = expanded(intent, "latest_charge") if intent else None
@@ -40,7 +40,7 @@ def session_read(session: StripeObject, observed_at: datetime, arrival: Arrival)
         session,
         completed_at=completed_at,
         paid_at=_money_moved_at(charge) or completed_at if settled else None,
-        failed_at=completed_at if failed else None,  # not the time of reading: every read says the same
+        failed_at=completed_at if failed else None,  # not the time of reading, so that every read gives the same facts
         inferred=True,
     )
     facts = meaning.facts["checkout_session"]
@@ -69,7 +69,9 @@ def _money_moved_at(charge: StripeObject | None) -> datetime | None:
 
 
 def _read_data(meaning: Meaning, occurred_at: datetime, observed_at: datetime, arrival: Arrival) -> BillingData:
-    """A read has no event id: the object, the second it was read in and what it said identify it."""
+    """The canonical event of a read. A read has no event id, so it is identified by the object, the second and the
+    facts.
+    """
     said = {name: facts.model_dump(mode="json", by_alias=True) for name, facts in meaning.facts.items()}
     refs = meaning.refs.model_dump(by_alias=True)
     digest = hashlib.sha256(json.dumps([said, refs, meaning.user_id], sort_keys=True).encode()).hexdigest()

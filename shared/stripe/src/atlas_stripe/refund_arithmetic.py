@@ -1,8 +1,8 @@
-"""How much of a payment was given back: one calculation for the policy that revokes and the audit that checks it.
+"""How much of a payment was given back: one calculation for the policy that revokes and for the audit that checks it.
 
-Pure. A charge has a cumulative amount, each refund a status of its own; neither is enough alone. When a refund fails,
-Stripe lowers the charge's cumulative amount; so a failed refund is subtracted only from an amount that was told before
-it failed or in the same second (CONTRACT 11).
+Pure. A charge has the sum of its refunds, and each refund has a status; neither is enough alone. When a refund fails,
+Stripe lowers the charge's sum. So a failed refund is subtracted only from a sum that was reported before the failure
+or in the same second (CONTRACT 11).
 """
 
 from __future__ import annotations
@@ -13,32 +13,35 @@ from typing import NamedTuple
 
 
 class AmountTold(NamedTuple):
-    """A charge's cumulative amount refunded (minor units), and when it was told."""
+    """A charge's sum of refunds (minor units), and when it was reported."""
 
     charge: str
     amount: int
     at: datetime
     read: bool = False
-    """Whether we read it ourselves: objects that were read in one second are of one moment."""
+    """Whether we read it ourselves: objects that we read in the same second show the same state."""
 
 
 class Failure(NamedTuple):
-    """A refund that failed or was canceled, dated by what first told it."""
+    """A refund (minor units) that failed or was canceled, and when its failure was first reported."""
 
     charge: str | None
     amount: int
     at: datetime
     read: bool = False
-    """Whether it was (also) read in that first second."""
+    """Whether we (also) read the failure ourselves in that second."""
 
 
 def amount_refunded(succeeded: int, told: Iterable[AmountTold], failures: Collection[Failure]) -> int:
-    """The greatest of the succeeded refunds' sum and, summed over charges, the greatest (amount told - failures in it).
+    """The amount given back, in minor units.
+
+    It is the greater of two values: the sum of the refunds that succeeded; and, summed over all charges, the greatest
+    reported sum of the charge after subtracting the failed refunds that it contains.
 
     Args:
         succeeded: the sum of the refunds that succeeded, in minor units.
-        told: every amount that was told of every charge of the payment.
-        failures: of refunds that are failed or canceled now.
+        told: every sum that was reported for each charge of the payment.
+        failures: the refunds that are failed or canceled now.
 
     """
     amounts = list(told)
@@ -52,12 +55,14 @@ def amount_refunded(succeeded: int, told: Iterable[AmountTold], failures: Collec
 
 
 def _is_in(failure: Failure, told: AmountTold) -> bool:
-    """Whether the amount still holds what failed: told before the failure, or in its second but not read beside it."""
+    """Whether the sum contains the failed refund: it was reported before the failure, or in the same second, unless we
+    read both in that second.
+    """
     if failure.at == told.at:
         return not (failure.read and told.read)
     return failure.at > told.at
 
 
 def _charge_of(failure: Failure, charges: Collection[str]) -> str | None:
-    """A refund without a charge (old API versions) belongs to the only one there is, else to the first by id."""
+    """The failed refund's charge. One without (old API versions) is counted to the first of the charges by id."""
     return failure.charge or min(charges, default=None)

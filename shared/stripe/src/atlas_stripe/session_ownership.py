@@ -1,7 +1,7 @@
-"""Whether a checkout session is ours: the one rule, for the policy that grants and for the audit that checks it.
+"""Whether a checkout session is ours: one rule for the policy that grants and for the audit that checks it.
 
-Pure. The entitlements service asks it about what the ledger knows, the checkout service about what Stripe says now;
-so a payment is refused for the same reason wherever it is shown.
+Pure. The entitlements service applies it to what is in the ledger, the checkout service to what Stripe shows now, so a
+payment is refused for the same reason everywhere.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from atlas_contracts.billing import PRODUCT_PRO, Offer
 
 
 class Session(Protocol):
-    """What a session says of itself (``CheckoutSessionFacts``, and the ledger's snapshot of it)."""
+    """The fields of a session that the rule needs; CheckoutSessionFacts and the ledger's snapshot have them."""
 
     @property
     def payment_status(self) -> str: ...
@@ -40,7 +40,7 @@ class Record:
 
     user_id: str
     offers: frozenset[tuple[int, str]]
-    """What the price asks, in minor units, with its currency: one of these must have been paid."""
+    """The price in each currency, as (amount in minor units, currency): one of these must have been paid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +48,21 @@ class Rules:
     """What the operator of this installation decided (CONTRACT 5, 11)."""
 
     currencies: Collection[str] = ("usd",)
-    """Of sessions that nobody recorded."""
+    """Accepted currencies of sessions that the checkout service did not record."""
     require_known_session: bool = False
     livemode: bool | None = None
-    """True or False: only sessions of that mode are ours. None: events of the other mode were refused before."""
+    """True or False: only sessions of that mode are ours. None: those of the other mode were refused before."""
 
 
 def recorded_offers(amount: int, currency: str, offers: Iterable[Offer]) -> frozenset[tuple[int, str]]:
-    """Every (amount, currency) that a recorded session may be paid with; older records name the price's own alone."""
+    """Every (amount, currency) in which a recorded session may be paid. Older records have no ``offers``."""
     return frozenset({(amount, currency), *((offer.amount, offer.currency) for offer in offers)})
 
 
 def why_not_ours(session: Session, user_id: str | None, record: Record | None, rules: Rules) -> str | None:
-    """Why a session may not grant, whatever it says about payment; None when it is ours.
+    """Why a session may not grant, even if it is paid, in a stable word; None when it may.
 
-    ``user_id`` is what the session's metadata says.
+    ``user_id`` is the user in the session's metadata; ``record`` is None for a session that we did not record.
     """
     refusals = [
         ("no_user_in_metadata", user_id is None),
@@ -76,12 +76,15 @@ def why_not_ours(session: Session, user_id: str | None, record: Record | None, r
 
 
 def is_somebody_elses(product_key: str | None, *, recorded: bool) -> bool:
-    """Whether a session names another product and was not made by us: it is ignored, and nobody has to review it."""
+    """Whether a session names another product and was not made by us. Such a session is ignored without a review."""
     return not recorded and product_key is not None and product_key != PRODUCT_PRO
 
 
 def _against_record(session: Session, user_id: str | None, record: Record) -> list[tuple[str, bool]]:
-    """A session that we made must be what we asked for. Taxes and discounts change the total, not the subtotal."""
+    """Reasons to refuse a session that we made and that differs from what we asked for.
+
+    The subtotal is compared, because taxes and discounts change only the total.
+    """
     free = session.payment_status == "no_payment_required"
     asked = session.amount_total if session.amount_subtotal is None else session.amount_subtotal
     currencies = {currency for _, currency in record.offers}
@@ -93,7 +96,7 @@ def _against_record(session: Session, user_id: str | None, record: Record) -> li
 
 
 def _unrecorded(session: Session, rules: Rules) -> list[tuple[str, bool]]:
-    """Of a session that nobody recorded the amount can't be checked, but currency and amount above zero can."""
+    """Reasons to refuse a session without a record: only its currency, and that it has an amount, can be checked."""
     free = session.payment_status == "no_payment_required"
     return [
         ("unknown_session", rules.require_known_session),

@@ -1,8 +1,9 @@
-"""Stripe's webhook signature, verified on bytes before anything is parsed.
+"""Verifies Stripe's webhook signature on the body's bytes, before anything is parsed.
 
-The header is ``t=<seconds>,v1=<hex>[,v1=<hex>…]``, the signature HMAC-SHA256 over ``<t>.<body>``. Beside the SDK's
-``WebhookSignature`` this one looks both ways in time, takes a list of secrets, bounds its work, and its errors carry
-neither payload nor header. Everything it accepts, the SDK accepts (tests cross-check).
+The header is ``t=<seconds>,v1=<hex>[,v1=<hex>…]``; each signature is HMAC-SHA256 over ``<t>.<body>``
+(docs.stripe.com/webhooks). In contrast to the SDK's ``WebhookSignature``, this code refuses times too far in the future
+too, takes several secrets, limits its work, and raises errors without payload or header. Whatever it accepts, the SDK
+accepts too (tests compare them).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from atlas_kit.http.errors import Forbidden
 
 MAX_HEADER_BYTES = 8 * 1024
 MAX_SIGNATURES = 64
-"""Stripe sends one ``v1`` per secret in force, two during a roll."""
+"""Stripe sends one ``v1`` per valid secret: two while a secret is being replaced."""
 _TIMESTAMP = re.compile(rb"[1-9][0-9]{0,11}")
 
 
@@ -33,13 +34,16 @@ class InvalidSignature(Forbidden):
 
 @dataclass(frozen=True, slots=True)
 class SignatureVerifier:
-    """Accepts what one of ``secrets`` signed at most ``tolerance_seconds`` ago or ahead."""
+    """Accepts a body that one of ``secrets`` signed at a time at most ``tolerance_seconds`` before or after now."""
 
     secrets: Sequence[bytes]
     tolerance_seconds: int
 
     def verify(self, headers: Sequence[bytes], body: bytes, now: float) -> None:
-        """Raises InvalidSignature unless exactly one header holds a fresh signature of ``body``; ``now`` in seconds."""
+        """Check ``headers``, all ``Stripe-Signature`` headers of the request; ``now`` in seconds since 1970.
+
+        Raises InvalidSignature unless there is exactly one header, with a valid and recent signature of ``body``.
+        """
         if len(headers) != 1 or not headers[0]:
             raise InvalidSignature("missing" if not any(headers) else "duplicated")
         timestamp, signatures = _parse(headers[0])
@@ -47,7 +51,7 @@ class SignatureVerifier:
         matches = False
         for secret in self.secrets:
             expected = hmac.digest(secret, message, "sha256").hex().encode()
-            for signature in signatures:  # no early end: the time taken tells nothing
+            for signature in signatures:  # no early end, so that the time taken reveals nothing
                 matches |= hmac.compare_digest(expected, signature)
         if not matches:
             raise InvalidSignature("mismatch")
@@ -56,7 +60,7 @@ class SignatureVerifier:
 
 
 def _parse(header: bytes) -> tuple[bytes, list[bytes]]:
-    """The timestamp as written, and the ``v1`` signatures; other schemes are ignored as Stripe asks."""
+    """The timestamp as written, and the ``v1`` signatures. Other schemes are ignored, as Stripe asks."""
     if len(header) > MAX_HEADER_BYTES:
         raise InvalidSignature("too_long")
     timestamps: list[bytes] = []

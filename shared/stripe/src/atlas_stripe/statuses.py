@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 SETTLED_PAYMENT_STATUSES = frozenset({"paid", "no_payment_required"})
-"""``payment_status`` of a checkout session of which nothing is to be paid any more."""
+"""``payment_status`` of a checkout session for which nothing remains to be paid."""
 FAILED_REFUND_STATUSES = frozenset({"failed", "canceled"})
-"""``status`` of a refund that gave nothing back, or whose money came back to us."""
+"""``status`` of a refund by which the buyer got no money, or whose money came back to us."""
 PAYMENT_INTENT_FAILED = frozenset({"requires_payment_method", "canceled"})
-"""``status`` of a completed session's payment intent whose delayed payment failed."""
+"""``status`` of the payment intent of a completed session whose delayed payment failed."""

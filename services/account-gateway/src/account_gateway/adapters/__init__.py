@@ -1,1 +1,1 @@
-"""What goes out: questions to the services behind the gateway."""
+"""Calls to the services behind the gateway."""

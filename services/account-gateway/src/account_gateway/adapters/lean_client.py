@@ -24,9 +24,9 @@ from atlas_kit.http.identity import TokenMint
 from atlas_kit.process import context
 
 MAX_CONNECTIONS = 64
-"""More would not be faster: the service behind answers one request at a time per core."""
+"""Connections. More would not be faster: the entitlements service answers one request at a time per core."""
 IDLE_SECONDS = 30.0
-"""Shorter than the server's own keep-alive (75 s), so that a connection is rarely closed under a request."""
+"""Seconds. Shorter than the server's keep-alive (75 s), so that the server rarely closes a connection in use."""
 MAX_ANSWER_BYTES = 1024 * 1024
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -70,7 +70,7 @@ class _HttpConnection(asyncio.Protocol):
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's are of no such class
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's transports have another class
         self.open = True
 
     def data_received(self, data: bytes) -> None:
@@ -106,7 +106,7 @@ class _HttpConnection(asyncio.Protocol):
 
 
 class LeanClient:
-    """Asks one other service in a user's name; GET only."""
+    """Reads from one other service on behalf of a user; GET only."""
 
     def __init__(self, base_url: str, audience: str, mint: TokenMint, *, connections: int = MAX_CONNECTIONS) -> None:
         parts = urlsplit(base_url)
@@ -123,7 +123,7 @@ class LeanClient:
             self._idle.pop().close()
 
     async def get(self, path: str, subject: str, answer: type[ModelT], *, seconds: float = DEFAULT_SECONDS) -> ModelT:
-        """GET ``path`` for user ``subject``. Raises what the other service answered, or Unavailable."""
+        """GET ``path`` for user ``subject``. Raises the other service's error, or Unavailable."""
         message = (
             f"GET {self._path}{path} HTTP/1.1\r\nhost: {self._authority}\r\n"
             f"authorization: Bearer {self._mint.token(self._audience, subject)}\r\n"
@@ -149,7 +149,7 @@ class LeanClient:
                 if not reused:
                     raise
             except BaseException:
-                connection.close()  # an answer may still come: it must not be taken for the next request's
+                connection.close()  # its answer may still come, and must not answer the next request
                 raise
             else:
                 self._keep(connection)

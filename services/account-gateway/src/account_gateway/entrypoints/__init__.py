@@ -1,1 +1,1 @@
-"""What comes in: the public API, the pages, live updates."""
+"""Where requests come in: the public API, the pages, live updates."""

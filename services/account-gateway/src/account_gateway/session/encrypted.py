@@ -33,7 +33,7 @@ class EncryptedSessions:
         return self._bearer(token.strip()) if scheme.lower() == "bearer" and token else None
 
     async def check(self) -> None:
-        """Always ready: the keys are in the settings, nothing else is asked."""
+        """Always ready: only the keys in the settings are needed."""
 
     def _bearer(self, token: str) -> str | None:
         """A bearer token doesn't say which cookie it belongs to; its content encryption does."""

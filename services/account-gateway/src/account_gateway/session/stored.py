@@ -1,4 +1,4 @@
-"""``database`` strategy: the cookie holds an opaque token; the Atlas database knows whose it is.
+"""``database`` strategy: the cookie has a random token, and the Atlas database says to which user it belongs.
 
 It is looked up on every request, so that a revoked session is over at once.
 """

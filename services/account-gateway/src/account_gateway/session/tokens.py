@@ -31,7 +31,7 @@ _V4_KEY_BYTES, _V5_KEY_BYTES = 32, 64
 
 @dataclass(frozen=True, slots=True)
 class TokenSession:
-    """A verified token: whose it is, and until when (seconds since the epoch, tolerance included)."""
+    """A verified token: its user, and when it expires (seconds since 1970, tolerance included)."""
 
     user_id: str
     valid_until: float
@@ -56,7 +56,7 @@ def v5_key(secret: str, cookie_name: str) -> OctKey:
 
 
 def token_kind(cookie_name: str, secrets: tuple[str, ...]) -> TokenKind:
-    """The only kind of token that a cookie of this name may hold."""
+    """The only kind of token that is accepted in a cookie of this name."""
     if cookie_name.endswith(AUTH_JS_V5):
         return TokenKind(V5_ENCRYPTION, tuple(v5_key(secret, cookie_name) for secret in secrets))
     return TokenKind(V4_ENCRYPTION, tuple(v4_key(secret) for secret in secrets))

@@ -1,1 +1,1 @@
-"""What goes out: tables, publishing, Stripe, other services."""
+"""Code that talks to the outside for the use cases: tables, the broker, Stripe, other services."""

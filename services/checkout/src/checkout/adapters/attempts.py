@@ -142,7 +142,7 @@ async def owner_of_session(database: Database, session_id: str) -> str | None:
 
 
 async def owners_of_sessions(database: Database, session_ids: Sequence[str]) -> dict[str, str]:
-    """Whom each of these sessions was made for, as far as we made them."""
+    """The user for whom each of these sessions was made, by session id; sessions that we did not make are left out."""
     async with database.transaction() as connection:
         cursor = await connection.execute(
             "SELECT checkout_session_id, user_id FROM checkout_attempts WHERE checkout_session_id = ANY(%s)",
@@ -227,7 +227,7 @@ async def all_sessions(database: Database, user_id: str) -> list[str]:
 
 
 async def erase(database: Database, user_id: str) -> int:
-    """Remove the user from this database; how many rows were theirs."""
+    """Delete the user's rows in this database. Returns how many there were."""
     async with database.transaction() as connection:
         made = await connection.execute("DELETE FROM checkout_attempts WHERE user_id = %s", (user_id,))
         known = await connection.execute("DELETE FROM customers WHERE user_id = %s", (user_id,))

@@ -1,4 +1,4 @@
-"""One Stripe customer per user, whatever fails in between."""
+"""Makes one Stripe customer per user, also when a call fails in between and is repeated."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def store_customer(database: Database, user_id: str, customer_id: str) -> 
 
 
 async def owner_of_customer(database: Database, customer_id: str) -> str | None:
-    """The user whose stored customer this is."""
+    """The user for whom this customer is stored."""
     async with database.transaction() as connection:
         row = await fetch_one(connection, "SELECT user_id FROM customers WHERE customer_id = %s", customer_id)
     return row[0] if row else None
@@ -108,5 +108,5 @@ async def _raise_attempt(database: Database, user_id: str, attempt: int) -> None
 
 
 def _idempotency_key(user_id: str, attempt: int) -> str:
-    """The user id is hashed, since a header value must be short and ASCII."""
+    """The idempotency key. The user id in it is hashed, because a header value must be short and ASCII."""
     return f"atlas-customer-{hashlib.sha256(user_id.encode()).hexdigest()[:40]}-{attempt}"

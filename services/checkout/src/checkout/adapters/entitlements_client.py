@@ -1,4 +1,4 @@
-"""What this service asks the entitlements service: who is Pro, and whether facts have taken effect."""
+"""Calls to the entitlements service: who is Pro, and whether facts have taken effect."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from atlas_kit.http.errors import AtlasError, Unavailable
 APPLIED_SECONDS = 5.0
 """How long we wait for facts to be folded before the answer is "not yet"."""
 MAX_IDS = 1000
-"""Per request; the contract's limit."""
+"""Items per request: the limit in the request's model."""
 
 
 NEWS_AT_ONCE = 400
@@ -35,7 +35,7 @@ NEWS_SECONDS = 15.0
 
 
 class EntitlementsClient:
-    """Every failure raises Unavailable: none of them was caused by the user."""
+    """Every failure raises Unavailable, because none of these calls can fail by the user's fault."""
 
     def __init__(self, client: ServiceClient) -> None:
         self._client = client
@@ -47,7 +47,7 @@ class EntitlementsClient:
             raise Unavailable from error
 
     async def overview(self, user_id: str) -> EntitlementOverview:
-        """The entitlement, and what the user's newest unfinished payment does."""
+        """The entitlement, and the state of the user's newest unfinished payment."""
         try:
             return await self._client.get("/internal/overview", user_id, EntitlementOverview)
         except AtlasError as error:
@@ -61,7 +61,7 @@ class EntitlementsClient:
             raise Unavailable from error
 
     async def verdicts(self, user_id: str, session_ids: Sequence[str]) -> dict[str, PaymentVerdictView]:
-        """The policy's verdict on each session's payment; those that no fact tells of are left out."""
+        """The policy's verdict on each session's payment; sessions without any fact are left out."""
         found: dict[str, PaymentVerdictView] = {}
         waiting = iter(session_ids)
         while batch := list(itertools.islice(waiting, MAX_IDS)):
@@ -90,7 +90,7 @@ class EntitlementsClient:
         return NewsResult(news=news, forgotten=forgotten)
 
     async def applied(self, user_id: str, event_ids: Sequence[str], seconds: float = APPLIED_SECONDS) -> bool:
-        """Wait until all of these are in the ledger and folded; False when the time was up before."""
+        """Wait until all of these events are in the ledger and folded; False if that takes too long."""
         waiting = iter(event_ids)
         while batch := list(itertools.islice(waiting, MAX_IDS)):
             request = AppliedRequest(event_ids=batch, timeout_ms=round(seconds * 1000))

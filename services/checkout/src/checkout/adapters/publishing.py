@@ -14,7 +14,7 @@ from atlas_kit.process.concurrently import all_of
 from checkout.ports import Publisher
 
 AT_ONCE = 64
-"""Publishes in flight; a restore may bring hundreds of facts."""
+"""Facts published at the same time; a restore may have hundreds."""
 
 
 async def publish_facts(broker: Publisher, facts: Sequence[BillingData]) -> list[str]:
@@ -30,7 +30,7 @@ async def _publish(broker: Publisher, data: BillingData) -> None:
 
 
 def outbox_messages(facts: Iterable[BillingData]) -> list[OutboxMessage]:
-    """The same events as outbox rows, to be committed in the transaction of what caused them."""
+    """The same events as outbox rows, to be committed in the transaction that causes them."""
     return [
         OutboxMessage(data.event_id, _subject(data), encode(billing_event(data, CHECKOUT_SERVICE)).decode())
         for data in facts

@@ -96,7 +96,7 @@ class StripeGateway:
         return SessionPage(rows_of(page), page.has_more)
 
     async def read_price(self, price_id: str) -> Read:
-        """The price with what it asks in each currency, which Stripe tells only when asked for."""
+        """The price with its amount in each currency (``currency_options``), which Stripe shows only when expanded."""
         return read_of(await _asked(self._client.v1.prices.retrieve_async(price_id, {"expand": ["currency_options"]})))
 
     async def read_customer(self, customer_id: str) -> Read:
@@ -114,7 +114,7 @@ class StripeGateway:
         return read_of(await _asked(self._client.v1.charges.retrieve_async(charge_id)))
 
     async def read_object(self, object_id: str) -> Read | None:
-        """Anything that a payment leads to, by its id alone; None for other kinds of ids."""
+        """Any object that belongs to a payment, by its id alone; None for other kinds of ids."""
         v1 = self._client.v1
         readers: dict[str, Any] = {
             "cs": v1.checkout.sessions, "pi": v1.payment_intents, "ch": v1.charges, "py": v1.charges,
@@ -128,7 +128,7 @@ class StripeGateway:
         return _pages(self._client.v1.refunds.list_async, {"charge": charge_id})
 
     def disputes(self, charge_id: str) -> AsyncIterator[Read]:
-        """By charge: a dispute's payment intent may be null, its charge never is."""
+        """Disputes of a charge. They are not listed by payment intent, which may be null in a dispute."""
         return _pages(self._client.v1.disputes.list_async, {"charge": charge_id})
 
     async def create_portal_session(self, customer_id: str, configuration_id: str, return_url: str) -> str:
@@ -141,7 +141,7 @@ class StripeGateway:
         return session.url
 
     async def create_portal_configuration(self, idempotency_key: str) -> str:
-        """Invoices can be seen, nothing can be subscribed to or canceled: Pro is bought once."""
+        """A portal configuration that shows invoices and lets nothing be canceled, because Pro is bought once."""
         configuration = await _made(
             self._client.v1.billing_portal.configurations.create_async, PORTAL_CONFIGURATION, idempotency_key
         )

@@ -1,1 +1,1 @@
-"""Pure: no framework, no I/O, no clock."""
+"""Rules as pure functions: no framework, no I/O, no clock."""

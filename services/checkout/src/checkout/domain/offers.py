@@ -1,4 +1,4 @@
-"""What a price asks, in every currency that it offers. Pure."""
+"""The amounts of a price, in every currency that it has. Pure."""
 
 from __future__ import annotations
 

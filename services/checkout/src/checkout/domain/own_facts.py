@@ -1,4 +1,4 @@
-"""Facts that this service itself is the source of: what it asked Stripe for, and what a user asked of it."""
+"""Facts of which this service is the source: the sessions that it asked Stripe for, and users' restore requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a payment stands at Stripe, from its objects as they are now. Pure.
+"""The state of a payment at Stripe, from its objects as they are now. Pure.
 
 This is Stripe's side only: who is Pro is decided by the entitlements service, from facts.
 """
@@ -17,7 +17,7 @@ from atlas_stripe.statuses import FAILED_REFUND_STATUSES, PAYMENT_INTENT_FAILED
 OPEN_DISPUTES = frozenset({"needs_response", "under_review", "appeal_needs_response", "appeal_under_review"})
 
 ONE_MOMENT = datetime.min.replace(tzinfo=UTC)
-"""The arithmetic compares times; here all objects are read together, so any one time will do."""
+"""The arithmetic compares times. Here all objects are read together, so one time for all of them is right."""
 
 
 class PaymentOutcome(StrEnum):
@@ -40,7 +40,7 @@ HOLDS_MONEY = frozenset({PaymentOutcome.PAID, PaymentOutcome.DISPUTED})
 def outcome_of(
     session: StripeObject, refunds: Sequence[StripeObject] = (), disputes: Sequence[StripeObject] = ()
 ) -> PaymentOutcome:
-    """How the payment of ``session`` stands; ``session`` has its payment and charge expanded."""
+    """The state of the payment of ``session``, which must have its payment and charge expanded."""
     if session.get("status") != "complete":
         return PaymentOutcome.NOT_COMPLETED
     match session.get("payment_status"):

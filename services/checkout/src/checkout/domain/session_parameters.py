@@ -1,4 +1,4 @@
-"""What Stripe is asked for when a session is made. Pure; CONTRACT 2 fixes the return URLs."""
+"""The parameters with which a session is made at Stripe. Pure; CONTRACT 2 fixes the return URLs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_CLIENT_REFERENCE = 200
 
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
-    """What the operator lets Stripe's page do beside taking the price."""
+    """Options of Stripe's page that the operator can switch on: tax, tax ids, promotion codes."""
 
     automatic_tax: bool = False
     tax_id_collection: bool = False

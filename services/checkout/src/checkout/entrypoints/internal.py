@@ -100,7 +100,7 @@ def _purchase_routes(router: APIRouter, purchases: Purchases) -> None:
 
     @router.post("/charges/{charge_id}/resolve")
     async def resolve(charge_id: str) -> ChargeResolution:
-        """Asked by the entitlements service, in nobody's name."""
+        """Called by the entitlements service, not on behalf of a user."""
         async with told_as(BILLING_DOWN, seconds=CONFIRM_SECONDS):
             return await resolve_charge(purchases.stripe, purchases.broker, charge_id)
 

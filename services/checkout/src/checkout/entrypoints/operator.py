@@ -38,7 +38,7 @@ FORGET_SECONDS = 60
 DEFAULT_DAYS = 365
 MAX_DAYS = 3650
 MAX_SESSIONS = 500
-"""As many as fit into a request's head."""
+"""Ids in one request: as many as fit into its URL."""
 
 
 def operator_routes(database: Database, stripe: StripeGateway, broker: Publisher, policy: ProviderPolicy) -> APIRouter:
@@ -48,13 +48,13 @@ def operator_routes(database: Database, stripe: StripeGateway, broker: Publisher
 
     @router.get("/whose")
     async def read_whose(object_id: Annotated[EventId, Query(alias="id")]) -> Whose:
-        """Whose an object at Stripe is."""
+        """The user and payment to which an object at Stripe belongs."""
         async with told_as(STRIPE_DOWN, seconds=FIRST_LINE_SECONDS):
             return await find_owner(database, stripe, object_id)
 
     @router.post("/sweep")
     async def sweep_payments(body: SweepRequest) -> SweepResult:
-        """Read the named payments again and publish what Stripe says of them."""
+        """Read the named payments again at Stripe and publish their state."""
         async with told_as(STRIPE_DOWN, seconds=SWEEP_SECONDS):
             return await read_again(stripe, broker, body)
 
@@ -80,7 +80,7 @@ def _provider_state_route(router: APIRouter, database: Database, stripe: StripeG
         user's customer or our own record still leads to them.
         """
         payments = list_provider_state(database, stripe, policy, days=days, user_id=user, session_ids=session or ())
-        # Ask for the first before the answer begins: a Stripe that is away becomes a 503 and not half an answer.
+        # The first payment is read before the answer begins, so that a failure of Stripe becomes a 503.
         async with told_as(STRIPE_DOWN, seconds=FIRST_LINE_SECONDS):
             first = await anext(payments, None)
         return StreamingResponse(_lines(first, payments), media_type=NDJSON)

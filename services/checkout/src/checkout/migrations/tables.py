@@ -67,7 +67,7 @@ class CheckoutAttemptRow(Table, table=True):
 
 
 class PortalConfigurationRow(Table, table=True):
-    """The portal configuration that this service made, where none is configured: one row or none."""
+    """The portal configuration that this service made because none is configured: one row or none."""
 
     __tablename__ = "portal_configurations"
     __table_args__ = (CheckConstraint("id = 1", name="portal_configurations_only_one"),)

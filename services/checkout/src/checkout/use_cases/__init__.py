@@ -1,1 +1,1 @@
-"""One verb each: plain async functions whose parameters are their dependencies."""
+"""What the service does, one module per task: async functions that get their dependencies as parameters."""

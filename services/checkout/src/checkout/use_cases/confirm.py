@@ -33,7 +33,7 @@ class SessionNotFound(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """A session that is the caller's own."""
+    """A session of the caller."""
 
     session: Read
     recorded: bool
@@ -45,7 +45,7 @@ async def confirm(tools: Purchases, user_id: str, session_id: str) -> ConfirmRes
     owned = await _own_session(tools, user_id, session_id)
     result, payment = await _confirm(tools, user_id, owned, thorough=False)
     if result.outcome == "not_paid" and payment.outcome in HOLDS_MONEY and result.reason != "revoked_by_operator":
-        # The charge holds the money, its buyer isn't Pro: perhaps for a failed refund, which no charge shows.
+        # Stripe has the money and the buyer isn't Pro: perhaps because of a failed refund, which a charge doesn't show.
         result, _ = await _confirm(tools, user_id, owned, thorough=True)
     log.info(
         "billing.checkout.confirmed",
@@ -98,7 +98,7 @@ def _not_active(entitlement: EntitlementView, payment: Payment, why: WhyNotPro |
         case None if payment.unreadable:
             raise SessionNotFound
         case None if payment.outcome in HOLDS_MONEY:
-            # Another fact was folded between our two questions, or the money is for another product.
+            # Another fact was folded between our two calls, or the payment is for another product.
             return ConfirmResult(outcome="processing", entitlement=summary)
         case None:
             return ConfirmResult(outcome="not_paid", entitlement=summary)

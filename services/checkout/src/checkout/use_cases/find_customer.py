@@ -54,7 +54,7 @@ async def replace_customer(customers: Customers, user_id: str) -> str | None:
 
 
 async def _is_usable(customers: Customers, user_id: str, customer_id: str) -> bool:
-    """Whether the customer still exists and is nobody else's."""
+    """Whether the customer still exists and is not stored for another user."""
     if await owner_of_customer(customers.database, customer_id) not in (None, user_id):
         return False
     try:

@@ -21,9 +21,9 @@ from checkout.use_cases.read_payment import Payment, read_payment
 AT_ONCE = 4
 """Payments read at a time: Stripe allows 25 requests a second of a test key, and other requests need some of them."""
 PATIENCE_SECONDS = 5
-"""For all pauses that Stripe's 429 asks for together: a user waits for the answer."""
+"""Seconds for all pauses after Stripe's 429 together: short, because a user waits for the answer."""
 MAX_RECORDED = 20
-"""At most so many recorded sessions are read one by one: those that no customer lists (it was deleted, say)."""
+"""Most recorded sessions that are read one by one, because they are in no customer's list (it was deleted, say)."""
 
 
 async def find_payments(

@@ -30,7 +30,7 @@ GONE = "gone already: Stripe knows it no more"
 
 
 class PaymentUnderWay(InvalidRequest):
-    """A delayed payment of the user may still succeed; after forgetting, nobody could tell whose money it was."""
+    """A delayed payment of the user may still succeed. After forgetting, its owner could no longer be found."""
 
     status: ClassVar[int] = 409
     default_recovery = Recovery.NONE
@@ -55,7 +55,9 @@ class Found:
 async def forget_user(
     database: Database, stripe: EraseCalls, user_id: str, *, even_if_paying: bool = False
 ) -> ForgetResult:
-    """What was done in each place. Raises PaymentUnderWay, StripeFailure; a repetition continues where it stopped."""
+    """Forget the user. Returns what was done in each place. Raises PaymentUnderWay or StripeFailure; repeating it
+    continues where it stopped.
+    """
     found = await _find(database, stripe, user_id)
     _refuse_while_paying(found.sessions.values(), even_if_paying=even_if_paying)
     await _close_open(stripe, found)
@@ -117,7 +119,7 @@ def _refuse_while_paying(sessions: Iterable[Read], *, even_if_paying: bool) -> N
 
 
 async def _close_open(stripe: EraseCalls, found: Found) -> None:
-    """Close open sessions: nobody may pay them later. One that can't be closed may be paid, and is read again."""
+    """Close open sessions, so that they can't be paid later. One that can't be closed may be paid: it is read again."""
     for session in [each for each in found.sessions.values() if each.body.get("status") == "open"]:
         try:
             await stripe.expire_session(session.id)
@@ -128,7 +130,7 @@ async def _close_open(stripe: EraseCalls, found: Found) -> None:
 
 
 async def _erase_session(stripe: EraseCalls, session: Read) -> list[ForgottenPlace]:
-    """Charge and payment before the session: a repetition finds them only through the session."""
+    """Charge and payment come before the session, because a repetition finds them only through the session."""
     intent, charge = session.body.get("payment_intent"), charge_of(session.body)
     named = (
         ("charge", charge and charge["id"]),

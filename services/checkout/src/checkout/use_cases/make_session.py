@@ -1,4 +1,4 @@
-"""Make an attempt's session at Stripe: exactly one, whatever fails in between (one idempotency key per attempt)."""
+"""Make an attempt's session at Stripe: exactly one, even when calls fail and are repeated (one key per attempt)."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def make_session(checkout: Checkout, attempt: Attempt) -> Read | None:
 
 
 async def _made_after_all(checkout: Checkout, attempt: Attempt, failure: StripeFailure) -> Read | None:
-    """The session, where Stripe made it and still answered with an error, which it repeats for the key for a day."""
+    """The session, if Stripe made it although it answered with an error (which it repeats for a key for a day)."""
     if failure.names_missing("customer"):
         return None
     async for session in checkout.stripe.sessions(customer=attempt.customer_id, status="open"):
@@ -59,7 +59,7 @@ async def _made_after_all(checkout: Checkout, attempt: Attempt, failure: StripeF
 
 
 async def _record(checkout: Checkout, attempt: Attempt, session: Read) -> bool:
-    """Remember the session and tell the ledger what a payment of it must look like."""
+    """Store the session, and publish the recorded session with which its payment will be compared."""
     body = session.body
     recorded = RecordedSession(
         id=text(body, "id"),
@@ -75,7 +75,7 @@ async def _record(checkout: Checkout, attempt: Attempt, session: Read) -> bool:
     )
     if first:
         return True
-    # Another replica recorded the same session, or gave the attempt up: in that case nobody may pay this one.
+    # Another replica recorded the same session, or gave the attempt up. In the second case this one must not be paid.
     if await attempts.owner_of_session(checkout.database, recorded.id) is None:
         await expire(checkout, recorded.id)
     return False

@@ -30,7 +30,7 @@ log = get_logger()
 OPENED = Counter("atlas_checkout_sessions_opened_total", "Sessions given to buyers.", ["reused"])
 
 MAX_ROUNDS = 6
-"""More than an attempt has states: only other replicas that change it at the same time could use them up."""
+"""Rounds. More than an attempt has states, so they only run out if other replicas keep changing the attempt."""
 
 
 async def open_checkout(checkout: Checkout, user_id: str, source: str | None) -> CheckoutSessionResult:
@@ -67,7 +67,7 @@ async def open_checkout(checkout: Checkout, user_id: str, source: str | None) ->
 
 
 async def _begin(checkout: Checkout, user_id: str, source: str, offers: tuple[Offer, ...]) -> None:
-    """Commit what Stripe will be asked for before it is asked."""
+    """Store the parameters before Stripe is called with them, so that every retry sends the same."""
     customer_id = await customer_of(checkout.database, checkout.stripe, user_id)
     attempt_id, expires_at = uuid.uuid4(), now() + SESSION_LIFE
     parameters = session_parameters(

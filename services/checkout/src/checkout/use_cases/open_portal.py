@@ -27,7 +27,7 @@ class NoBillingHistory(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Portal:
-    """What opening the portal works with. ``configuration_id``: the configured one, if any."""
+    """The dependencies for opening the portal. ``configuration_id``: the configured one, None if there is none."""
 
     customers: Customers
     stripe: PortalCalls
@@ -57,7 +57,7 @@ async def open_portal(portal: Portal, user_id: str) -> RedirectTarget:
 
 
 async def _open_configured(portal: Portal, customer_id: str) -> RedirectTarget:
-    """The portal in the configured configuration; in ours, made anew where it is gone."""
+    """The portal with the configured configuration, else with ours, which is made again if it is gone."""
     configuration_id = portal.configuration_id or await _own_configuration(portal)
     try:
         return await _open(portal, customer_id, configuration_id)
@@ -74,7 +74,7 @@ async def _open(portal: Portal, customer_id: str, configuration_id: str) -> Redi
 
 
 async def _own_configuration(portal: Portal, key: str = FIRST_KEY) -> str:
-    """The configuration that we made, made now if there is none."""
+    """The configuration that this service made; it is made now if there is none."""
     async with portal.database.transaction() as connection:
         row = await fetch_one(connection, "SELECT configuration_id FROM portal_configurations")
     if row:

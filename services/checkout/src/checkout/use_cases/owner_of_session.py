@@ -1,4 +1,4 @@
-"""The user of a session: whom we made it for, where our table has it; else the user in its metadata."""
+"""The user of a session: the one for whom we made it if our table has it, else the user in its metadata."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What confirm and restore work with: both read a user's purchases again and hear what the ledger makes of them."""
+"""The dependencies of confirm and restore, which read a user's purchases at Stripe and then ask for the verdict."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from checkout.ports import Entitlements, PaymentReads, Publisher
 
 @dataclass(frozen=True, slots=True)
 class Purchases:
-    """Our own record of sessions, Stripe, the broker that facts go to, and the service that folds them."""
+    """Our record of sessions, Stripe, the broker for publishing facts, and the entitlements service."""
 
     database: Database
     stripe: PaymentReads

@@ -22,11 +22,11 @@ from checkout.use_cases.read_payment import Payment, read_payment
 log = get_logger()
 
 PATIENCE_SECONDS = 120
-"""For all pauses that Stripe's 429 asks for together: no user waits for this."""
+"""Seconds for all pauses after Stripe's 429 together: long, because no user waits for this."""
 
 
 async def read_again(stripe: PaymentReads, broker: Publisher, request: SweepRequest) -> SweepResult:
-    """Publish what Stripe says of these payments. Raises StripeFailure, BrokerUnavailable; repeating it is harmless."""
+    """Publish the state of these payments at Stripe. Raises StripeFailure, BrokerUnavailable; repeating is harmless."""
     slots, patience = asyncio.Semaphore(AT_ONCE), Patience(PATIENCE_SECONDS)
     missing: list[str] = []
     skipped: list[str] = []

@@ -15,7 +15,7 @@ from checkout.use_cases.find_customer import Customers, find_customer
 log = get_logger()
 
 SEARCH_SECONDS = 2.0
-"""For the search in ledger and Stripe; after that the page shows no link."""
+"""Seconds for the search in ledger and Stripe; if it takes longer, the page shows no link."""
 UNSOUGHT_SECONDS = 10.0
 """A user without a customer isn't searched for again for so long: Stripe allows 20 searches a second per account."""
 MAX_UNSOUGHT = 10_000

@@ -22,7 +22,7 @@ Mapper = Callable[[StripeObject, datetime, Arrival], BillingData]
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """One checkout session with its refunds and disputes, the facts that these make, and how the payment stands."""
+    """One checkout session with its refunds and disputes, the facts in them, and the state of the payment."""
 
     session: StripeObject
     outcome: PaymentOutcome

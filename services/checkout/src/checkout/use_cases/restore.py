@@ -29,7 +29,7 @@ from checkout.use_cases.why_not_pro import WhyNotPro, why_not_pro
 log = get_logger()
 
 PROVIDER_SECONDS = 20
-"""For everything that is asked of Stripe and of the ledger; the route's own limit is a few seconds longer."""
+"""Seconds for all calls to Stripe and to the entitlements service; the route's own limit is a few seconds longer."""
 
 RESTORES = Counter("atlas_restores_total", "Restores by outcome.", ["outcome"])
 
@@ -41,7 +41,8 @@ REASONS: tuple[WhyNotPro, ...] = (
     "refunded",
     "free_checkout",
 )
-"""Why purchases don't make their buyer Pro. Of several the first here is told: what may still change."""
+"""Reasons why purchases don't make their buyer Pro. Of several, the first in this order is answered: those that may
+still change come first."""
 
 
 async def restore(tools: Purchases, user_id: str, trigger: str) -> RestoreResult:

@@ -47,7 +47,7 @@ def same_terms(checkout: Checkout, attempt: Attempt, offers: tuple[Offer, ...]) 
     return (
         attempt.price_id == checkout.price_id
         and options_in(attempt.parameters) == checkout.options.parameters()
-        # What an attempt of the older kind offered was the price's own currency alone.
+        # Older attempts offered only the price's main currency.
         and (set(attempt.offers) == set(offers) if attempt.offers is not None else len(offers) <= 1)
     )
 
@@ -85,7 +85,7 @@ async def _settle(checkout: Checkout, attempt: Attempt, session: Read) -> None:
 
 
 async def _refuse_unless_ended(checkout: Checkout, attempt: Attempt, payment: Payment, *, applied: bool) -> None:
-    """The money is here and its buyer isn't Pro: sell again only where that payment was revoked, refunded or lost."""
+    """Stripe has the money and the buyer isn't Pro: sell again only if that payment was revoked, refunded or lost."""
     verdicts = await checkout.entitlements.verdicts(attempt.user_id, [payment.session_id]) if applied else {}
     why = why_not_pro(payment, verdicts.get(payment.session_id), recorded=True) if applied else None
     if why == "needs_review":

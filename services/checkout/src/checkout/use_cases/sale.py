@@ -1,4 +1,4 @@
-"""What opening a checkout works with, the three reasons not to sell, and closing an open session."""
+"""The dependencies for opening a checkout, the three reasons not to sell, and closing an open session."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class PaymentNeedsReview(InvalidRequest):
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """What opening a checkout works with."""
+    """The dependencies for opening a checkout."""
 
     database: Database
     stripe: SaleCalls

@@ -10,13 +10,13 @@ AnswerT = TypeVar("AnswerT")
 
 
 class SingleFlight(Generic[AnswerT]):
-    """One running task per key in this process. Across replicas the database and Stripe's idempotency decide."""
+    """One running task per key in this process. Between replicas, the database and Stripe's idempotency keys decide."""
 
     def __init__(self) -> None:
         self._running: dict[str, asyncio.Task[AnswerT]] = {}
 
     async def run(self, key: str, work: Callable[[], Coroutine[Any, Any, AnswerT]]) -> AnswerT:
-        """The answer, or the error, of the work that is under way for ``key``; starts it when none is.
+        """The result, or the error, of the task that runs for ``key``; it is started if none runs.
 
         A caller that is cancelled doesn't cancel the work for the others.
         """

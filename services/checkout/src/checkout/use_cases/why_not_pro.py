@@ -28,7 +28,7 @@ HOLDS: dict[str, WhyNotPro] = {
     "chargeback_lost": "chargeback_lost",
     "refunded": "refunded",
 }
-"""Verdicts on a payment whose money Stripe still holds for us, as far as this read shows."""
+"""Verdicts that matter for a payment which, by this read, is paid and not given back."""
 
 
 def why_not_pro(payment: Payment, verdict: PaymentVerdictView | None, *, recorded: bool) -> WhyNotPro | None:

@@ -1,1 +1,1 @@
-"""What goes out: tables, publishing, Stripe, other services."""
+"""Code that talks to the outside for the use cases: database tables, the broker, other processes."""

@@ -1,7 +1,7 @@
 """Knowledge about a payment as JSON: rows of ``[kind, fields, at, id, at, id]``, two tellings of a snapshot in each.
 
-A snapshot that was told once says that moment twice; one that was told more than twice has several rows. An older
-reading takes the two for the first and the last telling, and several rows for the same over a longer time.
+A snapshot that was reported once has that moment twice in its row; one reported more than twice has several rows. Older
+versions of this code read a row as first and last telling, and several rows as one longer time; that is compatible.
 """
 
 from __future__ import annotations
@@ -60,9 +60,10 @@ def knowledge_rows(knowledge: Knowledge) -> list[list[Any]]:
 
 
 def decode_knowledge(rows: list[list[Any]]) -> dict[Snapshot, Tellings]:
-    """What this code understands of it.
+    """The knowledge in ``rows``, as far as this version of the code understands it.
 
-    What a newer replica wrote beside that is left out; a newer replica takes it from the ledger again (decision 0010).
+    Kinds that only a newer version knows are left out; a newer replica computes them from the ledger again
+    (docs/decisions/0010).
     """
     knowledge: dict[Snapshot, Tellings] = {}
     for row in rows:

@@ -1,4 +1,4 @@
-"""The ledger: append what is new, read what is there."""
+"""Appending to the ledger and reading it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from entitlements.domain.facts import Fact
 from entitlements.domain.fold_version import FOLD_VERSION
 
 FOLD_LOCK = 5_210_717
-"""Advisory lock of whoever appends and folds: one transaction at a time, so that the ledger's order is the fold's."""
+"""Key of the advisory lock for appending and folding: one transaction at a time, so that facts are folded in the order
+of the ledger."""
 
 READ_CHUNK = 2_000
 
@@ -26,7 +27,8 @@ _COLUMNS = {
     "schema_version": "bigint", "checkout_session_id": "text", "payment_intent_id": "text", "charge_id": "text",
     "customer_id": "text", "refund_id": "text", "dispute_id": "text", "facts": "jsonb", "read_by": "bigint",
 }  # fmt: skip
-# Arrays go in binary (%b): as text psycopg escapes every element by a regular expression, a third of the fold's time.
+# Arrays are sent in binary (%b): for text psycopg escapes each element by a regular expression, which took a third of
+# the time of a fold.
 _APPEND = (
     f"INSERT INTO ledger ({', '.join(_COLUMNS)})"  # noqa: S608 - names of our own columns
     f" SELECT * FROM unnest({', '.join(f'%b::{kind}[]' for kind in _COLUMNS.values())})"
@@ -42,12 +44,12 @@ WHERE seq > %(after)s AND (%(only)s::bigint[] IS NULL OR seq = ANY(%(only)s)) OR
 
 
 async def lock_fold(connection: Connection) -> None:
-    """Wait for our turn to append and fold; held until the transaction ends."""
+    """Wait for the lock that appending and folding need; it is held until the transaction ends."""
     await connection.execute("SELECT pg_advisory_xact_lock(%s)", (FOLD_LOCK,))
 
 
 async def append(connection: Connection, entries: Sequence[LedgerEntry], recorded_at: datetime) -> list[Fact]:
-    """Append the entries that are new, in order; a known ``(provider, providerEventId)`` is left out."""
+    """Append the entries whose ``(provider, providerEventId)`` is new. Returns them as facts, in the ledger's order."""
     distinct = list({entry.key: entry for entry in reversed(entries)}.values())[::-1]
     rows = [_row(entry, recorded_at) for entry in distinct]
     cursor = await connection.execute(_APPEND, [list(column) for column in zip(*rows, strict=True)])
@@ -59,12 +61,12 @@ async def append(connection: Connection, entries: Sequence[LedgerEntry], recorde
 async def read_facts(
     connection: Connection, *, after_seq: int = 0, only: Sequence[int] | None = None
 ) -> AsyncIterator[list[Fact]]:
-    """Every fact after ``after_seq`` (of ``only`` these sequences), oldest first, in chunks streamed from the server.
+    """Every fact after sequence ``after_seq``, oldest first; with ``only``, just the facts with these sequences.
 
-    One by one they would cost several times as much.
+    They are streamed in chunks of READ_CHUNK, because fetching them one by one takes several times as long.
     """
     async with connection.cursor("ledger_facts") as cursor:
-        set_json_loads(from_json, cursor)  # twice as fast as the standard library's
+        set_json_loads(from_json, cursor)  # pydantic's JSON reader is twice as fast as the standard library's
         await cursor.execute(_READ.encode(), {"after": after_seq, "only": only})
         while rows := await cursor.fetchmany(READ_CHUNK):
             yield [fact_from_row(row) for row in rows]

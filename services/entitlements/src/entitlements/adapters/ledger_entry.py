@@ -1,8 +1,8 @@
-"""From a canonical event to the ledger's row, and from the row to the fact that the domain folds.
+"""Turns a canonical event into a row of the ledger, and a row into the fact that the domain folds.
 
-The row's ``facts`` keep the event's data as it came, less what has a column of its own and less the user's identity,
-which stands in ``user_id`` alone so that a user can be forgotten. A newer event's unknown fields are kept too. A fact
-of a newer schema version is kept and says nothing until a version that reads it folds it (docs/decisions/0010).
+The column ``facts`` keeps the event's data as received, without what has a column of its own. The user's id is only in
+the column ``user_id``, so that a user can be forgotten. Unknown fields of newer events are kept. A fact of a newer
+schema version is stored and has no effect until a version of the service that reads it folds it (docs/decisions/0010).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from entitlements.domain.facts import (
 )
 
 TIES = ("checkout_session_id", "payment_intent_id", "charge_id", "refund_id", "dispute_id")
-"""References that make two facts the same payment's. A customer has many payments, so it ties nothing."""
+"""Ids by which facts are assigned to the same payment. A customer has many payments, so its id is not among them."""
 
 ABOUT_A_PAYMENT = frozenset({"revoke_payment", "undo_revoke_payment"})
 """An operator's actions that name a payment in ``refs``; the others are about the user."""
@@ -54,11 +54,11 @@ class LedgerEntry:
     type: str
     facts: Mapping[str, Any]
     ids: Ids | None = None
-    """Whose request told it, in which span; for what it causes. None: that of whoever appends it."""
+    """The request and span that the event came with, for events that it causes. None: those of the appending code."""
 
     @property
     def key(self) -> tuple[str, str]:
-        """What makes it unique: ``(provider, providerEventId)``."""
+        """The ledger's unique key: ``(provider, providerEventId)``."""
         return str(self.data.provider), self.data.provider_event_id
 
     @property
@@ -67,7 +67,7 @@ class LedgerEntry:
         return is_newer(self.data.schema_version)
 
     def fact(self, seq: int, recorded_at: datetime) -> Fact:
-        """The fact as the domain sees it, once the ledger has given it its place."""
+        """The domain's fact, after the ledger has assigned the sequence ``seq``."""
         data = self.data
         return make_fact(
             seq=seq,
@@ -84,7 +84,7 @@ class LedgerEntry:
 
 
 def ledger_entry(payload: bytes, headers: Mapping[str, str] | None = None) -> LedgerEntry:
-    """A billing CloudEvent off the wire as an entry. Raises pydantic.ValidationError when it is none."""
+    """The entry for a billing CloudEvent in JSON. Raises pydantic.ValidationError when ``payload`` is none."""
     event = read_billing_event(payload)
     ids = told_ids(headers or {}, event.requestid, event.traceparent)
     return LedgerEntry(event.data, event.type.rsplit(".", 1)[-1], _facts(json.loads(payload)["data"]), ids)
@@ -100,7 +100,7 @@ def _facts(told: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_newer(schema_version: int) -> bool:
-    """Whether facts of that schema version may mean something else than what this code reads in them."""
+    """Whether facts of this schema version may mean something that this code doesn't know."""
     return schema_version > SCHEMA_VERSION
 
 
@@ -121,7 +121,7 @@ def make_fact(
     told = () if is_newer(schema_version) else _snapshots(facts, user_id, event_id, ties["charge_id"], provider)
     snapshots = tuple(told)
     about_payment = any(isinstance(snapshot, PaymentAdjustment) for snapshot in snapshots)
-    if about_payment:  # an operator's word about a payment belongs to that payment, whoever tells it
+    if about_payment:  # an operator's decision about a payment is assigned to that payment, which is Stripe's
         provider = "stripe"
     if any(isinstance(snapshot, ImportedGrant) for snapshot in snapshots):  # of whatever source, a word about the user
         provider = "manual"
@@ -205,5 +205,5 @@ def _session(session: Mapping[str, Any], user_id: str | None) -> CheckoutSession
 
 
 def _moment(value: str | None) -> datetime | None:
-    """In UTC, so that the same moment is always written the same."""
+    """The time in UTC, so that the same moment is always stored as the same text."""
     return datetime.fromisoformat(value).astimezone(UTC) if value else None

@@ -1,4 +1,4 @@
-"""Parking: a message that the ledger can't take is stored on PARKED, whole and with its reason, for an operator."""
+"""Parking: a message that can't be processed is stored whole on the stream PARKED, with its reason, for an operator."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EVENTS_PARKED = Counter("atlas_events_parked_total", "Events parked.", ["reason"
 
 
 async def park(broker: Broker, message: Msg, reason: str, detail: str, at: datetime) -> None:
-    """Store ``message`` on PARKED; the same delivery parked twice is one. Raises BrokerUnavailable."""
+    """Store ``message`` on PARKED. Parking the same message again changes nothing. Raises BrokerUnavailable."""
     sequence = message.metadata.sequence.stream
     parked_id = f"billing-{sequence}"
     event_id = (message.headers or {}).get("Nats-Msg-Id") or parked_id

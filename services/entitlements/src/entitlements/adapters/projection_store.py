@@ -1,4 +1,4 @@
-"""The projection's rows: load what a batch of facts touches, save what it changed."""
+"""Loads the rows of the projection that a batch of facts can change, and saves what it changed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LOAD_ENTITLEMENTS = """
 SELECT user_id, is_pro, status, source, active_from, active_until, version, reason, caused_by, updated_at
 FROM entitlements WHERE user_id = ANY(%s)
 """
-# Arrays go in binary (%b): as text psycopg escapes every element by a regular expression, a third of the fold's time.
+# Arrays are sent in binary (%b): see ``ledger``.
 _SAVE_PAYMENTS = """
 INSERT INTO payments (id, provider, user_id, knowledge, also_users, review)
 SELECT id, provider, user_id, knowledge, (SELECT array_agg(u) FROM jsonb_array_elements_text(also) u), review
@@ -62,12 +62,12 @@ ON CONFLICT (user_id) DO UPDATE SET
 
 
 async def load(connection: Connection, facts: Sequence[Fact], policy: Policy) -> Projection:
-    """The part of the projection that these facts can touch."""
+    """The part of the projection that these facts can change."""
     projection = Projection(policy)
     refs = sorted({ref for fact in facts for ref in fact.refs})
     users = {fact.user_id for fact in facts if fact.user_id and fact.refs}
     await _load_payments(connection, projection, refs, users)
-    # Whom a payment could turn out to belong to: under another policy than the one it was last judged by, say.
+    # Other users that facts name as a buyer: a payment may become theirs, for instance under a changed policy.
     claimants = {user for payment in projection.payments.values() for user in claimed_by(payment.knowledge)} - users
     if claimants:
         await _load_payments(connection, projection, [], claimants)
@@ -78,7 +78,7 @@ async def load(connection: Connection, facts: Sequence[Fact], policy: Policy) ->
 
 
 async def _load_payments(connection: Connection, projection: Projection, refs: Sequence[str], users: set[str]) -> None:
-    """Add the payments that ``refs`` name and all payments of ``users``, to whom the owners found are added."""
+    """Add the payments that ``refs`` name and all payments of ``users``. Owners found are added to ``users``."""
     cursor = await connection.execute(_LOAD_PAYMENTS.encode(), {"refs": list(refs), "users": sorted(users)})
     async for payment_id, provider, user_id, knowledge, also, review, payment_refs in cursor:
         payment = Payment(

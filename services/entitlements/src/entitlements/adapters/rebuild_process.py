@@ -1,4 +1,4 @@
-"""A rebuild in a process of its own, because folding the whole ledger would slow down the reads of this one."""
+"""Runs a rebuild in its own process, because folding the whole ledger would slow down this process's answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 async def rebuild_process(*, verify_only: bool) -> AsyncIterator[Process]:
     """``python -m entitlements rebuild``, whose standard output is NDJSON: progress, then the result.
 
-    It has this process's environment. Whoever leaves the block before it ended kills it.
+    It inherits this process's environment. It is killed if it still runs when the block is left.
     """
     arguments = ["rebuild", *(["--verify"] if verify_only else [])]
     process = await asyncio.create_subprocess_exec(

@@ -1,4 +1,4 @@
-"""A provider's event whose id is known, told once more: does it contradict what the ledger holds?"""
+"""Whether a provider event that arrives again contradicts what the ledger has stored under its id."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from atlas_kit.storage.database import Connection
 from entitlements.adapters.ledger_entry import LedgerEntry
 
 FORGOTTEN = "forgotten:"
-"""How the id of a forgotten user begins (``forget``)."""
+"""Prefix of the random id that replaces a forgotten user's (``forget``)."""
 _REFS = {
     "checkoutSessionId": "checkout_session_id",
     "paymentIntentId": "payment_intent_id",
@@ -31,9 +31,9 @@ FROM ledger JOIN unnest(%s::text[], %s::text[]) AS k (p, e) ON provider = k.p AN
 
 
 async def told_again(connection: Connection, data: Mapping[str, Any]) -> ToldAgainResult:
-    """Compare ``data`` (a billing event's, as it travels) with the ledger's entry of the same provider event.
+    """Compare ``data`` (of a billing event, as sent) with the ledger's entry of the same provider event.
 
-    Of a forgotten user nothing is compared: whoever tells it again must not bring their id back.
+    For a forgotten user nothing is compared: the user id differs by design, and must not be parked and so come back.
     """
     key = str(data.get("provider")), str(data.get("providerEventId"))
     first = (await _first_tellings(connection, [key])).get(key)
@@ -45,7 +45,7 @@ async def told_again(connection: Connection, data: Mapping[str, Any]) -> ToldAga
 
 
 async def contradicted(connection: Connection, entries: Sequence[LedgerEntry]) -> list[LedgerEntry]:
-    """Those of ``entries`` whose key is in the ledger with other content or another type: what came first holds."""
+    """Those of ``entries`` whose key is in the ledger with other content or another type; the ledger's entry counts."""
     firsts = await _first_tellings(connection, sorted({entry.key for entry in entries}))
     return [entry for entry in entries if entry.key in firsts and _contradicts(entry, firsts[entry.key])]
 
@@ -68,7 +68,7 @@ def _contradicts(entry: LedgerEntry, first: Mapping[str, Any]) -> bool:
 async def _first_tellings(
     connection: Connection, keys: Sequence[tuple[str, str]]
 ) -> dict[tuple[str, str], dict[str, Any]]:
-    """What the ledger holds under each ``(provider, providerEventId)``, in the words in which it travelled."""
+    """What the ledger has under each ``(provider, providerEventId)``, with the field names of billing events."""
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(_READ, ([key[0] for key in keys], [key[1] for key in keys]))
         rows = await cursor.fetchall()

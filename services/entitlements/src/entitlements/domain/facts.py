@@ -1,11 +1,11 @@
-"""What is known about a payment: snapshots of provider objects, and when each was seen to be so.
+"""What is known about a payment: snapshots of the provider's objects, and the times at which each was reported.
 
-A snapshot is absolute and immutable. Knowledge is a map from snapshot to the moments at which it was told, so merging
-two pieces of knowledge is a union: commutative, associative, idempotent. The same facts in any order, any number of
-times, are the same knowledge.
+A snapshot states absolute values and never changes. Knowledge maps each snapshot to the moments at which it was
+reported (its "tellings"), so two pieces of knowledge are merged by a union: commutative, associative, idempotent. The
+same facts in any order, any number of times, give the same knowledge.
 
-What can come again (a dispute may be lost, appealed and lost again) keeps every telling, since the present stretch
-began at one of them. What can't (a session, a record, an operator's word) keeps the first.
+A state that can return (a dispute may be lost, appealed and lost again) keeps every telling, because the latest period
+in that state began at one of them. What can't return (a session, a record, an operator's adjustment) keeps the first.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class CheckoutSession:
     failed_at: datetime | None = None
     paid_at_inferred: bool = False
     amount_subtotal: int | None = None
-    """What the price asks, before discounts and taxes."""
+    """What the price charges, before discounts and taxes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,13 @@ class RecordedSession:
     amount: int
     currency: str
     offers: tuple[tuple[int, str], ...] = ()
-    """What the price asks in each currency: (amount, currency). None told: amount and currency are the only offer."""
+    """What the price charges in each currency, as (amount, currency). Empty: ``amount`` and ``currency`` are the only
+    offer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """A charge; ``amount_refunded`` is cumulative."""
+    """A charge. Amounts in minor units; ``amount_refunded`` is the sum of everything refunded so far."""
 
     id: str
     amount: int
@@ -62,6 +63,8 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Refund:
+    """A refund. ``amount`` in minor units; ``status`` is Stripe's (``policy.REFUND_RANK``)."""
+
     id: str
     amount: int
     status: str
@@ -70,13 +73,15 @@ class Refund:
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
+    """A dispute; ``status`` is Stripe's (``policy.DISPUTE_RANK``)."""
+
     id: str
     status: str
 
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:
-    """An operator's grant or revoke; ``id`` is that of its event."""
+    """An operator's grant or revoke; ``id`` is the id of the event that brought it."""
 
     id: str
     action: str
@@ -85,7 +90,7 @@ class Adjustment:
 
 @dataclass(frozen=True, slots=True)
 class PaymentAdjustment:
-    """An operator's word about one payment: ``revoke_payment``, or ``undo_revoke_payment``."""
+    """An operator's decision about one payment: ``action`` is ``revoke_payment`` or ``undo_revoke_payment``."""
 
     id: str
     action: str
@@ -104,7 +109,7 @@ class ImportedGrant:
 
 @dataclass(frozen=True, slots=True)
 class FraudWarning:
-    """The card network's early warning. Kept to be shown; no verdict changes."""
+    """The card network's early warning of fraud. Kept so that operators see it; it changes no verdict."""
 
     id: str
     fraud_type: str | None = None
@@ -127,28 +132,34 @@ BY_WORD = (Adjustment, ImportedGrant)
 
 
 class Stamp(NamedTuple):
-    """When the provider said it, and in which event (the tie-breaker of one second)."""
+    """When the provider reported a snapshot, and in which event. Provider times are whole seconds, so the event id
+    decides the order within one second.
+    """
 
     at: datetime
     event_id: str
 
     @property
     def is_read(self) -> bool:
-        """Whether we read it ourselves (restore, confirm, sweep); what is read in one second is of one moment."""
+        """Whether we read the object at Stripe ourselves (restore, confirm, sweep) instead of being sent an event.
+
+        Objects that we read in the same second show the same state of the payment.
+        """
         return self.event_id.split(":", 2)[1:2] == ["read"]
 
 
 Tellings = frozenset[Stamp]
-"""Every moment at which a snapshot was told; of what can't recur the first alone."""
+"""Every moment at which a snapshot was reported; for kinds that are not in ``RECURRING``, only the first."""
 
 RECURRING = (Charge, Refund, Dispute)
+"""Kinds whose state can return after it was left."""
 
 Knowledge = Mapping[Snapshot, Tellings]
 """Everything known about one payment."""
 
 
 class Fact(NamedTuple):
-    """One fact of the ledger: its place in time, whom and which payment it is about, and what it says."""
+    """One row of the ledger: when it happened, which user and payment it is about, and what it says."""
 
     seq: int
     event_id: str
@@ -158,7 +169,7 @@ class Fact(NamedTuple):
     occurred_at: datetime
     recorded_at: datetime
     refs: tuple[str, ...]
-    """Every id that ties facts to one payment, each with its provider and kind: ``stripe:payment_intent:pi_1``."""
+    """The ids by which facts are assigned to a payment, each with provider and kind: ``stripe:payment_intent:pi_1``."""
     snapshots: tuple[Snapshot, ...]
 
     def knowledge(self) -> dict[Snapshot, Tellings]:
@@ -176,13 +187,13 @@ def merge(pieces: Iterable[Knowledge]) -> dict[Snapshot, Tellings]:
 def add_to(knowledge: dict[Snapshot, Tellings], more: Knowledge) -> None:
     """Merge ``more`` into ``knowledge``."""
     for snapshot, tellings in more.items():
-        known = knowledge.setdefault(snapshot, tellings)  # one look: hashing a snapshot is what costs here
+        known = knowledge.setdefault(snapshot, tellings)  # one look-up, because hashing a snapshot is expensive
         if known is not tellings:
             together = known | tellings
             knowledge[snapshot] = together if isinstance(snapshot, RECURRING) else frozenset((min(together),))
 
 
 def claimed_by(knowledge: Knowledge) -> set[str]:
-    """Every user that some fact names as the buyer, whether the claim holds or not."""
+    """Every user that some fact names as the buyer, whether or not the policy accepts that claim."""
     told = (s.user_id for s in knowledge if isinstance(s, (CheckoutSession, RecordedSession, *BY_WORD)))
     return {user_id for user_id in told if user_id}

@@ -1,4 +1,4 @@
-"""How a payment is called: by its payment intent, else by its checkout session, else by what is known."""
+"""Which provider id names a payment: its payment intent, else its checkout session, else another id that is known."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ def payment_name(refs: Iterable[str]) -> str:
 
 
 def named(refs: Iterable[str], kind: str) -> str | None:
-    """The provider's id of one kind; the smallest where there are several."""
+    """The provider's id of one kind: the smallest where there are several, None where there is none."""
     return min((name for _, k, name in (ref.split(":", 2) for ref in refs) if k == kind), default=None)

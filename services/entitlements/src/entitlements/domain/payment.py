@@ -1,4 +1,4 @@
-"""One payment's story: whose it is, when it granted, and why it stopped.
+"""The verdict on one payment: whose it is, when it granted Pro, and why it stopped.
 
 The verdict at any moment is a function of the facts dated up to that moment; replaying them in the provider's order
 (``timeline``) gives the times during which the payment granted.
@@ -30,7 +30,9 @@ CONTRADICTING: Literal["contradicting_user"] = "contradicting_user"
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A time of granting. ``end`` is None while it lasts; equal to ``start`` for a payment that never got to grant."""
+    """A period in which a payment grants Pro. ``end`` is None while it lasts, and equals ``start`` for a payment that
+    was already refunded or lost when it was paid, and so never granted.
+    """
 
     start: datetime
     end: datetime | None = None
@@ -39,7 +41,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """A completed session whose money isn't there: still processing, or failed."""
+    """A completed session whose money hasn't arrived: the payment is still processing, or it failed."""
 
     state: Literal["processing", "failed"]
     since: datetime
@@ -47,7 +49,7 @@ class Unfinished:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """Paid, and it may not grant: somebody's money, for a person to look at. ``users`` are those it may belong to."""
+    """A payment that is paid and may not grant: a person has to decide about the money. ``users`` may be its buyer."""
 
     reason: str
     since: datetime
@@ -62,14 +64,14 @@ class PaymentVerdict:
     intervals: tuple[Interval, ...] = ()
     unfinished: Unfinished | None = None
     rejected: str | None = None
-    """Why the session behind this payment isn't ours, when it isn't."""
+    """Why the policy refuses the session behind this payment; None when it doesn't."""
     review: Review | None = None
     ended: str | None = None
-    """Why a payment that was refused is nobody's to review any more: ``refunded``, ``chargeback_lost`` …"""
+    """Why a refused payment needs no review any more: ``refunded``, ``chargeback_lost`` …"""
     free: bool = False
-    """A coupon made it free, and that doesn't grant here."""
+    """A coupon made the session free, and the policy of this installation doesn't let free sessions grant."""
     held: tuple[tuple[str, tuple[Interval, ...]], ...] = ()
-    """Users who had Pro through it, or may have, until another user was named as its buyer."""
+    """Users who had Pro through this payment, or may have had it, until another user was named as its buyer."""
 
     @property
     def grants(self) -> bool:
@@ -77,17 +79,17 @@ class PaymentVerdict:
 
     @property
     def others(self) -> frozenset[str]:
-        """Users whom it concerns beside its owner."""
+        """Users other than the owner who are affected by this payment."""
         reviewed = self.review.users if self.review else ()
         return frozenset((*reviewed, *(user for user, _ in self.held))) - {self.user_id}
 
     def intervals_of(self, user_id: str) -> tuple[Interval, ...]:
-        """When it granted to this user."""
+        """The periods in which this payment granted Pro to ``user_id``."""
         return self.intervals if user_id == self.user_id else dict(self.held).get(user_id, ())
 
     @property
     def because(self) -> str:
-        """Why it grants or doesn't, in one stable word."""
+        """Why the payment grants or doesn't, in one stable word."""
         if self.intervals:
             return self.intervals[-1].because or "paid"
         if self.ended or self.rejected:
@@ -103,7 +105,7 @@ def judge(knowledge: Knowledge, provider: str, policy: Policy) -> PaymentVerdict
     sessions = [s for s in _of(knowledge, CheckoutSession) if is_known_status(s)]
     refusals = [(s, why_not_ours(s, recorded.get(s.id), provider, policy)) for s in sessions]
     ours = [s for s, refusal in refusals if refusal is None]
-    if len({s.user_id for s in ours}) > 1:  # whom the checkout service recorded keeps it
+    if len({s.user_id for s in ours}) > 1:  # the user whom the checkout service recorded keeps the payment
         ours = [s for s in ours if s.id in recorded] or ours
     if len({s.user_id for s in ours}) > 1:
         return _contradiction(knowledge, ours, policy)
@@ -129,7 +131,10 @@ def _refused(
     recorded: dict[str, RecordedSession],
     policy: Policy,
 ) -> PaymentVerdict:
-    """Stripe says paid, and it may not grant. A full refund, a lost dispute or an operator's word ends the review."""
+    """The verdict on a payment that is paid at Stripe and that the policy refuses.
+
+    It is for review until a full refund, a lost dispute or an operator's revoke settles it.
+    """
     sessions = [session for session, _ in refused]
     reason = min(reason for _, reason in refused)
     owners = {recorded[s.id].user_id for s in sessions if s.id in recorded}
@@ -142,10 +147,10 @@ def _refused(
 
 
 def _contradiction(knowledge: Knowledge, ours: list[CheckoutSession], policy: Policy) -> PaymentVerdict:
-    """Two users are named for one payment, and nobody recorded whose it is: it grants neither.
+    """Two users are named as the buyer, and the checkout service recorded neither: the payment grants to none of them.
 
-    Who had it first had it until the other one was named. Which of the two facts reached us first must not matter, so
-    both are revoked: either may have been Pro through it here.
+    The user named first had Pro until the second was named. Which of the two facts reached us first must not matter, so
+    both get a revoked verdict: either of them may have been Pro here through this payment.
     """
     paying = [s for s in ours if pays(s, policy)]
     if not paying:
@@ -170,14 +175,17 @@ def _contradiction(knowledge: Knowledge, ours: list[CheckoutSession], policy: Po
 
 
 def _ended(knowledge: Knowledge, paid: list[CheckoutSession], policy: Policy) -> str | None:
-    """Why the money is nobody's to review any more as things stand now: given back, lost, or an operator said so."""
+    """Why the money needs no review any more: it was given back, lost in a dispute, or revoked by an operator."""
     *_, (_, condition) = conditions(knowledge, _paid_at(paid))
     because = why_revoked(max(s.amount_total or 0 for s in paid), condition, policy)
     return None if because == "suspended_by_dispute" else because
 
 
 def _recorded(knowledge: Knowledge) -> dict[str, RecordedSession]:
-    """What was asked for, by session. Recorded twice (it never should be), the same one holds whichever came first."""
+    """What the checkout service asked for, by session id.
+
+    A session should never be recorded twice. If it is, the choice does not depend on which record came first.
+    """
     told = _of(knowledge, RecordedSession)
     told.sort(key=lambda r: (r.id, r.user_id, r.amount, r.currency, r.offers), reverse=True)
     return {recorded.id: recorded for recorded in told}
@@ -188,7 +196,7 @@ def _of(knowledge: Knowledge, kind: type[S]) -> list[S]:
 
 
 def _paid_at(paying: list[CheckoutSession]) -> datetime:
-    """The earliest time told. What an event says about the time beats what was inferred from a read."""
+    """The earliest time of payment. A time that an event states is preferred to one inferred from our own read."""
     told = [s for s in paying if not s.paid_at_inferred]
     return min(s.paid_at for s in told or paying if s.paid_at)
 
@@ -206,7 +214,7 @@ def _unfinished(sessions: list[CheckoutSession]) -> Unfinished | None:
 
 
 def _intervals(knowledge: Knowledge, paying: list[CheckoutSession], policy: Policy) -> Iterator[Interval]:
-    """When the payment granted; at least one interval, of no length where it never got to."""
+    """The periods in which the payment granted; at least one, of length zero where it never granted."""
     amount = max(s.amount_total or 0 for s in paying)
     paid_at = _paid_at(paying)
     start: datetime | None = None

@@ -22,7 +22,7 @@ PRODUCT = "pro_lifetime_v1"
 REFUND_RANK = {
     status: rank for rank, status in enumerate(("pending", "requires_action", "succeeded", "canceled", "failed"))
 }
-"""Refund statuses, low to high: which one holds when two are told in one second."""
+"""Refund statuses, low to high: of two that are reported for the same second, the higher one counts."""
 
 DISPUTE_RANK = {
     status: rank
@@ -41,7 +41,7 @@ DISPUTE_RANK = {
         )
     )
 }
-"""Dispute statuses, low to high: which one holds when two are told in one second."""
+"""Dispute statuses, low to high: of two that are reported for the same second, the higher one counts."""
 
 OPEN_DISPUTE = frozenset({"needs_response", "under_review", "appeal_needs_response", "appeal_under_review"})
 
@@ -58,17 +58,17 @@ class Policy:
     suspend_on_dispute: bool = False
     require_known_session: bool = False
     currencies: tuple[str, ...] = ("usd",)
-    """Of sessions that nobody recorded."""
+    """Accepted currencies of sessions that the checkout service did not record."""
     livemode: bool | None = None
-    """True or False: only sessions of that mode are ours. None: the door has already seen to it."""
+    """True or False: only sessions of that mode are ours. None: webhook-ingest has already refused the others."""
 
 
 def why_not_ours(
     session: CheckoutSession, recorded: RecordedSession | None, provider: str, policy: Policy
 ) -> str | None:
-    """Why a session may not grant whatever it says about payment; None when it is ours.
+    """Why a session may not grant, even if it is paid; None when it may.
 
-    Stripe's sessions are held to the rule that the checkout service's audit asks as well.
+    For Stripe's sessions this is the rule that the checkout service's audit uses too (``atlas_stripe``).
     """
     if provider != "stripe":
         refusals = (("no_user_in_metadata", session.user_id is None), ("other_product", session.product_key != PRODUCT))
@@ -78,9 +78,9 @@ def why_not_ours(
 
 
 def is_somebodys_money(session: CheckoutSession, recorded: RecordedSession | None) -> bool:
-    """Whether a person has to look at a paid session that may not grant: it names a user, or we made it.
+    """Whether a person has to review a paid session that may not grant: it names a user, or we made it.
 
-    A session of another product is none of our business.
+    A session of another product, which we did not make, needs no review.
     """
     named = session.user_id is not None or recorded is not None
     paid = session.payment_status == "paid" and session.paid_at is not None
@@ -96,7 +96,7 @@ def _record(recorded: RecordedSession | None) -> Record | None:
 
 
 def is_free(session: CheckoutSession) -> bool:
-    """A coupon took the whole price off."""
+    """Whether the session was completed without a payment, because a coupon covered the whole price."""
     return session.paid_at is not None and session.payment_status == "no_payment_required"
 
 
@@ -109,7 +109,9 @@ def pays(session: CheckoutSession, policy: Policy) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A payment at one moment: the amount given back (minor units), its disputes, an operator's last word."""
+    """The state of a payment at one moment: the amount given back (minor units), the statuses of its disputes, and
+    whether an operator's last decision was to revoke it.
+    """
 
     amount_refunded: int
     dispute_statuses: Collection[str]
@@ -117,10 +119,10 @@ class Condition:
 
 
 def why_revoked(amount: int, condition: Condition, policy: Policy) -> RevokedBecause | None:
-    """Why a payment of ``amount`` that was paid doesn't grant; None when it grants.
+    """Why a paid payment of ``amount`` (minor units) doesn't grant; None when it grants.
 
-    A full refund revokes, a partial one keeps. A lost dispute revokes, a won one keeps unless fully refunded;
-    inquiries (``warning_*``) and open disputes keep, the last unless the operator suspends on dispute.
+    A full refund revokes, a partial one doesn't. A lost dispute revokes; a won one doesn't. An inquiry (``warning_*``)
+    never revokes. An open dispute revokes only where the policy says ``suspend_on_dispute``.
     """
     statuses = set(condition.dispute_statuses)
     if 0 < amount <= condition.amount_refunded:
@@ -135,7 +137,7 @@ def why_revoked(amount: int, condition: Condition, policy: Policy) -> RevokedBec
 
 
 def is_known_status(snapshot: object) -> bool:
-    """A status Stripe may add one day is recorded, changes nothing, and is reported."""
+    """Whether we know the object's status. One that Stripe adds later is recorded and shown, and changes nothing."""
     match snapshot:
         case Refund(status=status):
             return status in REFUND_RANK
@@ -148,7 +150,7 @@ def is_known_status(snapshot: object) -> bool:
 
 
 def rank(snapshot: object) -> int:
-    """Order among snapshots of one object told in the same second."""
+    """Order of snapshots of one object that are reported for the same second; the highest counts."""
     match snapshot:
         case Refund(status=status):
             return REFUND_RANK[status]
@@ -157,6 +159,6 @@ def rank(snapshot: object) -> int:
         case Charge(amount_refunded=refunded):
             return refunded
         case PaymentAdjustment(action=action):
-            return int(action == "revoke_payment")  # of one instant the revoke holds
+            return int(action == "revoke_payment")  # at the same instant, revoke counts and undo does not
         case _:
             return 0

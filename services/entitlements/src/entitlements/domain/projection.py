@@ -1,4 +1,4 @@
-"""Applying facts one by one: which payment each belongs to, and what it changes for whom.
+"""Applying facts one by one: to which payment each belongs, and whose entitlement it changes.
 
 The same code runs over one batch in the live service (with what the batch touches loaded from the database) and over
 the whole ledger in a rebuild (starting from nothing), so the two cannot differ.
@@ -24,7 +24,7 @@ ENDINGS = (
     ENDED_THERE,
     "contradicting_user",
 )
-"""Why a time of granting ended; the first one is named where several ended in the same second."""
+"""Why a period of granting ended. Where several end in the same second, the reason that comes first here is named."""
 
 WHYS = ("operator", "imported", "purchase")
 """What made a user Pro; the first one is named where several began at the same moment."""
@@ -32,35 +32,36 @@ WHYS = ("operator", "imported", "purchase")
 
 @dataclass(slots=True)
 class Payment:
-    """Everything known under one set of ids that belong together."""
+    """One payment: the ids that name it, and everything known about it."""
 
     id: int
-    """The ledger sequence of the first fact that spoke of it."""
+    """The ledger sequence of the first fact about this payment."""
     provider: str
     refs: set[str]
     knowledge: dict[Snapshot, Tellings]
     user_id: str | None = None
     also: frozenset[str] = frozenset()
-    """Users whom it concerns beside its owner: two were named for it, or a person has to look whose it is."""
+    """Users other than the owner who are affected: two were named as the buyer, or a person has to review whose the
+    payment is."""
     review: str | None = None
-    """Why a person has to look at it: paid, and it may not grant."""
+    """Why a person has to review this payment, which is paid and may not grant; None when nobody has to."""
     verdict: PaymentVerdict | None = None
-    """What the knowledge means, once somebody asked; dropped whenever it grows."""
+    """The verdict on ``knowledge``, computed when first needed and dropped when ``knowledge`` grows."""
 
     @property
     def users(self) -> frozenset[str]:
-        """Everybody whose verdict it may change."""
+        """Every user whose verdict this payment may change."""
         return self.also | {self.user_id} if self.user_id else self.also
 
     def learn(self, knowledge: Knowledge) -> None:
-        """Add to what is known."""
+        """Add to ``knowledge``."""
         add_to(self.knowledge, knowledge)
         self.verdict = None
 
 
 @dataclass(frozen=True, slots=True)
 class Entitlement:
-    """A user's row: the verdict and how it came about."""
+    """A user's row: the verdict, which fact caused it and when. ``version`` counts the changes; 0: there is no row."""
 
     user_id: str
     verdict: Verdict = NOTHING_KNOWN
@@ -80,7 +81,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A payment that a fact made somebody's to review."""
+    """A payment that needs review since ``fact``."""
 
     payment: Payment
     review: Review
@@ -98,25 +99,25 @@ class Projection:
     payments_of_user: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     entitlements: dict[str, Entitlement] = field(default_factory=dict)
     absorbed: dict[int, int] = field(default_factory=dict)
-    """Payments that turned out to be the same as another: old id → the one that remains."""
+    """Payments that turned out to be the same as another one: their id → the id of the payment that remains."""
     reworded: set[str] = field(default_factory=set)
-    """Users whose verdict stayed while its reason became another: their rows change, nothing is announced."""
+    """Users whose verdict stayed the same while its reason changed: their rows are saved, no event is published."""
     refused: list[Refused] = field(default_factory=list)
-    """Payments that became somebody's to review."""
+    """Payments that need review since one of the facts applied here."""
 
     def payments_for(self, user_id: str) -> list[Payment]:
         """The user's payments (and adjustments), oldest first."""
         return [self.payments[payment_id] for payment_id in sorted(self.payments_of_user.get(user_id, ()))]
 
     def add_payment(self, payment: Payment) -> None:
-        """Start from a payment that is known already."""
+        """Add a payment that was loaded from the database."""
         self.payments[payment.id] = payment
         self.payment_of_ref.update(dict.fromkeys(payment.refs, payment.id))
         for user_id in payment.users:
             self.payments_of_user[user_id].add(payment.id)
 
     def apply(self, fact: Fact) -> list[Change]:
-        """Add one fact; the changes it makes, at most one per user. A fact about no payment changes nothing."""
+        """Add one fact. Returns the changes it makes, at most one per user; none for a fact about no payment."""
         if not fact.refs:
             return []
         same = self.spoken_of(fact)
@@ -129,18 +130,18 @@ class Projection:
         if review and review.reason not in reviews:
             self.refused.append(Refused(payment, review, fact))
         if judged is not None and judged == payment.verdict:
-            return []  # nobody's verdict can change where the payment's didn't
+            return []  # no user's verdict can change when the payment's verdict didn't
         changes = [self._reconsider(user_id, fact) for user_id in sorted(owners | payment.users)]
         return [change for change in changes if change]
 
     def learn(self, fact: Fact) -> None:
-        """Add one fact without asking what it changes; :meth:`settle` is due when all are there."""
+        """Add one fact without computing what it changes; call :meth:`settle` after the last one."""
         if fact.refs:
             self._learn(fact, self.spoken_of(fact))
 
     def settle(self) -> None:
-        """Judge every payment and every user, once: the verdicts that :meth:`apply` comes to fact by fact, but neither
-        versions nor causes, which are a matter of the steps.
+        """Judge every payment and every user once. The verdicts are those that :meth:`apply` reaches fact by fact;
+        versions and causes, which depend on the single steps, are left out.
         """
         for payment in self.payments.values():
             self._settle_owner(payment)
@@ -150,19 +151,19 @@ class Projection:
                 self.entitlements[user_id] = Entitlement(user_id, verdict, reason=reason)
 
     def surviving(self, payment_id: int) -> int:
-        """The payment that ``payment_id`` is part of by now."""
+        """The id of the payment that ``payment_id`` is part of by now."""
         while payment_id in self.absorbed:
             payment_id = self.absorbed[payment_id]
         return payment_id
 
     def judge(self, payment: Payment) -> PaymentVerdict:
-        """What the payment means; asked often, worked out once."""
+        """The verdict on the payment, computed once and kept."""
         if payment.verdict is None:
             payment.verdict = judge(payment.knowledge, payment.provider, self.policy)
         return payment.verdict
 
     def spoken_of(self, fact: Fact) -> list[Payment]:
-        """The known payments that the fact's ids name, oldest first; several, when it tells that they are one."""
+        """The known payments that the fact's ids name, oldest first. Several: the fact shows that they are one."""
         known = {self.payment_of_ref[ref] for ref in fact.refs if ref in self.payment_of_ref}
         return [self.payments[payment_id] for payment_id in sorted(known)]
 
@@ -187,7 +188,7 @@ class Projection:
             self.payments_of_user[user_id].add(payment.id)
 
     def _united(self, same: list[Payment]) -> Payment:
-        """The one payment that several known ones turn out to be; the oldest absorbs the others."""
+        """Merge payments that turned out to be one into the oldest of them, and return it."""
         for payment in same:
             for user_id in payment.users:
                 self.payments_of_user[user_id].discard(payment.id)
@@ -231,12 +232,12 @@ class Projection:
 
 
 def _adjusted_user(payment: Payment) -> str | None:
-    """Whom an operator's adjustments and imported grants are about; None for a payment."""
+    """The user whom an operator's adjustments and imported grants are about; None for a real payment."""
     return next((s.user_id for s in payment.knowledge if isinstance(s, BY_WORD)), None)
 
 
 def _reason(verdict: Verdict, grants: Sequence[Grant]) -> str:
-    """One stable word: what made the user Pro, or what ended it; never a matter of which was told first."""
+    """One stable word: what made the user Pro, or what ended it. It doesn't depend on the order in which facts came."""
     if verdict.is_pro:
         holding = [grant for grant in grants if grant.source == verdict.source and grant.lasts]
         return min((grant.intervals[-1].start, WHYS.index(grant.why), grant.why) for grant in holding)[2]

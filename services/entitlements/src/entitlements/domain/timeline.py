@@ -1,8 +1,8 @@
-"""A payment's refunds, disputes and an operator's words replayed in the provider's order.
+"""Replays a payment's refunds, disputes and operator decisions in the provider's order.
 
-Time first; of what is told in one second the higher rank holds (``policy.rank``), then the greater event id. How a
-payment stands at a moment depends on what is dated up to that moment alone, so a fact told again, or read again while
-it was in force, moves nothing.
+They are ordered by time; within one second by rank (``policy.rank``), then by event id, and the last one counts. The
+state of a payment at a moment depends only on what is dated up to that moment, so a fact that is delivered again, or a
+state that is read again while it lasts, changes nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Entry = tuple[Stamp, Charge | Refund | Dispute | PaymentAdjustment]
 
 
 def conditions(knowledge: Knowledge, paid_at: datetime) -> Iterator[tuple[datetime, Condition]]:
-    """How the payment stood when it was paid, and after each later second in which something was told."""
+    """The state of the payment when it was paid, and after each later second in which something was reported."""
     told = [
         (stamp, snapshot)
         for snapshot, tellings in knowledge.items()
@@ -43,7 +43,7 @@ def conditions(knowledge: Knowledge, paid_at: datetime) -> Iterator[tuple[dateti
 
 
 class _Story:
-    """What was told so far."""
+    """The state of the payment after what was replayed so far."""
 
     def __init__(self) -> None:
         self._refunds: dict[str, Refund] = {}
@@ -62,7 +62,7 @@ class _Story:
                 case Charge():
                     told = AmountTold(snapshot.id, snapshot.amount_refunded, stamp.at, stamp.is_read)
                     known = self._amounts.setdefault((told.charge, told.amount), told)
-                    if (told.at, told.read) > (known.at, known.read):  # the later holds fewer failures
+                    if (told.at, told.read) > (known.at, known.read):  # fewer failures can be in the later amount
                         self._amounts[told.charge, told.amount] = told
                 case Dispute():
                     self._disputes[snapshot.id] = snapshot.status

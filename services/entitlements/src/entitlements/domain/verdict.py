@@ -1,7 +1,7 @@
-"""One user's entitlement: Pro while anything grants.
+"""One user's entitlement: the user is Pro while any payment, or an operator's adjustment, grants.
 
-Every payment and the operator's adjustments are grants with times of their own. The user is Pro while any of them
-grants; the start is that of the unbroken time of being Pro, the source that of the earliest grant still valid.
+Each of these is a grant with periods of its own. The verdict's start is the start of the current period without a gap;
+its source is that of the earliest grant that is still valid.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Status = Literal["none", "active", "revoked"]
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One source's times of granting."""
+    """The periods in which one source grants."""
 
     source: str
     intervals: tuple[Interval, ...]
@@ -37,7 +37,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a user is Pro, since when and through what."""
+    """Whether a user is Pro, since when and from which source; ``active_until`` is None while the user is Pro."""
 
     is_pro: bool = False
     status: Status = "none"
@@ -58,7 +58,7 @@ class _Time:
 
 
 def decide(grants: Iterable[Grant]) -> Verdict:
-    """The verdict on a user, from all their grants; whoever was ever Pro and isn't now is revoked, never none."""
+    """The verdict on a user, from all their grants. A user who was Pro and isn't now has status revoked, never none."""
     times = [_Time(interval, grant.source) for grant in grants for interval in grant.intervals]
     if not times:
         return NOTHING_KNOWN
@@ -87,7 +87,7 @@ def grants_by_word(knowledge: Knowledge) -> tuple[Grant, ...]:
         (min(tellings).at, snapshot.action == "revoke", snapshot.id)
         for snapshot, tellings in knowledge.items()
         if isinstance(snapshot, Adjustment)
-    )  # of one instant the revoke holds
+    )  # at the same instant, revoke sorts last and counts
     imported = _imported(knowledge, [at for at, revoked, _ in told if revoked])
     return (_by_operator(told), *([imported] if imported else ()))
 
@@ -130,7 +130,7 @@ def _imported(knowledge: Knowledge, revoked: Sequence[datetime]) -> Grant | None
 
 
 def _last_unbroken(times: Sequence[_Time]) -> list[_Time]:
-    """The times that make up the last stretch without a gap; touching ends are no gap."""
+    """The periods that together form the latest time without a gap. Where one ends as another begins there is none."""
     stretch: list[_Time] = []
     reach = _EARLIEST
     for time in sorted(times, key=lambda t: t.interval.start):

@@ -1,1 +1,1 @@
-"""What comes in: routes, subscribers, schedules. They parse, call a use case, answer."""
+"""Where work comes in: HTTP routes and the broker's subscriber. They parse, call a use case, and answer."""

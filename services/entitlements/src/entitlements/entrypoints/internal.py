@@ -1,4 +1,4 @@
-"""What other services may ask, each what it needs. The user is the token's subject, never a part of the request."""
+"""The routes for other services. Where a route is about a user, the user is the subject of the internal token."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ from entitlements.use_cases.read_payments import customers_of, verdicts_on
 from entitlements.use_cases.wait_until_applied import wait_until_applied
 
 FOLD_MS = 1_000
-"""Milliseconds to wait for the first copy of an event to be folded, before a second copy is compared with it."""
+"""Milliseconds to wait until the first copy of an event is folded, before a second copy is compared with it."""
 NEWS = "/internal/news"
 MAX_NEWS_BYTES = 1024 * 1024
 """Of the body of that question: 500 facts of some 1.3 kB."""
 
 
 def hot_read(reader: EntitlementReader, doors: Doors) -> Route:
-    """``GET /internal/entitlement``, the one route that goes round FastAPI: every page of a user asks it.
+    """``GET /internal/entitlement``: the one route here that bypasses FastAPI, because every page view asks it.
 
-    A plain Starlette route, served by :class:`atlas_kit.http.app.HotRoute` ahead of the framework. What the whole read
-    does per second, beside the obvious FastAPI service in the same run, stands in docs/performance.md.
+    It is a plain Starlette route, served by :class:`atlas_kit.http.lean.HotRoute` before FastAPI sees the request.
+    docs/performance.md compares its reads per second with a plain FastAPI service.
     """
 
     async def entitlement(request: Request) -> Response:
@@ -86,7 +86,9 @@ def internal_routes(database: Database, broker: Broker, policy: Policy, folded: 
 
     @router.post("/told-again")
     async def compare_with_first(asked: ToldAgain) -> ToldAgainResult:
-        """Whether a known event, told again, contradicts its first; a first that isn't folded yet is waited for."""
+        """Whether an event that arrives again contradicts its first copy; waits up to FOLD_MS for the first to be
+        folded.
+        """
         await wait_until_applied(database, [str(asked.data.get("eventId"))], FOLD_MS, folded)
         async with database.transaction() as connection:
             return await told_again(connection, asked.data)

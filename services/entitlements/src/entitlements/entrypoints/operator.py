@@ -1,4 +1,4 @@
-"""What operators may ask (the ``atlas`` command line): explain, rebuild, forget, audit; with an operator's token."""
+"""The routes for operators (the ``atlas`` command line), who come with an operator's token."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MAX_SEQUENCE = 10**18
 
 
 class RebuildRequest(BaseModel):
-    """``verify``: only compare, and change nothing."""
+    """``verify``: true only compares and changes nothing; false also repairs."""
 
     verify: bool = True
 
@@ -44,7 +44,7 @@ def operator_routes(database: Database, policy: Policy) -> APIRouter:
 
     @router.post("/rebuild")
     async def start_rebuild(asked: RebuildRequest | None = None) -> StreamingResponse:
-        """Progress and result as NDJSON."""
+        """Start a rebuild; its progress and result are the answer, as NDJSON."""
         verify_only = asked is None or asked.verify
         return StreamingResponse(_rebuild_lines(verify_only=verify_only), media_type=NDJSON)
 
@@ -70,7 +70,7 @@ def _questions_about_users(router: APIRouter, database: Database, policy: Policy
 
     @router.get("/holders")
     async def list_holders(user: UserId | None = None) -> StreamingResponse:
-        """Who holds what through which payments, as NDJSON; one user's line, or everybody's."""
+        """Users with their entitlement and payments, as NDJSON: one line per user, or only ``user``'s."""
 
         async def lines() -> AsyncIterator[str]:
             async with database.transaction() as connection:
@@ -106,4 +106,4 @@ async def _rebuild_lines(*, verify_only: bool) -> AsyncIterator[bytes]:
         async for line in process.stdout:
             yield line
         if await process.wait():
-            yield b'{"error": "The rebuild failed; see the service\'s log."}\n'
+            yield b'{"error": "The rebuild failed. See the log of the entitlements service for the reason."}\n'

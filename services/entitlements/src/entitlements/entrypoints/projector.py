@@ -1,7 +1,7 @@
-"""From the broker to the ledger: decode, fold in one transaction, commit, acknowledge.
+"""Takes events from the broker into the ledger: decode, fold in one transaction, commit, acknowledge.
 
-What can never work is parked with its reason; what may work later is tried again with growing delays. One function,
-:func:`disposition`, decides which.
+A message that can never be processed is parked with its reason; one that may work later is tried again with growing
+delays. One function, :func:`disposition`, decides which.
 """
 
 from __future__ import annotations
@@ -39,19 +39,20 @@ PAYMENTS_REFUSED = Counter(
     "atlas_payments_refused_total", "Payments that Stripe calls paid and that may not grant.", ["reason"]
 )
 CHANGED_CONTENT = "changed_content"
-_CHANGED = "An event of this id is in the ledger with other content; what came first holds."
+_CHANGED = "The ledger has another event with this id. The first one counts; this one changed nothing."
 RETRY_DELAYS_SECONDS = (1, 2, 5, 15, 30, 60)
-"""Pauses before another try, by how often a message was delivered; the last one repeats."""
+"""Pauses before the next try, by the number of deliveries so far; the last one repeats."""
 TRIES_BEFORE_PARKING = 10
-"""An error of a kind nobody foresaw is tried so often (about six minutes), then parked."""
+"""Deliveries (over about six minutes) after which a message is parked that fails with an unexpected error."""
 
 
 COPY_HEADER = "Nats-Stream"
-"""The broker's mark on a copy of a stored message that somebody had sent to a subject of his choice."""
+"""The header that the broker sets on a copy of a stored message. Whoever may read a stream directly (direct get) can
+have such a copy sent to any subject, as if it had been published there."""
 
 
 class CopiedError(Exception):
-    """Nobody who may publish facts published this: it is a copy of something else."""
+    """The message is a copy of a stored one, so no service that may publish facts has published it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """Store it on PARKED with its reason, and acknowledge it, so that the messages behind it go on."""
+    """Store the message on PARKED with its reason, and acknowledge it, so that it doesn't block the ones after it."""
 
     reason: str
     detail: str
@@ -73,9 +74,9 @@ def disposition(error: Exception, deliveries: int) -> Retry | Park:
     """What becomes of a message whose handling raised ``error`` on its ``deliveries``-th delivery."""
     match error:
         case CopiedError():
-            return Park(COPIED_EVENT, "It is a copy of another message, which the broker made for a reader.")
+            return Park(COPIED_EVENT, "It is a copy of a stored message; no service has published it.")
         case ValidationError() | UnicodeDecodeError() | RecursionError():
-            return Park("malformed_event", "It is no billing event that this service can read.")
+            return Park("malformed_event", "It is not a billing event that this service can read.")
         case psycopg.DataError():
             return Park("unstorable_event", "The database can't hold one of its values.")
     if isinstance(error, Unavailable | psycopg.OperationalError) or deliveries < TRIES_BEFORE_PARKING:
@@ -84,7 +85,7 @@ def disposition(error: Exception, deliveries: int) -> Retry | Park:
 
 
 class Projector:
-    """The service's consumer. Any number of replicas share the durable."""
+    """The service's consumer of billing events. All replicas share one durable consumer at the broker."""
 
     def __init__(
         self,
@@ -100,18 +101,22 @@ class Projector:
         self._subscriber = follow_durable(self._listeners, Durable(BILLING, PROJECTOR_DURABLE), self.handle)
 
     async def run(self) -> None:
-        """Listen until cancelled, then finish the batch in hand and give back what was not begun."""
+        """Listen until cancelled; then finish the current batch and return messages that were not begun."""
         await self._database.migrated.wait()
         async with self._listeners.listening():
             await asyncio.Event().wait()
 
     async def check(self) -> None:
-        """Readiness: connected, and the durable serves us. Raises what is wrong."""
+        """Readiness: connected, and the durable consumer serves us. Raises BrokerUnavailable, RequestEnded or a nats
+        error.
+        """
         _ = self._broker.client
         await self._subscriber.check()
 
     async def handle(self, batch: list[Msg]) -> None:
-        """Fold a batch in one transaction; where that fails, each message in its own: one bad can't stop the rest."""
+        """Fold a batch in one transaction. If that fails, fold each message alone, so that a bad one can't stop the
+        others.
+        """
         readable: list[tuple[Msg, LedgerEntry]] = []
         for message in batch:
             try:
@@ -195,7 +200,7 @@ class Projector:
 
 
 def _entry(message: Msg) -> LedgerEntry:
-    """What the message says. Raises CopiedError, or what :func:`ledger_entry` raises."""
+    """The ledger entry for a message. Raises CopiedError, or what :func:`ledger_entry` raises."""
     if COPY_HEADER in (message.headers or {}):
         raise CopiedError
     return ledger_entry(message.data, message.headers)

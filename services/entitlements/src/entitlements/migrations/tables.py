@@ -23,7 +23,7 @@ def _when(*, null: bool = False) -> Column[datetime]:
 
 
 class LedgerRow(Table, table=True):
-    """Every fact ever learned. Insert only: a trigger refuses UPDATE, DELETE and TRUNCATE."""
+    """Every fact ever received. Insert only: triggers refuse DELETE, TRUNCATE, and every UPDATE except forgetting."""
 
     __tablename__ = "ledger"
     __table_args__ = (
@@ -57,7 +57,9 @@ class LedgerRow(Table, table=True):
 
 
 class ProjectionReadingRow(Table, table=True):
-    """One row: by which reading the projection was made, and up to which fact that is known."""
+    """One row: which version of the fold made the projection (``reading``), up to which fact (``until``), and how many
+    users were forgotten (``forgets``).
+    """
 
     __tablename__ = "projection_reading"
     only_row: bool = Field(sa_column=Column(Boolean, primary_key=True, server_default="true"))
@@ -102,7 +104,7 @@ class PaymentFactRow(Table, table=True):
 
 
 class EntitlementRow(Table, table=True):
-    """Projection: what a user is entitled to. The canonical read."""
+    """Projection: what a user is entitled to."""
 
     __tablename__ = "entitlements"
     user_id: str = Field(sa_column=Column(Text, primary_key=True))
@@ -118,7 +120,7 @@ class EntitlementRow(Table, table=True):
 
 
 class ChargeLookupRow(Table, table=True):
-    """Charges that nothing ties to a payment, and when to ask for each; see ``unresolved``."""
+    """Charges whose payment is unknown, and when to ask for each; see ``use_cases/resolve_charges``."""
 
     __tablename__ = "charge_lookups"
     __table_args__ = (Index("charge_lookups_due", "ask_at", "payment_id"),)
@@ -128,7 +130,7 @@ class ChargeLookupRow(Table, table=True):
 
 
 class ChargesSoughtRow(Table, table=True):
-    """One row: up to which fact such charges have been sought."""
+    """One row: up to which fact the ledger was searched for such charges."""
 
     __tablename__ = "charges_sought"
     only_row: bool = Field(sa_column=Column(Boolean, primary_key=True, server_default="true"))

@@ -1,4 +1,4 @@
-"""What a freshly folded projection has otherwise than the live one."""
+"""Compares the live projection with one that was computed anew from the ledger."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _verdict_columns = attrgetter(*(column.name for column in fields(Verdict)))
 
 @dataclass(slots=True)
 class Differences:
-    """What has to be put right."""
+    """What is wrong in the live projection; ``facts`` is the number of facts that were compared."""
 
     facts: int = 0
     users: list[str] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Differences:
 
 
 async def compare(connection: Connection, fresh: Projection) -> Differences:
-    """Every row of the live projection against ``fresh``; both have to be of the same snapshot of the database."""
+    """Compare every row of the live projection with ``fresh``. Both must come from the same database snapshot."""
     facts = {seq: fresh.surviving(payment_id) for seq, payment_id in fresh.payment_of_fact.items()}
     payments = await _payments(connection, fresh.payments)
     payments |= await _ties(connection, _REFS, fresh.payment_of_ref)
@@ -48,7 +48,7 @@ async def compare(connection: Connection, fresh: Projection) -> Differences:
 
 
 async def _payments(connection: Connection, expected: Mapping[int, Payment]) -> set[int]:
-    """Ids of payments that differ in themselves."""
+    """Ids of payments whose own row differs, or that exist on one side only."""
     unseen, different = set(expected), set()
     async for payment_id, *live in _rows(connection, _PAYMENTS):
         unseen.discard(payment_id)
@@ -64,7 +64,7 @@ def _columns(payment: Payment) -> list[Any]:
 
 
 async def _ties(connection: Connection, query: str, expected: Mapping[Any, int]) -> set[int]:
-    """Ids of payments to which something is tied that shouldn't be, or isn't that should."""
+    """Ids of payments to which a ref or fact is wrongly assigned, or from which one is missing."""
     unseen, different = set(expected), set()
     async for tied, payment_id in _rows(connection, query):
         unseen.discard(tied)
@@ -75,7 +75,7 @@ async def _ties(connection: Connection, query: str, expected: Mapping[Any, int])
 
 
 async def _users(connection: Connection, fresh: Projection) -> set[str]:
-    """Users whose verdict differs. Nothing known is the same as no row."""
+    """Users whose verdict differs. A row that says "nothing known" equals no row."""
     unseen, different = set(fresh.entitlements), set()
     async for user_id, *live in _rows(connection, _ENTITLEMENTS):
         unseen.discard(user_id)

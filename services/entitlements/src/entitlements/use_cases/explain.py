@@ -1,4 +1,4 @@
-"""Why a user is or isn't Pro: every fact, where it came from, what it did, and what would change the verdict."""
+"""Why a user is or isn't Pro: every fact, where it came from, its effect, and what would change the verdict."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def explain(connection: Connection, user_id: str, policy: Policy) -> dict[
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(_FACTS_OF_USER.encode(), {"user": user_id})
         rows = await cursor.fetchall()
-    # After the facts: each statement sees what is committed by then, so a fact that is shown is in the verdict.
+    # Read after the facts: each statement sees what is committed by then, so the verdict includes every fact shown.
     found = await load_entitlements(connection, [user_id])
     payments = [_Payment(group, policy) for group in _by_payment(rows)]
     manual = [row for payment in payments if payment.provider == "manual" for row in payment.rows]
@@ -88,7 +88,7 @@ class _Payment:
         }
 
     def _effects(self) -> Iterator[str]:
-        """What each fact did when it came, in the ledger's order."""
+        """The effect of each fact when it arrived, in the ledger's order."""
         before = self._judged(())
         for count, fact in enumerate(self.facts, start=1):
             after = self._judged(self.facts[:count])
@@ -136,7 +136,7 @@ class _Payment:
 
 
 def _effect(before: PaymentVerdict, after: PaymentVerdict, fact: Fact) -> str:
-    """What a fact did, in a few words; the first that applies."""
+    """The effect of a fact, in a few words: the first description that applies."""
     stopped, started = before.grants and not after.grants, after.grants and not before.grants
     effects = (
         (before == after, "recorded, changes nothing"),
@@ -158,7 +158,7 @@ def _kept(row: Row) -> str:
 
 
 def _would_change(entitlement: Entitlement, payments: Sequence[_Payment]) -> Iterator[str]:
-    """What would turn the verdict, in sentences for a support person."""
+    """What would change the verdict, in sentences for a support person."""
     granting = [payment for payment in payments if payment.verdict.grants]
     if entitlement.verdict.is_pro:
         names = ", ".join(payment.name for payment in granting)
@@ -178,8 +178,8 @@ def _what_helps(payment: _Payment) -> Iterator[str]:
     verdict, name = payment.verdict, payment.name
     if verdict.review:
         yield (
-            f"{name} is paid and can't grant ({verdict.review.reason}): refund it at Stripe, or `atlas grant` "
-            "where the buyer shall have Pro."
+            f"{name} is paid and can't grant ({verdict.review.reason}): refund it at Stripe, or run `atlas grant` "
+            "if the buyer should have Pro."
         )
         return
     helps = {
@@ -223,7 +223,7 @@ def _described(row: Row, effect: str) -> dict[str, Any]:
 
 
 def _said_by(adjustment: object) -> dict[str, Any]:
-    """Who said an adjustment, why, and for which ticket, where that was told."""
+    """Who made an adjustment, why, and for which ticket, as far as that was given."""
     told = adjustment if isinstance(adjustment, Mapping) else {}
     return {name: told[name] for name in ("reason", "operator", "ticket") if told.get(name)}
 

@@ -1,4 +1,4 @@
-"""Users and payments by any id that the ledger has of them."""
+"""Finds users and payments by any id that the ledger has stored."""
 
 from __future__ import annotations
 

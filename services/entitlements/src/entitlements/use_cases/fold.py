@@ -1,6 +1,7 @@
-"""The use case: append a batch of events to the ledger, fold them, announce what changed. One transaction.
+"""Append a batch of events to the ledger, update the projection, and announce what changed, in one transaction.
 
-Exactly-once effect: the ledger's unique key decides what is new, and ledger, projection and outbox commit together.
+Each event takes effect exactly once: the ledger's unique key decides which are new, and ledger, projection and outbox
+are committed together.
 """
 
 from __future__ import annotations
@@ -31,15 +32,15 @@ class Folded:
     facts: list[Fact]
     changes: list[Change]
     refused: list[Refused] = field(default_factory=list)
-    """Payments that became somebody's to review."""
+    """Payments that need review since this batch."""
     contradicted: list[LedgerEntry] = field(default_factory=list)
-    """Events that came again with other content; the first holds."""
+    """Events whose id is in the ledger with other content; the first content counts."""
 
 
 async def fold(connection: Connection, entries: Sequence[LedgerEntry], policy: Policy, now: datetime) -> Folded:
-    """Append and fold ``entries`` in the caller's transaction; known events change nothing.
+    """Append and fold ``entries`` in the caller's transaction; events that the ledger has already change nothing.
 
-    In pipeline mode only reading a result waits for the server: three times, whatever the number of statements.
+    The statements go out in pipeline mode, so only reading a result waits for the server: three times per batch.
     """
     async with connection.pipeline():
         await ledger.lock_fold(connection)
@@ -60,21 +61,22 @@ async def fold(connection: Connection, entries: Sequence[LedgerEntry], policy: P
 async def _contradicted(
     connection: Connection, entries: Sequence[LedgerEntry], appended: Sequence[Fact]
 ) -> list[LedgerEntry]:
-    """Asked only where something came that was known already."""
+    """The entries that contradict the ledger; the query is skipped when every entry was new."""
     if len(appended) == len(entries):
         return []
     return await contradicted(connection, entries)
 
 
 def ids_by_event(entries: Sequence[LedgerEntry]) -> dict[str | None, Ids]:
-    """Whose request told each event, by event id; where one is told twice, the first counts, as in the ledger."""
+    """The request ids that came with each event, by event id; the first where an event is in the batch twice."""
     return {entry.data.event_id: entry.ids for entry in reversed(entries) if entry.ids}
 
 
 def announcement(change: Change, ids: Ids | None = None) -> OutboxMessage:
-    """The entitlement event of one change; its message id is the user and the version, so each is announced once.
+    """The entitlement event of one change. Its message id names user, version and cause, so it is stored only once.
 
-    It belongs to the request ``ids`` of the fact that caused it, else to the one being worked on, in a span of its own.
+    ``ids``: the request of the fact that caused the change; None means the request being worked on now. The event gets
+    a span of its own in that trace.
     """
     if ids:
         with context.bound(ids.request_id, ids.traceparent):

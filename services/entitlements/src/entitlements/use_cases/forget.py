@@ -1,4 +1,4 @@
-"""Forgetting a user: their identity leaves ledger and projection, the financial facts stay."""
+"""Forgetting a user: their id is replaced in ledger and projection; the financial facts stay."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from entitlements.adapters import ledger
 
 
 async def forget(connection: Connection, user_id: str) -> int:
-    """Replace the user's id by one that means nothing, everywhere; how many facts were about them."""
+    """Replace the user's id by a random one in every table. Returns how many facts of the ledger were about the user.
+
+    Events about the user that are still in the outbox are deleted and so never published.
+    """
     await ledger.lock_fold(connection)
     alias = f"forgotten:{secrets.token_hex(12)}"
     cursor = await connection.execute("SELECT forget_user(%s, %s)", (user_id, alias))
@@ -34,13 +37,13 @@ async def forget(connection: Connection, user_id: str) -> int:
             " user_id = CASE user_id WHEN %(user)s THEN %(alias)s ELSE user_id END WHERE id = %(id)s",
             {"renamed": renamed, "user": user_id, "alias": alias, "id": payment_id},
         )
-    # A rebuild that read the ledger before this moment has to read it again, or the user would be back.
+    # A rebuild that read the ledger before this commit must read it again: it would write the old user id back.
     await connection.execute("UPDATE projection_reading SET forgets = forgets + 1")
     await connection.execute("DELETE FROM outbox WHERE payload::jsonb ->> 'subject' = %s", (user_id,))
     return int(row[0]) if row else 0
 
 
 def _renamed(row: list[Any], user_id: str, alias: str) -> list[Any]:
-    """One row of knowledge (``knowledge_json``), otherwise as it is: a newer version may know more than we do."""
+    """One row of ``knowledge_json`` with the user id replaced. The rest is untouched, also fields of newer versions."""
     kind, told, *span = row
     return [kind, {**told, "user_id": alias} if told.get("user_id") == user_id else told, *span]

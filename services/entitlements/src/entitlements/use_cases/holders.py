@@ -1,4 +1,4 @@
-"""Who holds what through which payments (for audit), and which payments can still change (to be read again)."""
+"""Which users have which entitlement through which payments (for audit), and which payments can still change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from entitlements.domain.payment import judge
 from entitlements.domain.policy import Policy
 
 CHANGEABLE_DAYS = 180
-"""A payment can be disputed for some 120 days and refunded for as long as its method allows."""
+"""Days after which a payment is no longer read again at Stripe. Disputes are possible for some 120 days, refunds for as
+long as the payment method allows."""
 
 _HOLDERS = """
 SELECT e.user_id, e.is_pro, e.status, e.source,
@@ -31,7 +32,7 @@ ORDER BY p.id LIMIT %s
 
 
 async def holders(connection: Connection, user_id: str | None, policy: Policy) -> AsyncIterator[dict[str, Any]]:
-    """Every user with an entitlement row, and each payment's verdict."""
+    """Every user with an entitlement row (or only ``user_id``), with the verdict on each of their payments."""
     async with connection.cursor("holders") as cursor:
         await cursor.execute(_HOLDERS, {"user": user_id})
         async for owner, is_pro, status, source, payments in cursor:

@@ -1,4 +1,4 @@
-"""What a person has to look at: payments that were paid and may not grant, and the card networks' fraud warnings."""
+"""What a person has to review: payments that are paid and may not grant, and the card networks' fraud warnings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from atlas_kit.storage.database import Connection
 from entitlements.domain.naming import named
 
 MOST = 200
-"""Of each kind, the newest."""
+"""Rows returned of each kind at most: the newest refused payments, and as many fraud warnings."""
 
 _REFUSED = """
 SELECT p.user_id, p.also_users, p.review, (SELECT array_agg(ref) FROM payment_refs WHERE payment_id = p.id)
@@ -26,7 +26,7 @@ ORDER BY l.facts -> 'fraudWarning' ->> 'id', l.occurred_at DESC, l.event_id DESC
 
 
 async def reviews(connection: Connection) -> dict[str, Any]:
-    """``{"refused": […], "fraudWarnings": […]}``; a payment that concerns two users is told once for each."""
+    """``{"refused": […], "fraudWarnings": […]}``; a payment that affects two users is listed once for each."""
     cursor = await connection.execute(_REFUSED, (MOST,))
     refused = [
         {**_ids(refs), "userId": user, "reason": reason}

@@ -1,6 +1,6 @@
-"""The canonical read: what a user is entitled to, and what their newest unfinished payment does.
+"""Reading what a user is entitled to, and the state of their newest unfinished payment.
 
-Reads that arrive together are answered by one query: under load the number of queries stays flat.
+Reads that arrive together are answered by one query, so the number of queries doesn't grow with the load.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def view(entitlement: Entitlement) -> EntitlementView:
 
 
 class EntitlementReader:
-    """Answers single reads with shared queries."""
+    """Answers reads of single users; reads that wait at the same time share one query."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -45,7 +45,7 @@ class EntitlementReader:
         self._worker: asyncio.Task[None] | None = None
 
     async def read(self, user_id: str) -> Entitlement:
-        """The user's entitlement, none when nothing is known. Raises DatabaseUnavailable."""
+        """The user's entitlement; version 0 and status none when nothing is known. Raises DatabaseUnavailable."""
         future: asyncio.Future[Entitlement] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(user_id, []).append(future)
         if self._worker is None or self._worker.done():
@@ -84,10 +84,10 @@ async def overview(connection: Connection, user_id: str, policy: Policy) -> Enti
 
 
 def unfinished_payment(user_id: str, verdicts: Sequence[PaymentVerdict]) -> PaymentState | None:
-    """What a user should know of a payment that didn't simply go through.
+    """The payment that the user should be told about, if any.
 
-    One that was paid and may not grant first, however old: it is the user's money. Else the newest that is processing
-    or failed; a failure is old news once the user has paid after it.
+    First a payment that is paid and may not grant, however old, because the user's money is in it. Else the newest one
+    that is processing or failed, unless the user has paid since.
     """
     reviews = [verdict.review for verdict in verdicts if verdict.review and user_id in verdict.review.users]
     if reviews:

@@ -1,4 +1,4 @@
-"""What the checkout service asks about payments: the verdict on each, and the customers that their facts name."""
+"""Answers for the checkout service: the verdict on payments, and the Stripe customers that a user's facts name."""
 
 from __future__ import annotations
 
@@ -27,13 +27,16 @@ GROUP BY l.customer_id ORDER BY max(l.occurred_at) DESC, l.customer_id LIMIT %(m
 
 
 async def verdicts_on(connection: Connection, session_ids: Sequence[str], policy: Policy) -> list[PaymentVerdictView]:
-    """The policy's verdict on each session's payment; sessions that no fact tells of are left out."""
+    """The policy's verdict on each session's payment; sessions without any fact in the ledger are left out."""
     cursor = await connection.execute(_PAYMENTS, ([SESSION_REF + session_id for session_id in session_ids],))
     return [_view(*row, policy=policy) async for row in cursor]
 
 
 async def customers_of(connection: Connection, user_id: str) -> list[str]:
-    """The Stripe customers that facts of the user's payments name, newest first; an open session is no history yet."""
+    """Ids of the Stripe customers that facts of the user's payments name, newest first, at most MAX_CUSTOMERS.
+
+    ``purchase_initiated`` is left out: a session that was only opened proves no purchase.
+    """
     cursor = await connection.execute(_CUSTOMERS, {"user": user_id, "most": MAX_CUSTOMERS})
     return [row[0] for row in await cursor.fetchall()]
 

@@ -1,11 +1,11 @@
-"""Folding the whole ledger again, beside the live projection, and comparing.
+"""Computes the projection anew from the whole ledger, compares it with the live one, and repairs differences.
 
-One snapshot of the database holds ledger and projection as of the same commit, so verifying needs no lock and the
-live service goes on. Only verdicts are compared, so each payment is judged once, when all is read, not fact by fact.
+Ledger and projection are read from one database snapshot, so verifying needs no lock and the live service goes on.
+Only verdicts are compared, so each payment is judged once, after all facts are read, and not after every fact.
 
-To repair, the fold's lock is taken, what came meanwhile is folded too, and only rows that differ are written; a verdict
-that turns out different is announced like any change. Which fact made it so is a matter of the steps: the users
-concerned are folded fact by fact for it.
+To repair, the fold's lock is taken, facts that arrived meanwhile are folded too, and only rows that differ are written.
+A corrected verdict is announced like any change. Its version and cause depend on the order of the facts, so the facts
+of the users concerned are folded one by one.
 """
 
 from __future__ import annotations
@@ -28,25 +28,28 @@ from entitlements.use_cases.refold_after_upgrade import mark_folded
 from entitlements.use_cases.resolve_charges import seek_again
 
 WRITE_CHUNK = 10_000
-"""Payments per statement: what one message to the server holds stays far below its limit of 1 GB."""
+"""Payments per statement, so that a statement stays far below Postgres's limit of 1 GB per message."""
 
 Progress = Callable[[int, int], None]
-"""Called with facts folded so far and facts in all."""
+"""Called with the number of facts folded so far and the number of all facts."""
 
 
 class Seen(NamedTuple):
-    """The last ledger sequence that was folded, and how many users had been forgotten by then."""
+    """What a verification read: the ledger up to ``last_seq``, after ``forgets`` users had been forgotten."""
 
     last_seq: int
     forgets: int
 
 
 class ForgottenMeanwhileError(Exception):
-    """Somebody was forgotten after the ledger was read: what was folded still knows them."""
+    """A user was forgotten after the ledger was read, so the computed projection still holds their id."""
 
 
 async def verify(dsn: str, policy: Policy, progress: Progress) -> tuple[Projection, Differences, Seen]:
-    """A fresh projection, how it differs from the live one, and what of the database it has seen."""
+    """Compute a fresh projection and compare it with the live one; changes nothing.
+
+    Returns the fresh projection, the differences, and up to where the ledger was read. Raises psycopg.Error.
+    """
     async with await AsyncConnection.connect(dsn) as connection:
         await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
         await connection.set_read_only(True)
@@ -56,7 +59,11 @@ async def verify(dsn: str, policy: Policy, progress: Progress) -> tuple[Projecti
 
 
 async def rebuild(dsn: str, policy: Policy, progress: Progress) -> Differences:
-    """Verify, put right what differs, and note that our version of the fold made it all. Returns what was put right."""
+    """Verify, repair the differences, and record that our version of the fold made the whole projection.
+
+    Returns the differences that were repaired. Raises psycopg.Error; after a lost commit the repair may have been made,
+    and running it again is safe.
+    """
     while True:
         fresh, differences, seen = await verify(dsn, policy, progress)
         try:
@@ -66,7 +73,7 @@ async def rebuild(dsn: str, policy: Policy, progress: Progress) -> Differences:
                     last_seq = await _put_right(connection, fresh, differences, seen)
                 await mark_folded(connection, last_seq)
         except ForgottenMeanwhileError:
-            continue  # seldom, and the next pass reads them under their alias
+            continue  # rare; the next pass reads the user's facts under the new random id
         return differences
 
 
@@ -77,9 +84,9 @@ async def _forgets(connection: Connection) -> int:
 
 
 async def _put_right(connection: Connection, fresh: Projection, differences: Differences, seen: Seen) -> int:
-    """Write what differs, with what came after what was seen; the last sequence folded.
+    """Write the rows that differ, including what facts after ``seen`` change. Returns the last sequence folded.
 
-    Raises ForgottenMeanwhileError, with nothing written.
+    Raises ForgottenMeanwhileError before anything is written.
     """
     await ledger.lock_fold(connection)
     if await _forgets(connection) != seen.forgets:
@@ -113,9 +120,9 @@ async def _fold_everything(connection: Connection, policy: Policy, progress: Pro
 
 
 async def _take_the_steps(connection: Connection, fresh: Projection, users: Collection[str]) -> None:
-    """Give these users' fresh rows the version, the cause and the time that folding fact by fact gives.
+    """Give these users' fresh rows the version, cause and time that folding fact by fact gives.
 
-    Whatever a user's verdict ever hung on is a fact of a payment in which some fact names that user.
+    Only payments in which some fact names a user can ever have changed that user's verdict, so only those are folded.
     """
     wanted = set(users)
     payments = {i for i, payment in fresh.payments.items() if wanted & claimed_by(payment.knowledge)}
@@ -131,7 +138,7 @@ def _facts_of(fresh: Projection, payments: Collection[int]) -> list[int]:
 
 
 async def _write_payments(connection: Connection, fresh: Projection, payments: Collection[int]) -> None:
-    """These payments as they are afresh; those that aren't any more go."""
+    """Replace the rows of these payments by the fresh ones; payments that no longer exist are deleted."""
     every = sorted(payments)
     for ids in (every[start : start + WRITE_CHUNK] for start in range(0, len(every), WRITE_CHUNK)):
         await connection.execute("DELETE FROM payments WHERE id = ANY(%s)", (ids,))
@@ -155,7 +162,10 @@ async def _write_entitlements(connection: Connection, fresh: Projection, users: 
 
 
 def _correction(live: Entitlement | None, fresh: Entitlement | None, user_id: str) -> Change | None:
-    """The live row with the fresh verdict; the version only ever grows. A row without any fact becomes none."""
+    """The change that gives the live row the fresh verdict, None when it has it. The version always grows.
+
+    A live row whose user has no fact gets the verdict "nothing known".
+    """
     before = live or Entitlement(user_id)
     right = fresh or Entitlement(user_id, caused_by=before.caused_by, updated_at=before.updated_at)
     if right.verdict == before.verdict:

@@ -1,8 +1,8 @@
-"""After an upgrade, facts that older replicas folded with less understanding are folded again, without anybody's help.
+"""After an upgrade, the projection is rebuilt automatically if an older version of the fold made part of it.
 
-Older replicas may run beside newer ones for a while. Every row of the ledger has the version of the fold that folded it
-(``read_by``). As long as rows of an older version than ours lie behind the last rebuild, the projection is rebuilt from
-the ledger.
+Older replicas may run beside newer ones for a while. Every row of the ledger stores the version of the fold that folded
+it (``read_by``). While the ledger has rows after the last rebuild that an older version folded, the projection is
+rebuilt from the ledger.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from entitlements.domain.fold_version import FOLD_VERSION
 log = get_logger()
 
 LOOK_SECONDS = 5.0
-"""Seconds between two looks. After a rebuild the pause is at least as long as the rebuild took, so that replicas of an
+"""Seconds between two checks. After a rebuild the pause is at least as long as the rebuild took, so that replicas of an
 older version, which go on folding, can't keep a newer one rebuilding all the time."""
 REFOLD_LOCK = 5_210_718
-"""Key of the advisory lock that the one replica holds which rebuilds."""
+"""Key of the advisory lock that the rebuilding replica holds, so that only one rebuilds."""
 
 _PROGRESS = """
 SELECT p.reading, p.until, coalesce((SELECT max(seq) FROM ledger), 0),
@@ -36,12 +36,12 @@ FROM projection_reading p
 
 
 async def mark_folded(connection: Connection, until: int) -> None:
-    """Note that up to ledger sequence ``until`` the projection is what our version of the fold makes of the ledger."""
+    """Record that our version of the fold made the projection from the ledger up to sequence ``until``."""
     await connection.execute("UPDATE projection_reading SET reading = %s, until = %s", (FOLD_VERSION, until))
 
 
 async def is_behind(connection: Connection) -> bool:
-    """Whether an older version of the fold made some of the projection. Where none did, that is noted."""
+    """Whether an older version of the fold made part of the projection. If none did, that is recorded."""
     cursor = await connection.execute(_PROGRESS, {"ours": FOLD_VERSION})
     row = await cursor.fetchone()
     assert row
@@ -62,7 +62,7 @@ class RefoldAfterUpgrade:
         self._database = database
 
     async def run(self) -> None:
-        """Look, and rebuild where that is due, until cancelled."""
+        """Check, and rebuild when needed, until cancelled."""
         await self._database.migrated.wait()
         while True:
             started = monotonic()
@@ -71,7 +71,10 @@ class RefoldAfterUpgrade:
             await asyncio.sleep(max(LOOK_SECONDS, monotonic() - started))
 
     async def refold(self) -> None:
-        """Rebuild if an older version folded some facts. Raises DatabaseUnavailable or psycopg.OperationalError."""
+        """Rebuild once if an older version folded some facts. Raises DatabaseUnavailable or psycopg.OperationalError.
+
+        A rebuild that fails is logged and tried again at the next check.
+        """
         async with self._database.transaction() as connection:
             if not await is_behind(connection):
                 return
@@ -87,7 +90,7 @@ class RefoldAfterUpgrade:
 
 
 async def _rebuild() -> int | None:
-    """How many users and payments differed and were put right; None when the rebuild failed."""
+    """Run a rebuild. Returns how many users and payments were repaired; None when it failed."""
     async with rebuild_process(verify_only=False) as process:
         output, _ = await process.communicate()
     lines = output.splitlines()

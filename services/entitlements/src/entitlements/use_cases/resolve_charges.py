@@ -1,7 +1,7 @@
-"""Refunds and disputes that name a charge and nothing else: ask checkout to read the charge at Stripe.
+"""For refunds and disputes that name only a charge: ask the checkout service to read that charge at Stripe.
 
-What it finds comes back as a fact through the broker like any other and ties the charge to its payment. Until then the
-charge stands in a list of its own (``charge_lookups``), from which the one that has waited longest is taken.
+The checkout service publishes what it reads, and that fact tells to which payment the charge belongs. Until then the
+charge is kept in the table ``charge_lookups``; the one that has waited longest is asked for first.
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ from atlas_kit.storage.database import Connection, Database
 log = get_logger()
 
 LOOK_AGAIN_SECONDS = 60.0
+"""Seconds between two checks for charges that are due, when nothing was folded in between."""
 ASK_AGAIN_SECONDS = 3_600
-"""A charge that Stripe couldn't tie is asked for again after an hour."""
+"""Seconds until a charge is asked for again whose payment is still unknown after checkout's answer."""
 TRY_AGAIN_SECONDS = 60
-"""After a question that checkout couldn't answer."""
+"""Seconds until a charge is asked for again after checkout could not answer."""
 CHARGES_AT_ONCE = 100
+"""Charges asked for in one pass."""
 FACTS_AT_ONCE = 10_000
+"""Facts searched for new charges in one transaction."""
 
 _NOTHING_TIES = """
 EXISTS (SELECT 1 FROM payments p WHERE p.id = {payment} AND p.user_id IS NULL) AND NOT EXISTS (
@@ -53,7 +56,7 @@ _STILL_UNTIED = f"SELECT {_NOTHING_TIES.format(payment='%(payment)s')}"
 
 
 async def list_new(connection: Connection) -> bool:
-    """Add to the list what the facts since last time speak of; whether there may be more of them."""
+    """Add charges from the next FACTS_AT_ONCE new facts to the table. Returns False when there was no new fact."""
     cursor = await connection.execute(_NEW_FACTS, (FACTS_AT_ONCE,))
     row = await cursor.fetchone()
     assert row
@@ -66,7 +69,10 @@ async def list_new(connection: Connection) -> bool:
 
 
 async def claim(connection: Connection) -> str | None:
-    """The charge that has waited longest of those that are due, no other replica's; None when none is due."""
+    """Claim the due charge that has waited longest and that no other replica is claiming; None when none is due.
+
+    It becomes due again after ASK_AGAIN_SECONDS. Charges whose payment is known by now leave the table.
+    """
     while True:
         cursor = await connection.execute(_CLAIM, (ASK_AGAIN_SECONDS,))
         row = await cursor.fetchone()
@@ -80,7 +86,7 @@ async def claim(connection: Connection) -> str | None:
 
 
 async def seek_again(connection: Connection) -> None:
-    """Look through every fact once more: a rebuild may have read some that were only kept before."""
+    """Search every fact for charges again: a rebuild may understand facts that were only stored before."""
     await connection.execute("UPDATE charges_sought SET until = 0")
 
 
@@ -89,7 +95,7 @@ class _Anything(BaseModel):
 
 
 class ChargeResolver:
-    """Background loop of every replica, woken whenever something was folded; each charge is claimed by one of them."""
+    """A worker in every replica, woken after each folded batch. Each charge is claimed by one replica."""
 
     def __init__(self, database: Database, checkout: ServiceClient, folded: asyncio.Condition) -> None:
         self._database, self._checkout, self._folded = database, checkout, folded
@@ -102,10 +108,13 @@ class ChargeResolver:
             async with self._folded:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._folded.wait(), LOOK_AGAIN_SECONDS)
-            await asyncio.sleep(1)  # at most one look a second, however much is folded
+            await asyncio.sleep(1)  # at most one pass per second, however much is folded
 
     async def resolve_all(self) -> None:
-        """Ask for the charges that are due, oldest first, until checkout can't answer. Raises DatabaseUnavailable."""
+        """Ask for up to CHARGES_AT_ONCE due charges, the one that waited longest first. Raises DatabaseUnavailable.
+
+        Stops early when checkout is unavailable.
+        """
         more = True
         while more:
             async with self._database.transaction() as connection:
@@ -117,7 +126,7 @@ class ChargeResolver:
                 return
 
     async def _resolve(self, charge: str) -> bool:
-        """Whether checkout answered."""
+        """Ask checkout to read the charge. Returns False when checkout is unavailable."""
         with context.bound(context.new_request_id()):
             try:
                 await self._checkout.post(f"/internal/charges/{charge}/resolve", "entitlements", _Anything, seconds=15)

@@ -1,4 +1,4 @@
-"""The service's key-value bucket in the broker: small JSON values for every replica, written by compare and set."""
+"""The service's key-value bucket in the broker: small JSON values of all replicas, written by compare-and-set."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BROKER_ERRORS = (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError
 class Entry:
     """A key's value (None where there is none) and the revision that the next write must name.
 
-    A key that was deleted has no value and a revision all the same: that of the mark its deletion left.
+    A deleted key has no value but still a revision: that of the marker which the broker stored for the deletion.
     """
 
     value: dict[str, Any] | None
@@ -39,14 +39,14 @@ class Bucket:
         try:
             entry = await (await self._bucket()).get(key)
         except nats.js.errors.KeyNotFoundError as missing:
-            mark = missing.entry  # of a deletion, if there was one
+            mark = missing.entry  # the marker of a deletion, if there was one
             return Entry(None, mark.revision if mark and mark.revision else 0)
         except _BROKER_ERRORS as error:
             raise BrokerUnavailable from error
         return Entry(json.loads(entry.value or b"{}"), entry.revision or 0)
 
     async def put(self, key: str, value: dict[str, Any], revision: int) -> bool:
-        """Write what follows ``revision``; False when another replica was faster."""
+        """Write ``value`` if the key's newest revision is ``revision``; False when another replica wrote meanwhile."""
         try:
             await (await self._bucket()).update(key, json.dumps(value).encode(), last=revision)
         except nats.js.errors.KeyWrongLastSequenceError:
@@ -56,7 +56,7 @@ class Bucket:
         return True
 
     async def _bucket(self) -> KeyValue:
-        """The bucket, created where it is missing."""
+        """The bucket; it is created if it is missing."""
         if self._opened is None:
             jetstream = self._broker.jetstream
             try:

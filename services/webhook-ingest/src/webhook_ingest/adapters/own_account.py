@@ -1,7 +1,7 @@
-"""Which Stripe account is ours: STRIPE_ACCOUNT_ID, else what Stripe answers when that is first needed.
+"""The id of our Stripe account: STRIPE_ACCOUNT_ID, or else Stripe's answer to our first question for it.
 
-Most events name no account. One that does is another connected account's, or came to an organisation's destination,
-whose events name the account they are of.
+Most events name no account. An event that names one belongs to a connected account, or was sent by a webhook
+destination of an organisation, whose events all name their account.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from webhook_ingest.adapters.stripe_events import StripeUnavailable
 log = get_logger()
 
 ASK_SECONDS = 3.0
-"""A webhook waits for this answer, once; Stripe gives it some ten seconds."""
+"""Time limit of the question. A webhook waits for it, and Stripe waits some ten seconds for the webhook's answer."""
 AGAIN_SECONDS = 60.0
-"""Seconds until Stripe is asked again, after no answer or one that the key may not have."""
+"""Seconds until Stripe is asked again after a failed question (no answer, or the key may not read the account)."""
 
 
 class OwnAccount:
-    """Gives the account's id, or None while it isn't known: then an event that names any account is not ours."""
+    """Returns the account's id when called; None while it isn't known. Then events that name an account are ignored."""
 
     def __init__(self, configured: str | None, ask: Callable[[], Awaitable[str | None]]) -> None:
         self._known, self._ask = configured, ask

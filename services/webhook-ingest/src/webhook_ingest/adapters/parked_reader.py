@@ -1,4 +1,4 @@
-"""Reading PARKED: what waits for an operator. Nothing is ever deleted from it; a redrive leaves a marker behind."""
+"""Reads the stream PARKED: events that wait for an operator. Nothing is deleted there; a redrive adds a marker."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _END_OF_BATCH, _NOTHING = "204", "404"
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """A parked event and the tries it was given since."""
+    """A parked event and the markers of the redrives since."""
 
     data: ParkedData
     redriven: list[RedrivenData]
 
 
 class ParkedReader:
-    """Looks into PARKED by direct get: no consumer, and no right to change anything."""
+    """Reads PARKED by the broker's direct get, which needs no consumer and no right to change anything."""
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
@@ -44,14 +44,14 @@ class ParkedReader:
         return [parked.data for parked in (await self._all()).values() if not parked.redriven]
 
     async def get(self, parked_id: str) -> Parked:
-        """Raises NotFound or BrokerUnavailable."""
+        """The parked event with this id. Raises NotFound or BrokerUnavailable."""
         parked = (await self._all()).get(parked_id)
         if parked is None:
-            raise NotFound("No such parked event.")
+            raise NotFound("There is no parked event with this id.")
         return parked
 
     async def _all(self) -> dict[str, Parked]:
-        """By id; an event parked again after its redrive waits again."""
+        """All parked events by id. An event that was parked again after a redrive is waiting again."""
         found: dict[str, Parked] = {}
         async for subject, body in self._messages():
             try:
@@ -68,7 +68,7 @@ class ParkedReader:
         return found
 
     async def _messages(self) -> AsyncIterator[tuple[str, bytes]]:
-        """Every message of PARKED in order: batched direct gets (ADR-31)."""
+        """Subject and body of every message of PARKED in order, by batched direct gets (ADR-31 of NATS)."""
         client = self._broker.client
         sequence = 1
         while True:
@@ -93,7 +93,7 @@ class ParkedReader:
 
 
 async def _next(message: Awaitable[Msg]) -> Msg | None:
-    """The next message of a batch; None at its end. Raises BrokerUnavailable for any other word of the broker."""
+    """The next message of a batch; None at its end. Raises BrokerUnavailable for any other status of the broker."""
     received = await message
     status = (received.headers or {}).get("Status")
     if status is None:

@@ -1,4 +1,4 @@
-"""The message about a Stripe event that can't be processed: it waits on PARKED, with its reason, for an operator."""
+"""Makes the message by which a Stripe event that can't be processed is stored on PARKED for an operator."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _MAX_SHOWN = 200
 def parked_stripe_event(
     event: Mapping[str, Any], reason: Unmappable, at: datetime, *, again: bool = False
 ) -> ParkedEvent:
-    """The event, reduced to what a redrive needs, with its reason and the moment ``at`` which it came.
+    """The event, reduced to what a redrive needs, with the reason and its time of arrival ``at``.
 
-    The message's id is derived from the Stripe event's id, so that the broker takes a redelivery for a duplicate. With
-    ``again`` (other content came before under the same Stripe id) it is derived from the content as well.
+    The message's id is derived from the Stripe event's id, so that the broker drops a redelivery as a duplicate. With
+    ``again`` (the same Stripe id came before with other content) the id is derived from the content too.
     """
     kept = retained(event)
     named = json.dumps([event["id"], kept], sort_keys=True) if again else event["id"]

@@ -1,4 +1,4 @@
-"""What the pull remembers, in the service's bucket: its cursor, which replica pulls, and how the last pull ended."""
+"""The pull's state in the service's bucket: its cursor, which replica is pulling, and how the last pull ended."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from webhook_ingest.adapters.bucket import Bucket, Entry
 LEASE_KEY = "pull-lease"
 ENDED_KEY = "pull-ended"
 LEASE_SECONDS = 60
-"""How long a dead replica blocks the others; the holder renews it with every window it reads."""
+"""How long the lease of a replica that died blocks the others."""
 RENEW_SECONDS = LEASE_SECONDS / 3
-"""A sweep, or a window full of events, may take longer than the lease."""
+"""Pause between two renewals while a pull runs: reading one window, or all old payments, may outlast the lease."""
 
 SKEW_SECONDS = 60
-"""How far the replicas' clocks may differ before two of them pull at once (which costs calls, and changes nothing)."""
+"""How far the replicas' clocks may differ before two of them pull at once. That costs calls and does no other harm."""
 
 
 class PullBusy(AtlasError):
@@ -36,7 +36,9 @@ class PullBusy(AtlasError):
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a pull ended: ``reason`` is a stable word and ``message`` a sentence; both None where it read everything."""
+    """How a pull ended ``at`` (seconds since 1970): ``reason`` is a stable word and ``message`` a sentence about the
+    failure; both are None for a pull that read everything.
+    """
 
     at: float
     reason: str | None = None
@@ -44,10 +46,10 @@ class Ended:
 
 
 def cursor_key(types: Sequence[str]) -> str:
-    """A cursor is good for the types it was made with.
+    """The key of the cursor for this set of event types.
 
-    A version that supports others begins anew, where Stripe's list begins: what older replicas ignored or passed over
-    is found (docs/decisions/0010).
+    A version of the service that supports other types has no cursor yet and so begins where Stripe's list begins. It
+    finds the events that older replicas ignored (docs/decisions/0010).
     """
     return f"pull-cursor-{hashlib.sha256(' '.join(sorted(types)).encode()).hexdigest()[:8]}"
 
@@ -61,9 +63,9 @@ class PullState:
         self._owner = secrets.token_hex(8)
         self._taking = asyncio.Lock()
         self._ended: Ended | None = None
-        """The end of this replica's last pull that the broker could not be told."""
+        """How this replica's last pull ended, while the broker has not stored it."""
         self.known: int | None = None
-        """The cursor when this replica last looked."""
+        """The cursor as this replica last read or wrote it."""
 
     async def cursor(self) -> int | None:
         """The instant (seconds since 1970) up to which every event is known to be published; None before any pull."""
@@ -81,7 +83,10 @@ class PullState:
 
     @asynccontextmanager
     async def lease(self) -> AsyncIterator[None]:
-        """Hold the lease for the length of the block, renewed all the while. Raises PullBusy when another holds it."""
+        """Hold the lease while the block runs, and renew it. Raises PullBusy when another replica holds it.
+
+        Renewing may fail without notice (the broker is away for a minute, say): the pull checks with ``take_lease``.
+        """
         if not await self.take_lease():
             raise PullBusy
         keeping = asyncio.create_task(self._keep_lease(), name="pull-lease")
@@ -91,18 +96,18 @@ class PullState:
             keeping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await keeping
-            with contextlib.suppress(BrokerUnavailable):  # it expires by itself
+            with contextlib.suppress(BrokerUnavailable):  # the lease expires by itself
                 await self.release_lease()
 
     async def take_lease(self) -> bool:
         """Whether this replica may pull for the next LEASE_SECONDS; call it again to keep it."""
-        async with self._taking:  # the pull and the keeper of its lease must not lose it to each other
+        async with self._taking:  # the pull and the renewing task must not overwrite each other's lease
             return await self._take_lease()
 
     async def _take_lease(self) -> bool:
         entry = await self._bucket.get(LEASE_KEY)
         now = time.time()
-        # Nobody may hold it for longer: a clock that was ahead wrote that, and its replica may be dead.
+        # A lease that ends later was written by a replica whose clock was ahead, and which may be dead: ignore it.
         held = entry.value and now < float(entry.value["until"]) <= now + LEASE_SECONDS + SKEW_SECONDS
         if entry.value and held and entry.value["owner"] != self._owner:
             return False
@@ -120,7 +125,7 @@ class PullState:
                 await self.take_lease()
 
     async def end(self, ended: Ended) -> None:
-        """Remember how a pull ended, for every replica; for this one alone while the broker is away. Never raises."""
+        """Store how a pull ended, for all replicas; while the broker is away, only this replica remembers it."""
         self._ended = ended
         with contextlib.suppress(BrokerUnavailable):
             entry = await self._bucket.get(ENDED_KEY)
@@ -128,7 +133,7 @@ class PullState:
                 self._ended = None
 
     async def ended(self) -> Ended | None:
-        """How the newest pull ended; None before any."""
+        """How the newest pull ended; None before the first."""
         entry = await self._bucket.get(ENDED_KEY)
         told = [Ended(**entry.value)] if entry.value else []
         return max([*told, *([self._ended] if self._ended else [])], key=lambda end: end.at, default=None)

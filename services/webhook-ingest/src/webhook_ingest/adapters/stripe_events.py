@@ -16,9 +16,9 @@ from atlas_stripe.mapping import SUPPORTED_EVENT_TYPES
 TYPES_PER_REQUEST = 20
 """Stripe's limit for the ``types`` filter."""
 PAGE = 100
-"""Stripe's maximum."""
+"""Events per page: Stripe's maximum."""
 NETWORK_RETRIES = 2
-"""By the SDK. Nobody waits for a pull: it may try once more than a request that a buyer waits for."""
+"""How often the SDK repeats a failed request: once more than in a request that a buyer waits for."""
 
 KEY_REFUSED, PERMISSION_LACKING, TOO_MANY, SILENT = (
     "stripe_key_refused",
@@ -27,16 +27,16 @@ KEY_REFUSED, PERMISSION_LACKING, TOO_MANY, SILENT = (
     "stripe_unavailable",
 )
 _SAID = {
-    KEY_REFUSED: "Stripe refuses STRIPE_SECRET_KEY. Was it rolled?",
+    KEY_REFUSED: "Stripe refuses STRIPE_SECRET_KEY. Check whether it was replaced by another key.",
     PERMISSION_LACKING: "STRIPE_SECRET_KEY may not read this at Stripe. Give the key the permission Events: Read.",
-    TOO_MANY: "Stripe asks for fewer requests. Please try again later.",
+    TOO_MANY: "Stripe answers that there are too many requests. Please try again later.",
     SILENT: "Stripe does not answer. Please try again later.",
 }
 _REASONS = {401: KEY_REFUSED, 403: PERMISSION_LACKING, 429: TOO_MANY}
 
 
 class StripeUnavailable(Unavailable):
-    """Stripe didn't answer, or not with what was asked for. ``reason`` is a stable word for logs, metrics, doctor."""
+    """Stripe didn't answer, refused, or gave an unusable answer. ``reason`` is a stable word for logs and metrics."""
 
     def __init__(self, reason: str = SILENT) -> None:
         super().__init__(_SAID[reason])
@@ -44,7 +44,7 @@ class StripeUnavailable(Unavailable):
 
 
 class StripeEvents:
-    """The supported events of one Stripe account, and which account that is."""
+    """Reads the supported events of one Stripe account, and the account's id."""
 
     def __init__(self, key: SecretStr, base: str | None) -> None:
         self._connection = StripeConnection(key, base, retries=NETWORK_RETRIES)
@@ -54,12 +54,12 @@ class StripeEvents:
         await self._connection.close()
 
     async def now(self) -> int:
-        """What time it is at Stripe, whose clock dates the events; seconds since 1970. Raises StripeUnavailable."""
+        """Stripe's time (its clock dates the events), in seconds since 1970. Raises StripeUnavailable."""
         told = stripes_time((await self._asked("/v1/events", {"limit": 1})).headers)
         return int(told.timestamp() if told else time.time())
 
     async def between(self, since: int, until: int) -> AsyncIterator[dict[str, Any]]:
-        """Events created in ``[since, until)``, seconds since 1970; newest first within a chunk of types.
+        """Events created in ``[since, until)`` (seconds since 1970), newest first within each request's types.
 
         Raises StripeUnavailable.
         """
@@ -78,14 +78,14 @@ class StripeEvents:
     async def _page(self, parameters: dict[str, Any]) -> dict[str, Any]:
         try:
             page: dict[str, Any] = dict((await self._asked("/v1/events", parameters)).data)
-        except (TypeError, ValueError) as error:  # an answer that is no JSON object
+        except (TypeError, ValueError) as error:  # the answer is not a JSON object
             raise StripeUnavailable from error
         if not isinstance(page.get("data"), list):
             raise StripeUnavailable
         return page
 
     async def account(self) -> str | None:
-        """The id of the account that the key is of. Raises StripeUnavailable."""
+        """The id of the account that the key belongs to; None if the answer has none. Raises StripeUnavailable."""
         data = (await self._asked("/v1/account", {})).data
         found = data.get("id") if isinstance(data, dict) else None
         return found if isinstance(found, str) else None

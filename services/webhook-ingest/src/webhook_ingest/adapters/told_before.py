@@ -1,7 +1,8 @@
-"""What an event id said first, asked only when it is told again.
+"""Compares an event that comes again with the first one of the same id.
 
-The newest events of this process are in memory. What else the broker calls a duplicate, the ledger is asked about: it
-keeps the first for good. While it doesn't answer, duplicates are taken for honest ones, as nearly all are, and counted.
+The newest events of this process are kept in memory. For other duplicates the entitlements service is asked, whose
+ledger keeps every first event. While it doesn't answer, duplicates are taken to be unchanged, as nearly all are, and
+counted as not compared.
 """
 
 from __future__ import annotations
@@ -23,16 +24,17 @@ from webhook_ingest.adapters.metrics import UNCOMPARED
 log = get_logger()
 
 IN_MEMORY = 4_096
-"""Events of some 1.5 kB each."""
+"""How many events are kept, of some 1.5 kB each."""
 ASK_SECONDS = 2.0
+"""Time limit of a question to the ledger."""
 PAUSE_SECONDS = 5.0
-"""After no answer: Stripe's redeliveries must not each wait for a service that is away."""
+"""How long the ledger isn't asked after it gave no answer, so that redeliveries don't each wait for it."""
 
 Ledger = Callable[[dict[str, Any]], Awaitable[ToldAgainResult]]
 
 
 def ledger_of(entitlements: ServiceClient) -> Ledger:
-    """Asks the entitlements service's ledger. What is asked raises AtlasError where no answer comes."""
+    """A function that asks the entitlements service to compare an event with its ledger. It raises AtlasError."""
 
     async def ask(data: dict[str, Any]) -> ToldAgainResult:
         asked = ToldAgain(data=data)
@@ -44,27 +46,29 @@ def ledger_of(entitlements: ServiceClient) -> Ledger:
 
 
 class ToldBefore:
-    """Remembers events by the provider's event id, and compares those that come again."""
+    """Remembers published events by the provider's event id, and compares later ones of the same id with them."""
 
     def __init__(self, ledger: Ledger | None = None) -> None:
         self._ledger = ledger
         self._recent: OrderedDict[str, tuple[str, bytes]] = OrderedDict()
-        """The message id under which each was published, and what was."""
+        """By the provider's event id: the message id under which the event was published, and the event's JSON."""
         self._not_before = 0.0
 
     def remember(self, event: BillingEvent, payload: bytes) -> None:
-        """``payload`` is what this event id said first."""
+        """Keep ``payload`` as the first content of this event id."""
         self._recent[event.data.provider_event_id] = (event.id, payload)
         if len(self._recent) > IN_MEMORY:
             self._recent.popitem(last=False)
 
     def was_of_another_type(self, event: BillingEvent) -> bool:
-        """Whether this event id is known to have been of another type: to the broker that is another message."""
+        """Whether this event id came before with another type. The broker can't tell: the message id is another."""
         first = self._recent.get(event.data.provider_event_id)
         return first is not None and first[0] != event.id
 
     async def contradiction(self, event: BillingEvent, payload: bytes) -> str | None:
-        """The name of a fact in which a known event contradicts the first of its id; None when none is known to."""
+        """The name of a fact in which the event contradicts the first of its id; None if there is none, or if the
+        ledger gave no answer.
+        """
         again = json.loads(payload)["data"]
         first = self._recent.get(event.data.provider_event_id)
         if first is not None:

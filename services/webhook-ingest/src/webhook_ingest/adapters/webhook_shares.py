@@ -1,7 +1,7 @@
-"""What share of the last hour's webhooks came with a wrong signature, or were thin events; for the doctor.
+"""Counts the last hour's webhooks, and those with a wrong signature or a thin event, for ``atlas doctor``.
 
-Counted by minute in the service's bucket, so that a restart forgets nothing and every replica counts into one sum.
-The count of the last second or so may be missing after a kill.
+The counts per minute are in the service's bucket, so that they survive a restart and include every replica. After a
+kill the counts of the last second or so may be missing.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ log = get_logger()
 KEY = "webhook-shares"
 MINUTES = 60
 WRITE_SECONDS = 1.0
-"""At most one write in this time, however many webhooks come."""
+"""Pause before each write: at most one write in this time, however many webhooks come."""
 TRIES = 5
-"""Each lost to another replica's write."""
+"""Attempts to write; an attempt fails when another replica writes at the same time."""
 
 RECEIVED, WRONG, OUTSIDE_TOLERANCE, UNSIGNED, THIN = (
     "received",
@@ -45,7 +45,7 @@ class WebhookShares:
         self._writing = asyncio.Lock()
 
     def count(self, refused: str | None = None) -> None:
-        """One delivery; ``refused`` is the reason for which it was, if it was."""
+        """Count one delivery; ``refused`` is the reason if it was refused."""
         minute = self._unwritten[int(time.time()) // 60]
         minute[RECEIVED] += 1
         kind = WRONG if refused in _NO_SIGNATURE_OF_OURS else _OF_REASON.get(refused or "")
@@ -54,16 +54,16 @@ class WebhookShares:
         self._counted.set()
 
     async def run(self) -> None:
-        """Write what was counted, for ever."""
+        """Write new counts into the bucket, until cancelled."""
         while True:
             await self._counted.wait()
             await asyncio.sleep(WRITE_SECONDS)
-            with contextlib.suppress(BrokerUnavailable):  # it stays counted, and is written with the next
+            with contextlib.suppress(BrokerUnavailable):  # the counts are kept and written with the next ones
                 await self.write()
             self._forget_old(self._unwritten)
 
     async def write(self) -> dict[str, int]:
-        """Add what was counted to the bucket; the last hour's sums of all replicas. Raises BrokerUnavailable."""
+        """Add new counts to the bucket. Returns the last hour's sums of all replicas. Raises BrokerUnavailable."""
         async with self._writing:
             return await self._written()
 
@@ -84,7 +84,7 @@ class WebhookShares:
         raise BrokerUnavailable
 
     async def write_last(self) -> None:
-        """Write what was counted, once, when the service stops; lost while the broker is away."""
+        """Write new counts once, when the service stops; they are lost if the broker is away."""
         with contextlib.suppress(BrokerUnavailable):
             await self.write()
 

@@ -1,4 +1,4 @@
-"""Whom a parked event speaks of. It was parked because it made no sense, so nothing is taken for granted."""
+"""Which user a parked event is about. It was parked as unreadable, so no field is taken to be present or valid."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BILLING: tuple[Path, ...] = (("data", "userId"), ("subject",))
 
 
 def user_of(parked: ParkedData) -> str | None:
-    """The user id that the event names, believed by nobody: it only says in whose list it is shown."""
+    """The user id that the event names, unchecked: it is only used to show the event in that user's list."""
     paths = _STRIPE if parked.kind == "stripe_event" else _BILLING
     named = (_at(parked.payload, path) for path in paths)
     return next((name for name in named if isinstance(name, str) and name), None)

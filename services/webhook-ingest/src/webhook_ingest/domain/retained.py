@@ -1,7 +1,7 @@
-"""What of a Stripe event may be kept: all that the mapping reads, and no personal data.
+"""Which parts of a Stripe event are kept when it is parked: everything that the mapping reads, and no personal data.
 
-A session carries its buyer's name, e-mail and address, and a hosted URL that is a bearer credential. What is parked is
-kept for years and shown to operators, so only an allowlist of fields survives.
+A session has its buyer's name, e-mail and address, and a hosted URL that gives access to whoever has it. Parked events
+are kept for years and shown to operators, so only the fields in these lists are kept.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ OBJECT_FIELDS = (
 )
 METADATA_FIELDS = ("userId", "productKey")
 MAX_TEXT = 300
-"""Longer than any text that the mapping accepts, so that what was too long stays too long."""
+"""Characters kept of a text: more than the mapping accepts, so that a text which was too long stays too long."""
 MAX_INTEGER = 10**18
 
 
 def retained(event: Mapping[str, Any]) -> dict[str, Any]:
-    """The event reduced to what a redrive needs; it maps, or fails to, exactly as the whole one."""
+    """The event reduced to what a redrive needs. The mapping gives the same result, or error, as for the whole one."""
     obj = event["data"]["object"]
     kept = {name: _reduced(obj[name]) for name in OBJECT_FIELDS if name in obj}
     metadata = obj.get("metadata")

@@ -1,4 +1,4 @@
-"""What operators may ask (the ``atlas`` command line): pull, adjustments, parked events; with an operator's token."""
+"""The routes for operators (the ``atlas`` command line), who come with an operator's token."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def operator_routes(
 def _figures(router: APIRouter, door: Door, pull: Pull, shares: WebhookShares) -> None:
     @router.get("/pull")
     async def pull_state() -> Success[dict[str, Any]]:
-        """The cursor's age in seconds (None before any pull), and how the last pull failed, if it did."""
+        """The cursor's age in seconds (null before the first pull), and how the last pull failed, if it did."""
         cursor, ended = await pull.state.cursor(), await pull.state.ended()
         failed = {"reason": ended.reason, "message": ended.message} if ended and ended.reason else None
         age = None if cursor is None else max(0, round(time.time() - cursor))
@@ -81,7 +81,7 @@ def _figures(router: APIRouter, door: Door, pull: Pull, shares: WebhookShares) -
 
 
 def _shown(data: ParkedData) -> dict[str, Any]:
-    """A row of the list. Its texts come from outside, so what could steer a terminal is written out."""
+    """A row of the list. Its texts come from outside, so characters that a terminal would obey are written out."""
     row = data.model_dump(mode="json", by_alias=True, include=SHOWN)
     return {**{name: visible(value) for name, value in row.items()}, "userId": user_of(data)}
 
@@ -104,7 +104,7 @@ def _parked_routes(router: APIRouter, parked: ParkedReader, door: Door) -> None:
 
 
 async def _lines(progress: AsyncIterator[Progress]) -> AsyncIterator[bytes]:
-    """NDJSON. An error is the last line, because the status 200 was sent before it happened."""
+    """The progress as NDJSON. An error becomes the last line, because the status 200 has been sent already."""
     try:
         async for item in progress:
             yield json.dumps(item).encode() + b"\n"

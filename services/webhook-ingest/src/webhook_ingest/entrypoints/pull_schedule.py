@@ -1,4 +1,4 @@
-"""When to pull events from Stripe, and the gauge that says how far the pull is behind."""
+"""Decides when to pull events from Stripe, and sets the gauge that says how far the pull is behind."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from webhook_ingest.use_cases.read_missed_events import Pull, failure_reason
 log = get_logger()
 
 LOOK_SECONDS = 5.0
-"""Seconds between two looks of a replica at whether a pull is due."""
+"""Seconds between a replica's checks whether a pull is due."""
 RETRY_SECONDS = 60.0
 """Seconds to the next try after a pull that failed."""
 
@@ -27,7 +27,7 @@ class PullSchedule:
     def __init__(self, pull: Pull, state: PullState, interval_seconds: int) -> None:
         self._pull, self._state, self._interval = pull, state, interval_seconds
         self._seen: tuple[int, float] | None = None
-        """The cursor when it last moved, and since when (monotonic)."""
+        """The cursor's newest value, and when it got it (seconds of the monotonic clock)."""
         PULL_DRIFT.set_function(self._drift)
 
     async def run(self) -> None:
@@ -46,8 +46,8 @@ class PullSchedule:
         return self._interval > 0 and (cursor is None or self._age(cursor) >= self._interval)
 
     def _age(self, cursor: int) -> float:
-        """Seconds since the cursor. The wall clock is read once, at the start, because it may jump: then pulls would
-        stop, or follow each other without a pause.
+        """Seconds since the time of the cursor. The wall clock is read only once, for the first value, because it may
+        jump: pulls would then stop, or follow each other without a pause.
         """
         if self._seen is None:
             self._seen = (cursor, time.monotonic() - max(0.0, time.time() - cursor))
@@ -66,7 +66,7 @@ class PullSchedule:
             except AtlasError as error:
                 log.warning("billing.pull.failed", error=type(error).__name__, reason=failure_reason(error))
                 return False
-            except Exception:  # the next try is a minute away, not a second
+            except Exception:  # answered here, so that the next try comes after RETRY_SECONDS and not at once
                 log.exception("billing.pull.broken")
                 return False
             return True

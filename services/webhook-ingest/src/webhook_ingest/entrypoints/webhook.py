@@ -1,4 +1,4 @@
-"""The public edge: ``POST /api/billing/stripe/webhook`` as plain ASGI, with its answers written once."""
+"""The public route ``POST /api/billing/stripe/webhook`` as plain ASGI; its answers are rendered once, at import."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from webhook_ingest.use_cases.receive import receive as receive_webhook
 
 WEBHOOK_PATH = "/api/billing/stripe/webhook"
 RETRY_AFTER_SECONDS = 5
-"""Long enough for a broker's restart; Stripe retries on a schedule of its own anyway."""
+"""Value of Retry-After while the broker is away: long enough for its restart. Stripe retries on its own schedule."""
 
 
 class _Route:
-    """What the edge middleware reads the route's name from."""
+    """The edge middleware reads the route's name, for its log line, from this."""
 
     path = WEBHOOK_PATH
 
@@ -36,7 +36,7 @@ ANSWERS = {
 
 
 class WebhookEndpoint:
-    """Answers the webhook path; everything else goes on to ``app``."""
+    """Answers the webhook path; passes every other request to ``app``."""
 
     def __init__(self, app: ASGIApp, verifier: SignatureVerifier, door: Door, shares: WebhookShares) -> None:
         self._app, self._verifier, self._door, self._shares = app, verifier, door, shares
@@ -62,7 +62,7 @@ class WebhookEndpoint:
 
 
 async def _read_body(receive: Receive) -> bytes:
-    """The body as sent; the edge bounds its size and time. A Content-Encoding is not decoded: Stripe signs bytes."""
+    """The body's bytes as sent: Stripe signs them, so no Content-Encoding is decoded. The edge bounds size and time."""
     chunks: list[bytes] = []
     more = True
     while more:

@@ -1,7 +1,7 @@
-"""An operator's word, as an event like any other: a manual grant or its end, a payment's end, and that taken back.
+"""Publishes an operator's adjustment: a manual grant, its revoke, the revoke of one payment, or that revoke undone.
 
-An idempotency key is claimed in the broker's bucket before anything is published, together with what was said under
-it: the same again is done already, anything else under the same key is refused, whichever replica is asked.
+Before anything is published, the idempotency key is claimed in the broker's bucket with a digest of the request. The
+same request again is answered as done; another request under the same key is refused, by every replica.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ TYPES = {
     "undo_revoke_payment": BillingType.ENTITLEMENT_GRANTED,
 }
 ABOUT_A_PAYMENT = 2
-"""The schema version that knows adjustments of one payment."""
+"""The schema version of events that adjust one payment; older readers would misunderstand them."""
 TRIES = 5
-"""Each lost to another replica that claims the same key."""
+"""Attempts to claim a key; an attempt fails when another replica claims the same key at the same time."""
 
 
 class KeyUsedBefore(InvalidRequest):
-    """The idempotency key has said something else before."""
+    """The idempotency key was used before for another request."""
 
     status = 409
     default_message = (
@@ -48,14 +48,17 @@ class KeyUsedBefore(InvalidRequest):
 
 @dataclass(frozen=True, slots=True)
 class Adjusted:
-    """``appended`` is false when this idempotency key said the same before: nothing happened again."""
+    """``appended`` is false when this adjustment was published before: it was not published again."""
 
     event_id: str
     appended: bool
 
 
 async def adjust(request: AdjustmentRequest, billing: Publisher, bucket: Bucket) -> Adjusted:
-    """Publish the adjustment; one idempotency key is one adjustment. Raises KeyUsedBefore or BrokerUnavailable."""
+    """Publish the adjustment, once per idempotency key. Raises KeyUsedBefore or BrokerUnavailable.
+
+    After BrokerUnavailable it may have been published; the same request again is safe.
+    """
     key = f"adjustment-{hashlib.sha256(request.idempotency_key.encode()).hexdigest()[:40]}"
     says = _digest(request)
     claim = await _claimed(bucket, key, says)
@@ -63,7 +66,7 @@ async def adjust(request: AdjustmentRequest, billing: Publisher, bucket: Bucket)
     if claim.value and claim.value["done"]:
         return Adjusted(event.id, appended=False)
     stored = await billing.publish(billing_subject(TYPES[request.action]), encode(event), event.id)
-    # A claim that is not marked done is published once more by the next who asks, and the broker knows it.
+    # If this mark is not stored, the next request with this key publishes the event again, and the broker drops it.
     await bucket.put(key, {"says": says, "done": True}, claim.revision)
     log.info("billing.adjustment.published", eventId=event.id, appended=not stored.duplicate)
     return Adjusted(event.id, appended=not stored.duplicate)
@@ -81,7 +84,9 @@ async def _claimed(bucket: Bucket, key: str, says: str) -> Entry:
 
 
 def _digest(request: AdjustmentRequest) -> str:
-    """Of what an idempotency key covers; no user id stands in the bucket, so that it need not be forgotten there."""
+    """A digest of everything that one idempotency key stands for. The bucket has no user id, so forgetting a user
+    doesn't concern it.
+    """
     said = [request.idempotency_key, request.user_id, request.action, request.payment_id, request.reason]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 

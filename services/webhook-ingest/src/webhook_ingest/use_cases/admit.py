@@ -1,4 +1,4 @@
-"""What happens to a Stripe event once it is known to be Stripe's, whichever way it came: filter, normalize, publish."""
+"""Handles an event that is known to come from Stripe, by webhook or by pull: filter, normalize, publish or park."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ log = get_logger()
 
 SUPPORTED = frozenset(SUPPORTED_EVENT_TYPES)
 MAX_EVENT_ID = 200
-"""Characters. The canonical event id adds a prefix and a type to it, and may have 255."""
+"""Characters. The canonical event id, which adds a prefix and a type to it, may have at most 255."""
 _ID = re.compile(rf"[\x21-\x7e]{{1,{MAX_EVENT_ID}}}")
 
-_UNPRINTABLE = Unmappable("unprintable_text", "The event contains U+0000, which no text of Stripe's does.")
+_UNPRINTABLE = Unmappable("unprintable_text", "The event contains the character U+0000, which Stripe never sends.")
 
 
 class Admission(StrEnum):
@@ -41,9 +41,10 @@ class Admission(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``reason`` says why an event was ignored or parked; ``event_id`` is the id it was published under, if it was.
+    """What became of one event.
 
-    ``parked``: it waits for an operator now, and did not before.
+    ``event_id`` is the canonical id, None for an id that is malformed; ``reason`` is a stable word for why the event
+    was ignored or parked, else None. ``parked``: this call parked the event (false if it was parked before).
     """
 
     admission: Admission
@@ -58,7 +59,7 @@ async def _unknown() -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """What every event has to pass, whichever way it came; it knows which are ours and where they go."""
+    """The one way in for every event: decides which events are ours, and publishes or parks them."""
 
     livemode: bool
     """Whether real money moves; events of the other mode are ignored."""
@@ -71,10 +72,10 @@ class Door:
     told_before: ToldBefore = field(default_factory=ToldBefore)
 
     async def admit(self, event: Mapping[str, Any], arrival: Arrival, *, suspicious: bool = False) -> Outcome:
-        """Publish the event's canonical fact, or park what makes no sense; returns only when the broker has it.
+        """Publish the event's canonical form, or park an event that can't be mapped; returns once the broker has it.
 
-        ``event`` has the outline of a Stripe event (``atlas_stripe.envelope.is_event``). ``suspicious`` parks it
-        whatever it says. Raises BrokerUnavailable.
+        ``event`` has the outline of a Stripe event (``atlas_stripe.envelope.is_event``). With ``suspicious`` it is
+        parked unread. Raises BrokerUnavailable: it may be stored, and admitting it again is safe.
         """
         ignored = await self.reason_to_ignore(event)
         if ignored:
@@ -95,17 +96,18 @@ class Door:
             changed = await self.told_before.contradiction(normalized, payload)
         if changed is None:
             return Outcome(Admission.DUPLICATE, normalized.id)
-        reason = Unmappable(CHANGED_CONTENT, f"{changed} differs from what this event id said first, which holds.")
+        detail = f"{changed} differs from the first event with this id. The first one counts."
+        reason = Unmappable(CHANGED_CONTENT, detail)
         return replace(await self._park(event, reason, arrival, again=True), admission=Admission.DUPLICATE)
 
     async def reason_to_ignore(self, event: Mapping[str, Any]) -> str | None:
-        """A stable word for why an event is none of ours, or None if it is.
+        """A stable word for why the event is ignored, or None if it is ours.
 
-        An event without ``livemode`` passes: the secret that signed it belongs to one mode.
+        An event without ``livemode`` passes, because the secret that signed it belongs to one mode only.
         """
         if event["type"] not in SUPPORTED:
             return "unsupported_type"
-        # Its object says the mode as well: an object of the other mode must not grant, whatever event it comes in.
+        # The object states a mode too: an object of the other mode must not grant, whatever its event says.
         modes = event.get("livemode"), event["data"]["object"].get("livemode")
         if any(mode is (not self.livemode) for mode in modes):
             return "other_mode"
@@ -138,7 +140,9 @@ def normalize(event: Mapping[str, Any], arrival: Arrival) -> BillingEvent:
     try:
         return billing_event(from_event(event, arrival), INGEST_SERVICE)
     except (TypeError, ValueError, LookupError, ArithmeticError) as error:
-        # The mapping did not foresee this object. The event is parked, where an operator sees it, and Stripe gets 200:
-        # an error would make Stripe send it for three days.
+        # An object that the mapping did not expect. The event is parked, where an operator sees it, and Stripe gets
+        # 200: after an error Stripe would send it again for three days.
         log.warning("billing.event.unforeseen", error=type(error).__name__)
-        raise Unmappable("unforeseen", "Reading the event failed in a way that the mapping doesn't know.") from error
+        raise Unmappable(
+            "unforeseen", "The event could not be read, for a reason that the code did not expect."
+        ) from error

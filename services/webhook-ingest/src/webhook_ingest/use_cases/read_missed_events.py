@@ -1,9 +1,9 @@
-"""The pull: reading Stripe's own list of events, so that webhooks which never arrived still take effect.
+"""The pull: reads Stripe's list of events, so that events whose webhook never arrived take effect too.
 
-Time is read in windows, oldest first, and inside a window events are published oldest first, so that memory stays
-bounded and the cursor can follow. The cursor moves only after the broker confirmed every event before it; a pull that
-dies is repeated from there. Windows overlap what is known already: events that Stripe showed late are seen, and the
-rest are duplicates.
+The list is read in windows of time, oldest first, and each window's events are published oldest first: so memory stays
+bounded and the cursor can advance window by window. The cursor moves only after the broker has confirmed every event
+before it; a pull that was interrupted is continued from there. A pull begins some minutes before the cursor, to find
+events that Stripe listed late; the other events of these minutes are duplicates and change nothing.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ from webhook_ingest.use_cases.admit import Admission, Door, Outcome, normalize
 log = get_logger()
 
 OVERLAP_SECONDS = 600
-"""Stripe lists an event some seconds after it was created; clocks may differ, too."""
+"""How far before the cursor a pull begins: Stripe lists an event some seconds after it was created."""
 WINDOW_SECONDS = 6 * 3600
+"""Length of a window."""
 MOST_PER_WINDOW = 2_000
 """Events. A window with more is halved, so that less than about 10 MB of events are in memory at once."""
 RETENTION_SECONDS = 30 * 86_400
@@ -47,18 +48,19 @@ Progress = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """Reads at Stripe the events that no webhook brought. One replica at a time does: the lease is in the broker."""
+    """Reads events at Stripe and admits them. A lease in the broker lets one replica at a time do so."""
 
     events: ListedEvents
     door: Door
     state: PullState
     refresh_payments: RefreshPayments | None = None
-    """For what happened before Stripe's list begins."""
+    """Called when the cursor is older than Stripe's list, to find changes whose events are no longer listed."""
 
     async def run(self, *, since_seconds: int | None = None, dry_run: bool = False) -> AsyncIterator[Progress]:
-        """Pull from the cursor (or ``since_seconds`` ago) until now, and tell how it goes.
+        """Pull from the cursor (or ``since_seconds`` ago) until now, and yield the progress.
 
-        The last item's ``stage`` is ``done``. Raises PullBusy, StripeUnavailable or BrokerUnavailable.
+        The last item's ``stage`` is ``done``. Raises PullBusy, StripeUnavailable, BrokerUnavailable or, from reading
+        old payments, another AtlasError. What was published before stays published.
         """
         if dry_run:
             async for progress in self._steps(since_seconds, dry_run=True):
@@ -68,14 +70,14 @@ class Pull:
             try:
                 async for progress in self._steps(since_seconds, dry_run=False):
                     yield progress
-            except PullBusy:  # the lease was lost on the way: whoever has it reads on
+            except PullBusy:  # the lease was lost meanwhile: the replica that has it now continues
                 raise
             except Exception as error:
                 await self._failed(error)
                 raise
 
     async def _steps(self, since_seconds: int | None, *, dry_run: bool) -> AsyncIterator[Progress]:
-        # Stripe's clock, not ours: if ours were ahead, the cursor would pass events that Stripe has yet to make.
+        # Stripe's clock, not ours: if ours were ahead, the cursor would skip events that Stripe creates later.
         now = await self.events.now()
         cursor = await self.state.cursor()
         oldest = now - RETENTION_SECONDS
@@ -117,7 +119,7 @@ class Pull:
             start, width = end, min(width * 2, WINDOW_SECONDS)
 
     async def _read(self, start: int, end: int) -> list[dict[str, Any]] | None:
-        """All events of a window, oldest first; None when there are too many to hold and the window can be halved."""
+        """All events of a window, oldest first; None when it has more than MOST_PER_WINDOW and can be halved."""
         found: list[dict[str, Any]] = []
         async for event in self.events.between(start, end):
             if is_event(event):
@@ -153,7 +155,7 @@ def _count(outcomes: Iterable[Outcome]) -> list[str]:
 
 
 def failure_reason(error: Exception) -> str:
-    """A stable word for why a pull failed: the error's own, else which part did not answer."""
+    """A stable word for why a pull failed: the error's own ``reason``, else which part did not answer."""
     told = getattr(error, "reason", None)
     if isinstance(told, str):
         return told
@@ -163,7 +165,7 @@ def failure_reason(error: Exception) -> str:
 
 
 async def _would_become(door: Door, event: dict[str, Any]) -> str:
-    """What a dry run can tell; whether it is known already only the broker could say."""
+    """What would become of the event. A dry run can't tell whether it is a duplicate: only the broker knows."""
     if await door.reason_to_ignore(event):
         return Admission.IGNORED
     try:
@@ -174,7 +176,7 @@ async def _would_become(door: Door, event: dict[str, Any]) -> str:
 
 
 def _arrival(event: dict[str, Any]) -> Arrival:
-    """Nobody signed this; Stripe's API said it over TLS, to our key."""
+    """How a listed event came. It has no signature: Stripe's API sent it over TLS, in answer to our key."""
     said = json.dumps(event, sort_keys=True, separators=(",", ":")).encode()
     return Arrival(
         via=Via.PULL,

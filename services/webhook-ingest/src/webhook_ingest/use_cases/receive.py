@@ -1,4 +1,4 @@
-"""The webhook use case: verify, read, admit. Nothing is parsed before the signature holds."""
+"""Handles a webhook: verify, read, admit. Nothing is parsed before the signature has been verified."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from webhook_ingest.use_cases.admit import Admission, Door, Outcome
 log = get_logger()
 
 _TYPE = re.compile(r"[\x21-\x7e]{0,100}")
-"""Far longer than any event type of Stripe's: what is longer is nobody's to read in a log."""
+"""Event types that are logged. Stripe's are much shorter than 100 characters; others don't belong in a log."""
 _COUNTED = {admission: WEBHOOKS.labels(admission.value) for admission in Admission}
 _NAMES = {admission: f"billing.webhook.{admission.value}" for admission in Admission}
 _UNAVAILABLE = WEBHOOKS.labels("unavailable")
@@ -31,7 +31,10 @@ _REJECTED = WEBHOOKS.labels("rejected")
 async def receive(
     body: bytes, signatures: Sequence[bytes], verifier: SignatureVerifier, door: Door, shares: WebhookShares
 ) -> Outcome:
-    """What Stripe delivered, durably stored; raises InvalidSignature, InvalidPayload or BrokerUnavailable."""
+    """Store a delivery of Stripe durably, and return what became of it.
+
+    ``signatures``: every ``Stripe-Signature`` header. Raises InvalidSignature, InvalidPayload or BrokerUnavailable.
+    """
     now = time.time()
     try:
         verifier.verify(signatures, body, now)

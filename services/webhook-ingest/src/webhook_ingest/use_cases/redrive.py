@@ -1,6 +1,6 @@
-"""Another try for a parked event.
+"""Redriving: publishes a parked event again, so that it is processed once more.
 
-It is published under a new message id: under its old one the broker would take it for a duplicate and drop it.
+It gets a new message id, because the broker would drop its old one as a duplicate.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ log = get_logger()
 
 
 class StillParked(InvalidRequest):
-    """The event makes no more sense than before; it stays parked."""
+    """The event still can't be processed; it stays parked."""
 
     status = 409
 
@@ -55,8 +55,8 @@ class Redriven:
 async def redrive(parked: Parked, door: Door) -> Redriven:
     """Publish a parked event again and mark it as redriven.
 
-    Raises StillParked, with nothing changed, or BrokerUnavailable: then it may have been published, and redriving it
-    once more is harmless, because the ledger knows events by their own id.
+    Raises StillParked before anything is published, or BrokerUnavailable: then the event may have been published.
+    Redriving it once more is harmless, because the ledger recognizes an event by its own id.
     """
     event, told = _event_of(parked.data)
     # The time in milliseconds makes each try's id new: no operator tries twice in one millisecond.
@@ -71,11 +71,11 @@ async def redrive(parked: Parked, door: Door) -> Redriven:
 
 
 def _event_of(data: ParkedData) -> tuple[BillingEvent | KeptEvent, dict[str, Any]]:
-    """The event as far as we read it, and its whole JSON: a newer service may have said more than we read."""
+    """The event as far as this code reads it, and its whole JSON, in which a newer service may have written more."""
     if data.reason == COPIED_EVENT:
-        raise StillParked("nobody who may publish facts published it.")
+        raise StillParked("it is a copy that no service has published.")
     if data.reason == CHANGED_CONTENT:
-        raise StillParked("what came first under its event id holds.")
+        raise StillParked("another event with the same id came first, and that one counts.")
     try:
         told = json.loads(data.payload) if isinstance(data.payload, str) else data.payload
         if data.kind == "billing_event":
@@ -84,13 +84,13 @@ def _event_of(data: ParkedData) -> tuple[BillingEvent | KeptEvent, dict[str, Any
         return normalized, json.loads(encode(normalized))
     except Unmappable as reason:
         raise StillParked(reason.detail) from reason
-    except ValueError as error:  # no JSON, or not of an event's shape
-        raise StillParked("it is no billing event.") from error
+    except ValueError as error:  # not JSON, or not the shape of an event
+        raise StillParked("it is not a billing event.") from error
 
 
 def _normalized(payload: Mapping[str, Any], data: ParkedData) -> BillingEvent:
     if not is_event(payload):
-        raise StillParked("it is no Stripe event.")
+        raise StillParked("it is not a Stripe event.")
     said = json.dumps(payload, sort_keys=True).encode()
     arrival = Arrival(Via.OPERATOR, data.at, f"sha256:{hashlib.sha256(said).hexdigest()}", signature_verified=False)
     return normalize(payload, arrival)

@@ -1,4 +1,4 @@
-"""After an outage longer than Stripe lists events: every payment that can still change is read again at Stripe.
+"""After an outage longer than Stripe's list of events reaches back: reads every changeable payment again at Stripe.
 
 The entitlements service says which payments those are; the checkout service reads them (its route is called sweep) and
 publishes what it finds as facts.
@@ -13,8 +13,9 @@ from atlas_contracts.model import WireModel
 from atlas_kit.http.client import ServiceClient
 
 LIST_SECONDS = 20.0
+"""Time limit for one page of the list."""
 READ_SECONDS = 300.0
-"""For a page of 200 payments, which Stripe answers one by one."""
+"""Time limit for reading one page of 200 payments, which checkout reads at Stripe one by one."""
 
 
 class ChangeablePayments(WireModel):
@@ -26,7 +27,7 @@ class ChangeablePayments(WireModel):
 
 
 async def refresh_old_payments(entitlements: ServiceClient, checkout: ServiceClient) -> int:
-    """How many payments were read, page by page. Raises AtlasError; doing it again is harmless."""
+    """Read all changeable payments again, page by page; returns how many. Raises AtlasError; repeating is harmless."""
     read, after = 0, 0
     while True:
         path = f"/operator/payments?after={after}"

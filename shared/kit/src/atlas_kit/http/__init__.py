@@ -1,1 +1,1 @@
-"""Plumbing of HTTP: the application, its protocol and middleware, errors, identity, calls to other services."""
+"""HTTP: the application, its protocol and middleware, errors, identity, calls to other services."""

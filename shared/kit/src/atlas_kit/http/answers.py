@@ -1,4 +1,4 @@
-"""Answers in the public envelope."""
+"""Makes responses in the envelope that every answer of ours has."""
 
 from __future__ import annotations
 

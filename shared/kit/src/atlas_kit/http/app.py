@@ -1,4 +1,4 @@
-"""How a service's HTTP application is put together and served."""
+"""Puts a service's HTTP application together, and serves it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from atlas_kit.process.settings import ServiceSettings
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Any]]
 
 GRACE_SECONDS = 10
-"""How long requests in flight may take to finish after SIGTERM."""
+"""How long unfinished requests may take after SIGTERM."""
 KEEP_ALIVE_SECONDS = 75
 SLOW_CLIENT_BACKLOG = 2048
 
@@ -45,7 +45,7 @@ def create_app(
 ) -> FastAPI:
     """A FastAPI application with health routes and the envelope around every error.
 
-    ``checks`` gives the readiness checks by name; it is asked on every ``/readyz``.
+    ``checks`` returns the readiness checks by name; it is called on every ``/readyz``.
     """
     app = FastAPI(
         title=name, lifespan=lifespan, openapi_url=openapi_url, docs_url=None, redoc_url=None, **fastapi_options
@@ -66,10 +66,10 @@ def with_edge(
     body_limits: Iterable[tuple[str, int]] = (),
     on_exit: Callable[[], None] | None = None,
 ) -> ASGIApp:
-    """``app`` behind the edge middleware, which is the outermost layer, so that its own errors are in the envelope too.
+    """``app`` behind the edge middleware: the outermost layer, so that errors of every other layer get the envelope.
 
-    ``on_exit`` is called when the process is told to end, before :func:`serve` waits for the requests in flight, so
-    that answers without an end (event streams) can end themselves.
+    ``on_exit`` is called when the process is told to end, before :func:`serve` waits for unfinished requests, so that
+    answers without an end (event streams) can be ended.
     """
     return EdgeMiddleware(app, hsts=hsts, max_body_bytes=max_body_bytes, body_limits=body_limits, on_exit=on_exit)
 
@@ -81,12 +81,12 @@ async def _on_atlas_error(_request: Request, error: Exception) -> Response:
 
 async def _on_http_exception(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    ours = error.__cause__  # FastAPI makes a 400 of its own out of whatever stops the reading of a body
+    ours = error.__cause__  # when reading the body raises, FastAPI makes a 400 of it and keeps our error as the cause
     return error_response(ours if isinstance(ours, AtlasError) else from_http_exception(error))
 
 
 async def _on_unforeseen_error(_request: Request, _error: Exception) -> Response:
-    """Without this Starlette would answer "Internal Server Error" as text. The edge logs the error afterwards."""
+    """Answer in the envelope; Starlette's own answer would be the text "Internal Server Error". The edge logs it."""
     return error_response(AtlasError())
 
 
@@ -95,7 +95,7 @@ async def _on_validation_error(_request: Request, _error: Exception) -> Response
 
 
 def from_http_exception(error: HTTPException) -> AtlasError:
-    """Starlette's own 404, 405 and the like as errors of ours."""
+    """The error of ours for an error that Starlette or FastAPI raised itself (404, 405 …)."""
     match error.status_code:
         case 404:
             return NotFound()
@@ -117,7 +117,7 @@ def parse_arguments(package: str, default_port: int, settings: ServiceSettings) 
 
 
 class _Server(uvicorn.Server):
-    """A server that calls ``on_exit`` when it is told to end (uvicorn's lifespan tells only after the last request)."""
+    """A server that calls ``on_exit`` when it is told to end; uvicorn's lifespan ends only after the last request."""
 
     def __init__(self, config: uvicorn.Config, on_exit: Callable[[], None] | None) -> None:
         super().__init__(config)
@@ -138,7 +138,7 @@ def serve(
     log_level: str,
     max_connections: int,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then finish what is in flight, for at most GRACE_SECONDS."""
+    """Serve until SIGTERM or SIGINT, then finish the requests that have begun, for at most GRACE_SECONDS."""
     logs.configure(service, log_level)
     _calm_garbage_collector()
     config = uvicorn.Config(
@@ -160,10 +160,10 @@ def serve(
 
 
 def _calm_garbage_collector() -> None:
-    """Keep the garbage collector from walking over what was loaded at start, which stays; a request's own objects are
-    nearly all freed by their reference counts.
+    """Exclude the objects loaded at start from garbage collection, and collect less often.
 
-    Measured at the webhook: a fifth more requests per second, and the slowest hundredth twice as fast.
+    The objects of a start are needed until the end, and nearly all objects of a request are freed by their reference
+    counts. Measured at the webhook: 20 % more requests per second, and the slowest hundredth twice as fast.
     """
     gc.collect()
     gc.freeze()

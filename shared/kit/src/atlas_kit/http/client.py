@@ -1,4 +1,4 @@
-"""How one service asks another: aiohttp, internal token, request id, a bound on the time, our own errors."""
+"""How one service calls another: aiohttp, internal token, request id, a time limit, our own errors."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ DEFAULT_SECONDS = 5.0
 CONNECTIONS = 128
 
 THE_USERS = frozenset({400, 404, 409, 429, 500})
-"""Statuses with which another service says something to the user."""
+"""Statuses of error answers that are meant for the user and are passed on."""
 
 log = get_logger()
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class ServiceClient:
-    """Asks one other service in a user's name."""
+    """Calls one other service on behalf of a user. Use it as a context manager, which owns the connections."""
 
     def __init__(self, base_url: str, audience: str, mint: TokenMint) -> None:
         self._base_url, self._audience, self._mint = base_url, audience, mint
@@ -46,7 +46,7 @@ class ServiceClient:
             await self._session.close()
 
     async def get(self, path: str, subject: str, answer: type[ModelT], *, seconds: float = DEFAULT_SECONDS) -> ModelT:
-        """GET ``path`` for user ``subject``. Raises what the other service answered, or Unavailable."""
+        """GET ``path`` for user ``subject``, within ``seconds``. Raises the other service's error, or Unavailable."""
         return await self._ask("GET", path, subject, answer, None, seconds)
 
     async def post(
@@ -58,7 +58,10 @@ class ServiceClient:
         *,
         seconds: float = DEFAULT_SECONDS,
     ) -> ModelT:
-        """POST ``body`` to ``path`` for user ``subject``. Raises what the other service answered, or Unavailable."""
+        """POST ``body`` to ``path`` for user ``subject``, within ``seconds``.
+
+        Raises the other service's error, or Unavailable; the other service may have done it all the same.
+        """
         return await self._ask("POST", path, subject, answer, body, seconds)
 
     async def _ask(
@@ -85,12 +88,12 @@ class ServiceClient:
         except RuntimeError as error:
             if not self._session.closed:
                 raise
-            raise Unavailable from error  # this process ends
+            raise Unavailable from error  # aiohttp raises RuntimeError on a closed session: this process is ending
         return read_answer(status, payload, answer, retry_after)
 
 
 def read_answer(status: int, payload: bytes, answer: type[ModelT], retry_after: str | None) -> ModelT:
-    """The model in another service's answer. Raises its error as ours, or Unavailable when it makes no sense."""
+    """The model in another service's answer. Raises the error in it, or Unavailable if the answer can't be read."""
     try:
         if status < HTTPStatus.BAD_REQUEST:
             return answer.model_validate_json(payload)
@@ -100,9 +103,10 @@ def read_answer(status: int, payload: bytes, answer: type[ModelT], retry_after: 
 
 
 def _as_error(status: int, envelope: ErrorEnvelope, retry_after: str | None) -> AtlasError:
-    """What our own service said to the user, its own unforeseen failure included, is already fit for the public: pass
-    it on as it is. What it said to *us* (a token refused, a body that came too slowly) is not the user's, to whom that
-    service is simply unavailable, now.
+    """The error to raise for another service's error answer.
+
+    Errors meant for the user (THE_USERS, 503) are passed on with their message. Other errors concern the call between
+    the services (a refused token, say) and don't belong to the user, who gets Unavailable.
     """
     headers: dict[str, Any] = {"retry-after": retry_after} if retry_after else {}
     if status == HTTPStatus.SERVICE_UNAVAILABLE:

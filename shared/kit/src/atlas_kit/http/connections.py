@@ -1,9 +1,10 @@
-"""How many connections a process holds, and which one goes when there are too many.
+"""Bounds the number of connections of a process, and decides which one is closed when there are too many.
 
-A stranger may open as many as the network carries, and hold each for as long as a deadline allows. So what is bounded
-is the number, and whoever makes the process wait the longest leaves first: between two requests, within a head, within
-a body. Who has sent all of a request, or something that the process has not come to read, is never cut off for somebody
-new; where everybody has, the newcomer hears 503.
+Anybody can open many connections and keep each open until a time limit ends it. So their number is bounded. When a new
+one arrives at the bound, the connection is closed whose client has kept the process waiting the longest: between two
+requests, in the middle of a head, or in the middle of a body. A client that has sent a whole request, or data that the
+process has not read yet, is never cut off for a new one; if that is true of all that are looked at, the new client
+gets 503.
 """
 
 from __future__ import annotations
@@ -18,27 +19,27 @@ from atlas_kit.process.logs import get_logger
 log = get_logger()
 
 BODIES_BYTES = 64 * 1024 * 1024
-"""Of all bodies that aren't complete yet: a thousand good webhooks need 4 MB."""
+"""Most bytes held of all incomplete bodies together. For comparison: a thousand webhooks need 4 MB."""
 LOOKS = 16
-"""How many are asked for one newcomer whether they have sent something: each costs a system call."""
+"""Connections checked for unread data when a new client arrives; each check is one ``poll()``."""
 LOG_SECONDS = 10.0
-"""At most one line in so much time: who floods the door must not flood the disk."""
+"""At most one log line in this time, so that a flood of connections doesn't fill the disk with logs."""
 OPEN = Gauge("atlas_http_connections", "Connections open.")
 ENDED = Counter("atlas_http_connections_ended_total", "Connections ended to make room, or turned away.", ["why"])
 
 
 class Connection(Protocol):
-    """What can be ended to make room."""
+    """A connection that can be closed to make room for another."""
 
     def end(self) -> None:
-        """Close now; what is in the middle of being sent is answered with 503."""
+        """Close now; a request that the client is in the middle of sending is answered with 503."""
 
     def has_unread(self) -> bool:
-        """Whether it has sent something that the process has not come to read."""
+        """Whether the client has sent data that the process has not read yet."""
 
 
 class Connections:
-    """All connections of a process, in the order in which they began to keep it waiting."""
+    """All connections of a process, in the order in which their clients began to keep the process waiting."""
 
     def __init__(self, most: int, bodies_bytes: int = BODIES_BYTES) -> None:
         self._most, self._most_refused, self._bodies_bytes = most, max(1, most // 4), bodies_bytes
@@ -50,7 +51,10 @@ class Connections:
         self._logged = -LOG_SECONDS
 
     def enter(self, connection: Connection) -> bool:
-        """Whether there is room for it, made at somebody else's cost if need be. It waits, for its first request."""
+        """Add a new connection, if need be by closing another. Returns False when there is no room for it.
+
+        From now on the process waits for its first request.
+        """
         if len(self._open) < self._most or self._make_room():
             self._open.add(connection)
             self._waiting[connection] = None
@@ -76,7 +80,7 @@ class Connections:
             self._waiting[connection] = None
 
     def still_waits(self, connection: Connection) -> None:
-        """What came was not all of it: in its old place, if it still has one."""
+        """Data came, but not the whole request: the connection keeps its place in the order, or gets the last one."""
         if connection in self._open:
             self._waiting.setdefault(connection)
 
@@ -85,7 +89,7 @@ class Connections:
         self._waiting.pop(connection, None)
 
     def body_grows(self, connection: Connection, received: int) -> None:
-        """Count part of a body; past the bound, those that began the earliest go."""
+        """Count ``received`` bytes of a body. Above the bound, connections are closed, those first that began first."""
         self._bodies[connection] = self._bodies.get(connection, 0) + received
         self._held += received
         while self._held > self._bodies_bytes and self._end_first(self._bodies, "bodies"):
@@ -99,7 +103,7 @@ class Connections:
             first = next(iter(self._waiting), None)
             if first is None or not first.has_unread():
                 return self._end_first(self._waiting, "made_room")
-            self.works(first)  # so it seems; reading it shows
+            self.works(first)  # it has sent data: perhaps a whole request, which reading will show
         return False
 
     def _end_first(self, among: dict[Connection, None] | dict[Connection, int], why: str) -> bool:

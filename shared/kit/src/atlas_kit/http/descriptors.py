@@ -1,4 +1,4 @@
-"""File descriptors: what the system allows a process to have open at a time."""
+"""File descriptors: how many connections the system allows a process to have open at a time."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from atlas_kit.process.logs import get_logger
 log = get_logger()
 
 RESERVED = 256
-"""For the broker, databases, other services, files, and connections that are being turned away or closed."""
+"""Descriptors kept free for the broker, databases, other services, files, and connections that are being closed."""
 
 
 def room_for(connections: int) -> int:
-    """As many of ``connections`` as the system allows, once this process has asked for all it may have.
+    """Raise this process's limit of open files if needed, and return how many of ``connections`` it allows.
 
-    Past the limit the system refuses connections itself, without an answer and without regard for who is waiting.
+    Beyond that limit the system itself would refuse connections, without an answer and without choosing among clients.
     """
     wanted = connections + connections // 4 + RESERVED
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

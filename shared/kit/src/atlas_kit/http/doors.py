@@ -1,7 +1,7 @@
-"""The doors between services: a token is looked at before anything of a request's body is read.
+"""Access control between services: a request's token is checked before anything of its body is read.
 
-What a token opens stands in :data:`atlas_contracts.callers.MAY_CALL` and nowhere else; a handler only reads who came in
-(:func:`caller_of`).
+Which service may call which route is in :data:`atlas_contracts.callers.MAY_CALL` and nowhere else. A handler gets the
+caller by :func:`caller_of`.
 """
 
 from __future__ import annotations
@@ -23,14 +23,16 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Doors:
-    """One service's internal and operator's routes."""
+    """Access control for the internal and operator routes of one service."""
 
     def __init__(self, verifier: TokenVerifier) -> None:
         self._verifier, self._may_call = verifier, MAY_CALL[verifier.audience]
 
     def admit(self, request: Request, path: str) -> None:
-        """Let the caller of the route with this ``path`` in. Raises Unauthorized without a token for this service, and
-        Forbidden where its issuer may not call this route (nobody may call what isn't in the table).
+        """Check the caller of the route declared with this ``path``, and store it in the request.
+
+        Raises Unauthorized without a valid token for this service, and Forbidden if its issuer may not call the route;
+        nobody may call a route that isn't in the table.
         """
         caller = self._verifier.verify(request.headers.get("authorization"))
         method = "GET" if request.method == "HEAD" else request.method
@@ -49,7 +51,7 @@ class Doors:
 
 
 class GuardedRoute(APIRoute):
-    """The route class of routers whose handlers declare what they take: FastAPI reads that out of the body."""
+    """The route class of FastAPI routers: checks the caller before FastAPI reads the body."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -63,16 +65,16 @@ class GuardedRoute(APIRoute):
 
 
 def install_doors(app: FastAPI, verifier: TokenVerifier) -> None:
-    """What the application's :class:`GuardedRoute` s ask."""
+    """Give the application's :class:`GuardedRoute` routes their access control."""
     app.state.doors = Doors(verifier)
 
 
 def caller_of(request: Request) -> Caller:
-    """Who came in."""
+    """The caller that the route's check has stored in the request."""
     caller = request.state.caller
     assert isinstance(caller, Caller)
     return caller
 
 
 AdmittedCaller = Annotated[Caller, Depends(caller_of)]
-"""A handler's parameter: the caller whom its :class:`GuardedRoute` has let in."""
+"""Type of a handler's parameter that gets the caller of its :class:`GuardedRoute`."""

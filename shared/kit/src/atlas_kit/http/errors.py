@@ -1,6 +1,6 @@
-"""Errors that an answer may show. One base; the class carries the HTTP status and the code.
+"""Errors whose message may be shown to the client. The class has the HTTP status and the code.
 
-Whatever is not one of these becomes 500 ``Internal server error.``: nothing of an unforeseen error leaves the process.
+Every other exception is answered with 500 ``Internal server error.``, without any of its details.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class AtlasError(Exception):
     code: ClassVar[ErrorCode] = ErrorCode.INTERNAL_ERROR
     default_message: ClassVar[str] = "Internal server error."
     default_recovery: ClassVar[Recovery | None] = None
-    """None: what the public contract says for the code."""
+    """None: the value that the public contract gives for the code (``DEFAULT_RECOVERY``)."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class AtlasError(Exception):
 
 
 class InvalidRequest(AtlasError):
-    """The request can't be understood; nothing was changed."""
+    """The request can't be carried out as it is; the client has to change it."""
 
     status = 400
     code = ErrorCode.INVALID_REQUEST
@@ -80,7 +80,10 @@ class RateLimited(AtlasError):
 
 
 class Unavailable(AtlasError):
-    """Something we depend on doesn't answer; trying again later is right, and loses nothing."""
+    """Something we depend on doesn't answer in time. The client should try again later.
+
+    What was asked for may have been done all the same.
+    """
 
     status = 503
     code = ErrorCode.INTERNAL_ERROR

@@ -1,4 +1,4 @@
-"""Liveness and readiness. Live: the process answers. Ready: what it depends on really answers, now."""
+"""Liveness and readiness. Live: the process answers. Ready: everything it depends on answers when asked now."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 CHECK_SECONDS = 2.0
-"""A check that takes longer counts as failed."""
+"""A check that takes longer than this has failed."""
 
 Check = Callable[[], Awaitable[None]]
 """Raises when the dependency doesn't answer."""
@@ -32,7 +32,7 @@ async def failing_checks(checks: Mapping[str, Check]) -> list[str]:
 
 
 def health_routes(checks: Callable[[], Mapping[str, Check]]) -> list[Route]:
-    """``/healthz``, ``/readyz`` and ``/metrics``; ``checks`` is asked on every readiness request."""
+    """``/healthz``, ``/readyz`` and ``/metrics``; ``checks`` is called on every readiness request."""
 
     async def live(_request: Request) -> Response:
         return JSONResponse({"status": "ok"})

@@ -1,7 +1,7 @@
-"""Internal identity: who asks whom, for which user.
+"""The internal token: which service calls which, and for which user.
 
-A short-lived HS256 token: issuer (the asking service), audience (one service), subject (the user). Services take the
-user from it and from nowhere else.
+A short-lived JWT (HS256): issuer (the calling service), audience (the called service), subject (the user). On internal
+routes the user is taken from this token only.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Caller:
 
 
 class TokenMint:
-    """Mints tokens for one issuer and reuses each for half of its life (signing costs more than asking)."""
+    """Makes tokens for one issuer. Each is reused for half of its lifetime, because signing takes long."""
 
     def __init__(self, secret: SecretStr, issuer: str) -> None:
         self._key = OctKey.import_key(secret.get_secret_value())
@@ -41,7 +41,7 @@ class TokenMint:
         self._cache: OrderedDict[tuple[str, str], tuple[str, float]] = OrderedDict()
 
     def token(self, audience: str, subject: str) -> str:
-        """A token for ``subject`` that ``audience`` accepts for at least 30 s."""
+        """A token for ``subject`` that ``audience`` accepts for at least 30 more seconds."""
         now = time.time()
         cached = self._cache.get((audience, subject))
         if cached and cached[1] > now:
@@ -61,7 +61,7 @@ class TokenMint:
 
 
 class TokenVerifier:
-    """Verifies tokens for one audience; remembers those that held until they expire."""
+    """Verifies tokens for one audience. Valid tokens are remembered until they expire, to verify each only once."""
 
     def __init__(self, secret: SecretStr, audience: str) -> None:
         self._key = OctKey.import_key(secret.get_secret_value())

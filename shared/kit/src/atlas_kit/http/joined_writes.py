@@ -1,4 +1,4 @@
-"""One write to the socket per answer instead of two."""
+"""Makes one write to the socket per answer instead of two."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import asyncio
 from typing import Any
 
 MOST_HELD_BYTES = 64 * 1024
-"""More than this is sent at once, so that an answer without end meets the transport's own limit."""
+"""More than this is sent at once, so that the transport's own limit applies to answers without an end."""
 
 
 class JoinedWrites:
-    """A transport that sends together what is written in one turn of the event loop.
+    """A transport that joins everything written in one turn of the event loop into one write.
 
-    uvicorn writes an answer's head and its body by themselves: a system call and a wake-up of the reader each, together
-    an eighth of the webhook's processor time.
+    uvicorn writes an answer's head and body separately. The second system call, and the second wake-up of the client,
+    took an eighth of the webhook's processor time.
     """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:

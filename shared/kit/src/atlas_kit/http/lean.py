@@ -1,7 +1,7 @@
-"""The lean way round FastAPI, for routes that are asked so often that the framework would cost more than their work.
+"""Serves a route without FastAPI, for routes that are called so often that FastAPI would cost more than their work.
 
-Two routes take it: the entitlement read at the gateway, and the same read inside the entitlements service.
-docs/decisions/0012 has the measurement, and what would make us drop this.
+Two routes use it: the entitlement read at the gateway, and the same read inside the entitlements service.
+docs/decisions/0012 has the measurements, and says when this should be dropped.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class HotRoute:
-    """Serves one route ahead of ``app``: its handler takes the request and gives the response.
+    """Serves one route before ``app`` sees the request; the route's handler takes the request and returns the response.
 
-    ``app`` has the route as well, for /openapi.json and for requests with other methods. Errors that the handler raises
-    become answers in the edge (EdgeMiddleware), which has to stand around this.
+    ``app`` has the route too, for /openapi.json and for requests with other methods. Errors of the handler are answered
+    by EdgeMiddleware, which must be outside of this.
     """
 
     def __init__(self, app: ASGIApp, route: Route) -> None:

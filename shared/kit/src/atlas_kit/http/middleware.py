@@ -1,7 +1,7 @@
-"""What every HTTP answer of ours has in common, as pure ASGI middleware (cheap on the hot paths).
+"""What all HTTP answers have in common, as plain ASGI middleware, which is cheaper than FastAPI's.
 
-Request id and trace context, security headers, a bound on the body in bytes and in time, one canonical log line, and
-the envelope around whatever goes wrong.
+Request id and trace context, security headers, limits on the body's size and time, one log line per request, and the
+error envelope for every exception.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ SECURITY_HEADERS = {
 HSTS = "max-age=63072000; includeSubDomains"
 MAX_BODY_BYTES = 64 * 1024
 BODY_SECONDS = 15.0
-"""How long a client may take to send a request's body; Stripe's comes in one packet or two."""
+"""How long a client may take to send a request's body. Stripe's arrive in one or two packets."""
 QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics", "/api/health"})
 LOGGED = "canonical_line_written"
-"""A use case that writes its request's one log line itself says so: ``scope["state"][LOGGED] = True``."""
+"""A route that writes its request's log line itself sets ``scope["state"][LOGGED] = True``."""
 
 _DEFAULT_HEADERS = {b"content-security-policy": DEFAULT_CSP.encode(), b"cache-control": b"no-store"}
 
 
 class BodyTooLarge(AtlasError):
-    """The body is over the limit; it was not read to its end."""
+    """The body is larger than the limit; the rest of it is not read."""
 
     status = 413
     code = InvalidRequest.code
@@ -62,8 +62,9 @@ class BodyTooSlow(AtlasError):
 
 
 class ClientGone(AtlasError):
-    """The client went away in the middle of its request. Nobody hears this; the log and the counters know it by the
-    number that proxies use for it.
+    """The client closed the connection before its request was complete, so nobody receives this answer.
+
+    Log line and metrics show it with status 499, as nginx does.
     """
 
     status = 499
@@ -108,7 +109,7 @@ class EdgeMiddleware:
             await self._app(scope, limited, exchange.send)
         except AtlasError as error:
             await exchange.fail(scope, receive, error)
-        except asyncio.CancelledError:  # the process ends, and this request took longer than its grace
+        except asyncio.CancelledError:  # the process is ending, and this request took longer than GRACE_SECONDS
             await exchange.fail(scope, receive, Unavailable())
         except Exception:
             log.exception("http.unhandled_error")
@@ -121,7 +122,7 @@ _READ_HEADERS = frozenset({b"x-request-id", b"x-correlation-id", b"traceparent",
 
 
 def _told(scope: Scope) -> dict[bytes, str]:
-    """The request headers that the edge reads; of several of one name, the first."""
+    """The request headers that the edge needs; the first one where a name occurs several times."""
     told: dict[bytes, str] = {}
     for name, value in scope["headers"]:
         if name in _READ_HEADERS:
@@ -130,7 +131,7 @@ def _told(scope: Scope) -> dict[bytes, str]:
 
 
 class _Exchange:
-    """One request's answer on its way out."""
+    """One request and its answer: adds headers, notes the status, and writes metrics and the log line at the end."""
 
     def __init__(self, scope: Scope, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
         self._scope, self._send, self._headers = scope, send, headers
@@ -153,7 +154,7 @@ class _Exchange:
         if self._complete or (self._status and isinstance(error, ClientGone)):
             return
         if self._status:
-            raise error  # the answer has begun: all that is left is to cut the connection
+            raise error  # part of the answer is sent, so the only way left to show the error is to cut the connection
         await error_response(error)(scope, receive, self.send)
 
     def finish(self) -> None:
@@ -172,14 +173,16 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 @lru_cache(maxsize=1024)
 def _metrics(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
-    """Looking the labels up costs more than counting."""
+    """The metrics for these labels, cached because looking them up takes longer than counting."""
     return HTTP_REQUESTS.labels(method, route, str(status)), HTTP_SECONDS.labels(route)
 
 
 def _limited_receive(receive: Receive, declared: str, limit: int, seconds: float) -> Receive:
-    """``receive`` that raises BodyTooLarge past ``limit`` bytes, whatever the declared length says, BodyTooSlow when
-    the body isn't there after ``seconds``, and ClientGone when it never will be. Once it is there, waiting for the
-    client's end may take for ever.
+    """``receive`` with limits on the body. ``declared`` is the Content-Length header.
+
+    Raises BodyTooLarge above ``limit`` bytes (counted, whatever ``declared`` says), BodyTooSlow if the body isn't
+    complete after ``seconds``, and ClientGone if the client closes the connection before that. Once the body is
+    complete, there is no limit on waiting for the client to disconnect.
     """
     too_large = declared.isdigit() and int(declared[:20]) > limit
     seen = 0

@@ -1,13 +1,14 @@
-"""uvicorn's HTTP/1.1 protocol with the bounds that it lacks.
+"""uvicorn's HTTP/1.1 protocol with limits that uvicorn lacks.
 
-On the number of connections (see :mod:`atlas_kit.http.connections`), on a request's head and how many headers it has,
-on what stands around the pieces of a chunked body (sizes, extensions, trailers), on requests sent ahead of their
-answers, on a body nobody reads any more, and on answers that a client doesn't read. Without them a client that sends
-one header byte a second holds a connection for ever, one that never ends its headers or its trailers fills the memory,
-a packet full of small requests is held as 14,000 of them, and one whose request was answered may go on sending.
+The limits are on: the number of connections (:mod:`atlas_kit.http.connections`); the size, time and number of headers;
+the bytes between the chunks of a chunked body (sizes, extensions, trailers); requests sent before the answers to
+earlier ones (pipelining); a body that is still sent after the answer; and answers that the client doesn't read. Without
+them, a client that sends one header byte per second keeps a connection for ever, one that never ends its headers or
+trailers fills the memory, one packet of small requests becomes 14,000 waiting requests, and a client whose request was
+answered can go on sending.
 
-Trailers are thrown away: uvicorn would add them to the headers of a request that is being answered, where a session, a
-signature or a request id in them would be believed after whatever stands in front had looked at the head.
+Trailers are dropped. uvicorn would add them to the headers of the request, after a proxy in front has checked the head:
+a cookie, signature or request id in a trailer would then be believed.
 """
 
 from __future__ import annotations
@@ -22,26 +23,27 @@ from atlas_kit.http.connections import Connections
 from atlas_kit.http.joined_writes import JoinedWrites
 
 HEAD_SECONDS = 10.0
-"""From the connection's begin, or a later request's first byte, to the end of the headers."""
+"""Time limit from the connection's start, or from a later request's first byte, to the end of the headers."""
 HEAD_BYTES = 64 * 1024
 HEADERS = 256
-"""In 64 kB fit 16,000 of four bytes each, which are held as 40 times as much."""
+"""Number of headers. In 64 kB there could be 16,000 of four bytes each, which take 40 times as much memory."""
 FRAMING_BYTES = 64 * 1024
-"""Of a chunked body's sizes, extensions and trailers: so much, as of a head, between two pieces of content or after the
-last; and so much in all, with :data:`FRAMING_PER_BYTE` more for each byte of content."""
+"""Most bytes of a chunked body's sizes, extensions and trailers: between two pieces of content or after the last one,
+and in the whole body, where each byte of content allows :data:`FRAMING_PER_BYTE` more."""
 FRAMING_PER_BYTE = 8
-"""A chunk of one byte has five around it."""
+"""A chunk with one byte of content has five bytes of framing."""
 UNREAD_SECONDS = 10.0
 UNREAD_BYTES = 8 * 1024 * 1024
-"""What a client may still send after its answer: dropped unread, so that it comes to reading the answer."""
+"""How long and how much a client may still send after its request was answered. It is dropped unread; closing at once
+could destroy the answer before the client reads it."""
 STALL_SECONDS = 30.0
-"""How long a client may leave an answer unread once the buffers are full."""
+"""How long a client may not read its answer once the buffers are full."""
 FLUSH_SECONDS = 5.0
-"""For the last bytes of a connection that is being closed."""
+"""Time to send the last bytes of a connection that is being closed."""
 REFUSED_SECONDS = 2.0
-"""A client that was turned away gets so long to read why."""
+"""How long a refused client has to read its 503."""
 PIPELINED = 16
-"""Requests sent ahead of their answers; no client of ours sends any."""
+"""Requests that a client may send before the answers to earlier ones; our own clients send none."""
 
 _BARE = b"connection: close\r\ncontent-length: 0\r\nx-content-type-options: nosniff\r\n"
 HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\n" + _BARE + b"\r\n"
@@ -49,11 +51,11 @@ BUSY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n" + _BARE + b"\r\
 
 
 class _RefusedError(Exception):
-    """Stops the parser, which would go on through all that came."""
+    """Stops the parser, which would otherwise go on with the rest of the received data."""
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """One connection of those in ``among``."""
+    """One connection; ``among`` holds all connections of the process."""
 
     among: ClassVar[Connections]
 
@@ -70,7 +72,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._stall: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
-        super().connection_made(JoinedWrites(transport, self.loop))  # type: ignore[arg-type]  # all of it that is asked for
+        super().connection_made(JoinedWrites(transport, self.loop))  # type: ignore[arg-type]  # it has all methods that uvicorn calls
         self._refused = not self.among.enter(self)
         if self._refused:
             self.transport.write(BUSY)
@@ -80,18 +82,18 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self.among.leave(self)
         self._stop_timer()
         self._stop_stall()
-        self._unset_keepalive_if_required()  # uvicorn leaves the timer, and all that it holds, after a reset
+        self._unset_keepalive_if_required()  # after a reset uvicorn would keep this timer, which keeps the connection
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
-            return  # read and dropped: closing with unread bytes would take the answer away from the client
+            return  # read and dropped: closing with unread bytes would destroy the answer before the client reads it
         if self._body_open and self.cycle.response_complete:
             self._unread_bytes += len(data)
             if self._unread_bytes > UNREAD_BYTES:
                 self._close()
                 return
-        if self._body_open:  # what of it is content, on_body takes back
+        if self._body_open:  # counts everything as framing; on_body corrects that for the content
             self._framing_left -= len(data)
             self._silent_bytes += len(data)
         super().data_received(data)
@@ -122,7 +124,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._body_open = True
         self._framing_left, self._silent_bytes = FRAMING_BYTES, 0
         self._unread_bytes = 0
-        self.among.body_complete(self)  # what was held of its head
+        self.among.body_complete(self)  # the bytes of the head were counted like a body until now
         self._stop_timer()
         super().on_headers_complete()
         if len(self.pipeline) > PIPELINED:
@@ -170,13 +172,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             super().send_400_response(msg)
 
     def end(self) -> None:
-        """Close now, to make room for another."""
+        """Close now, to make room for another connection."""
         if self._in_the_middle():
             self.transport.write(BUSY)
         self._close()
 
     def has_unread(self) -> bool:
-        """Whether the client's bytes are in the kernel, where a busy process has left them."""
+        """Whether bytes of the client wait in the kernel because this process has been too busy to read them."""
         if self.transport.is_closing():
             return False
         poller = select.poll()
@@ -184,7 +186,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         return bool(poller.poll(0))
 
     def _in_the_middle(self) -> bool:
-        """Whether the client is sending a request to which no answer has begun."""
+        """Whether the client is in the middle of sending a request, and no answer to it has begun."""
         if self._body_open:
             return not self.cycle.response_started
         return self._head_open and self._head_bytes > 0 and not self._working()
@@ -205,7 +207,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self.among.body_grows(self, received)
 
     def _bound_framing(self) -> None:
-        """Much around little, or trailers that don't end: one is held until its last byte is there."""
+        """Refuse a body with too much framing for its content, or with a chunk header or trailer that doesn't end."""
         too_much = self._framing_left < 0 or self._silent_bytes > FRAMING_BYTES
         if too_much and not self.transport.is_closing():
             self._refuse(b"" if self.cycle.response_started else HEAD_TOO_LARGE)
@@ -233,7 +235,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._stall = None
 
     def _close(self) -> None:
-        """Close, and don't wait long for a client that reads nothing."""
+        """Close; after FLUSH_SECONDS even if the client has not read everything."""
         self._stop_timer()
         if not self.transport.is_closing():
             self.transport.close()
@@ -241,5 +243,5 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
 
 def bounded_protocol(among: Connections) -> type[BoundedHttpProtocol]:
-    """The protocol of one server."""
+    """The protocol class for one server, whose connections are in ``among``."""
     return type("ServedProtocol", (BoundedHttpProtocol,), {"among": among})

@@ -1,1 +1,1 @@
-"""Plumbing of the broker: connection, events, group commit, outbox, listening."""
+"""The broker: connection, events, group commit, outbox, listening."""

@@ -1,6 +1,7 @@
-"""The connection to the broker: one per process. It reconnects without end; while it is away, publishing says so.
+"""The connection to the broker: one per process. It reconnects for ever; until then publishing raises an error.
 
-What the broker acknowledges is durable: streams are file storage on servers with ``sync_interval: always`` (R1) or R3.
+A message that the broker has acknowledged is durable: streams are stored in files, with one replica on a server with
+``sync_interval: always``, or with three replicas.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ from atlas_kit.process.metrics import EVENTS_PUBLISHED
 log = get_logger()
 
 PING_SECONDS = 10
-"""Between the pings that notice a dead connection."""
+"""Pause between two pings, by which a dead connection is noticed."""
 CONNECT_SECONDS = 2
 RETRY_SECONDS = 1.0
 """Pause before the next try to connect for the first time."""
 SAME_ERROR_SECONDS = 30.0
-"""The same error is logged once in so long."""
+"""The same error is logged at most once in this time."""
 PUBLISH_SECONDS = 5.0
-"""How long to wait for the broker's answer that an event is stored (Stripe waits at least 10 s for a webhook)."""
+"""How long to wait for the broker's answer that an event is stored. Stripe waits at least 10 s for a webhook."""
 
 
 class BrokerUnavailable(Unavailable):
@@ -46,15 +47,15 @@ class BrokerUnavailable(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The broker's answer that an event is durable: its place in the stream, and whether its id was known already."""
+    """The broker's answer that an event is durable: its sequence in the stream, and whether it was stored before."""
 
     sequence: int
     duplicate: bool
 
 
 def message_headers(message_id: str, stream: StreamSpec) -> dict[str, str]:
-    """The headers of an event: the id by which the broker drops duplicates, the stream it must land in, the ids of its
-    request.
+    """The headers of an event: the message id by which the broker drops duplicates, the stream that must store it, and
+    the ids of the current request.
     """
     return {
         "Nats-Msg-Id": message_id,
@@ -66,7 +67,7 @@ def message_headers(message_id: str, stream: StreamSpec) -> dict[str, str]:
 
 
 def told_ids(headers: Mapping[str, str], request_id: str | None = None, traceparent: str | None = None) -> context.Ids:
-    """The ids of the request that a message belongs to: from its headers, else from the event in it, else new ones."""
+    """The ids of the request that a message belongs to: from its headers, else the given ones, else new ones."""
     return context.Ids(
         context.accept_request_id(headers.get("x-request-id"), request_id),
         context.accept_traceparent(headers.get("traceparent"), traceparent),
@@ -78,7 +79,7 @@ def count_published(subject: str, stored: Stored) -> None:
 
 
 class Broker:
-    """One NATS connection with JetStream. ``start()`` returns at once; ``check()`` tells whether it is up."""
+    """One NATS connection with JetStream. ``start()`` returns at once; ``check()`` tells whether it is connected."""
 
     def __init__(
         self,
@@ -94,13 +95,13 @@ class Broker:
         self._client: Client | None = None
         self._starting: asyncio.Task[None] | None = None
         self.connected = asyncio.Event()
-        """Set once the first connection is up and the streams exist."""
+        """Set once the first connection was made and the streams exist."""
 
     async def start(self) -> None:
         self._starting = asyncio.create_task(self._connect_until_up(), name="broker-connect")
 
     async def close(self) -> None:
-        """Send what is still to be sent, then disconnect."""
+        """Send what is still buffered, then disconnect."""
         if self._starting:
             self._starting.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -120,7 +121,7 @@ class Broker:
 
     @property
     def connection(self) -> Client:
-        """The process's one client, connected right now or not: a subscription on it outlives reconnects.
+        """The process's one client, whether connected right now or not: its subscriptions survive reconnects.
 
         Raises BrokerUnavailable before the first connection.
         """
@@ -135,13 +136,16 @@ class Broker:
     async def publish(
         self, subject: str, payload: bytes, message_id: str, *, stream: StreamSpec, seconds: float = PUBLISH_SECONDS
     ) -> Stored:
-        """Store an event durably. Raises BrokerUnavailable when the broker doesn't confirm it within ``seconds``."""
+        """Store an event durably. Raises BrokerUnavailable when the broker doesn't confirm it within ``seconds``.
+
+        The event may be stored all the same; publishing it again with the same id is safe.
+        """
         stored = await self.store(subject, payload, message_headers(message_id, stream), seconds=seconds)
         count_published(subject, stored)
         return stored
 
     async def store(self, subject: str, payload: bytes, headers: dict[str, str], *, seconds: float) -> Stored:
-        """One JetStream publish and the broker's answer. Raises BrokerUnavailable."""
+        """Publish once and wait up to ``seconds`` for the broker's answer. Raises BrokerUnavailable."""
         try:
             answer = await self.client.request(subject, payload, timeout=seconds, headers=headers)
             ack = json.loads(answer.data)
@@ -153,7 +157,9 @@ class Broker:
         return Stored(ack["seq"], bool(ack.get("duplicate")))
 
     async def check(self) -> None:
-        """Readiness: connected, and every stream of ours answers. Raises BrokerUnavailable or nats errors."""
+        """Readiness: connected, and the broker answers for each of our streams. Raises BrokerUnavailable or nats
+        errors.
+        """
         if not self.connected.is_set():
             raise BrokerUnavailable
         for stream in self._streams:
@@ -177,7 +183,7 @@ class Broker:
         told: dict[str, float] = {}
 
         async def on_error(error: Exception) -> None:
-            """Log the same error once in ``SAME_ERROR_SECONDS``: while the broker is away, all attempts fail alike."""
+            """Log each error at most once in ``SAME_ERROR_SECONDS``: while the broker is away, attempts fail alike."""
             kind, detail, now = type(error).__name__, str(error)[:200], time.monotonic()
             if now - told.get(detail, -SAME_ERROR_SECONDS) >= SAME_ERROR_SECONDS:
                 told[detail] = now
@@ -205,7 +211,7 @@ class Broker:
 
 
 def stream_config(stream: StreamSpec, replicas: int) -> StreamConfig:
-    """The shape a stream must have (doctor compares against it)."""
+    """The configuration that a stream must have (``atlas doctor`` compares with it)."""
     return StreamConfig(
         name=stream.name,
         subjects=list(stream.subjects),
@@ -222,7 +228,7 @@ def stream_config(stream: StreamSpec, replicas: int) -> StreamConfig:
 
 
 async def declare_stream(jetstream: JetStreamContext, stream: StreamSpec, replicas: int) -> None:
-    """Create the stream where it is missing; an existing one is never changed from here."""
+    """Create the stream if it is missing; an existing one is never changed by the services."""
     try:
         await jetstream.stream_info(stream.name)
     except nats.js.errors.NotFoundError:

@@ -1,4 +1,4 @@
-"""How an event gets its envelope before it is published."""
+"""Puts events into their CloudEvents envelope before they are published."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from atlas_contracts.streams import billing_subject, cloudevent_type, entitlemen
 from atlas_kit.process import context
 
 CAUSE_DIGITS = 8
-"""Hexadecimal digits of the cause's hash in an entitlement event's id."""
+"""Hexadecimal digits of the hash of the cause that is a part of an entitlement event's id."""
 
 
 def now() -> datetime:
@@ -26,7 +26,7 @@ def event_type_of(event_id: str) -> str:
 
 
 def billing_event(data: BillingData, source: str) -> BillingEvent:
-    """The CloudEvent around canonical facts. ``subject`` is the user, or the payment where the user is unknown."""
+    """The CloudEvent for ``data``. Its ``subject`` is the user, or the payment's id if the user is unknown."""
     refs = data.refs
     payment = refs.payment_intent_id or refs.checkout_session_id or refs.charge_id or refs.refund_id or refs.dispute_id
     return BillingEvent(
@@ -43,10 +43,10 @@ def billing_event(data: BillingData, source: str) -> BillingEvent:
 
 
 def entitlement_event(data: EntitlementData, event_type: str, at: datetime) -> EntitlementEvent:
-    """The CloudEvent around an entitlement's new state.
+    """The CloudEvent for an entitlement's new state.
 
-    Its id, which is the message id too, names the change: user, version and cause (a user who was forgotten and came
-    back starts at version 1 again).
+    Its id, which is also the message id, names user, version and cause. The cause is needed because a user who was
+    forgotten and comes back starts at version 1 again.
     """
     cause = hashlib.sha256(data.caused_by.encode()).hexdigest()[:CAUSE_DIGITS]
     return EntitlementEvent(
@@ -63,5 +63,5 @@ def entitlement_event(data: EntitlementData, event_type: str, at: datetime) -> E
 
 
 def encode(event: CloudEvent[Any]) -> bytes:
-    """The event as it travels: CloudEvents JSON."""
+    """The event as CloudEvents JSON, as it is sent."""
     return event.model_dump_json(by_alias=True, exclude_none=False).encode()

@@ -1,14 +1,14 @@
-"""Group commit: events that arrive together are stored together, one sync of the broker's disk for all of them.
+"""Group commit: events that arrive together are stored together, with one sync of the broker's disk for all of them.
 
 No event waits for others to arrive: up to :data:`SMALLEST_BATCH` events are sent at once as single messages. What
 arrives while those are not yet confirmed is collected; when enough has been collected, it is sent as one JetStream
 atomic batch (ADR-50, nats-server 2.12). Either way each caller is answered for its own event, once it is durable:
 
-- an atomic batch is stored whole or not at all; with a duplicate in it the broker refuses it, and every event of it
-  then goes by itself and gets its own answer;
-- the same message id twice at a time is one message: the second caller gets ``duplicate`` once the first is durable,
-  as the broker would answer;
-- no answer in time means BrokerUnavailable: stored or not, publishing again with the same id is safe.
+- an atomic batch is stored whole or not at all; the broker refuses a batch with a duplicate in it, and each of its
+  events is then sent by itself and gets its own answer;
+- two callers with the same message id at the same time cause one message: the second caller gets ``duplicate`` once the
+  message is durable, as the broker would answer;
+- no answer in time raises BrokerUnavailable: the event may be stored; publishing again with the same id is safe.
 
 Figures: docs/decisions/0004-group-commit.md.
 """
@@ -41,18 +41,18 @@ from atlas_kit.process.logs import get_logger
 log = get_logger()
 
 SMALLEST_BATCH = 12
-"""Events. A smaller batch costs more syncs (about seven: the broker stages it in a store of its own) than it saves."""
+"""Events. A smaller batch costs more syncs than it saves: about seven, because the broker stages a batch separately."""
 LARGEST_BATCH = 200
-"""Events. The broker takes 1,000; smaller batches keep the wait of the first one short."""
+"""Events. The broker accepts 1,000; with smaller batches the first event waits less."""
 MOST_WAITING = 4_096
-"""Events, more than a second's work. Beyond this a caller is refused at once, rather than after its time is up."""
+"""Events waiting to be sent, more than a second's work. Beyond this a caller is refused at once."""
 MOST_REDELIVERIES = 64
-"""After many redeliveries (a batch with a duplicate is refused), so many new events are sent singly before batches are
-tried again, at most."""
+"""Upper bound of the count of recent duplicates: at most so many new events are sent singly after the last duplicate
+before batches are tried again. A batch with a duplicate would be refused."""
 SHORTEST_SECONDS = 0.05
-"""A batch's wait for the broker's answer, where its oldest event has less time left."""
+"""Shortest wait for the answer to a batch, also when its oldest event has less time left."""
 NOT_ENABLED = 10174
-"""JetStream's error code where the stream doesn't take atomic batches."""
+"""JetStream's error code for a stream that doesn't accept atomic batches."""
 
 
 @dataclass(slots=True, eq=False)
@@ -67,7 +67,7 @@ class _Waiting:
 
 
 class GroupCommit:
-    """Publishes to one stream, many callers at once."""
+    """Publishes to one stream for many callers at once."""
 
     def __init__(self, broker: Broker, stream: StreamSpec, *, seconds: float = PUBLISH_SECONDS) -> None:
         self._broker, self._stream, self._seconds = broker, stream, seconds
@@ -77,10 +77,12 @@ class GroupCommit:
         self._flights: set[asyncio.Task[None]] = set()
         self._batches = True
         self._redeliveries = 0
-        """Rises with every duplicate, falls with every new event; above zero no batches are sent."""
+        """Grows by one with each duplicate, falls by one with each new event; above zero no batches are sent."""
 
     async def publish(self, subject: str, payload: bytes, message_id: str) -> Stored:
-        """Store an event durably. Raises BrokerUnavailable: at once without a connection, else without an answer."""
+        """Store an event durably. Raises BrokerUnavailable: at once if there is no connection or too many events wait,
+        else if the broker doesn't answer in time.
+        """
         _ = self._broker.client
         future: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
         leader = self._known.get(message_id)
@@ -97,7 +99,7 @@ class GroupCommit:
         return await future
 
     def _send(self) -> None:
-        """Send what waits, as long as fewer than ``SMALLEST_BATCH`` events are unconfirmed."""
+        """Send waiting events while fewer than ``SMALLEST_BATCH`` sent events are unconfirmed."""
         while self._waiting and self._in_flight < SMALLEST_BATCH:
             if self._batches and not self._redeliveries and len(self._waiting) >= SMALLEST_BATCH:
                 group = [self._waiting.popleft() for _ in range(min(len(self._waiting), LARGEST_BATCH))]
@@ -149,10 +151,13 @@ class GroupCommit:
             log.warning("broker.not_confirmed", events=len(group), error=type(error).__name__)
         finally:
             for waiting in group:
-                self._settle(waiting, None)  # those without an answer by now
+                self._settle(waiting, None)  # has no effect on events that were answered
 
     async def _send_batch(self, client: Client, group: Sequence[_Waiting]) -> dict[str, Any]:
-        """The broker's answer to the batch: stored whole, or an error and nothing stored."""
+        """Send a batch. Returns the broker's answer: the whole batch is stored, or an error and none of it is.
+
+        Raises nats errors or TimeoutError when there is no answer; then the batch may be stored.
+        """
         batch_id = secrets.token_hex(16)
         for number, waiting in enumerate(group, 1):
             waiting.headers |= {"Nats-Batch-Id": batch_id, "Nats-Batch-Sequence": str(number)}
@@ -166,14 +171,14 @@ class GroupCommit:
         return told
 
     def _settle(self, waiting: _Waiting, stored: Stored | None) -> None:
-        """Answer the caller and its followers, once; the same id is sent to the broker again from now on."""
+        """Answer the caller and all callers with the same id, once; a later call with this id is sent again."""
         if self._known.get(waiting.message_id) is not waiting:
             return
         del self._known[waiting.message_id]
         if stored:
             count_published(waiting.subject, stored)
         for future in (waiting.done, *waiting.followers):
-            if future.done():  # its caller has gone
+            if future.done():  # its caller was cancelled
                 continue
             if stored is None:
                 future.set_exception(BrokerUnavailable())

@@ -1,8 +1,8 @@
-"""The outbox: what must be published is committed with what caused it, and published afterwards, once per message id.
+"""The outbox: events are inserted into a table in the transaction that causes them, and published afterwards.
 
-A row leaves the table only after the broker has stored its event, so a process that dies in between publishes it
-again under the same message id, and the broker drops it. Every service with an outbox has :data:`CREATE_OUTBOX` in
-its first migration.
+A row is deleted only after the broker has stored its event. If the process dies in between, the event is published
+again with the same message id, and the broker drops it as a duplicate. Every service with an outbox has
+:data:`CREATE_OUTBOX` in its first migration.
 """
 
 from __future__ import annotations
@@ -42,27 +42,27 @@ CREATE TRIGGER outbox_inserted AFTER INSERT ON outbox FOR EACH STATEMENT EXECUTE
 BATCH = 256
 """Rows read and published together."""
 IDLE_SECONDS = 1.0
-"""How often to look without a notification (one can be lost with its connection)."""
+"""Pause between two looks into the table without a notification, which can be lost with a connection."""
 RETRY_SECONDS = 1.0
 LEASE_KEY = 5_210_716
-"""Advisory lock that the one relaying replica holds; any fixed number would do."""
+"""Key of the advisory lock that the publishing replica holds; any fixed number would do."""
 
 BACKLOG = Gauge("atlas_outbox_backlog", "Rows not yet published, up to one batch.")
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxMessage:
-    """One event to publish. ``message_id`` is stable: the same change always has the same."""
+    """One event to publish. The same change must always have the same ``message_id``."""
 
     message_id: str
     subject: str
     payload: str
     request_id: str = field(default_factory=context.current_request_id)
-    """The request in which the message is made."""
+    """The id of the request that causes the event."""
 
 
 async def enqueue(connection: Connection, messages: Sequence[OutboxMessage]) -> None:
-    """Insert events in the caller's transaction; a message id that waits already is not inserted again."""
+    """Insert events in the caller's transaction; one whose message id is in the table already is left out."""
     await connection.cursor().executemany(
         "INSERT INTO outbox (message_id, subject, payload, request_id) VALUES (%s, %s, %s, %s)"
         " ON CONFLICT (message_id) DO NOTHING",
@@ -71,13 +71,13 @@ async def enqueue(connection: Connection, messages: Sequence[OutboxMessage]) -> 
 
 
 class OutboxRelay:
-    """Publishes a database's outbox to one stream. Runs in every replica; the one that holds the lease works."""
+    """Publishes a database's outbox to one stream. It runs in every replica; only the one with the lock publishes."""
 
     def __init__(self, database: Database, broker: Broker, stream: StreamSpec) -> None:
         self._database, self._broker, self._stream = database, broker, stream
 
     async def run(self) -> None:
-        """Relay until cancelled; while database or broker is away, try again every ``RETRY_SECONDS``."""
+        """Publish until cancelled; while the database or broker is away, try again every ``RETRY_SECONDS``."""
         await self._database.migrated.wait()
         while True:
             try:
@@ -112,7 +112,7 @@ class OutboxRelay:
         return len(rows)
 
     async def _publish(self, message_id: str, subject: str, payload: str, request_id: str | None) -> None:
-        # The header names the event's own span: one made by the relay would lead a listener to nothing.
+        # The header has the span in which the event was made: a span made here would be recorded nowhere.
         event = json.loads(payload)
         ids = context.Ids(
             context.accept_request_id(request_id, event.get("requestid")),

@@ -1,1 +1,1 @@
-"""Plumbing of a process: settings, logs, metrics, background tasks, what follows a request."""
+"""The process: settings, logs, metrics, background tasks, and the ids of the current request."""

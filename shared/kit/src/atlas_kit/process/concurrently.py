@@ -1,4 +1,4 @@
-"""Several calls at once, all or nothing: where one fails, the others are cancelled, as nobody needs their answers."""
+"""Makes several calls at once; if one fails, the others are cancelled, because their answers are no longer needed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ AnswerT = TypeVar("AnswerT")
 
 
 async def all_of(work: Iterable[Coroutine[Any, Any, AnswerT]]) -> list[AnswerT]:
-    """The answers, in order. Raises the first failure, once the others are stopped."""
+    """The answers, in the order of ``work``. Raises the first failure, after the other calls have been stopped."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one) for one in work]

@@ -1,4 +1,4 @@
-"""The request id and the W3C trace context of the request or message being worked on."""
+"""The request id and the W3C trace context of the request or message that is being handled."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
 
 @dataclass(frozen=True, slots=True)
 class Ids:
-    """The request that something belongs to, and the span in which it was made."""
+    """The request id and trace context under which something was made."""
 
     request_id: str
     traceparent: str
 
 
 def current_request_id() -> str:
-    """The id of the request or message being worked on; a new one outside of any."""
+    """The id of the request or message that is being handled; outside of one, a new id on each call."""
     return _request_id.get() or new_request_id()
 
 
@@ -38,43 +38,43 @@ def new_request_id() -> str:
 
 
 def _random_hex(count: int) -> str:
-    """``count`` random bytes. Ids must be unique, not secret: so no system call per request (as OpenTelemetry does)."""
+    """``count`` random bytes in hexadecimal. Ids must be unique, not secret, so the random module is enough."""
     return f"{random.getrandbits(8 * count):0{2 * count}x}"
 
 
 def new_traceparent(parent: str | None = None) -> str:
-    """A W3C traceparent with a span id of ours; trace and flags are the parent's when the parent is well-formed."""
+    """A W3C traceparent with a new span id. Trace id and flags are those of a well-formed ``parent``, else new."""
     if parent and TRACEPARENT_PATTERN.fullmatch(parent):
         return f"{parent[:36]}{_random_hex(8)}{parent[52:]}"
     return f"00-{_random_hex(16)}-{_random_hex(8)}-01"
 
 
 def accept_request_id(*candidates: str | None) -> str:
-    """The first acceptable id that the caller sent, else a new one."""
+    """The first candidate that is a well-formed request id, else a new id."""
     return next((c for c in candidates if c and REQUEST_ID_PATTERN.fullmatch(c)), None) or new_request_id()
 
 
 def accept_traceparent(*candidates: str | None) -> str:
-    """The first well-formed one that the sender sent, else a new one."""
+    """The first candidate that is a well-formed traceparent, else a new one."""
     return next((c for c in candidates if c and TRACEPARENT_PATTERN.fullmatch(c)), None) or new_traceparent()
 
 
 def enter(request_id: str, traceparent: str | None = None) -> None:
-    """Bind the ids to the running task (used at the edges that own their task)."""
+    """Set the ids for the rest of the running task; for callers that own their task."""
     _request_id.set(request_id)
     _traceparent.set(new_traceparent(traceparent))
 
 
 @contextmanager
 def bound(request_id: str, traceparent: str | None = None) -> Iterator[None]:
-    """Bind the ids for a block, which is a span of its own in the trace of ``traceparent``."""
+    """Set the ids for a block, which gets a new span in the trace of ``traceparent``."""
     with carrying(Ids(request_id, new_traceparent(traceparent))):
         yield
 
 
 @contextmanager
 def carrying(ids: Ids) -> Iterator[None]:
-    """Bind the ids for a block as they are, for work that only passes on what another span has made."""
+    """Set the ids for a block without a new span, for work that only passes on what another span has made."""
     tokens = _request_id.set(ids.request_id), _traceparent.set(ids.traceparent)
     try:
         yield

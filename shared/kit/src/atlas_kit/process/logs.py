@@ -1,6 +1,6 @@
-"""Structured logs: one JSON line per event, ids instead of payloads.
+"""Structured logs: one JSON line per event, with ids instead of payloads.
 
-Never log a signature, a cookie, a key, a hosted URL or a payload. What a library logs is reduced to its message.
+Never log a signature, a cookie, a key, a hosted URL or a payload. Of a library's log record only the message is kept.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _ENCODER = json.JSONEncoder(default=repr)
 
 
 def _to_json(event: Any, **_options: Any) -> str:
-    """One encoder for all lines: ``json.dumps`` would make one per line."""
+    """Encode with one encoder for all lines; ``json.dumps`` with options would make one per line."""
     return _ENCODER.encode(event)
 
 
 def configure(service: str, level: str = "INFO") -> None:
-    """Send structlog and the standard library's loggers to stdout as JSON lines."""
+    """Write what structlog and the standard library's loggers log to stdout, as JSON lines."""
 
     def add_ids(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
         event.setdefault("service", service)

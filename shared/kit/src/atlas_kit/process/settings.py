@@ -1,6 +1,6 @@
-"""Settings: read once from the environment, validated at start, secret values never shown.
+"""Settings: read once from the environment and validated at start; values are never shown.
 
-A service with a bad or missing value refuses to start and names every such variable, never its value.
+A service with a wrong or missing value doesn't start, and names every such variable, but never its value.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ def _origin(value: str) -> str:
 
 
 def normal_origin(url: str) -> str:
-    """The origin of an http(s) URL as browsers write it: host in lower case (and in ASCII), no default port.
+    """The origin of an http(s) URL as browsers write it: host in lower case and ASCII, no default port.
 
-    Raises ValueError for what isn't such a URL.
+    Raises ValueError if ``url`` is not an http(s) URL.
     """
     parts = urlsplit(url)
     default = {"http": 80, "https": 443}.get(parts.scheme)
@@ -109,12 +109,15 @@ def _check_secrets(value: str, prefix: str) -> tuple[SecretStr, ...]:
 
 
 def secret_list(value: SecretStr, prefix: str = "") -> tuple[SecretStr, ...]:
-    """A comma-separated list of secrets (rotation: newest first). Raises ValueError without the value."""
+    """The secrets in a comma-separated list, newest first (for rotation).
+
+    Raises ValueError if there is none, or one doesn't begin with ``prefix``. The message doesn't contain the value.
+    """
     return _check_secrets(value.get_secret_value(), prefix)
 
 
 class ServiceSettings(BaseSettings):
-    """What every service needs. Subclass it; a field ``stripe_secret_key`` reads ``STRIPE_SECRET_KEY``."""
+    """The settings that every service has. A subclass's field ``stripe_secret_key`` reads ``STRIPE_SECRET_KEY``."""
 
     model_config = SettingsConfigDict(
         env_ignore_empty=True, case_sensitive=False, extra="ignore", hide_input_in_errors=True, frozen=True
@@ -129,7 +132,7 @@ class ServiceSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only the values that :func:`load` passes: the environment is read once, and tests need no global state."""
+        """Use only the values that :func:`load` passes: the environment is read once, and tests need not change it."""
         return (init_settings,)
 
     host: Annotated[str, BeforeValidator(_trimmed)] = "127.0.0.1"
@@ -148,11 +151,11 @@ SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 
 
 class ConfigurationError(Exception):
-    """One line per bad variable: ``VARIABLE: what is wrong``."""
+    """Settings are wrong or missing. The message has one line per variable: ``VARIABLE: what is wrong``."""
 
 
 def load(settings: type[SettingsT], environ: dict[str, str]) -> SettingsT:
-    """Settings out of ``environ``, trimmed, empty meaning missing. Raises ConfigurationError naming all bad ones."""
+    """The settings in ``environ``. Values are trimmed; an empty one counts as missing. Raises ConfigurationError."""
     values = {name.lower(): value.strip() for name, value in environ.items() if value.strip()}
     known: dict[str, Any] = {name: values[name] for name in settings.model_fields if name in values}
     try:
@@ -162,7 +165,7 @@ def load(settings: type[SettingsT], environ: dict[str, str]) -> SettingsT:
 
 
 def load_or_exit(settings: type[SettingsT], environ: dict[str, str]) -> SettingsT:
-    """Like :func:`load`, for a process's start: says what is wrong on stderr and exits with 2."""
+    """Like :func:`load`, but writes errors to stderr and exits with EXIT_CONFIGURATION; for the start of a process."""
     try:
         return load(settings, environ)
     except ConfigurationError as error:

@@ -1,4 +1,4 @@
-"""Background workers of a service: started and stopped with it; one that fails is logged and shows in readiness."""
+"""Background workers of a service, started and stopped with it. One that fails is logged and shown in readiness."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ log = get_logger()
 
 RESTART_SECONDS = 1.0
 STEADY_SECONDS = 10.0
-"""A worker that was started again counts as healthy after so long; one that fails at once each time never does."""
+"""A worker counts as healthy again when it has run for this long after a failure."""
 
 Loop = Callable[[], Awaitable[None]]
 
 
 class WorkerDied(Exception):
-    """The worker failed and was started again less than ``STEADY_SECONDS`` ago, or it has ended."""
+    """The worker failed less than ``STEADY_SECONDS`` ago, or it has ended."""
 
 
 class Workers:
-    """The named loops of a service. One that raises is logged, turns readiness red, and is started again."""
+    """The named workers of a service. When one raises, the error is logged, readiness fails, and it is restarted."""
 
     def __init__(self, **loops: Loop) -> None:
         self._loops = loops
@@ -33,7 +33,7 @@ class Workers:
         self._died: dict[str, float] = {}
 
     def checks(self) -> dict[str, Callable[[], Awaitable[None]]]:
-        """A readiness check for each, by name."""
+        """A readiness check for each worker, by name. It raises WorkerDied."""
         return {name: partial(self._check, name) for name in self._loops}
 
     async def __aenter__(self) -> Self:

@@ -1,1 +1,1 @@
-"""Plumbing of Postgres: pools, transactions, migrations."""
+"""Postgres: pools, transactions, migrations."""

@@ -1,6 +1,6 @@
-"""The service's own Postgres: a pool, a unit of work, migrations at start, one error for a database that is away.
+"""The service's own Postgres database: a pool, transactions, migrations at start, one error when it doesn't answer.
 
-``async with database.transaction() as connection`` is the one unit of work; it commits at its end and nowhere else.
+``async with database.transaction() as connection`` is one unit of work. It commits at its end and nowhere else.
 """
 
 from __future__ import annotations
@@ -26,27 +26,28 @@ from atlas_kit.storage import migrations
 log = get_logger()
 
 ACQUIRE_SECONDS = 5.0
-"""To get a connection from the pool."""
+"""Time limit for getting a connection from the pool."""
 CONNECT_SECONDS = 5
-"""To make a connection. By default a server that accepts it and then says nothing would hold us up for two minutes."""
+"""Time limit for making a connection. By default a server that accepts it and then stays silent would block us for two
+minutes."""
 RECONNECT_SECONDS = 5.0
-"""How long the pool tries to replace a lost connection, with pauses that double; afterwards the next request tries.
-With the default of 300 s the pauses grow to two minutes, and a database that is back goes unnoticed for that long.
+"""How long the pool tries to replace a lost connection, with pauses that double; after that the next request tries.
+With the default of 300 s the pauses grow to two minutes, so a database that is back could stay unnoticed that long.
 """
 RETRY_SECONDS = (0.2, 0.5, 1.0, 1.0, 2.0)
 """Pauses before the next try to reach and migrate the database; the last one repeats."""
 SERVER_NOTICES = (
     "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c tcp_user_timeout=25s"
 )
-"""For the server to notice a client that is gone (network cut, machine lost) within half a minute. By default it takes
-two hours, and the client's locks, such as the outbox's lease, are held so long."""
+"""Lets the server notice within half a minute that a client is gone (network cut, machine lost). By default this takes
+two hours, and the client's locks, such as the outbox's, are held until then."""
 CLIENT_NOTICES: dict[str, Any] = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 25_000,
 }
-"""For the client to notice a server that is gone; seconds, the last in milliseconds."""
+"""Lets the client notice that the server is gone. Values in seconds, ``tcp_user_timeout`` in milliseconds."""
 SESSION_OPTIONS = (
     "-c statement_timeout=15s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s -c timezone=UTC"
     f" {SERVER_NOTICES}"
@@ -54,8 +55,8 @@ SESSION_OPTIONS = (
 Connection = AsyncConnection[TupleRow]
 GONE = (
     psycopg.OperationalError,
-    psycopg.InterfaceError,  # what was open is closed
-    psycopg.errors.IdleInTransactionSessionTimeout,  # this process stood still for longer than the server allows
+    psycopg.InterfaceError,  # the connection was closed
+    psycopg.errors.IdleInTransactionSessionTimeout,  # this process paused in a transaction for longer than allowed
     PoolTimeout,
     PoolClosed,
 )
@@ -65,15 +66,15 @@ GONE = (
 class DatabaseUnavailable(Unavailable):
     """The database doesn't answer, or no connection was free in time.
 
-    Where the connection was lost during a commit, the change may have been made: repeat only what may happen twice.
+    If the connection was lost during a commit, the change may have been made: repeat only what may be done twice.
     """
 
 
 def new_pool(
     url: str, application: str, *, size: int, acquire_seconds: float = ACQUIRE_SECONDS, **parameters: Any
 ) -> AsyncConnectionPool[Connection]:
-    """The pool that every service uses, for whatever database: each side notices when the other is gone, and a database
-    that is back is noticed with the next request. Time limits in ``url`` take precedence over ours.
+    """A pool as every service uses it: each side notices when the other is gone, and the next request notices when the
+    database is back. Time limits in ``url`` take precedence over ours.
     """
     told = {"connect_timeout": CONNECT_SECONDS, **CLIENT_NOTICES, **conninfo_to_dict(url)}
     return AsyncConnectionPool[Connection](
@@ -90,7 +91,7 @@ def new_pool(
 
 
 class Database:
-    """A pool of connections to one database. ``start()`` returns at once; ``check()`` tells whether it is up."""
+    """A pool of connections to one database. ``start()`` returns at once; ``check()`` tells whether it is ready."""
 
     def __init__(
         self, url: SecretStr, package: str, *, migration_url: SecretStr | None = None, pool_size: int = 10
@@ -118,7 +119,7 @@ class Database:
     async def transaction(self) -> AsyncIterator[Connection]:
         """One unit of work: commits when the block ends, rolls back when it raises.
 
-        Raises DatabaseUnavailable where the server went away or never answered, or its tables are still being made.
+        Raises DatabaseUnavailable if the server is away or doesn't answer, or if its tables don't exist yet.
         """
         try:
             async with self._pool.connection() as connection:
@@ -128,10 +129,10 @@ class Database:
         except psycopg.ProgrammingError as error:
             if self.migrated.is_set():
                 raise
-            raise DatabaseUnavailable from error  # its tables are still being made
+            raise DatabaseUnavailable from error  # the migration, which makes the tables, has not ended
 
     async def connect_alone(self, name: str) -> Connection:
-        """A connection beside the pool, for a lease; each statement commits. Raises psycopg.OperationalError."""
+        """A connection outside the pool, to hold a lock; each statement commits. Raises psycopg.OperationalError."""
         return await AsyncConnection.connect(
             self.dsn, autocommit=True, application_name=name, options=SERVER_NOTICES, **CLIENT_NOTICES
         )

@@ -1,7 +1,7 @@
-"""Migrations: alembic, one process at a time, with time limits.
+"""Database migrations with alembic: one process at a time, with time limits.
 
-A service's migrations lie in ``<package>/migrations/versions``; a revision's id is its file's name, dated
-(``20261123_0001_ledger``), so that the newest name is the head and an up-to-date database costs one query.
+A service's migrations are in ``<package>/migrations/versions``. A revision's id is its file's name, which begins with a
+date (``20261123_0001_ledger``): the greatest name is the newest revision, and one query shows that a database has it.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from atlas_kit.process.logs import get_logger
 log = get_logger()
 
 LOCK_KEY = 5_210_715
-"""Advisory lock that a migrating process holds; any fixed number would do."""
+"""Key of the advisory lock that a migrating process holds; any fixed number would do."""
 LOCK_TIMEOUT = "10s"
 STATEMENT_TIMEOUT = "120s"
-"""Limits of each statement of a migration: for its locks, and in all."""
+"""Time limits of each statement of a migration: for getting its locks, and for the whole statement."""
 
 
 def head(package: str) -> str:
-    """The newest revision that the code brings."""
+    """The newest revision in the code."""
     versions = files(package) / "migrations" / "versions"
     return max(entry.name.removesuffix(".py") for entry in versions.iterdir() if entry.name[:2].isdigit())
 
 
 def current(dsn: str) -> str | None:
-    """The revision the database is at; None when it was never migrated. Raises psycopg.OperationalError."""
+    """The database's revision; None if it was never migrated. Raises psycopg.OperationalError."""
     with psycopg.connect(dsn, connect_timeout=5) as connection:
         exists = connection.execute("SELECT to_regclass('alembic_version')").fetchone()
         if not exists or exists[0] is None:
@@ -39,9 +39,10 @@ def current(dsn: str) -> str | None:
 
 
 def upgrade(dsn: str, package: str) -> None:
-    """Bring the database to the head; safe when several replicas do it at once.
+    """Migrate the database to the newest revision of the code; several replicas may do it at once.
 
-    A database that is newer than the code (a rolling change) is left as it is: migrations only ever add.
+    A database that is newer than the code (during a rolling upgrade) is left as it is: migrations only add things, so
+    older code works with it. Raises psycopg or SQLAlchemy errors.
     """
     at = current(dsn)
     if at is not None and at >= head(package):
@@ -58,7 +59,7 @@ def upgrade(dsn: str, package: str) -> None:
 
 
 def configuration_differences(dsn: str, package: str) -> list[Any]:
-    """What alembic would change to make the database match the models: empty when they agree."""
+    """The changes that alembic would make so that the database matches the models; empty if they agree."""
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 

@@ -22,7 +22,7 @@ def down() -> None:
     if not homes.is_running(home):
         ended = leftovers.end(home) if home.path.exists() else []
         home.stack_file.unlink(missing_ok=True)
-        out.print(f"Ended what a crash had left running: {', '.join(ended)}." if ended else "Nothing is running.")
+        out.print(f"Stopped what a crash had left running: {', '.join(ended)}." if ended else "Nothing is running.")
         return
     current = state.load(home)
     with errors.status("Stopping …"):

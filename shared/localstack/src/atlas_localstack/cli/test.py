@@ -18,16 +18,16 @@ NOTHING_COLLECTED = 5
 """pytest's exit code when a selection matches no test."""
 MOST_WORKERS = 4
 IN_ORDER = "--no-loadscope-reorder"
-"""The files that take the longest come first, which is not those with the most tests (`conftest.py`)."""
+"""pytest's option to keep our order (`conftest.py`): files that take long first. Its own puts those with many tests."""
 INTERRUPTED = 130
-"""What a shell says of a command that Ctrl-C ended."""
+"""The exit code that a shell gives a command that was ended by Ctrl-C."""
 
 
 def test(context: typer.Context) -> None:
     """Run the tests: `fast` (seconds, needs nothing), `all` (the default); then any pytest arguments.
 
-    What needs a browser or a Docker engine is skipped with its reason when there is none, unless
-    ATLAS_REQUIRE=browser,docker.
+    Tests that need a browser, a Docker engine or npm's registry are skipped where there is none. With
+    ATLAS_REQUIRE=browser,docker,node they fail instead.
     """
     arguments = list(context.args)
     scope = arguments.pop(0) if arguments and arguments[0] in SCOPES else "all"
@@ -38,10 +38,10 @@ def test(context: typer.Context) -> None:
 
 
 def commands(scope: str, arguments: Sequence[str]) -> list[list[str]]:
-    """The arguments of each pytest run. Paths given by the caller replace ours and run as they are.
+    """The arguments of each pytest run. If the caller names paths, only those are run, in one run.
 
-    Otherwise tests run beside each other, a file a worker; then those that measure times or share a stack, by
-    themselves. The long run (`-m slow`, or any `-m` of the caller's) has all end-to-end tests by themselves.
+    Otherwise the tests run in parallel, one file per worker; afterwards, one at a time, those that measure times or
+    share a stack. With `-m slow`, or any other `-m` of the caller, all end-to-end tests run one at a time.
     """
     asked = any(a == "-m" or a.startswith("-m=") for a in arguments)
     marks = () if asked else NOT_SLOW

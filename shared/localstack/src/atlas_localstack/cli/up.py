@@ -67,7 +67,7 @@ def _launch(
     argv += ["--fresh"] * fresh + (["--attached-to", str(os.getpid())] if attached else [])
     (home.path / "run").mkdir(exist_ok=True)
     with (home.path / "run" / "supervisor.log").open("wb") as log:
-        # Its own session: Ctrl-C at the terminal reaches us alone, and we ask it to stop in order.
+        # Its own session, so that Ctrl-C at the terminal reaches only this process, which then asks it to stop.
         return subprocess.Popen(
             argv, env=given, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=WORKSPACE, start_new_session=True
         )
@@ -81,7 +81,7 @@ def _wait_until_healthy(home: Home, supervisor: subprocess.Popen[bytes]) -> Stat
     if current.failure:
         fail(current.failure.reason, current.failure.remedy, current.failure.log)
     log = (home.path / "run" / "supervisor.log").read_text(errors="replace").splitlines()[-20:]
-    return fail("The stack did not start.", "Its supervisor says:", log)
+    return fail("The stack did not start.", "The end of the supervisor's log:", log)
 
 
 def _watch_start(home: Home, supervisor: subprocess.Popen[bytes]) -> State:
@@ -134,7 +134,7 @@ def _attend(home: Home, supervisor: subprocess.Popen[bytes]) -> None:
 
 
 def _stop(home: Home, supervisor: subprocess.Popen[bytes]) -> None:
-    errors.print("Stopping … (Ctrl-C again: at once)")
+    errors.print("Stopping … (press Ctrl-C again to stop at once)")
     supervisor.terminate()
     deadline = time.monotonic() + STOP_SECONDS
     while supervisor.poll() is None and time.monotonic() < deadline:
@@ -158,7 +158,7 @@ def _already_running(home: Home, fresh: bool, port_base: int) -> None:
             break
         time.sleep(POLL_SECONDS)
     else:
-        fail("The other ./atlas up did not succeed.", "Try again.")
+        fail("Another ./atlas up was starting the stack and did not succeed.", "Try again.")
     if current.phase == state.STOPPING:
         fail("The stack is stopping.", "Try again in a moment.")
     if fresh:

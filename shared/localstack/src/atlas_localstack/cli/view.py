@@ -1,4 +1,4 @@
-"""The stack as a table, and what to click first."""
+"""Shows the stack as a table, and after the start the addresses and the first steps."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def table(current: State) -> Table:
 
 
 def show(current: State) -> None:
-    """Each part with its health, for `./atlas status`: the cause of all other failures first; no value is cut."""
+    """Each part with its health, for `./atlas status`. A server that others wait for is named first; nothing is cut."""
     if cause := root_cause(current):
         say((cause, "bold red"))
     rows: list[list[Cell]] = [
@@ -79,7 +79,7 @@ def show(current: State) -> None:
 
 
 def root_cause(current: State) -> str:
-    """A sentence: which server is down and which services wait for it; empty where none does."""
+    """A sentence that says which server is down and which services wait for it; empty if none does."""
     for name, dependants in NEEDED_BY.items():
         part = current.parts.get(name)
         waiting = [other for other in dependants if other in current.parts and current.parts[other].health != state.OK]
@@ -91,13 +91,13 @@ def root_cause(current: State) -> str:
 
 
 def starting(current: State) -> RenderableType:
-    """While it starts: a spinner above the table."""
+    """What is shown during the start: a spinner above the table."""
     seconds = max(0.0, time.time() - current.began) if current.began else 0.0
     return Group(Spinner("dots", Text(f"Starting … {seconds:.1f} s")), table(current))
 
 
 def welcome(public_url: str, sandbox: bool, dev_sign_in: bool, port_base: int) -> Panel:
-    """The addresses, and a first walk."""
+    """The addresses, and what to do first."""
     lines = [f"[bold]Product[/]        {public_url}/pro", f"[bold]Account[/]        {public_url}/account"]
     if sandbox:
         lines.append(f"[bold]Stripe sandbox[/] http://{LOOPBACK}:{port_base + OFFSETS[SANDBOX]}/")

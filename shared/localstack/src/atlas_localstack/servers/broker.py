@@ -67,10 +67,10 @@ def wait_until_ready(process: subprocess.Popen[bytes], settings: BrokerSettings,
     deadline = time.monotonic() + START_SECONDS
     while not is_ready(settings.monitor_port):
         if process.poll() is not None or time.monotonic() > deadline:
-            raise ServerError("The embedded NATS server did not start.", "Its log says why:", tail(log, 10))
+            raise ServerError("The embedded NATS server did not start.", "The end of its log:", tail(log, 10))
         time.sleep(0.01)
 
 
 def shut_down(process: subprocess.Popen[bytes]) -> None:
-    """Stop the server, its streams synced."""
+    """Stop the server in order, so that it syncs and closes its files; kill it after STOP_SECONDS."""
     stop(process, signal.SIGTERM, STOP_SECONDS)

@@ -1,4 +1,4 @@
-"""An embedded Postgres cluster: made once, started and stopped, asked with its own `psql`."""
+"""An embedded Postgres cluster: created once, started and stopped, and queried with its own `psql`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ START_SECONDS = 30.0
 STOP_SECONDS = 15.0
 # Line of postmaster.pid that tells the state (LOCK_FILE_LINE_PM_STATUS, counted from 0).
 PID_FILE_STATUS = 7
-# A machine of a developer, not a database server: small caches, no parallel workers, no statistics nobody reads.
+# Settings for a developer's machine: small caches, no parallel workers, no replication.
 SMALL = {
     "shared_buffers": "32MB",
     "max_connections": "100",
@@ -34,7 +34,7 @@ SMALL = {
     "max_wal_size": "256MB",
     "jit": "off",
 }
-# Throw-away clusters of the tests: nothing there has to survive a power cut.
+# Settings for the clusters of tests, whose data need not survive a power cut.
 FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -48,7 +48,7 @@ class Cluster:
     password: str
 
     def dsn(self, database: str, user: str = SUPERUSER, password: str | None = None) -> str:
-        """A connection URL, credentials included."""
+        """A connection URL, with credentials."""
         secret = self.password if password is None else password
         return f"postgresql://{user}:{secret}@{LOOPBACK}:{self.port}/{database}"
 
@@ -59,7 +59,10 @@ def exists(cluster: Cluster) -> bool:
 
 
 def create(cluster: Cluster) -> None:
-    """Make the cluster's files, all or nothing: an interrupted attempt is thrown away by the next."""
+    """Create the cluster's files, all or nothing: what an interrupted attempt has left is deleted by the next one.
+
+    Raises ServerError.
+    """
     partial = cluster.data.with_name(f"{cluster.data.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(mode=0o700, parents=True)
@@ -71,8 +74,8 @@ def create(cluster: Cluster) -> None:
         os.chown(partial, account.uid, account.gid)
         os.chown(secret, account.uid, account.gid)
     command = ["--pgdata", partial, "--username", SUPERUSER, "--pwfile", secret, "--auth", "scram-sha-256"]
-    # A new cluster is empty: power that fails in its first seconds costs an `up --fresh`, and syncing a thousand files
-    # takes longer than the rest. From then on the server syncs what it commits.
+    # --no-sync: syncing a thousand files takes longer than the rest, and the new cluster is still empty. After a power
+    # cut in its first seconds `up --fresh` makes a new one. Later the server syncs everything that it commits.
     command += ["--encoding", "UTF8", "--no-locale", "--no-instructions", "--no-sync"]
     try:
         _run(cluster.install, "initdb", [str(part) for part in command])
@@ -95,14 +98,14 @@ def start(cluster: Cluster, log: IO[Any], options: dict[str, str] | None = None)
     argv: list[str | Path] = [cluster.install.program("postgres"), "-D", cluster.data]
     for name, value in settings.items():
         argv += ["-c", f"{name}={value}"]
-    # SIGINT is Postgres's fast shutdown: when we die it still writes its checkpoint.
+    # If this process dies, Postgres gets SIGINT, its fast shutdown, with which it still writes its checkpoint.
     return spawn(
         argv, env=_environment(), log=log, death_signal=signal.SIGINT, account=cluster.install.account, cwd=Path("/")
     )
 
 
 def is_ready(cluster: Cluster, process: subprocess.Popen[bytes]) -> bool:
-    """Whether this very server accepts connections: it says so in the last line of its pid file."""
+    """Whether this server process accepts connections, as the last line of its pid file says."""
     try:
         lines = (cluster.data / "postmaster.pid").read_text().splitlines()
     except OSError:
@@ -115,17 +118,17 @@ def wait_until_ready(process: subprocess.Popen[bytes], cluster: Cluster, log: Pa
     deadline = time.monotonic() + START_SECONDS
     while not is_ready(cluster, process):
         if process.poll() is not None or time.monotonic() > deadline:
-            raise ServerError("The embedded Postgres did not start.", "Its log says why:", tail(log, 10))
+            raise ServerError("The embedded Postgres did not start.", "The end of its log:", tail(log, 10))
         time.sleep(0.01)
 
 
 def shut_down(process: subprocess.Popen[bytes]) -> None:
-    """Fast shutdown: open transactions are rolled back, everything is on the disk."""
+    """Fast shutdown: open transactions are rolled back, committed data is on the disk. Kill it after STOP_SECONDS."""
     stop(process, signal.SIGINT, STOP_SECONDS)
 
 
 def execute(cluster: Cluster, sql: str, database: str = "postgres") -> str:
-    """Run SQL as the superuser and return what it prints, one row a line, unaligned."""
+    """Run SQL as the superuser and return psql's output: one row per line, unaligned. Raises ServerError."""
     options = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1"]
     target = ["--host", LOOPBACK, "--port", str(cluster.port), "--username", SUPERUSER, "--dbname", database]
     return _run(cluster.install, "psql", [*options, *target], stdin=sql, password=cluster.password)
@@ -149,10 +152,10 @@ def _run(
     )
     if done.returncode != 0:
         said = (done.stdout if program == "initdb" else "") + done.stderr
-        raise ServerError(f"Postgres's {program} failed.", "It said:", said.splitlines()[-10:])
+        raise ServerError(f"Postgres's {program} failed.", "Its output:", said.splitlines()[-10:])
     return done.stdout
 
 
 def _environment() -> dict[str, str]:
-    # Nothing of ours: a PGHOST or a locale of the user's must not reach the embedded server.
+    # Nothing of this process's environment: the user's PGHOST or locale must not reach the embedded server.
     return {"LC_ALL": "C", "PATH": os.defpath, "TZ": "UTC"}

@@ -1,4 +1,4 @@
-"""What can go wrong with an embedded server, said so that a person knows what to do next."""
+"""The error for an embedded server that can't be started; it says what to do next."""
 
 
 class ServerError(Exception):

@@ -9,7 +9,7 @@ import socket
 import psutil
 
 LOOPBACK = "127.0.0.1"
-# Operating systems give clients ports from 32768 (Linux) or 49152 (macOS) upwards.
+# Operating systems give outgoing connections ports from 32768 (Linux) or 49152 (macOS) upwards, so none of these.
 NEVER_EPHEMERAL = range(20_000, 32_000)
 
 
@@ -40,7 +40,7 @@ def accepts(port: int) -> bool:
 
 
 def listener(port: int) -> str | None:
-    """The program that listens on a port, as "name (pid 123)", where the operating system lets us see it."""
+    """The program that listens on a port, as "name (pid 123)"; None if the operating system doesn't show it."""
     with contextlib.suppress(psutil.Error, OSError):
         for connection in psutil.net_connections("tcp"):
             here = connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port

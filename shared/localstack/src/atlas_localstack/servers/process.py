@@ -1,4 +1,4 @@
-"""Child processes that never outlive the process that started them."""
+"""Child processes that end when the process that started them ends (on Linux even when it is killed)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Account:
 def die_with_parent(death_signal: signal.Signals, parent: int) -> Callable[[], None] | None:
     """A preexec function: the kernel sends `death_signal` to the child when its parent is gone, even by kill -9.
 
-    None where the kernel can't do this (macOS): leftovers are then reaped at the next start.
+    None where the kernel can't do this (macOS): remaining processes are then ended at the next start.
     """
     if _LIBC is None:
         return None
@@ -51,7 +51,9 @@ def spawn(
     account: Account | None = None,
     cwd: Path | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a server in its own session, so that a Ctrl-C at the terminal reaches only us, and we stop it in order."""
+    """Start a server in its own session, so that Ctrl-C at the terminal reaches only this process, which then stops the
+    servers in order.
+    """
     identity: dict[str, Any] = {}
     if account is not None:
         identity = {"user": account.uid, "group": account.gid, "extra_groups": []}
@@ -69,7 +71,7 @@ def spawn(
 
 
 def stop(process: subprocess.Popen[bytes], ask: signal.Signals, grace: float) -> None:
-    """Ask a process to stop; after `grace` seconds end it."""
+    """Send the signal `ask` to a process; kill it if it still runs after `grace` seconds."""
     if process.poll() is None:
         process.send_signal(ask)
     try:

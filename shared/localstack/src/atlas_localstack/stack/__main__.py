@@ -29,7 +29,7 @@ ORPHAN_CHECK_SECONDS = 0.5
 
 
 def main() -> int:
-    """Run one stack until it is told to stop; the exit code is for the log only; the state file says what happened."""
+    """Run one stack until it is told to stop. The state file says what happened; nobody reads the exit code."""
     parser = argparse.ArgumentParser(prog="atlas_localstack.stack")
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--port-base", type=int, required=True)
@@ -51,7 +51,7 @@ def main() -> int:
         return _fail(home, current, Failure(error.message, error.remedy, error.log))
     except configuration.ConfigurationError as error:
         return _fail(home, current, Failure(str(error)))
-    except Exception as error:  # noqa: BLE001 - the last place where anything unforeseen can still be told
+    except Exception as error:  # noqa: BLE001 - the last place where an unexpected error can be reported
         traceback.print_exc()
         return _fail(home, current, Failure(f"{type(error).__name__}: {error}", "See logs/supervisor.log."))
     current.phase = state.STOPPED
@@ -70,7 +70,7 @@ def _fail(home: Home, current: State, failure: Failure) -> int:
 def _prepare(home: Home, port_base: int, fresh: bool, given: Mapping[str, str]) -> Plan:
     configuration.check(given)
     for name in leftovers.end(home):
-        print(f"ended a leftover of an earlier run: {name}", file=sys.stderr)
+        print(f"stopped a process that was left from an earlier run: {name}", file=sys.stderr)
     home.stack_file.unlink(missing_ok=True)
     if fresh:
         home.wipe()
@@ -113,8 +113,8 @@ async def _supervise(plan: Plan, current: State, attached_to: int | None) -> Non
 
 
 async def _stop_when_orphaned(supervisor: Supervisor, parent: int) -> None:
-    """A terminal that is closed, or an `up` that is killed, takes its stack along."""
-    while os.getppid() == parent:  # noqa: ASYNC110 - the kernel tells nobody that a parent is gone; looking is all there is
+    """Stop the stack when the `./atlas up` that started it is gone (killed, or its terminal was closed)."""
+    while os.getppid() == parent:  # noqa: ASYNC110 - the kernel sends no event for this, so it is polled
         await asyncio.sleep(ORPHAN_CHECK_SECONDS)
     supervisor.ask_to_stop()
 

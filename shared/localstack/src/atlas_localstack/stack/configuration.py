@@ -1,4 +1,4 @@
-"""What the user gave to `./atlas up`, and what each service gets of it."""
+"""The environment variables that the user gave to `./atlas up`, and which of them each service gets."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-# Variables a user may set for each service. What the stack itself decides (addresses, databases, broker) is not among
-# them: a DATABASE_URL that happens to be in the shell must never be migrated by a local stack.
+# Variables that a user may set for each service. Those that the stack itself sets (addresses, databases, broker) are
+# not among them: a local stack must never migrate a database whose DATABASE_URL happens to be set in the shell.
 SHARED = ("INTERNAL_AUTH_SECRET", "LOG_LEVEL")
-# The policy's switches and other settings that are no secrets: harmless where they are not read.
+# The policy and other settings that are not secret; every service gets them, whether it reads them or not.
 SHARED_PREFIXES = ("BILLING_",)
 OWN: Mapping[str, tuple[str, ...]] = {
     "account-gateway": (
@@ -36,14 +36,14 @@ OWN: Mapping[str, tuple[str, ...]] = {
     "entitlements": ("DATABASE_POOL_SIZE",),
 }
 PREFIXES: Mapping[str, tuple[str, ...]] = {"account-gateway": ("RATE_LIMIT_",)}
-# What any process needs of the machine; nothing else of the user's shell reaches a service.
+# Variables that every process needs; no other variable of the user's shell reaches a service.
 MACHINE = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "VIRTUAL_ENV")
 MACHINE_PREFIXES = ("OTEL_", "PYTHON", "COVERAGE_", "ATLAS_FAILPOINT")
 STACK_OWNED = frozenset({"ENTITLEMENTS_URL", "CHECKOUT_URL", "DATABASE_URL", "NATS_URL"})
 
 STRIPE_KEY = re.compile(r"(sk|rk)_(test|live)_\S+")
-# Read by the sandbox as well, under names of its own. It starts before the services, so its refusal would name a
-# variable that nobody has set: these are looked at first.
+# The sandbox gets these values too, under other names, and it starts before the services. Its error would name a
+# variable that the user has not set, so these are checked first.
 OF_SANDBOX_TOO: Mapping[str, tuple[re.Pattern[str], str]] = {
     "STRIPE_WEBHOOK_SECRET": (
         re.compile(r"(\s*(whsec_[^\s,]+\s*)?(,|$))+"),
@@ -72,7 +72,7 @@ class Stripe:
 
 
 def check(given: Mapping[str, str]) -> None:
-    """Refuse what the sandbox would otherwise be the first to meet. Raises ConfigurationError."""
+    """Check the variables that the sandbox would be the first to refuse. Raises ConfigurationError."""
     wrong = [
         f"{name}: {message}"
         for name, (shape, message) in OF_SANDBOX_TOO.items()
@@ -91,7 +91,7 @@ def stripe(given: Mapping[str, str], own_key: str, own_webhook_secret: str) -> S
         return Stripe(sandbox=True, secret_key=key, webhook_secret=secret, price_id=price)
     if not STRIPE_KEY.fullmatch(key):
         raise ConfigurationError(
-            "STRIPE_SECRET_KEY: is no Stripe secret key (sk_test_…, rk_test_…). Unset it to use the built-in sandbox."
+            "STRIPE_SECRET_KEY: is not a Stripe secret key (sk_test_…, rk_test_…). Unset it to use the sandbox."
         )
     missing = [name for name in ("STRIPE_WEBHOOK_SECRET", "STRIPE_PRICE_PRO_LIFETIME") if name not in given]
     if missing:
@@ -104,12 +104,12 @@ def stripe(given: Mapping[str, str], own_key: str, own_webhook_secret: str) -> S
 
 
 def of_machine(given: Mapping[str, str]) -> dict[str, str]:
-    """What every process of the stack gets."""
+    """The variables that every process of the stack gets."""
     return {name: value for name, value in given.items() if name in MACHINE or name.startswith(MACHINE_PREFIXES)}
 
 
 def of_user(service: str, given: Mapping[str, str]) -> dict[str, str]:
-    """What the user set for this service."""
+    """The variables that the user has set for this service."""
     names, prefixes = {*SHARED, *OWN[service]}, (*SHARED_PREFIXES, *PREFIXES.get(service, ()))
     return {
         name: value
@@ -119,5 +119,5 @@ def of_user(service: str, given: Mapping[str, str]) -> dict[str, str]:
 
 
 def first(secrets: str) -> str:
-    """The newest of a comma-separated list: the one that signs."""
+    """The first, and so newest, of a comma-separated list of secrets: the one that signs."""
     return next((part.strip() for part in secrets.split(",") if part.strip()), "")

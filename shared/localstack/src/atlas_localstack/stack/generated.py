@@ -1,4 +1,4 @@
-"""Secrets and ports that a stack makes for itself once and keeps."""
+"""Secrets and ports that a stack chooses once and keeps."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Secrets:
 
 
 def secrets_of(home: Home, roles: tuple[str, ...], users: tuple[str, ...]) -> Secrets:
-    """The stack's secrets; those that are missing are made and kept."""
+    """The stack's secrets; missing ones are generated and saved."""
     kept = read_json(home.secrets_file)
     kept = kept if isinstance(kept, dict) else {}
     fresh = {
@@ -62,7 +62,7 @@ class ServerPorts:
 
 
 def ports_of(home: Home) -> ServerPorts:
-    """The ports of the last run where they are free, else others."""
+    """The ports of the last run as far as they are free, else others; they are saved."""
     kept = read_json(home.ports_file)
     kept = kept if isinstance(kept, dict) else {}
     chosen: dict[str, int] = {}

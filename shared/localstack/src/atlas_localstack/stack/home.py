@@ -1,4 +1,4 @@
-"""ATLAS_HOME: everything one stack keeps, in one folder."""
+"""ATLAS_HOME: the folder with everything that one stack stores."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from atlas_localstack.servers.errors import ServerError
 from atlas_operator import local
 from atlas_operator.local import atlas_home, lock_file
 
-# Others may pass through, not look around: as root, Postgres runs as `nobody` and has to reach its own folder.
+# Other accounts may enter, but not list it: when we are root, Postgres runs as `nobody` and must reach its own folder.
 TRAVERSABLE = 0o711
 PRIVATE = 0o700
 
@@ -29,17 +29,17 @@ class Home:
 
     @property
     def stack_file(self) -> Path:
-        """The machine-readable face of the running stack."""
+        """Addresses and credentials of the running stack, for programs."""
         return self.path / "stack.json"
 
     @property
     def state_file(self) -> Path:
-        """What the supervisor tells the command line while it works."""
+        """The state that the supervisor writes for the command line."""
         return self.path / "run" / "state.json"
 
     @property
     def processes_file(self) -> Path:
-        """Process ids with their start times, so that the next start can end what a crash left behind."""
+        """Process ids with their start times, so that the next start can stop processes that a crash left."""
         return self.path / "run" / "processes.json"
 
     @property
@@ -54,7 +54,7 @@ class Home:
 
     @property
     def operator_file(self) -> Path:
-        """What the command line needs to speak to the running services as the operator."""
+        """The secret with which the command line calls the running services as the operator."""
         return self.path / "run" / "operator.json"
 
     @property
@@ -99,7 +99,7 @@ class Home:
         return folder
 
     def wipe(self) -> None:
-        """Throw all data away; secrets and ports stay."""
+        """Delete all data and logs; secrets and ports stay."""
         shutil.rmtree(self.path / "data", ignore_errors=True)
         shutil.rmtree(self.path / "logs", ignore_errors=True)
         if os.geteuid() == 0 and self.path.exists() and not binaries.open_to_others(self.path):
@@ -107,12 +107,15 @@ class Home:
 
 
 def find(environ: Mapping[str, str]) -> Home:
-    """The stack that the environment means: ATLAS_HOME, else `.atlas` in the workspace."""
+    """The stack's folder: ATLAS_HOME, else `.atlas` in the workspace."""
     return Home(atlas_home(environ))
 
 
 def take(home: Home) -> IO[str] | None:
-    """Take the stack's lock for as long as the returned file is open; None when another supervisor holds it."""
+    """Take the stack's lock; it is held while the returned file is open. None when another supervisor holds it.
+
+    Raises ServerError when the folder can't be used.
+    """
     try:
         home.create()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Processes that a crashed supervisor left behind: found by id and start time, so that nobody else's is ever hit."""
+"""Stops processes that a crashed supervisor left. They are found by id and start time, so that no other is stopped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SAME_START = 0.05
 
 
 def remember(home: Home, pids: Iterable[int | None]) -> None:
-    """Keep the ids of what runs, each with its start time."""
+    """Save the ids of running processes, each with its start time."""
     rows = []
     for pid in pids:
         with contextlib.suppress(psutil.Error):
@@ -26,7 +26,7 @@ def remember(home: Home, pids: Iterable[int | None]) -> None:
 
 
 def end(home: Home) -> list[str]:
-    """End what is left of an earlier run; returns the names of the programs that had to be ended."""
+    """Stop the processes that are left from an earlier run, and return their names."""
     found = [process for row in read_json(home.processes_file) or [] if (process := _same(row))]
     found += [child for process in found for child in _children(process)]
     names = [_name(process) for process in found]

@@ -1,4 +1,4 @@
-"""One log file per part; the present run's lines, and one older file beside it."""
+"""One log file per part, with the lines of this run, and one older file beside it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def begin(path: Path) -> None:
 
 
 def open_for_append(path: Path) -> IO[bytes]:
-    """The file as a program's output. Appending, so that it may be emptied while the program writes."""
+    """Open the file as a program's output; in append mode, so that it can be emptied while the program writes."""
     return path.open("ab")
 
 
 def limit(path: Path) -> None:
-    """Keep a running program's log from filling the disk: beyond the limit, move its content aside and empty it.
+    """Keep a running program's log from filling the disk: above the limit, copy it to `<name>.log.1` and empty it.
 
-    The few lines written between the two are lost.
+    Lines that are written between the two steps are lost.
     """
     if path.exists() and path.stat().st_size > LIMIT_BYTES:
         shutil.copyfile(path, path.with_suffix(".log.1"))

@@ -1,4 +1,4 @@
-"""How each part is started, asked and stopped."""
+"""How each part is started, checked and stopped."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from atlas_localstack.stack.plan import MODULES, SANDBOX, Plan, environment
 from atlas_localstack.stack.readiness import ask
 from atlas_operator.local import WORKSPACE
 
-FRESH = "`./atlas up --fresh` throws the local data away and starts anew."
+FRESH = "`./atlas up --fresh` deletes the local data and starts anew."
 
 
 @dataclass(frozen=True)
 class Part:
-    """One process of the stack. `ready` says whether it works, and why not."""
+    """One process of the stack. `ready` returns whether it works, and if not, why."""
 
     name: str
     start: Callable[[], subprocess.Popen[bytes]]
@@ -100,7 +100,7 @@ def _postgres(plan: Plan) -> Part:
 
 
 def _check(cluster: Cluster) -> None:
-    """A folder with something else in it than a Postgres 16 cluster is not ours to use or to delete."""
+    """Raise ServerError if the folder has something else in it than a Postgres 16 cluster: it is left untouched."""
     if not cluster.data.exists():
         return
     version = cluster.data / "PG_VERSION"

@@ -1,4 +1,4 @@
-"""Who may say and hear what on the broker: a user per service, each with the least it needs (SECURITY.md)."""
+"""The broker's users and permissions: one user per service, each with the least that it needs (SECURITY.md)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KV = f"KV_{INGEST_BUCKET}"
 
 @dataclass(frozen=True)
 class Grant:
-    """Subjects a user may publish to and subscribe to; `refuse` takes some of the former away again."""
+    """Subjects that a user may publish to and subscribe to; `refuse` lists exceptions from `publish`."""
 
     publish: tuple[str, ...] = ()
     subscribe: tuple[str, ...] = ()
@@ -21,7 +21,7 @@ class Grant:
 
 
 def inbox(user: str) -> str:
-    """Each user's own reply subjects, so that nobody overhears another's answers."""
+    """The prefix of a user's reply subjects. Each user has its own, so that no user can read another's answers."""
     return f"_INBOX_{user}"
 
 
@@ -45,8 +45,8 @@ def _read(stream: str) -> tuple[str, ...]:
 
 
 def _read_directly(stream: str) -> tuple[str, ...]:
-    # The answer to these is a bare copy of a message, sent to whatever subject the request names: for nobody who could
-    # have a forged fact copied to where it may not publish.
+    # The answer is a copy of a message, sent to any subject that the request names. So no user gets this for a stream
+    # from which it could have a forged event copied to a subject on which it may not publish.
     return (f"$JS.API.DIRECT.GET.{stream}", f"$JS.API.DIRECT.GET.{stream}.>")
 
 
@@ -68,7 +68,7 @@ def _others_durable(stream: str, consumer: str) -> tuple[str, ...]:
 EVENTS = (BILLING.name, ENTITLEMENTS.name, PARKED.name)
 
 GRANTS: Mapping[str, Grant] = {
-    # Publishes facts; reads back only what was parked, and its own pull's cursor.
+    # Publishes facts; reads only parked events and its own bucket.
     "ingest": Grant(
         publish=(
             *BILLING.subjects,
@@ -81,9 +81,9 @@ GRANTS: Mapping[str, Grant] = {
             *_read_directly(KV),
         ),
     ),
-    # Publishes facts (purchases begun, restores); reads nothing.
+    # Publishes facts (sessions, reads at Stripe, restores); reads nothing.
     "checkout": Grant(publish=(*BILLING.subjects, *_declare(*EVENTS))),
-    # Reads facts through its one durable, publishes verdicts; cannot forge a fact.
+    # Reads facts through its one durable consumer, publishes entitlement events; cannot publish a fact.
     "entitlements": Grant(
         publish=(
             *ENTITLEMENTS.subjects,
@@ -92,9 +92,9 @@ GRANTS: Mapping[str, Grant] = {
             *_consume(BILLING.name, PROJECTOR_DURABLE),
         ),
     ),
-    # Hears about changes; the live stream is a hint, the verdict is asked for over HTTP.
+    # Receives entitlement events only as hints that something changed; it reads the entitlement over HTTP.
     "gateway": Grant(subscribe=ENTITLEMENTS.subjects),
-    # Another Atlas service: reads both streams with durables of its own, publishes nothing.
+    # Another Atlas service: reads both streams with durable consumers of its own, publishes no events.
     "observer": Grant(
         publish=(
             "$JS.API.INFO",
@@ -106,7 +106,7 @@ GRANTS: Mapping[str, Grant] = {
         subscribe=("_INBOX.>",),
         refuse=_others_durable(BILLING.name, PROJECTOR_DURABLE),
     ),
-    # The stack's operator: doctor and tests. Even it cannot make events disappear.
+    # The stack's operator, for doctor and tests. Not even this user can delete events.
     "admin": Grant(
         publish=(">",),
         subscribe=(">",),
@@ -120,7 +120,7 @@ GRANTS: Mapping[str, Grant] = {
 
 
 def authorization(passwords: Mapping[str, str]) -> str:
-    """The block of the server's configuration."""
+    """The block `authorization` of the server's configuration."""
     users = "\n".join(_user(name, grant, passwords[name]) for name, grant in GRANTS.items())
     return f"authorization {{\n  users: [\n{users}\n  ]\n}}\n"
 

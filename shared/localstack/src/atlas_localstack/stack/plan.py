@@ -1,4 +1,4 @@
-"""One stack as it is going to run: addresses, credentials, every part's environment. Decided before anything starts."""
+"""The plan of one stack, made before anything starts: addresses, credentials, and every part's environment."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ class Plan:
         return self.port_base + OFFSETS[part]
 
     def url(self, part: str) -> str:
-        """Where a service or the sandbox answers."""
+        """The address of a service or of the sandbox."""
         return f"http://{LOOPBACK}:{self.port(part)}"
 
     @property
     def public_url(self) -> str:
-        """Where a browser finds the product."""
+        """The address of the product for a browser."""
         return self.given.get("NEXTAUTH_URL", self.url("account-gateway")).rstrip("/")
 
     @property
@@ -84,7 +84,7 @@ class Plan:
 
 
 def environment(plan: Plan, part: str) -> dict[str, str]:
-    """The whole environment of one part: what it needs, what the user set for it, nothing else."""
+    """All environment variables of one part: those it needs and those the user set for it, no others."""
     machine = configuration.of_machine(plan.given)
     decided = {"HOST": LOOPBACK, "PORT": str(plan.port(part))}
     if part == SANDBOX:
@@ -92,7 +92,7 @@ def environment(plan: Plan, part: str) -> dict[str, str]:
     user = BROKER_USERS[part]
     broker = {"NATS_URL": plan.nats_url(user), "NATS_INBOX_PREFIX": permissions.inbox(user)}
     defaults = {"INTERNAL_AUTH_SECRET": plan.secrets.internal_auth, **_defaults(plan, part)}
-    # The stack's own addresses replace what the user set; what the user set replaces defaults.
+    # The stack's own addresses override the user's values, and the user's values override the defaults.
     return {
         **machine,
         **defaults,
@@ -150,7 +150,7 @@ def _sandbox(plan: Plan) -> dict[str, str]:
 
 
 def describe(plan: Plan, pids: Mapping[str, int | None]) -> dict[str, Any]:
-    """`stack.json`: the names are exactly those of the contract."""
+    """The content of `stack.json`; its names are fixed by CONTRACT.md."""
     nextauth_secret = configuration.first(plan.given.get("NEXTAUTH_SECRET", plan.secrets.nextauth))
     sandbox = {
         "url": plan.url(SANDBOX),

@@ -1,4 +1,4 @@
-"""Asking a part whether it is ready, without a library: the supervisor stays small."""
+"""Asks a part over HTTP whether it is ready. It uses no HTTP library, to keep the supervisor's memory small."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ENOUGH_BYTES = 4096
 
 
 async def ask(port: int, path: str = "/readyz") -> tuple[bool, str]:
-    """Whether the answer is 200; else why not, in a few words."""
+    """Whether the answer's status is 200, and if not, why, in a few words."""
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             status, body = await _get(port, path)

@@ -1,4 +1,4 @@
-"""Databases and their roles: an owner that migrates, a service role that only works with the rows."""
+"""The databases and their roles: an owner, which migrates, and a service role, which only reads and writes rows."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def owner(database: str) -> str:
 
 
 def service(database: str) -> str:
-    """The role that the service itself uses: no tables of its own, no TRUNCATE, nobody else's database."""
+    """The role that the service itself uses. It may not create tables, truncate, or use another database."""
     return f"{database}_service"
 
 
 def provision(passwords: Mapping[str, str]) -> str:
-    """A psql script that makes what is missing and sets the passwords; harmless when repeated."""
+    """A psql script that creates missing roles and databases, and sets the passwords; it may be repeated."""
     return "".join(_database(name, passwords) for name in DATABASES)
 
 

@@ -1,4 +1,4 @@
-"""What the supervisor tells the command line: a small file, replaced whenever something changes."""
+"""The state that the supervisor writes for the command line: a small file, replaced whenever something changes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class PartState:
 
 @dataclass
 class Failure:
-    """Why a stack did not start, what to do, and the last lines of the log that tells more."""
+    """Why a stack did not start, what to do, and the last lines of the log of the part that failed."""
 
     reason: str
     remedy: str = ""

@@ -1,4 +1,4 @@
-"""Keeps the parts of a stack running: starts them in order, restarts what dies, stops them in order."""
+"""Keeps the parts of a stack running: starts them in order, restarts those that die, stops them in order."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from atlas_operator.files import write_json
 
 START_SECONDS = 90.0
 LOOK_SECONDS = 0.05
-# Once a part is ready: how often to look whether it has died, and to ask whether it still works.
+# Once a part is ready: pauses between looking whether it has died, and between asking whether it still works.
 CALM_LOOK_SECONDS = 0.2
 PROBE_SECONDS = 2.0
 LOG_CHECK_SECONDS = 15.0
 # Pauses before the restarts of a part that keeps dying, in seconds; after the last one it is given up.
 PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 5.0, 5.0, 5.0, 5.0, 5.0)
-# A part that was healthy for so long has recovered: its next death counts as the first.
+# A part that was healthy for this long has recovered: its next failure counts as the first.
 RECOVERED_SECONDS = 5.0
-# While the stack is still starting, a part may fall over this often.
+# While the stack is starting, a part that fails this often is given up.
 START_ATTEMPTS = 2
 EXIT_CONFIGURATION = 2
 SERVERS = ("nats", "postgres")
@@ -42,7 +42,7 @@ class PartFailed(Exception):
 
 
 class Supervisor:
-    """One running stack. Everything it knows is in `state`, which is saved at every change."""
+    """Runs one stack. `state` has everything that the command line shows, and is saved at every change."""
 
     def __init__(self, plan: Plan, current: State) -> None:
         self._plan = plan
@@ -55,7 +55,7 @@ class Supervisor:
         self.state.parts = {name: PartState() for name in plan.parts}
 
     def ask_to_stop(self) -> None:
-        """Stop everything; a second call gives up the grace."""
+        """Stop everything in order; a second call kills all parts at once."""
         if self._stopping.is_set():
             for process in self._processes.values():
                 process.kill()
@@ -103,12 +103,12 @@ class Supervisor:
         notes = ", ".join(f"{name} ({self.state.parts[name].note or 'starting'})" for name in late)
         return Failure(
             f"Not ready after {START_SECONDS:.0f} s: {notes}.",
-            f"./atlas logs {late[0]} tells more.",
+            f"./atlas logs {late[0]} shows more.",
             tail(self._home.log(late[0]), FAILURE_LOG_LINES),
         )
 
     async def _wait_for_stop(self, watchers: list[asyncio.Task[None]]) -> None:
-        """A part that is given up ends its watcher; the others go on, and `status` says it."""
+        """Wait until asked to stop. When a part is given up, its watcher ends; the others go on. `status` shows it."""
         stop = asyncio.create_task(self._stopping.wait())
         pending: set[asyncio.Task[Any]] = {stop, *watchers}
         while not stop.done():
@@ -142,7 +142,7 @@ class Supervisor:
         mine, code = self.state.parts[part.name], self._processes[part.name].returncode
         log = tail(self._home.log(part.name), FAILURE_LOG_LINES)
         if self.state.phase == state.STARTING and (attempt + 1 >= START_ATTEMPTS or code == EXIT_CONFIGURATION):
-            remedy = FRESH if part.name in SERVERS else "The end of its log says why:"
+            remedy = FRESH if part.name in SERVERS else "The end of its log:"
             raise PartFailed(Failure(f"{part.name} does not start: {mine.note}.", remedy, log))
         if attempt >= len(PAUSES) or code == EXIT_CONFIGURATION:
             mine.note = f"given up after {mine.restarts} restarts: {mine.note}; see ./atlas logs {part.name}"
@@ -150,7 +150,7 @@ class Supervisor:
             raise PartFailed(Failure(f"{part.name}: {mine.note}", "", log))
 
     async def _live(self, part: Part) -> float:
-        """One life of a part, from start to death; returns for how many seconds it was healthy."""
+        """Start a part and wait until it dies. Returns for how many seconds it was healthy."""
         mine = self.state.parts[part.name]
         mine.health, mine.note = state.STARTING, "starting"
         try:
@@ -198,7 +198,7 @@ class Supervisor:
         if ready:
             mine.health, mine.note = state.OK, ""
         else:
-            # Once healthy, silence means down; before that, it is still on its way.
+            # A part that was healthy and doesn't answer is down; before that it is still starting.
             mine.health = state.DOWN if mine.health in (state.OK, state.DOWN) else state.STARTING
             mine.note = why
         if (mine.health, mine.note) != before:

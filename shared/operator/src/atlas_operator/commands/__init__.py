@@ -1,1 +1,1 @@
-"""The commands that look after the money: one module each."""
+"""The operator's commands: one module each."""

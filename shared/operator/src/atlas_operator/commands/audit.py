@@ -1,4 +1,4 @@
-"""`./atlas audit`: the final-state check against Stripe."""
+"""`./atlas audit`: compares every user's entitlement with the state of their payments at Stripe."""
 
 from __future__ import annotations
 
@@ -49,22 +49,22 @@ def audit(
 
 
 def _users(operator: Operator, name: str) -> Sequence[str]:
-    """Who is meant: a user's own id as it is, one of Stripe's as whoever it belongs to."""
+    """The user who is meant: by their own id, or by an id of Stripe's that belongs to them."""
     if not checks.is_stripes(name):
         return (name,)
     found = owner(operator, name, may_be_stripes=True)
     if not found.known:
         fail(f"{name} is unknown, here and at Stripe.")
     if not found.users:
-        fail(f"{name} is no user's of ours.")
+        fail(f"{name} belongs to no user of ours.")
     return found.users
 
 
 def _audited(operator: Operator, step: Step, user: str | None, days: int) -> tuple[Found, int]:
-    """What differs, and how many users were looked at."""
+    """The differences, and the number of users that were compared."""
     reviews = _reviews(operator, user)
     found, looked_at = _look(operator, step, user, days, reviews)
-    # Somebody may have paid between the two readings: whoever looks wrong is looked at once more, alone.
+    # A payment may have come between the two reads, so every user who looks wrong is checked once more, alone.
     again = [
         _look(
             operator, step, name, days, [row for row in reviews if row.get("userId") == name], sessions_of(found, name)

@@ -63,7 +63,7 @@ def _show(whose: Owner, told: list[Told], parked: list[Told]) -> None:
 
 
 def _whose(whose: Owner, *, nothing_else: bool) -> None:
-    """What the id is, where that is not plain."""
+    """What the id is, if it is not simply the user's own."""
     name = whose.id
     if not whose.known and not checks.is_stripes(name):
         say(f"Nothing at all is known of a user {name}." if nothing_else else f"The ledger knows no user {name}.")
@@ -79,10 +79,10 @@ def _whose(whose: Owner, *, nothing_else: bool) -> None:
 
 
 def _parked(operator: Operator, names: set[str]) -> list[Told]:
-    """Parked events about any of these names. Explaining goes on without the door: its list is an addition."""
+    """Parked events about any of these names; none if webhook-ingest doesn't answer, which doesn't stop the command."""
     try:
         rows: list[Told] = operator.get(INGEST_SERVICE, "/operator/parked")
     except (CallFailed, NoTarget) as error:
-        errors.print(line(("! ", "yellow"), f"Parked events can't be looked at: {error}"))
+        errors.print(line(("! ", "yellow"), f"Parked events can't be read: {error}"))
         return []
     return [row for row in rows if names & {row.get("userId"), row.get("eventId"), row.get("id")}]

@@ -34,7 +34,7 @@ def forget(
         misunderstood(f"This removes {user} for good.", f"If you mean it: ./atlas forget {user} --yes")
     operator = Operator(find())
     a_user(operator, user, "forget")
-    # First what would bring the name back: checkout's database, and what it wrote at Stripe.
+    # First checkout's database and the metadata at Stripe: later reads would bring the user's id back from there.
     at_stripe = _at_stripe(operator, user, even_if_paying=even_if_paying)
     in_ledger = operator.post(ENTITLEMENTS_SERVICE, "/operator/forget", {"userId": user})
     say(f"Forgotten: {user}")

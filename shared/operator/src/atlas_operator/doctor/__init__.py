@@ -1,1 +1,1 @@
-"""`./atlas doctor`: looks at everything a running system depends on; each finding comes with its remedy."""
+"""`./atlas doctor`: checks everything that a running system depends on. Each finding says what to do."""

@@ -59,7 +59,7 @@ def _inbox(url: str) -> bytes:
 
 
 async def _quiet(_: Exception) -> None:
-    """Failures surface where the call is made; the client need not print them too."""
+    """Ignores the client's error messages: the failed call raises the error anyway."""
 
 
 async def _stream(report: Report, broker: JetStreamContext, stream: StreamSpec, replicas: int) -> None:

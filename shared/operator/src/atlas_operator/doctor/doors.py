@@ -1,4 +1,4 @@
-"""What the services counted: refused webhooks, failed pulls, payments that grant nothing, warnings of fraud."""
+"""Checks what the services have counted: refused webhooks, failed pulls, payments for review, fraud warnings."""
 
 from __future__ import annotations
 

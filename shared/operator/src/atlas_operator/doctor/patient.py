@@ -1,4 +1,4 @@
-"""What the doctor may look at: from the running local stack, or from the environment of a production system."""
+"""The addresses and keys for the doctor: of the running local stack, or from the environment of another system."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DATABASES = {"entitlements": "ENTITLEMENTS_DATABASE_URL", "checkout": "CHECKOUT_
 
 @dataclass(frozen=True)
 class Patient:
-    """Addresses and keys to look with. None where nothing was given: the doctor reports that area as left out."""
+    """Addresses and keys for the checks. Where one is None, the doctor reports that area as not checked."""
 
     target: Target
     nats_url: str | None

@@ -15,10 +15,10 @@ from atlas_stripe.client import blocking_client, stripes_time
 from atlas_stripe.mapping import SUPPORTED_EVENT_TYPES
 
 TIMEOUT_SECONDS = 8
-"""For one request: somebody looks on."""
+"""Time limit of one request; short, because a person waits for the result."""
 RETRIES = 1
 AT_ONCE = 8
-"""Requests; Stripe allows 25 a second of a test key."""
+"""Requests made at the same time; Stripe allows 25 per second for a test key."""
 # Half of the tolerance for webhook signatures: beyond it, an event that waited a little is refused.
 SKEW_SECONDS = 60.0
 DASHBOARD = "In Stripe's dashboard, under Developers → Webhooks, "
@@ -56,7 +56,7 @@ def look(patient: Patient) -> Report:
 
 
 def _made(what: str, check: Check, client: stripe.StripeClient, patient: Patient) -> Report:
-    """The findings of one check; that it could not be made is one too."""
+    """The findings of one check. If the check could not be made, that is a finding too."""
     report = Report("stripe")
     try:
         check(report, client, patient)
@@ -89,7 +89,7 @@ def _clock(report: Report, client: stripe.StripeClient) -> None:
     before = time.time()
     try:
         headers = client.raw_request("get", "/v1/events", limit=1).headers
-    except stripe.PermissionError as refused:  # it tells the time all the same
+    except stripe.PermissionError as refused:  # this answer has the Date header too
         headers = refused.headers or {}
     after = time.time()
     told = stripes_time(headers)

@@ -1,4 +1,4 @@
-"""Do the services answer, and are they ready?"""
+"""Checks whether the services answer and are ready."""
 
 from __future__ import annotations
 

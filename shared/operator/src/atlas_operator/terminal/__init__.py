@@ -1,1 +1,1 @@
-"""What the commands print, and what they take from whoever types."""
+"""What the commands print, and how they check what was typed."""

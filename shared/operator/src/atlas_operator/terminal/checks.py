@@ -1,4 +1,4 @@
-"""What a person typed, looked at before anybody is asked: by the services' own rules, refused in one sentence."""
+"""Checks what a person typed, before any service is called, by the services' own rules. Errors are one sentence."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def user_id(text: str, name: str = "USER") -> str:
 
 
 def utf8(text: str, name: str) -> str:
-    """Text that can be sent at all: not empty, and no bytes that are no UTF-8."""
+    """Text that can be sent: not empty, and valid UTF-8."""
     if not text:
         misunderstood(f"{name} must not be empty.")
     try:
@@ -72,7 +72,7 @@ def prose(text: str, name: str) -> str:
 
 
 def request(model: type[ModelT], values: Mapping[str, Any], names: Mapping[str, str]) -> ModelT:
-    """A request by its own model; ``names`` says what each field is called on the command line."""
+    """A request, checked by its model; ``names`` maps each field to its name on the command line."""
     try:
         return model(**values)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""An explanation, for people."""
+"""Prints an explanation for people."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def reasons(told: Row) -> str:
 
 
 def parked(rows: Sequence[Row]) -> None:
-    """What of a user's could not be processed."""
+    """The user's events that could not be processed."""
     if rows:
         say()
         say(("Parked: could not be processed (./atlas parked show ID)", "bold"))
@@ -127,7 +127,7 @@ def _facts(facts: Iterable[Row]) -> None:
 
 
 def amount(fact: Row) -> str:
-    """The money that a fact speaks of, or nothing."""
+    """The amount in a fact as text; empty if it has none."""
     told = fact.get("amount")
     if not isinstance(told, Mapping) or not isinstance(told.get("amount"), int) or not told.get("currency"):
         return ""
@@ -135,7 +135,7 @@ def amount(fact: Row) -> str:
 
 
 def _effect(fact: Row) -> str:
-    """What a fact did, and of an operator's word why, for which ticket and by whom."""
+    """The effect of a fact; for an operator's adjustment also why, for which ticket and by whom."""
     effect, reason = str(fact.get("effect") or ""), str(fact.get("reason") or "")
     said = [reason] if reason not in effect else []
     said += [f"{name} {fact[key]}" for name, key in (("ticket", "ticket"), ("by", "operator")) if fact.get(key)]

@@ -19,7 +19,7 @@ class Step(Protocol):
 
 @contextlib.contextmanager
 def bar(title: str) -> Iterator[Step]:
-    """Show a bar on stderr; call what this gives with how much is done, and of how much where that is known."""
+    """Show a bar on stderr. Yields a function to call with the amount done, and the total if it is known."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),

@@ -56,7 +56,7 @@ def _cell(cell: Cell) -> tuple[str, str]:
 
 
 def _fitting(widths: Sequence[int], width: int) -> int:
-    """How many of the first columns stand beside each other; at least one."""
+    """How many of the first columns fit beside each other; at least one."""
     total = 0
     for count, wide in enumerate(widths):
         total += wide + (GAP if count else 0)

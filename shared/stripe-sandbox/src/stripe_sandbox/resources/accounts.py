@@ -1,4 +1,4 @@
-"""The one account that this sandbox is, and other simple reads."""
+"""The sandbox's one account, and a few other simple calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What follows a payment with some of Stripe's test cards: disputes, fraud warnings, refunds that change their mind."""
+"""What follows a payment with certain test cards of Stripe: disputes, fraud warnings, refunds that fail or wait."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ LATER: dict[str, Callable[[Operation, str], Json]] = {
 
 
 def follow_payment(op: Operation, charge: Json) -> None:
-    """Bring about what the card of a paid charge stands for."""
+    """Do what Stripe does after a payment with this charge's test card."""
     happens = AT_ONCE.get(op.private(charge["id"]).get("after", ""))
     if happens is not None:
         happens(op, charge["id"])
 
 
 def end_refund(op: Operation, entry: Json) -> None:
-    """Let a refund end as its card stands for, unless somebody was quicker in the control room."""
+    """Give a refund the final status that its test card stands for, unless somebody has ended it before."""
     op.store.remove("refund_to_end", entry["refund"])
     try:
         LATER[entry["how"]](op, entry["refund"])

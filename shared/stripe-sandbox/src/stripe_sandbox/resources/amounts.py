@@ -1,7 +1,7 @@
-"""What a checkout session comes to: in one of its prices' currencies, less its discount, with its tax.
+"""Computes the amounts of a checkout session: in one of its prices' currencies, with its discount and its tax.
 
-The subtotal is what the prices ask, and nothing changes it but the choice of a currency. The tax is a flat 10 % of
-what remains after the discount: on top, or contained in a price whose ``tax_behavior`` is ``inclusive``.
+The subtotal is the sum of the prices; only choosing another currency changes it. The tax is always 10 % of the amount
+after the discount: added to it, or contained in it if the price's ``tax_behavior`` is ``inclusive``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from stripe_sandbox.resources.offers import cost, offers
 from stripe_sandbox.store import Json
 
 TAX_PERCENT = 10
-MIN_AMOUNT = 50  # Stripe's least charge, in minor units of usd
+MIN_AMOUNT = 50  # Stripe's smallest charge, in minor units of usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,9 @@ def amount_in(op: Operation, price: Json, currency: str | None, param: str) -> t
 
 
 def add_up(items: list[Json], off: Callable[[int, str], int], *, taxed: bool) -> Totals:
-    """Spread a discount over the items (the last one takes the rounding), add the tax, and sum up.
+    """Spread a discount over the items (the last one takes the rounding difference), add the tax, and sum up.
 
-    ``off``: how much a subtotal of a currency is lowered by.
+    ``off`` returns the discount in minor units for a subtotal and its currency.
     """
     currency = items[0]["currency"]
     subtotal = sum(item["amount_subtotal"] for item in items)
@@ -63,7 +63,7 @@ def add_up(items: list[Json], off: Callable[[int, str], int], *, taxed: bool) ->
 
 
 def tax_item(item: Json, net: int, *, taxed: bool) -> None:
-    """Set an item's tax and total; ``net``: what remains of its price after the discount."""
+    """Set an item's tax and total; ``net`` is its price after the discount, in minor units."""
     inclusive = item["price"]["tax_behavior"] == "inclusive"
     base = 100 + TAX_PERCENT if inclusive else 100
     item["amount_tax"] = round(net * TAX_PERCENT / base) if taxed else 0
@@ -71,9 +71,9 @@ def tax_item(item: Json, net: int, *, taxed: bool) -> None:
 
 
 def reckon(op: Operation, session: Json, *, currency: str | None = None) -> None:
-    """Bring the amounts of an open session up to date: its discounts, its tax, and the currency where one is chosen.
+    """Compute an open session's amounts again, after a change of its discounts, its tax, or its currency.
 
-    Nothing is changed where a refusal is raised.
+    Raises StripeError before anything is changed.
     """
     private = op.private(session["id"])
     items = [dict(item) for item in private["line_items"]]
@@ -101,7 +101,7 @@ def show(session: Json, totals: Totals) -> None:
 
 
 def require_enough(mode: str, totals: Totals, param: str) -> None:
-    """Refuse what is too little for a card, and not free either."""
+    """Raise StripeError for a total that is too small for a card payment, but not zero."""
     if mode == "payment" and 0 < totals.total < MIN_AMOUNT:
         raise invalid(
             "The Checkout Session's total amount due must add up to at least $0.50 usd", param, "amount_too_small"

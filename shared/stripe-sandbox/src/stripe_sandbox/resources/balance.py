@@ -39,7 +39,7 @@ def new_transaction(op: Operation, source: Json, amount: int, kind: str, descrip
 
 
 def fee_details(fee: int, currency: str) -> list[Json]:
-    """What a fee is made of."""
+    """``fee_details`` of a fee; empty for no fee."""
     if not fee:
         return []
     entry = {

@@ -1,4 +1,4 @@
-"""The buyer acts: pays, is declined, or starts a payment that settles later."""
+"""What the buyer does: pays, is declined, or starts a payment that settles later."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ SOMEBODY = "buyer@example.com"
 
 
 def pay(op: Operation, identifier: str, outcome: str, buyer: Buyer) -> Json:
-    """Let the buyer act on an open session; the session as it is afterwards.
+    """Let the buyer pay an open session, with the given outcome. Returns the session as it is afterwards.
 
-    A declined card leaves the session open. StripeError when the session isn't open any more.
+    A declined card leaves the session open. Raises StripeError when the session isn't open any more.
     """
     if outcome not in OUTCOMES:
         raise invalid(f"Invalid outcome: must be one of {', '.join(OUTCOMES)}", "outcome")
@@ -68,14 +68,14 @@ def complete_paid(op: Operation, session: Json, buyer: Buyer) -> None:
 
 
 def complete_free(op: Operation, session: Json) -> None:
-    """Nothing to pay, by a coupon of 100 %."""
+    """A session without anything to pay, because of a coupon of 100 %."""
     invoice = invoice_if_wanted(op, session, None)
     complete(op, session, "checkout.session.completed")
     tell_paid(op, invoice)
 
 
 def start_delayed(op: Operation, session: Json, buyer: Buyer) -> None:
-    """A bank debit: the session completes now, the money comes later or never."""
+    """A bank debit: the session completes now, the payment succeeds or fails later (``settle``)."""
     intent = intent_of(op, session)
     charge = new_charge(op, intent, buyer, "pending")
     change(intent, status="processing")
@@ -86,7 +86,7 @@ def start_delayed(op: Operation, session: Json, buyer: Buyer) -> None:
 
 
 def settle(op: Operation, identifier: str, result: str) -> Json:
-    """A delayed payment succeeds or fails; the session as it is afterwards."""
+    """Let a delayed payment succeed or fail. Returns the session as it is afterwards."""
     if result not in SETTLEMENTS:
         raise invalid(f"Invalid result: must be one of {', '.join(SETTLEMENTS)}", "result")
     session = fresh(op, identifier)
@@ -115,7 +115,7 @@ def settle(op: Operation, identifier: str, result: str) -> Json:
 
 
 def decline(op: Operation, session: Json, buyer: Buyer) -> Json:
-    """The bank says no: a failed charge, and the session stays open for another card."""
+    """The bank declines: the charge fails, and the session stays open for another card."""
     intent = intent_of(op, session)
     charge = new_charge(op, intent, buyer, "pending")
     reason = DECLINES[buyer.decline_code]
@@ -125,7 +125,7 @@ def decline(op: Operation, session: Json, buyer: Buyer) -> Json:
 
 
 def intent_of(op: Operation, session: Json) -> Json:
-    """The session's payment intent: none until the buyer's first attempt, the same one for each further attempt."""
+    """The session's payment intent, made at the buyer's first attempt and used again for each further one."""
     if session["payment_intent"] is not None:
         intent = op.get("payment_intent", session["payment_intent"])
         change(intent, amount=session["amount_total"], currency=session["currency"])
@@ -136,7 +136,7 @@ def intent_of(op: Operation, session: Json) -> Json:
 
 
 def known(op: Operation, session: Json, buyer: Buyer) -> Buyer:
-    """The buyer, with what the session and its customer know where the buyer said nothing."""
+    """The buyer; missing e-mail address and name are taken from the session and its customer."""
     customer = op.store.get("customer", session["customer"] or "") or {}
     email = buyer.email or session["customer_email"] or customer.get("email") or SOMEBODY
     return replace(buyer, email=email, name=buyer.name or customer.get("name"))
@@ -175,7 +175,7 @@ def invoice_if_wanted(op: Operation, session: Json, charge: Json | None) -> Json
 
 
 def complete(op: Operation, session: Json, event: str) -> None:
-    """Close the session for the buyer, and tell."""
+    """Complete the session, with its event."""
     change(session, status="complete", url=None)
     op.put(session)
     op.emit(event, session)

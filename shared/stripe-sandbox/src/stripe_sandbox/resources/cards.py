@@ -1,6 +1,6 @@
-"""Stripe's test cards and test payment methods: what each number brings about.
+"""Stripe's test cards and test payment methods, and the result of paying with each.
 
-No label or meaning contains "pay": the hosted page's only button of that name is the one that pays.
+No label or meaning contains "pay", so that "Pay" finds only the one button of the hosted page that pays.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ DECLINES = {
 
 @dataclass(frozen=True, slots=True)
 class TestCard:
-    """A number that the page accepts, the API's names for the same card, and what comes of it.
+    """A card number that the page accepts, the API's names for the same card, and the result of paying with it.
 
-    ``common``: shown at once on the page, where the others are one click away.
+    ``common``: shown on the page at once; the others are shown after a click.
     """
 
     number: str

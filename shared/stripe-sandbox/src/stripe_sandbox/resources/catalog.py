@@ -35,7 +35,7 @@ RECURRING: Json = {"interval_count": 1, "meter": None, "trial_period_days": None
 
 
 def seed(op: Operation) -> None:
-    """The configured price and its product, once."""
+    """Create the configured price and its product, unless they exist."""
     if op.store.get("price", op.settings.price_id) is None:
         product = create_product(op, {"name": PRODUCT_NAME, "metadata": {"productKey": "pro_lifetime_v1"}})
         price = new_price(
@@ -106,7 +106,7 @@ def create_price(op: Operation, params: Json) -> Json:
     """``POST /v1/prices``."""
     if "product" in params and "product_data" in params:
         raise invalid("You may only specify one of these parameters: product, product_data.", "product")
-    amounts(params)  # refused before a product is made for it
+    amounts(params)  # checked here, so that no product is made for a price that is refused
     claim_lookup_key(op, params, None)
     if "product" in params:
         product = op.get("product", params["product"], "product")["id"]
@@ -197,9 +197,9 @@ def currency_of(value: str, param: str) -> str:
 def apply_update(
     op: Operation, item: Json, params: Json, names: tuple[str, ...], event: str, also: Json | None = None
 ) -> Json:
-    """Set the given fields and metadata (an empty one is unset); tell what they were before.
+    """Set the given fields and metadata (an empty value unsets one), with an event that has the previous values.
 
-    ``also``: previous values of what the object doesn't show by itself.
+    ``also``: previous values of members that the object doesn't show.
     """
     changes = {name: None if params[name] == "" else params[name] for name in names if name in params}
     if "metadata" in params:

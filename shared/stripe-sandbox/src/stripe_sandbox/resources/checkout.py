@@ -1,4 +1,4 @@
-"""Checkout sessions up to the moment when the buyer pays (then see ``buying``)."""
+"""Checkout sessions until the buyer pays (for that see ``buying``)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def create(op: Operation, params: Json) -> Json:
 
 
 def check_parties(op: Operation, params: Json) -> None:
-    """The customer exists, and the parameters about who buys don't contradict each other."""
+    """Check that the customer exists, and that the parameters about the buyer don't contradict each other."""
     if "customer" in params:
         if "customer_email" in params:
             raise invalid("You may only specify one of these parameters: customer, customer_email.", "customer_email")
@@ -73,7 +73,7 @@ def check_parties(op: Operation, params: Json) -> None:
 
 
 def check_urls(params: Json) -> None:
-    """A hosted page needs somewhere to return to."""
+    """Check the return addresses; a hosted page needs a success_url."""
     if params.get("ui_mode", "hosted_page") == "hosted_page" and "success_url" not in params:
         raise missing("success_url")
     for name in ("success_url", "cancel_url", "return_url"):
@@ -118,7 +118,7 @@ def retrieve(op: Operation, _params: Json, identifier: str) -> Json:
 
 
 def fresh(op: Operation, identifier: str) -> Json:
-    """The session, closed first if its time is over."""
+    """The session; it is expired first if its time is over."""
     session = op.get("checkout.session", identifier)
     if session["status"] == "open" and session["expires_at"] <= op.now:
         close(op, session)

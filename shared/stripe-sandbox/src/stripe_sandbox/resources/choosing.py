@@ -1,4 +1,4 @@
-"""What the buyer decides on an open session before paying: the currency, a promotion code, where they are."""
+"""What the buyer chooses on an open session before paying: the currency, a promotion code, the address."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stripe_sandbox.store import Json
 
 
 def payable(op: Operation, identifier: str) -> Json:
-    """The session, if a buyer can still act on it; StripeError that says why not."""
+    """The session, if it can still be paid. Otherwise raises a StripeError that says why not."""
     session = fresh(op, identifier)
     if session["status"] != "open":
         raise StripeError(
@@ -31,9 +31,9 @@ def payable(op: Operation, identifier: str) -> Json:
 
 
 def currencies(op: Operation, session: Json) -> dict[str, int]:
-    """What the session's prices come to in each currency that all of them offer, in minor units before any discount.
+    """The session's subtotal, in minor units, in each currency that all of its prices offer.
 
-    Empty where there is nothing to choose.
+    Empty where the buyer can't choose a currency.
     """
     private = op.private(session["id"])
     if private.get("currency_given") or not private.get("line_items"):
@@ -47,7 +47,7 @@ def currencies(op: Operation, session: Json) -> dict[str, int]:
 
 
 def choose_currency(op: Operation, identifier: str, currency: str) -> Json:
-    """Go on in another of the prices' currencies."""
+    """Change the session to another of its prices' currencies."""
     session = payable(op, identifier)
     if currency != session["currency"] and currency not in currencies(op, session):
         raise invalid(f"This Checkout Session is not offered in `{currency}`.", "currency")
@@ -56,7 +56,7 @@ def choose_currency(op: Operation, identifier: str, currency: str) -> Json:
 
 
 def apply_code(op: Operation, identifier: str, word: str) -> Json:
-    """Take off what a promotion code is worth; it replaces a code that was applied before."""
+    """Apply a promotion code; it replaces one that was applied before. Raises StripeError."""
     session = payable(op, identifier)
     if not session["allow_promotion_codes"]:
         raise invalid("This Checkout Session takes no promotion codes.", "promotion_code")
@@ -80,7 +80,7 @@ def apply_code(op: Operation, identifier: str, word: str) -> Json:
 
 
 def check_restrictions(op: Operation, session: Json, code: Json) -> None:
-    """Refuse a code that is another customer's, or only for larger or first orders."""
+    """Refuse a code that belongs to another customer, or that is only for larger or first orders."""
     if code["customer"] not in (None, session["customer"]):
         raise invalid("This code is invalid.", "promotion_code")
     limits = code["restrictions"]
@@ -104,7 +104,7 @@ def remove_code(op: Operation, identifier: str) -> Json:
 
 
 def locate(op: Operation, session: Json) -> None:
-    """The buyer's address is known (from the page, or as typed): automatic tax can be reckoned."""
+    """Compute automatic tax, because the buyer's address is known now."""
     if session["automatic_tax"]["status"] == "requires_location_inputs":
         session["automatic_tax"] = {**session["automatic_tax"], "status": "complete"}
         reckon(op, session)

@@ -1,4 +1,4 @@
-"""What a session asks of its buyer besides money: a place for the tax, tax ids, and leave to keep them."""
+"""What a session collects from its buyer: an address for the tax, tax ids, and whether to save them on the customer."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def is_on(params: Json, name: str) -> bool:
 
 
 def has_country(customer: Json) -> bool:
-    """Whether tax can be reckoned for where this customer is."""
+    """Whether the customer has a country, for which tax can be computed."""
     return bool((customer.get("address") or {}).get("country"))
 
 
@@ -61,9 +61,10 @@ def tax_id_collection(params: Json) -> Json | None:
 
 
 def keep_details(op: Operation, customer: Json, leave: dict[str, Any], email: str | None, address: Json) -> None:
-    """Save on a known customer what Checkout learned.
+    """Save on a known customer what the buyer entered.
 
-    An e-mail address where there was none; name and address as far as ``customer_update`` gives ``leave``.
+    The e-mail address is saved if there was none, the address if ``leave`` (``customer_update``) allows it and the
+    customer has no country.
     """
     changes: Json = {}
     if email and not customer["email"]:

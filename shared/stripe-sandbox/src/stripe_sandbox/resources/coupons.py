@@ -1,4 +1,4 @@
-"""Coupons, and the promotion codes that lead to them."""
+"""Coupons, and the promotion codes by which buyers use them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def create(op: Operation, params: Json) -> Json:
 
 
 def keep_currencies(op: Operation, identifier: str, params: Json) -> None:
-    """Remember what an amount off is in further currencies."""
+    """Store the amount off in further currencies."""
     if params.get("currency_options"):
         known = op.private(identifier).get("amounts_off", {})
         given = {currency: option["amount_off"] for currency, option in params["currency_options"].items()}
@@ -57,14 +57,14 @@ def keep_currencies(op: Operation, identifier: str, params: Json) -> None:
 
 
 def update(op: Operation, params: Json, identifier: str) -> Json:
-    """``POST /v1/coupons/{id}``: name, metadata and further currencies; what it takes off never changes."""
+    """``POST /v1/coupons/{id}``: name, metadata and further currencies. The discount itself never changes."""
     coupon = op.get("coupon", identifier)
     keep_currencies(op, identifier, params)
     return apply_update(op, coupon, params, ("name",), "coupon.updated")
 
 
 def delete(op: Operation, _params: Json, identifier: str) -> Json:
-    """``DELETE /v1/coupons/{id}``: nobody can use it any more; who has used it keeps the discount."""
+    """``DELETE /v1/coupons/{id}``: it can't be used any more; discounts that were given stay."""
     coupon = op.get("coupon", identifier)
     op.emit("coupon.deleted", coupon)
     op.store.remove("coupon", identifier)
@@ -87,12 +87,12 @@ def list_coupons(op: Operation, params: Json) -> Json:
 
 
 def shown(op: Operation, coupon: Json) -> Json:
-    """The coupon as it stands now: one whose time is over isn't valid any more."""
+    """The coupon with its present validity."""
     return {**coupon, "valid": is_usable(op, coupon)}
 
 
 def is_usable(op: Operation, item: Json) -> bool:
-    """Whether a coupon or a promotion code was not used up, and its time is not over."""
+    """Whether a coupon or promotion code is active, not used up, and not expired."""
     spent = item["max_redemptions"] is not None and item["times_redeemed"] >= item["max_redemptions"]
     ends = item["redeem_by"] if item["object"] == "coupon" else item["expires_at"]
     return not spent and (ends is None or ends > op.now) and bool(item.get("active", True))
@@ -183,7 +183,7 @@ def require_usable(op: Operation, coupon: Json | None, code: Json | None) -> Non
 
 
 def amount_off(op: Operation, coupon: Json | None, subtotal: int, currency: str) -> int:
-    """How much a coupon takes off, in minor units; StripeError where it isn't good for this currency."""
+    """A coupon's discount, in minor units. Raises StripeError if the coupon isn't for this currency."""
     if coupon is None:
         return 0
     if coupon["percent_off"] is not None:

@@ -108,7 +108,7 @@ def delete(op: Operation, _params: Json, identifier: str) -> Json:
 
 
 def living(op: Operation, identifier: str, param: str | None = None) -> Json:
-    """A customer that wasn't deleted."""
+    """The customer. Raises StripeError if it doesn't exist or was deleted."""
     customer = op.get("customer", identifier, param)
     if customer.get("deleted"):
         raise StripeError(
@@ -137,7 +137,7 @@ def invoice_settings(op: Operation, given: Json, current: Json) -> Json:
 
 
 def shipping_of(given: Json | str | None) -> Json | None:
-    """Where things are sent to, with all members of the address."""
+    """``shipping`` with all members of its address."""
     if not isinstance(given, dict):
         return None
     return {"phone": None, **given, "address": address_of(given.get("address"))}

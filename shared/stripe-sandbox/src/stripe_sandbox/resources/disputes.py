@@ -48,7 +48,7 @@ EVIDENCE = [
 
 
 def opened(op: Operation, params: Json) -> Json:
-    """The bank opens a dispute, and moves it on when ``status`` is not one in which disputes begin.
+    """Let the bank open a dispute; if ``status`` is not one in which disputes begin, it is moved to it afterwards.
 
     ``params``: ``payment_intent`` or ``charge``; optional ``status``, ``amount`` (minor units), ``reason``, and
     ``detached`` (true: its ``payment_intent`` is null, as Stripe allows).
@@ -75,7 +75,7 @@ def opened(op: Operation, params: Json) -> Json:
 
 
 def new_dispute(op: Operation, charge: Json, amount: int, status: str, params: Json) -> Json:
-    """The dispute; it inherits no metadata and knows no customer."""
+    """The dispute. As at Stripe, it inherits no metadata and has no customer."""
     reason = params.get("reason", "fraudulent")
     dispute: Json = {
         "id": new_id("dispute"),
@@ -131,7 +131,7 @@ def disputed_charge(op: Operation, params: Json) -> Json:
 
 
 def move(op: Operation, identifier: str, status: str) -> Json:
-    """The dispute takes another status; any known one, since banks do surprising things."""
+    """Give the dispute another status; every known status is allowed, in any order."""
     check_status(status)
     dispute = op.get("dispute", identifier)
     if dispute["status"] == status:
@@ -178,7 +178,7 @@ def move_money(op: Operation, dispute: Json) -> None:
 
 
 def check_status(status: object) -> None:
-    """One of Stripe's dispute statuses."""
+    """Raise StripeError unless ``status`` is one of Stripe's dispute statuses."""
     if status not in STATUSES:
         raise invalid(f"Invalid status: must be one of {', '.join(STATUSES)}", "status")
 

@@ -34,7 +34,7 @@ SUPPORTED_EVENTS = [
 
 
 def seed(op: Operation) -> None:
-    """The configured endpoint; a restarted sandbox takes over a changed URL or secret."""
+    """Create the configured endpoint, or update its URL and secret after a restart."""
     settings = op.settings
     if settings.webhook_url is None:
         return
@@ -100,7 +100,7 @@ def delete(op: Operation, _params: Json, identifier: str) -> Json:
 
 
 def roll(op: Operation, identifier: str) -> Json:
-    """A new signing secret; until ``unroll`` the former one signs too, as during a secret roll at Stripe."""
+    """Make a new signing secret. The former one signs too, as while a secret is being replaced at Stripe."""
     endpoint = op.get("webhook_endpoint", identifier)
     private = op.private(identifier)
     secret = f"whsec_{random_text(32)}"
@@ -109,7 +109,7 @@ def roll(op: Operation, identifier: str) -> Json:
 
 
 def check_url(url: str) -> None:
-    """Somewhere to send events to."""
+    """Raise StripeError unless ``url`` is an http(s) URL."""
     if not is_http_url(url):
         raise invalid("Invalid URL: An explicit scheme (such as https) must be provided.", "url", "url_invalid")
 

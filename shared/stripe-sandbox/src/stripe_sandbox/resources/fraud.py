@@ -21,7 +21,7 @@ FRAUD_TYPES = (
 
 
 def warn(op: Operation, params: Json) -> Json:
-    """A warning comes in. ``params``: ``payment_intent`` or ``charge``; optional ``fraud_type``."""
+    """Create a warning. ``params``: ``payment_intent`` or ``charge``; optional ``fraud_type``."""
     fraud_type = params.get("fraud_type", "misc")
     if fraud_type not in FRAUD_TYPES:
         raise invalid(f"Invalid fraud_type: must be one of {', '.join(FRAUD_TYPES)}", "fraud_type")
@@ -61,7 +61,7 @@ def is_settled(charge: Json) -> bool:
 
 
 def settle_warnings(op: Operation, charge: Json) -> None:
-    """After a refund or a dispute: warnings that nobody has to act on any more say so."""
+    """After a full refund or a dispute, set the charge's warnings to not actionable."""
     if not is_settled(charge):
         return
     for warning in op.store.of(KIND).having("charge", charge["id"]):

@@ -1,4 +1,4 @@
-"""Payment intents that nobody's checkout session made: other people's payments in the same account."""
+"""Payment intents that were not made by a checkout session, like other payments in the same account."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def create(op: Operation, params: Json) -> Json:
 
 
 def check(op: Operation, params: Json) -> None:
-    """Refuse what can't be paid, or by whom, or how."""
+    """Check customer, amount and payment method. Raises StripeError."""
     if "customer" in params:
         living(op, params["customer"], "customer")
     if params.get("amount", MIN_AMOUNT) < MIN_AMOUNT:
@@ -61,7 +61,7 @@ def check(op: Operation, params: Json) -> None:
 
 
 def choose_method(op: Operation, intent: Json, params: Json) -> None:
-    """Remember with what test payment method a confirmation to come will pay."""
+    """Store the test payment method with which a later confirmation will pay."""
     if "payment_method" in params:
         method = new_payment_method(op, intent, BY_METHOD[params["payment_method"]].buyer)
         change(intent, payment_method=method["id"], status="requires_confirmation")
@@ -110,7 +110,7 @@ def cancel(op: Operation, params: Json, identifier: str) -> Json:
 
 
 def update(op: Operation, params: Json, identifier: str) -> Json:
-    """``POST /v1/payment_intents/{id}``: the charge keeps what it copied; what is paid keeps its amount."""
+    """``POST /v1/payment_intents/{id}``. The charge doesn't change; after the payment only ANYTIME can be set."""
     intent = op.get("payment_intent", identifier)
     late = [name for name in params if name not in ANYTIME]
     if late:
@@ -134,14 +134,14 @@ def changes_of(intent: Json, params: Json) -> Json:
 
 
 def check_method(params: Json) -> None:
-    """Only Stripe's test payment methods exist here."""
+    """Refuse everything but Stripe's test payment methods."""
     method = params.get("payment_method")
     if method is not None and method not in BY_METHOD:
         raise no_such("PaymentMethod", method, "payment_method", 400)
 
 
 def require_open(intent: Json, verb: str) -> None:
-    """Refuse what comes too late."""
+    """Refuse an action on a payment intent that is processing, succeeded or canceled."""
     if intent["status"] not in OPEN:
         raise StripeError(
             f"You cannot {verb} this PaymentIntent because it has a status of {intent['status']}.",

@@ -1,4 +1,4 @@
-"""Invoices of one-time purchases (``invoice_creation``): paid from the start."""
+"""Invoices of one-time purchases (``invoice_creation``); they are paid when they are created."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def line_of(op: Operation, invoice: str, item: Json) -> Json:
 
 
 def record_payment(op: Operation, invoice: Json, charge: Json) -> None:
-    """Tie the payment to its invoice."""
+    """Create the ``invoice_payment`` that connects the payment with its invoice."""
     payment: Json = {
         "id": new_id("invoice_payment"),
         "object": "invoice_payment",

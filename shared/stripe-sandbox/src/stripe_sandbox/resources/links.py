@@ -1,4 +1,4 @@
-"""Payment links: pages that sell without a session of ours (such sessions must never grant anything)."""
+"""Payment links: pages that make sessions which our server did not ask for, and which must never grant anything."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def update(op: Operation, params: Json, identifier: str) -> Json:
 
 
 def pay_link(op: Operation, identifier: str, outcome: str, buyer: Buyer, extra: Json) -> Json:
-    """Somebody buys through the link: a session made by it, with the link's own metadata, and paid at once.
+    """Let somebody buy through the link: a session with the link's metadata is made and paid at once.
 
     ``extra``: ``customer`` and ``client_reference_id``, as a link's URL can carry them.
     """

@@ -1,4 +1,4 @@
-"""What a price asks: in its own currency, and in further ones (``currency_options``)."""
+"""The amounts of a price: in its own currency, and in further ones (``currency_options``)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_PLACES = 12  # decimal places of unit_amount_decimal
 def amounts(given: Json, prefix: str = "") -> Json:
     """``unit_amount`` (null where a piece doesn't cost whole minor units) and ``unit_amount_decimal``.
 
-    ``prefix`` is the name of the parameter that holds them. StripeError for none, both, or less than nothing.
+    ``prefix`` is the name of the parameter that contains them. Raises StripeError for none, both, or a negative one.
     """
 
     def named(name: str) -> str:
@@ -28,7 +28,7 @@ def amounts(given: Json, prefix: str = "") -> Json:
     name = "unit_amount" if "unit_amount" in given else "unit_amount_decimal"
     if name not in given:
         raise missing(named("unit_amount"))
-    # A decimal parameter is a float that knows how it was written.
+    # A decimal parameter is a float that keeps the text as which it was sent.
     exact = Decimal(str(getattr(given[name], "written", given[name])))
     if exact < 0:
         raise invalid("Invalid non-negative integer", named(name), "parameter_invalid_integer")
@@ -59,7 +59,7 @@ def checked_options(given: dict[str, Any]) -> Json:
 
 
 def keep_offers(op: Operation, price: Json, given: dict[str, Any]) -> None:
-    """Remember what a price asks in further currencies; see ``checked_options``."""
+    """Store a price's amounts in further currencies; see ``checked_options``."""
     if given:
         known = op.private(price["id"])
         op.put_private(price["id"], {**known, "currency_options": {**known.get("currency_options", {}), **given}})
@@ -73,7 +73,7 @@ def currency_options(store: Store, price: Json) -> Json:
 
 
 def offers(op: Operation, price: Json) -> dict[str, Decimal]:
-    """What a price asks for one piece, in minor units, by currency; its own currency comes first."""
+    """A price's amount for one piece, in minor units, by currency; its own currency comes first."""
     shown = currency_options(op.store, price)
     asked = {currency: Decimal(option["unit_amount_decimal"]) for currency, option in shown.items()}
     return {price["currency"]: asked.pop(price["currency"]), **asked}

@@ -1,4 +1,4 @@
-"""Payment intents and charges: what money that moves looks like."""
+"""Payment intents and charges."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def automatic_methods(given: Json | None) -> Json | None:
 
 
 def new_charge(op: Operation, intent: Json, buyer: Buyer, status: str) -> Json:
-    """One attempt to move the money; metadata is copied from the payment intent now and never again."""
+    """One attempt to pay. As at Stripe, metadata is copied from the payment intent now and not updated later."""
     method = new_payment_method(op, intent, buyer)
     identifier = new_id("charge")
     charge: Json = {
@@ -153,7 +153,7 @@ def new_charge(op: Operation, intent: Json, buyer: Buyer, status: str) -> Json:
 
 
 def succeed(op: Operation, intent: Json, charge: Json) -> None:
-    """The money is here."""
+    """Let the charge and its payment intent succeed."""
     transaction = new_transaction(op, charge, charge["amount"], "charge", charge["description"])
     change(
         charge,
@@ -180,7 +180,7 @@ def receipt_number() -> str:
 
 
 def fail(op: Operation, intent: Json, charge: Json, code: str, message: str, decline_code: str | None = None) -> None:
-    """The attempt didn't work; the payment intent waits for another one."""
+    """Let the charge fail; the payment intent waits for another attempt."""
     result = outcome(
         "declined_by_network", "The bank did not return any further details with this decline.", decline_code or code
     )

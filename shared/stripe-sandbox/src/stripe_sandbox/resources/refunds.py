@@ -1,4 +1,4 @@
-"""Refunds: in part or in full, and what happens when one bounces."""
+"""Refunds, in part or in full, and what happens when one fails."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from stripe_sandbox.resources.fraud import settle_warnings
 from stripe_sandbox.resources.payments import receipt_number
 from stripe_sandbox.store import Json
 
-# Only these count against a charge (Stripe takes the amount at once, and gives it back when the refund ends badly).
+# Statuses of refunds that count in a charge's amount_refunded. Stripe counts a refund at once, and takes it out again
+# when it fails or is canceled.
 LIVING = ("pending", "requires_action", "succeeded")
 OPENING = LIVING
-# Test cards whose refunds end otherwise than they begin, and how soon (at Stripe: "some time later").
+# Test cards whose refunds change their status later, and after how many seconds (at Stripe: "some time later").
 SECOND_THOUGHTS, SECOND_THOUGHT_SECONDS = ("refund_waits", "refund_fails"), 2
 
 
@@ -24,9 +25,9 @@ def create(op: Operation, params: Json) -> Json:
 
 
 def new_refund(op: Operation, params: Json, wanted: str | None) -> Json:
-    """A refund in the status wanted, else in that which the charge's card stands for.
+    """A refund in the status ``wanted``; None means the status that the charge's test card stands for.
 
-    Nothing is inherited from charge, payment or session.
+    As at Stripe, it inherits nothing (metadata, customer) from charge, payment or session.
     """
     if wanted is not None and wanted not in OPENING:
         raise invalid(f"Invalid status: must be one of {', '.join(OPENING)}", "status")
@@ -113,7 +114,7 @@ def amount_of(charge: Json, wanted: int | None) -> int:
 
 
 def recount(op: Operation, charge: Json) -> Json:
-    """Set the charge's cumulative amount from the refunds that count; the previous values."""
+    """Set the charge's sum of refunds from those that count. Returns the previous values."""
     refunds = op.store.of("refund").having("charge", charge["id"])
     refunded = sum(refund["amount"] for refund in refunds if refund["status"] in LIVING)
     previous = change(charge, amount_refunded=refunded, refunded=refunded == charge["amount"])
@@ -122,7 +123,7 @@ def recount(op: Operation, charge: Json) -> Json:
 
 
 def fail(op: Operation, identifier: str, reason: str = "lost_or_stolen_card") -> Json:
-    """The refund bounces, even after it succeeded: its amount is ours again."""
+    """Let the refund fail, even after it succeeded: its amount comes back to us."""
     refund = op.get("refund", identifier)
     if refund["status"] in {"failed", "canceled"}:
         raise StripeError(f"This refund has already {refund['status']}.", code="refund_status_invalid")
@@ -144,7 +145,7 @@ def cancel(op: Operation, _params: Json, identifier: str) -> Json:
 
 
 def settle(op: Operation, identifier: str) -> Json:
-    """A refund that was under way arrives."""
+    """Let a pending refund succeed."""
     refund = op.get("refund", identifier)
     if refund["status"] not in {"pending", "requires_action"}:
         raise StripeError(f"This refund is not under way: it is {refund['status']}.", code="refund_status_invalid")
@@ -152,7 +153,7 @@ def settle(op: Operation, identifier: str) -> Json:
 
 
 def end(op: Operation, refund: Json, previous: Json, extra_event: str | None) -> Json:
-    """Store a refund's new status, put the charge right, and tell all that Stripe tells."""
+    """Store a refund's new status, update its charge, and emit the events that Stripe emits."""
     op.put(refund)
     charge = op.get("charge", refund["charge"])
     before = recount(op, charge)

@@ -12,7 +12,7 @@ from stripe_sandbox.store import Json
 
 PAYMENT_METHODS = ("card", "us_bank_account")
 HOSTED = "hosted_page"
-# What a look of one's own starts from
+# Defaults of branding_settings
 BRANDING: Json = {
     "background_color": "#ffffff",
     "border_style": "rounded",
@@ -123,7 +123,7 @@ def filled(given: Any, *names: str) -> Json | None:
 
 
 def creation(params: Json) -> str | None:
-    """Whether a customer is made: nothing to say where there is one, or in other modes than payment."""
+    """``customer_creation``; None if the session has a customer, and in other modes than payment."""
     if "customer" in params or params["mode"] != "payment":
         return None
     return str(params.get("customer_creation", "if_required"))
@@ -139,7 +139,7 @@ def after_expiration(given: Json | None) -> Json | None:
 
 
 def branding(given: Json | None) -> Json | None:
-    """A look of the session's own."""
+    """``branding_settings`` with defaults; None if none were given."""
     return {**BRANDING, **{name: value for name, value in given.items() if value != ""}} if given else None
 
 

@@ -58,13 +58,13 @@ _SOURCE_PARAMETER: dict[str, Any] = {
 
 
 def source_of(value: str | None) -> str:
-    """Which button the buyer came from; whatever is unknown counts as direct."""
+    """The page or button that the buyer came from; an unknown value counts as ``direct``."""
     source = (value or "").strip().lower()
     return source if source in SOURCES else "direct"
 
 
 async def start_checkout(user_id: str, source: str, checkout: AsksService) -> str:
-    """The hosted page's URL: of the user's open session, or of a new one. Raises what the checkout service says."""
+    """The hosted page's URL, of the user's open session or of a new one. Raises the checkout service's error."""
     session = await checkout.post(
         "/internal/checkout-sessions",
         user_id,

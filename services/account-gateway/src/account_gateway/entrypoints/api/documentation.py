@@ -19,7 +19,7 @@ session's headers a second time.
 
 def operation_id(route: APIRoute) -> str:
     """``getApiProEntitlement`` for ``GET /api/pro/entitlement``; generated clients have methods of these names."""
-    method = "_".join(sorted(route.methods or ()))  # each of our routes has one
+    method = "_".join(sorted(route.methods or ()))  # each of our routes has exactly one method
     words = route.path_format.replace("/", " ").replace("-", " ").replace(".", " ").split()
     return method.lower() + "".join(word.capitalize() for word in words)
 

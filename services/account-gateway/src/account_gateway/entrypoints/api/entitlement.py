@@ -29,7 +29,7 @@ ENTITLEMENT_EXAMPLE = {
 
 
 class EntitlementNow(WireModel):
-    """The five public keys out of the service's own answer: its dates are already as the public API writes them."""
+    """The five public keys of the service's answer, whose dates already have the public API's format."""
 
     is_pro: bool
     status: Status
@@ -39,7 +39,7 @@ class EntitlementNow(WireModel):
 
 
 async def read_entitlement(user_id: str, entitlements: ReadsService) -> Entitlement:
-    """What the entitlements service says now. Raises Unavailable when it doesn't answer."""
+    """The entitlement, read from the entitlements service. Raises Unavailable when it doesn't answer."""
     return (await entitlements.get("/internal/entitlement", user_id, EntitlementView)).public()
 
 

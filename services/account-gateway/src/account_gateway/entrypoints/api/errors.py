@@ -54,7 +54,7 @@ BODY_TOO_LARGE = ErrorExample(
 
 
 def unavailable_example(message: str) -> ErrorExample:
-    """503 with one of :mod:`atlas_contracts.unavailable`'s texts."""
+    """The error 503 with one of the texts in :mod:`atlas_contracts.unavailable`."""
     return example(Unavailable(message))
 
 

@@ -76,7 +76,7 @@ def refuse_prefetch_and_cross_site(headers: Headers) -> None:
 
 
 def require_same_origin(headers: Headers, origin: str) -> None:
-    """Raises Forbidden when the browser says that another origin asks."""
+    """Raises Forbidden when the browser says that a page of another origin makes the request."""
     if any(_normal(sent) != origin for sent in headers.getlist("origin")):
         raise Forbidden
     _refuse_cross_site(headers)
@@ -91,7 +91,7 @@ async def _json_bytes(request: Request, message: str | None) -> bytes:
 
 
 def _normal(origin: str) -> str | None:
-    """None for ``null`` and for what is no origin."""
+    """The origin as browsers write it; None for ``null`` and for anything that is not an origin."""
     try:
         return normal_origin(origin) if origin.count("/") == ORIGIN_SLASHES and not set(origin) & set("@?# ") else None
     except ValueError:

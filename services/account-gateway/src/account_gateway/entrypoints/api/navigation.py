@@ -19,7 +19,7 @@ log = get_logger()
 
 
 class SentBack(Exception):
-    """A browser met an error on its way to a hosted page."""
+    """A browser that follows a link to a hosted page gets an error, and is sent back to the account page."""
 
     def __init__(self, error: AtlasError) -> None:
         self.error = error

@@ -29,7 +29,7 @@ _EXAMPLE = {
 
 
 async def read_overview(user_id: str, entitlements: ReadsService, checkout: ReadsService) -> BillingOverview:
-    """Entitlement, newest unfinished payment, and whether there is a portal to go to.
+    """Entitlement, newest unfinished payment, and whether a billing portal can be opened.
 
     Raises Unavailable when the entitlements service doesn't answer. When the checkout service doesn't, no portal can be
     opened either, so ``can_manage_billing`` is False.

@@ -86,5 +86,5 @@ def within(limiter: UserLimiter, user: RequireUser) -> RequireLimitedUser:
 
 
 def _clocks_differ() -> float:
-    """Seconds between the wall clock and the monotonic one; constant while nobody sets the former."""
+    """The wall clock minus the monotonic clock, in seconds; constant while nobody sets the wall clock."""
     return time.time() - time.monotonic()

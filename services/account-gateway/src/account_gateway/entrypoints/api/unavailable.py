@@ -1,4 +1,4 @@
-"""How a route words that something it needs doesn't answer."""
+"""The message with which a route answers when a service that it needs doesn't answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which users' entitlements just changed: one subscription of the process, shared by all of its open streams.
+"""Notices which users' entitlements changed: one subscription per process, shared by all of its open streams.
 
 A change is only a hint to read the entitlement again over HTTP, from the entitlements service. Hints may be lost: core
 NATS delivers at most once, and the broker may not be there.
@@ -27,11 +27,11 @@ log = get_logger()
 LOOK_SECONDS = 1.0
 """Pause between two looks at the broker's connection."""
 MOST_STREAMS_PER_USER = 16
-"""Of one process. A browser opens six at most; without a bound one user could take all of the process's connections."""
+"""Streams of one user per process. A browser opens six at most; without a bound one user could take all connections."""
 
 
 class Watch:
-    """One stream's alarm: set when its user's entitlement may have changed.
+    """Wakes one stream when its user's entitlement may have changed.
 
     Any number of changes before the stream looks count as one, so nothing piles up.
     """
@@ -49,7 +49,7 @@ class Watch:
         self._news.set()
 
     async def wait(self, seconds: float) -> bool:
-        """Whether there was news within ``seconds``."""
+        """Whether the watch was woken within ``seconds``."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._news.wait(), seconds)
         news = self._news.is_set()
@@ -77,7 +77,7 @@ class EntitlementChanges:
 
     @contextmanager
     def watching(self, user_id: str) -> Iterator[Watch]:
-        """A watch for one stream, for the length of the block; the user's oldest ends when there are too many."""
+        """A watch for one stream while the block runs. When a user has too many, the oldest one ends."""
         watch = Watch()
         self._watches[user_id][watch] = None
         if len(self._watches[user_id]) > MOST_STREAMS_PER_USER:

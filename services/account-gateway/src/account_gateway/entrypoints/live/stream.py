@@ -57,7 +57,7 @@ async def entitlement_events(
     times: StreamTimes,
     clock: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[bytes]:
-    """The stream's bytes; after the first, none without a look whether the caller is still ``signed_in``."""
+    """The stream's bytes. After the first ones, each is sent only if the caller is still ``signed_in``."""
     last, started = first, clock()
     next_beat, next_look = started + times.heartbeat, started + _pause(changes, times)
     yield b"retry: 2000\n" + _event(first)
@@ -95,7 +95,7 @@ class Streams:
             try:
                 return await self.sessions.user_of(request.headers) == user_id
             except Unavailable:
-                return True  # sessions can't be looked up: that must not end all streams, and their life is bounded
+                return True  # sessions can't be looked up: keep the stream, which ends after a while anyway
 
         with self.changes.watching(user_id) as watch:
             watch.wake()  # there may have been a change between the first read and the watch

@@ -1,4 +1,4 @@
-"""What the pages say in passing, in one place: toasts of the server and of the script (which gets it as ``data-copy``).
+"""The texts of all toasts, of the server and of the script (which gets them as ``data-copy``).
 
 Those of docs/pages.md that are marked as given must not change by a byte.
 """

@@ -1,4 +1,4 @@
-"""What the pages are made from. They know the rest of the gateway only by this."""
+"""What the pages need from the rest of the gateway; they use nothing else of it."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ PAGE_CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
-"""No inline script or style, nothing from elsewhere. Links to hosted pages are navigations: no directive needed."""
+"""No inline script or style, nothing from other origins. Links to hosted pages are navigations, which are allowed."""
 SIGN_IN_CSP = PAGE_CSP.replace("form-action 'self'", "form-action 'self' http: https:")
 """Browsers apply form-action to each redirect after a form, and the sign-in may lead on to the hosted Checkout."""
 THEME_COOKIE = "atlas-theme"

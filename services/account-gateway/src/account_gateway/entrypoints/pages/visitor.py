@@ -1,4 +1,4 @@
-"""Who looks at a page, and what is known of them. A page is drawn even when the services behind don't answer."""
+"""The visitor of a page, and what is known about them. A page is shown even when the services behind don't answer."""
 
 from __future__ import annotations
 

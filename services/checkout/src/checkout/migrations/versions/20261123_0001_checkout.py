@@ -35,7 +35,7 @@ def upgrade() -> None:
             updated_at timestamptz NOT NULL DEFAULT now()
         )
     """)
-    # What "one open session per user" rests on, whatever the number of replicas.
+    # Guarantees one open session per user, whatever the number of replicas.
     op.execute("""
         CREATE UNIQUE INDEX checkout_attempts_one_live_per_user ON checkout_attempts (user_id)
         WHERE state IN ('creating', 'open', 'pending')

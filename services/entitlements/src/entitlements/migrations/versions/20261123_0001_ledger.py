@@ -63,7 +63,7 @@ CREATE TABLE entitlements (
 );
 """
 
-# The one thing that may ever change in a row is whose it was, and only towards a name that means nothing.
+# The only change that a row of the ledger allows: its user id may be replaced by a random alias (forget_user).
 APPEND_ONLY = """
 CREATE FUNCTION ledger_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

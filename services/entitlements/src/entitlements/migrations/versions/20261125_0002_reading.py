@@ -1,11 +1,11 @@
-"""By which reading each fact was folded, and the projection made (docs/decisions/0010)."""
+"""Which version of the fold folded each fact, and which made the projection (docs/decisions/0010)."""
 
 from alembic import op
 
 revision = "20261125_0002_reading"
 down_revision = "20261123_0001_ledger"
 
-# A replica that doesn't know the column yet is the first reading.
+# Replicas that don't know the column yet contain version 1 of the fold.
 LEDGER = "ALTER TABLE ledger ADD COLUMN read_by bigint NOT NULL DEFAULT 1"
 
 PROJECTION = """
@@ -24,5 +24,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """A ledger loses nothing."""
+    """Not possible: nothing of the ledger is dropped by a program."""
     raise NotImplementedError

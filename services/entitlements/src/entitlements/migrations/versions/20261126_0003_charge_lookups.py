@@ -1,4 +1,4 @@
-"""Charges that nothing ties to a payment: which to ask for next, and up to which fact they have been sought."""
+"""Charges whose payment is unknown: when to ask for each, and up to which fact the ledger was searched for them."""
 
 from alembic import op
 

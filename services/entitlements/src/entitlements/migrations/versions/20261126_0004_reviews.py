@@ -1,4 +1,4 @@
-"""Payments that concern several users or wait for a person's look; forgetting is the service's alone, and noticed."""
+"""Payments that affect several users or need review; only the service may forget users, and each time is counted."""
 
 from alembic import op
 
@@ -14,7 +14,7 @@ CREATE INDEX ledger_fraud_warnings ON ledger (seq) WHERE "type" = 'fraud_warning
 ALTER TABLE projection_reading ADD COLUMN forgets bigint NOT NULL DEFAULT 0;
 """
 
-# The function runs with its owner's rights; without this, whoever may connect may call it.
+# The function runs with its owner's rights; without this, every role that may connect could call it.
 NOT_FOR_EVERYBODY = """
 DO $$
 DECLARE role_name text;

@@ -1,4 +1,4 @@
-"""What a service hears from the broker: FastStream subscribers on the service's one connection (docs/decisions/0005).
+"""Receiving from the broker: FastStream subscribers on the service's one connection (docs/decisions/0005).
 
 :class:`Listeners` is the service's FastStream broker; :func:`follow_durable` adds a subscriber that reads a durable
 consumer in batches. Publishing stays with :class:`atlas_kit.messaging.broker.Broker`, on the same connection.

@@ -1,7 +1,7 @@
-"""A durable consumer read in batches: whatever has arrived is handled together, and nothing waits for more.
+"""Reads a durable consumer in batches: the messages that have arrived are handled together, without waiting for more.
 
-FastStream's own batch subscriber waits until a batch is full or a time-out is over, and asks without a pause where
-the durable is gone. This one is that subscriber with its own way to ask, to notice silence, and to stop
+FastStream's own batch subscriber waits until a batch is full or a time-out is over, and repeats its request without a
+pause when the durable is gone. This subclass requests messages, notices silence and stops in its own way
 (docs/decisions/0005).
 """
 
@@ -31,17 +31,17 @@ from atlas_kit.process.logs import get_logger
 log = get_logger()
 
 REQUEST_SECONDS = 30
-"""After so long the broker ends a request for messages, and we make the next."""
+"""After this time the broker ends a request for messages, and the next one is made."""
 HEARTBEAT_SECONDS = 2
-"""While no message comes, the broker shows in such steps that it still serves the request."""
+"""Pause between the broker's heartbeats, which show that it still serves the request while no message comes."""
 SILENCE_SECONDS = 2.5 * HEARTBEAT_SECONDS
-"""Without a message or a heartbeat for so long, the request was lost, and is made again."""
+"""After this time without a message or heartbeat, the request is taken to be lost and is made again."""
 PAUSES_SECONDS = (0.0, 0.1, 0.5, 1.0)
-"""Before the next request, by the number of failed ones in a row; the last pause repeats."""
+"""Pauses before the next request, by the number of failed ones in a row; the last one repeats."""
 DRAIN_SECONDS = 2.0
-"""When stopping: for messages that the broker had sent already."""
+"""When stopping: how long to wait for messages that the broker has sent already."""
 HEARTBEAT, EXPIRED = "100", "408"
-"""The broker's status codes: still there; the request's time is over."""
+"""The broker's status codes for a heartbeat, and for the end of a request's time."""
 _NANOSECONDS = 1_000_000_000
 
 Handler = Callable[[list[Msg]], Awaitable[None]]
@@ -52,9 +52,9 @@ class RequestEnded(Exception):
 
 
 class BatchSubscriber(BatchPullStreamSubscriber):
-    """Hands its durable's messages to one handler, batch by batch; FastStream starts it, supervises it, stops it.
+    """Gives the durable's messages to one handler, batch by batch. FastStream starts, supervises and stops it.
 
-    The handler acknowledges. What it leaves without an answer comes again after the durable's acknowledgement wait.
+    The handler acknowledges. A message that it doesn't answer comes again after the durable's acknowledgement wait.
     """
 
     def __init__(
@@ -80,21 +80,24 @@ class BatchSubscriber(BatchPullStreamSubscriber):
 
     @property
     def receiving(self) -> bool:
-        """Whether the broker serves what was last asked of it."""
+        """Whether the broker serves the newest request for messages."""
         return self._requests > 0 and self._failures == 0 and any(not task.done() for task in self.tasks)
 
     async def check(self) -> None:
-        """Readiness: the durable answers, and serves us. Raises nats errors or RequestEnded."""
+        """Readiness: the durable exists, and the broker serves our request. Raises nats errors or RequestEnded."""
         if not self.receiving:
             raise RequestEnded
         await self.jetstream.consumer_info(self.durable.stream.name, self.durable.name)
 
     async def stop(self) -> None:
-        """Finish the batch in hand and return the other messages at once, so that another replica gets them now."""
+        """Finish the current batch, and return the other messages to the broker, so that another replica gets them now.
+
+        The current batch has a bounded time; messages of it without an answer are returned too.
+        """
         self.running = False
         await self._stop_arriving()
         await self._give_back(self._waiting())
-        await super().stop()  # waits for the batch in hand, for a bounded time
+        await super().stop()  # waits for the current batch, at most GRACE_SECONDS (listeners)
         await self._give_back([*self._in_hand, *self._waiting()])
         self._in_hand, self._requests = [], 0
 
@@ -104,7 +107,10 @@ class BatchSubscriber(BatchPullStreamSubscriber):
         self.add_task(self._consume_pull)
 
     async def _consume_pull(self) -> None:
-        """Until stopped: declare the durable where it is missing, ask, hand on; never ask without a pause."""
+        """Until stopped: declare the durable if it is missing, request messages, and hand them to the handler.
+
+        After a failure there is a pause before the next request.
+        """
         while self.running:
             await asyncio.sleep(PAUSES_SECONDS[min(self._failures, len(PAUSES_SECONDS) - 1)])
             try:
@@ -116,10 +122,10 @@ class BatchSubscriber(BatchPullStreamSubscriber):
                 log.warning("consumer.waiting", error=type(error).__name__, detail=str(error)[:200])
             except Exception:
                 self._failures += 1
-                raise  # FastStream's supervisor logs it and starts this anew
+                raise  # FastStream's supervisor logs the error and starts this method again
 
     async def _ask_once(self) -> None:
-        """One request, until it is served or over. Raises RequestEnded when the broker won't serve it."""
+        """Make one request and handle its messages until it is used up or over. Raises RequestEnded if it fails."""
         self._requests += 1
         reply, remaining = f"{self._inbox}.{self._requests}", self.durable.batch
         await self.connection.publish(
@@ -149,7 +155,7 @@ class BatchSubscriber(BatchPullStreamSubscriber):
             self._in_hand = []
 
     async def _collect(self, limit: int, reply: str) -> tuple[list[Msg], str | None]:
-        """At least one message and whatever else is there already; and how the request ended, None while it goes on."""
+        """At least one message and all others that have arrived; and how the request ended, None while it goes on."""
         batch: list[Msg] = []
         while len(batch) < limit:
             try:
@@ -157,11 +163,11 @@ class BatchSubscriber(BatchPullStreamSubscriber):
             except asyncio.QueueEmpty:
                 break
             except TimeoutError:
-                return batch, "no word from the broker"
+                return batch, "no message or heartbeat from the broker"
             if not message.subject.startswith(self._inbox):
                 batch.append(message)
                 self._failures = 0
-            elif message.subject == reply:  # about this request; what is said about an older one no longer matters
+            elif message.subject == reply:  # a status of this request; one of an older request no longer matters
                 status, description = _word(message)
                 if status in (HEARTBEAT, EXPIRED):
                     self._failures = 0
@@ -173,7 +179,7 @@ class BatchSubscriber(BatchPullStreamSubscriber):
         return await asyncio.wait_for(self._arrived.get(), SILENCE_SECONDS)
 
     async def _stop_arriving(self) -> None:
-        """Receive no more messages; those that the broker had sent already are received first."""
+        """Stop receiving messages, after those that the broker has sent already."""
         deliveries, self._deliveries = self._deliveries, None
         if deliveries and self.connection.is_connected:
             with suppress(nats.errors.Error, TimeoutError, OSError):
@@ -186,7 +192,7 @@ class BatchSubscriber(BatchPullStreamSubscriber):
         return [message for message in waiting if not message.subject.startswith(self._inbox)]
 
     async def _give_back(self, messages: Iterable[Msg]) -> None:
-        """Return messages to the broker, which gives them to another replica without a delay."""
+        """Return unanswered messages to the broker, which delivers them to another replica without delay."""
         back = [message for message in messages if not message.is_acked]
         with suppress(nats.errors.Error, OSError):
             for message in back:
@@ -201,7 +207,7 @@ def _word(message: Msg) -> tuple[str, str]:
 
 
 def follow_durable(listeners: Listeners, durable: Durable, handler: Handler) -> BatchSubscriber:
-    """Let ``handler`` have the durable's messages in batches, from the start of ``listeners`` on."""
+    """Give the durable's messages to ``handler`` in batches, once ``listeners`` is started."""
     calls = CallsCollection[list[Msg]]()
     outer: Any = listeners.config
     subject = durable.stream.subjects[0]

@@ -1,4 +1,4 @@
-"""A durable consumer: what it is like, and declaring it where it is missing."""
+"""A durable consumer: its properties, and declaring it at the broker if it is missing."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ from atlas_kit.process.logs import get_logger
 log = get_logger()
 
 ACK_WAIT_SECONDS = 10
-"""A message that isn't acknowledged within this time is delivered again (its replica was killed, say). A batch takes
-milliseconds, and handling a message twice is harmless."""
+"""A message that isn't acknowledged within this time is delivered again, for example because its replica was killed. A
+batch takes milliseconds, and handling a message twice is harmless."""
 
 
 @dataclass(frozen=True, slots=True)
 class Durable:
-    """A named position in a stream, which replicas share."""
+    """A durable consumer: a named position in a stream, stored by the broker and shared by all replicas."""
 
     stream: StreamSpec
     name: str
     batch: int = 256
-    """How many messages are handled together at most."""
+    """Most messages that are handled together."""
 
 
 async def declare(jetstream: JetStreamContext, durable: Durable) -> None:
-    """Create the durable where it is missing. Its events are money: acknowledged one by one, redelivered without end.
+    """Create the durable consumer if it is missing. No event may be lost: each is acknowledged by itself, and delivered
+    again without limit.
 
-    Raises nats errors when the broker can't say whether it is there (no leader, no connection, no answer in time).
+    Raises nats errors when the broker can't tell whether it exists (no leader, no connection, no answer in time).
     """
     stream = durable.stream
     try:

@@ -1,4 +1,4 @@
-"""The service's FastStream broker. It opens no connection of its own, closes none, and answers nobody."""
+"""The service's FastStream broker. It uses the service's connection, never closes it, and never replies to messages."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from atlas_kit.process.logs import get_logger
 log = get_logger()
 
 GRACE_SECONDS = 5.0
-"""How long a stopping service may take over what it has in hand; afterwards the broker gives it to another replica."""
+"""How long a stopping service may take to finish its current messages; after that another replica gets them."""
 
 
 class Listeners(NatsBroker):
     """FastStream on the connection of ``service``.
 
-    A subscriber gets nats-py's own message (or a list of them) and acknowledges it itself.
+    A subscriber gets the message of nats-py (or a list of them), undecoded, and acknowledges it itself.
     """
 
     def __init__(self, service: Broker) -> None:
@@ -42,18 +42,18 @@ class Listeners(NatsBroker):
         self.service = service
 
     def subscriber(self, subject: str = "", **options: Any) -> Any:  # type: ignore[override]  # one signature for all
-        """A subscriber that never answers: the publisher chooses the reply subject, and it may be a subject of ours."""
+        """A subscriber that never replies: the publisher chooses the reply subject, and could choose one of ours."""
         refused = options.keys() & {"no_reply", "inbox_prefix"}
-        assert not refused, f"the same for every subscriber: {refused}"
+        assert not refused, f"these options are the same for every subscriber, don't pass them: {refused}"
         return super().subscriber(subject, no_reply=True, inbox_prefix=self.service.inbox_prefix.encode(), **options)
 
     def add(self, subscriber: LogicSubscriber[Any]) -> None:
-        """A subscriber of a class of our own."""
+        """Add a subscriber of our own class."""
         super(NatsRegistrator, self).subscriber(subscriber)
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
-        """Listen for the length of the block, once the service is connected for the first time."""
+        """Listen while the block runs, after waiting for the service's first connection."""
         await self.service.connected.wait()
         try:
             await self.start()
@@ -67,7 +67,7 @@ class Listeners(NatsBroker):
         exc_val: BaseException | None = None,
         exc_tb: TracebackType | None = None,
     ) -> None:
-        """Let every subscriber finish what it has in hand. The connection stays open: the service publishes on it."""
+        """Let every subscriber finish its current messages. The connection stays open: the service publishes on it."""
         self._connection = None
         await super().stop(exc_type, exc_val, exc_tb)
 
@@ -78,12 +78,12 @@ class Listeners(NatsBroker):
 
 
 async def _as_it_came(message: StreamMessage[Any]) -> Any:
-    """No decoding here: each subscriber decodes for itself, and decides about what can't be read."""
+    """The message undecoded: each subscriber decodes it itself, and decides what to do with an unreadable one."""
     return message.raw_message
 
 
 class _Log:
-    """FastStream's log lines as ours: what failed, not what was received."""
+    """Writes FastStream's warnings and errors to our log, and drops its lines about received messages."""
 
     def log(self, level: int, msg: Any, /, *, exc_info: Any = None, extra: Any = None) -> None:
         if level >= logging.WARNING:
