@@ -293,3 +293,29 @@ async def test_without_entitlements_it_says_so_loses_nothing_and_goes_on_later(w
     assert told.last["error"]["recovery"] == "retry_later"
     assert (await backfill(world)).last["stage"] == "done"
     assert (await status(world, user))[0]
+
+
+async def test_a_forgotten_user_is_not_brought_back_by_what_stripe_still_says(world: World, user: str):
+    """Nothing led `forget` to a session without a customer, so its metadata still names them."""
+    (made,) = await seeded(world, [old(user, 30)])
+    await backfill(world)
+    forgotten = await world.ask("POST", "/operator/forget", body={"userId": user}, at=world.entitlements, audience="entitlements", issuer="operator")
+    assert forgotten.status == 200
+    rows = ledger(world)
+    again = await backfill(world)
+    assert (again.refused[made["id"]]["because"], again.refused[made["id"]]["userId"]) == ("forgotten", None)
+    assert ledger(world) == rows
+    assert (await status(world, user))[1] == "none"
+
+
+async def test_a_service_that_is_told_to_end_keeps_its_place(world: World, user: str):
+    await seeded(world, many(user))
+    with world.start_another("ending") as ending:
+        async with streaming(world, ending, requestsPerSecond=1, fromStart=True) as response:
+            await until(response, "page")
+            ending.process.terminate()
+            rest = [json.loads(line) async for line in response.content]
+        ending.process.wait(30)
+    assert rest[-1]["stage"] == "failed"
+    assert rest[-1]["error"]["message"] == "The service is being stopped."
+    assert (await backfill(world)).lines[0]["resumed"] is True

@@ -44,13 +44,13 @@ class Parts:
     database: Database
     broker: Broker
     stripe: StripeGateway
-    aside: StripeGateway
-    """Connections of its own, for long work: no buyer waits behind it, and it repeats by itself what fails."""
+    stripe_aside: StripeGateway
+    """For backfill and import: connections of its own, so that no buyer waits behind it, and no retries by the SDK."""
+    stopping: asyncio.Event
+    """Set when the process is told to end."""
     entitlements: ServiceClient
     ledger: EntitlementsClient
     workers: Workers
-    stopping: asyncio.Event
-    """Set when the process is told to end."""
 
 
 def build(settings: Settings) -> ASGIApp:
@@ -74,11 +74,11 @@ def _parts(settings: Settings) -> Parts:
         database=database,
         broker=broker,
         stripe=StripeGateway(settings.stripe_secret_key, settings.stripe_api_base),
-        aside=StripeGateway(settings.stripe_secret_key, settings.stripe_api_base, retries=0),
+        stripe_aside=StripeGateway(settings.stripe_secret_key, settings.stripe_api_base, retries=0),
+        stopping=asyncio.Event(),
         entitlements=entitlements,
         ledger=EntitlementsClient(entitlements),
         workers=Workers(outbox=OutboxRelay(database, broker, BILLING).run),
-        stopping=asyncio.Event(),
     )
 
 
@@ -86,7 +86,7 @@ def _parts(settings: Settings) -> Parts:
 async def _lifespan(parts: Parts) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         stack.push_async_callback(parts.stripe.close)
-        stack.push_async_callback(parts.aside.close)
+        stack.push_async_callback(parts.stripe_aside.close)
         await stack.enter_async_context(parts.entitlements)
         await parts.database.start()
         stack.push_async_callback(parts.database.close)
@@ -105,17 +105,27 @@ def _routers(parts: Parts) -> list[APIRouter]:
     return [
         internal_routes(_checkout(parts), purchases, _portal(parts)),
         operator_routes(parts.database, parts.stripe, parts.broker, parts.settings.provider_policy()),
-        *_long_work(parts),
+        backfill_routes(_backfill(parts)),
+        import_routes(_telling(parts), parts.stripe_aside, parts.settings.backfill_rate),
     ]
 
 
-def _long_work(parts: Parts) -> list[APIRouter]:
-    database, broker, aside, ledger = parts.database, parts.broker, parts.aside, parts.ledger
-    rules, rate = parts.settings.provider_policy().ownership, parts.settings.backfill_rate
-    return [
-        backfill_routes(Backfill(database, aside, broker, ledger, rules, rate, parts.stopping)),
-        import_routes(Telling(database, aside, broker, ledger, rules), aside, rate),
-    ]
+def _backfill(parts: Parts) -> Backfill:
+    settings = parts.settings
+    return Backfill(
+        parts.database,
+        parts.stripe_aside,
+        parts.broker,
+        parts.ledger,
+        settings.provider_policy().ownership,
+        settings.backfill_rate,
+        parts.stopping,
+    )
+
+
+def _telling(parts: Parts) -> Telling:
+    rules = parts.settings.provider_policy().ownership
+    return Telling(parts.database, parts.stripe_aside, parts.broker, parts.ledger, rules)
 
 
 def _database(settings: Settings) -> Database:

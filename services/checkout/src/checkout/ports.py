@@ -46,7 +46,9 @@ class PaymentReads(ChargeReads, Protocol):
 
 
 class AccountReads(ChargeReads, Protocol):
-    """Every session of the account, page by page."""
+    """Any session of the account: by its id, or all of them page by page; each with its payment and refunds."""
+
+    async def read_whole_session(self, session_id: str) -> Read: ...
 
     async def session_page(self, after: str | None, **filters: Any) -> SessionPage: ...
 

@@ -64,7 +64,7 @@ class Control:
         ]
 
     def action(self, path: str, use_case: Action, *, most: int = MAX_BODY) -> Route:
-        """A POST that changes objects (sessions, refunds, disputes …); ``most``: bytes of its body."""
+        """A POST that changes objects (sessions, refunds, disputes …). ``most``: bytes of its body."""
 
         async def endpoint(request: Request) -> Response:
             body = await json_body(request, most)
@@ -243,7 +243,7 @@ def only(body: Json, *names: str) -> None:
 
 
 async def json_body(request: Request, most: int = MAX_BODY) -> Json:
-    """The JSON object in the body, of at most so many bytes; empty when there is no body."""
+    """The JSON object in the body, which may have ``most`` bytes; empty when there is no body."""
     raw = await request.body()
     if len(raw) > most:
         raise StripeError("The body is too large.", status=413)

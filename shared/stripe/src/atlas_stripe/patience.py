@@ -15,11 +15,11 @@ MAX_TRIES = 4
 PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 """Before the next try of long work; the last one repeats."""
 MAX_FAILURES = 10
-"""Of one call of long work while other calls succeed: Stripe fails over this very object."""
+"""Failures of one call of long work while other calls succeed: Stripe fails over this very object."""
 AWAY_SECONDS = 45.0
-"""How long Stripe may be away before long work stops, to be gone on with later."""
+"""How long Stripe may be away before long work stops, to be continued later."""
 BUSY_SECONDS = 600.0
-"""How long Stripe may say that there are too many requests."""
+"""How long Stripe may answer that there are too many requests."""
 
 
 class Patience:

@@ -24,6 +24,9 @@ class PacedStripe:
     async def session_page(self, after: str | None, **filters: Any) -> SessionPage:
         return await self._asked(lambda: self._stripe.session_page(after, **filters))
 
+    async def read_whole_session(self, session_id: str) -> Read:
+        return await self._asked(lambda: self._stripe.read_whole_session(session_id))
+
     async def refunds(self, charge_id: str) -> AsyncIterator[Read]:
         for read in await self._asked(lambda: _all(self._stripe.refunds(charge_id))):
             yield read

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from atlas_contracts.billing import Via
 from atlas_contracts.internal_api import BackfillRequest
@@ -27,16 +27,17 @@ from checkout.adapters import backfill_runs
 from checkout.adapters.backfill_runs import Refusal, Run
 from checkout.adapters.paced_stripe import PacedStripe
 from checkout.ports import AccountReads, News, Publisher
-from checkout.use_cases.tell_payments import Telling, Told, tell_payments
+from checkout.use_cases.tell_payments import Telling, Told, look_at_payments, publish_news
 
 log = get_logger()
 
 SESSION_LIFE = timedelta(hours=24)
 """A session may be completed so long after it was made, and only then is it listed."""
 PAUSES_SECONDS = (0.5, 1, 2, 4, 8, 15)
-"""Before a page is told again, where broker, database or entitlements don't answer; then the call ends."""
+"""Before another try, where broker, database or entitlements don't answer; then the call ends."""
 
 Progress = dict[str, Any]
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +161,19 @@ class _Course:
                 return
 
     async def _told(self, sessions: Sequence[Read]) -> list[Told]:
+        looked = await self._patiently(lambda: look_at_payments(self._telling, sessions, Via.BACKFILL))
+        if not self._asked.dry_run:
+            await self._patiently(lambda: publish_news(self._telling, looked.news))
+        return looked.told
+
+    async def _patiently(self, work: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """Do it again while broker, database or entitlements don't answer. Raises Unavailable."""
         for pause in (*PAUSES_SECONDS, None):
             if self._stopping.is_set():
                 raise Stopping
             await self._still_held()
             try:
-                return await tell_payments(self._telling, sessions, Via.BACKFILL, dry_run=self._asked.dry_run)
+                return await work()
             except Unavailable as error:
                 if pause is None:
                     raise

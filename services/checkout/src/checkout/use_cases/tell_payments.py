@@ -80,22 +80,44 @@ class _Case:
         return self.user_id is not None and not is_somebody_elses(product, recorded=self.record is not None)
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What is found at Stripe about some sessions, compared with the ledger."""
+
+    told: list[Told]
+    news: list[BillingData]
+    """The facts to be published."""
+
+
 async def tell_payments(tools: Telling, sessions: Sequence[Read], via: Via, *, dry_run: bool = False) -> list[Told]:
     """What became of each session, in their order; ``dry_run``: what would.
 
     Sessions are read with their payment, charge and (to save requests) refunds expanded. Raises StripeFailure and
     Unavailable; a repetition goes on with what is still unknown.
     """
+    looked = await look_at_payments(tools, sessions, via)
+    if not dry_run:
+        await publish_news(tools, looked.news)
+    return looked.told
+
+
+async def look_at_payments(tools: Telling, sessions: Sequence[Read], via: Via) -> Looked:
+    """The first half of :func:`tell_payments`: read, and ask what is news."""
     cases = await _read(tools, sessions, via)
     facts = [fact for case in cases if case.is_our_business for fact in case.payment.facts]
     answer = await tools.entitlements.news(facts)
     news, forgotten = set(answer.news), set(answer.forgotten)
     told = [_told(case, tools.rules, news, forgotten) for case in cases]
-    if not dry_run:
-        blocked = {one.session_id for one in told if one.because == FORGOTTEN}
-        kept = [case for case in cases if case.is_our_business and case.payment.session_id not in blocked]
-        await _publish(tools, [fact for case in kept for fact in case.payment.facts if fact.event_id in news])
-    return told
+    blocked = {one.session_id for one in told if one.because == FORGOTTEN}
+    kept = [case for case in cases if case.is_our_business and case.payment.session_id not in blocked]
+    return Looked(told, [fact for case in kept for fact in case.payment.facts if fact.event_id in news])
+
+
+async def publish_news(tools: Telling, news: Iterable[BillingData]) -> None:
+    """The second half: what speaks against a payment before its session. Raises Unavailable; repeating is harmless."""
+    facts = list({fact.event_id: fact for fact in news}.values())
+    await _publish_and_wait(tools, [fact for fact in facts if fact.checkout_session is None])
+    await _publish_and_wait(tools, [fact for fact in facts if fact.checkout_session is not None])
 
 
 async def _read(tools: Telling, sessions: Sequence[Read], via: Via) -> list[_Case]:
@@ -117,12 +139,6 @@ def _told(case: _Case, rules: Rules, news: set[str], forgotten: set[str]) -> Tol
     if because:
         return Told(case.payment.session_id, None if because == FORGOTTEN else user_id, "refused", because)
     return Told(case.payment.session_id, user_id, "new" if ids & news else "known")
-
-
-async def _publish(tools: Telling, facts: Iterable[BillingData]) -> None:
-    facts = list({fact.event_id: fact for fact in facts}.values())
-    await _publish_and_wait(tools, [fact for fact in facts if fact.checkout_session is None])
-    await _publish_and_wait(tools, [fact for fact in facts if fact.checkout_session is not None])
 
 
 async def _publish_and_wait(tools: Telling, facts: Sequence[BillingData]) -> None:

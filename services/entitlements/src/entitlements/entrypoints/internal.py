@@ -36,7 +36,7 @@ FOLD_MS = 1_000
 """Milliseconds to wait until the first copy of an event is folded, before a second copy is compared with it."""
 NEWS = "/internal/news"
 MAX_NEWS_BYTES = 1024 * 1024
-"""Of the body of that question: 500 facts of some 1.3 kB."""
+"""Largest body of that question: 500 facts of about 1.3 kB."""
 
 
 def hot_read(reader: EntitlementReader, doors: Doors) -> Route:
