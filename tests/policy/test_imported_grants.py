@@ -7,8 +7,9 @@ import pytest
 from atlas_contracts.billing import Provider
 from entitlements.domain.news import is_news
 from entitlements.domain.policy import Policy
-from support.facts import Purchase, grant, imported, revoke, when
+from support.facts import Purchase, grant, revoke, when
 from support.folding import Fold, facts_of, told
+from support.imported import imported
 
 IOS, ANDROID, MANUAL = Provider.IOS_IAP, Provider.ANDROID_IAP, Provider.MANUAL
 

@@ -10,8 +10,9 @@ from typing import Any
 from atlas_contracts.billing import Provider, Via
 from entitlements.domain.policy import Policy
 from entitlements.domain.verdict import NOTHING_KNOWN
-from support.facts import Dispute, Purchase, Refund, Told, grant, imported, revoke
+from support.facts import Dispute, Purchase, Refund, Told, grant, revoke
 from support.folding import Fold
+from support.imported import imported
 from support.oracle import DISPUTE_STATUSES, REFUND_STATUSES, Rules, reviews, verdicts
 
 USERS = ("ada", "bob", "cyd")

@@ -43,9 +43,7 @@ def verdicts(events: Iterable[BillingData], rules: Rules | None = None) -> dict[
         for user, granted in times_of_payment(payment, rules).items():
             times[user] += [(start, end, provider) for start, end in granted]
     for user in {e.user_id for e in distinct if is_by_hand(e)}:
-        words = [e for e in distinct if is_by_hand(e) and e.user_id == user]
-        times[user] += times_by_hand([e for e in words if not e.adjustment.imported])
-        times[user] += times_imported(words)
+        times[user] += times_by_hand([e for e in distinct if is_by_hand(e) and e.user_id == user])
     return {user: entitlement(spans) for user, spans in times.items() if spans}
 
 
@@ -262,31 +260,25 @@ def times_by_hand(adjustments: list[BillingData]) -> list[tuple[datetime, dateti
     """Of one instant the revoke holds."""
     spans: list[tuple[datetime, datetime | None, str]] = []
     since: datetime | None = None
-    for event in sorted(adjustments, key=lambda e: (e.occurred_at, BY_HAND.index(e.adjustment.action), e.event_id)):
+    for event in sorted((e for e in adjustments if not e.adjustment.imported), key=lambda e: (e.occurred_at, BY_HAND.index(e.adjustment.action), e.event_id)):
         assert event.adjustment
         if event.adjustment.action == "grant" and since is None:
             since = event.occurred_at
         if event.adjustment.action == "revoke" and since is not None:
             spans.append((since, event.occurred_at, "manual"))
             since = None
-    return spans + ([(since, None, "manual")] if since else [])
+    return spans + ([(since, None, "manual")] if since else []) + times_imported(adjustments)
 
 
 def times_imported(words: list[BillingData]) -> list[tuple[datetime, datetime | None, str]]:
     """What the app that we replace said last, until it ended there or an operator here ended it."""
-    told = [e for e in words if e.adjustment.imported]
+    told = [(e.adjustment.imported, e.provider.value) for e in words if e.adjustment.imported]
     if not told:
         return []
-    newest = max(e.adjustment.imported.as_of for e in told)
-    told = [e for e in told if e.adjustment.imported.as_of == newest]
-    told = [e for e in told if e.adjustment.imported.active_until] or told
-    last = max(told, key=lambda e: (e.adjustment.imported.active_until or newest, e.adjustment.imported.active_from, e.provider.value))
-    begin, until = last.adjustment.imported.active_from, last.adjustment.imported.active_until
-    for word in words:
-        ends = not word.adjustment.imported and word.adjustment.action == "revoke" and word.occurred_at >= begin
-        if ends and (until is None or word.occurred_at < until):
-            until = word.occurred_at
-    return [(begin, until, last.provider.value)]
+    last, source = max(told, key=lambda one: (one[0].as_of, bool(one[0].active_until), one[0].active_until or one[0].as_of, one[0].active_from, one[1]))
+    ours = [e.occurred_at for e in words if not e.adjustment.imported and e.adjustment.action == "revoke"]
+    ends = [last.active_until] + [at for at in ours if at >= last.active_from]
+    return [(last.active_from, min((at for at in ends if at), default=None), source)]
 
 
 def entitlement(spans: list[tuple[datetime, datetime | None, str]]) -> dict[str, Any]:

@@ -17,9 +17,10 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 
 from atlas_contracts.billing import Provider, Via
 from entitlements.domain.policy import Policy
-from support.facts import Dispute, Purchase, Refund, Told, grant, imported, revoke
+from support.facts import Dispute, Purchase, Refund, Told, grant, revoke
 from support.folding import Fold
 from support.histories import USERS, check_against_oracle, check_versions
+from support.imported import imported
 
 LONG = bool(os.environ.get("ATLAS_LONG"))
 users = st.sampled_from(USERS)

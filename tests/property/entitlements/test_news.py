@@ -12,7 +12,8 @@ from random import Random
 
 from entitlements.domain.news import is_news
 from entitlements.domain.policy import Policy
-from support.facts import Fold, Purchase, Told
+from support.facts import Purchase, Told
+from support.folding import Fold
 from support.histories import random_policy
 
 HISTORIES = 5_000 if os.environ.get("ATLAS_LONG") else 120

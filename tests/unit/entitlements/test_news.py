@@ -9,7 +9,8 @@ import pytest
 
 from entitlements.domain.news import is_news
 from entitlements.domain.policy import Policy
-from support.facts import Fold, Purchase, Told
+from support.facts import Purchase, Told
+from support.folding import Fold
 
 LATER = 10**6
 

@@ -77,13 +77,6 @@ def internal_routes(database: Database, broker: Broker, policy: Policy, folded: 
         done = await wait_until_applied(database, asked.event_ids, asked.timeout_ms, folded)
         return AppliedResult(applied=done)
 
-    @router.post("/news")
-    async def read_news(asked: NewsRequest) -> NewsResult:
-        """Which of these facts say something new; what the broker holds already is folded first."""
-        await caught_up(broker)
-        async with database.transaction() as connection:
-            return await find_news(connection, asked.facts, policy)
-
     @router.post("/told-again")
     async def compare_with_first(asked: ToldAgain) -> ToldAgainResult:
         """Whether an event that arrives again contradicts its first copy; waits up to FOLD_MS for the first to be
@@ -93,4 +86,14 @@ def internal_routes(database: Database, broker: Broker, policy: Policy, folded: 
         async with database.transaction() as connection:
             return await told_again(connection, asked.data)
 
+    _news_route(router, database, broker, policy)
     return router
+
+
+def _news_route(router: APIRouter, database: Database, broker: Broker, policy: Policy) -> None:
+    @router.post("/news")
+    async def read_news(asked: NewsRequest) -> NewsResult:
+        """Which of these facts say something new; what the broker holds already is folded first."""
+        await caught_up(broker)
+        async with database.transaction() as connection:
+            return await find_news(connection, asked.facts, policy)
