@@ -19,6 +19,8 @@ from support.stack import Stack
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE)]
 
+import http_bounds_bench
+import supervisors
 from ledger_rows import fill
 from listening_bench import BEFORE
 
@@ -38,6 +40,28 @@ def test_the_pipeline_benchmark(stack: Stack) -> None:
     said = _said("pipeline_bench.py", "--events", "40", "--connections", "8", "--rate", "10", "--seconds", "1", home=stack.home)
     assert "burst of 40 over 8 connections: accepted" in said
     assert "webhook sent → Pro at the gateway: p50" in said
+
+
+def test_beside_half_heads_stock_uvicorn_answers_nobody_and_ours_does() -> None:
+    """Once uvicorn bounds a head itself, the first line fails, and ours may go (decision 0013)."""
+    assert not http_bounds_bench.answers_beside_half_heads("stock")
+    assert http_bounds_bench.answers_beside_half_heads("ours")
+
+
+def test_a_head_without_end_is_held_by_stock_uvicorn_and_not_by_ours() -> None:
+    assert http_bounds_bench.held_of_a_head_without_end("stock") > 100
+    assert http_bounds_bench.held_of_a_head_without_end("ours") < 10
+
+
+@pytest.mark.slow
+def test_no_obvious_supervisor_does_what_the_local_stack_needs(tmp_path: Path) -> None:
+    """Once one does, ours may go (decision 0013)."""
+    try:
+        supervisors.installed(tmp_path)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        pytest.skip("honcho and supervisor can't be had from the package index")
+    assert not supervisors.looked_at(supervisors.honcho, tmp_path)["starts a part again"]
+    assert supervisors.looked_at(supervisors.supervisord, tmp_path)["parts left after its own death"] == 2
 
 
 @pytest.mark.slow

@@ -16,6 +16,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
+from support.identity import key_of
+
 Query = dict[str, list[str]]
 Answer = Callable[[Query, Any], Any]
 VARIABLES = ("ENTITLEMENTS_URL", "CHECKOUT_URL", "WEBHOOK_INGEST_URL", "ACCOUNT_GATEWAY_URL")
@@ -61,7 +63,7 @@ class FakeOperator:
             "/operator/provider-state": Lines([{"done": True, "payments": 0}]),
             "/operator/parked": [],
             "/operator/adjustments": {"eventId": "manual:k:entitlement_granted", "appended": True},
-            "/operator/forget": {"facts": 1, "sessions": 1},
+            "/operator/forget": {"known": True, "facts": 1, "sessions": 1, "places": []},
             "/operator/rebuild": Lines([{"result": {"facts": 1, "differences": 0}}]),
             "/operator/pull": Lines([{"stage": "done", "counts": {}}]),
         }
@@ -133,7 +135,7 @@ class CommandLine:
         self._monkeypatch, self._capsys = monkeypatch, capsys
         for name in VARIABLES:
             monkeypatch.setenv(name, url)
-        monkeypatch.setenv("INTERNAL_AUTH_SECRET", "an-internal-secret-of-at-least-32-characters")
+        monkeypatch.setenv("INTERNAL_SIGNING_KEY", json.dumps(key_of("operator")))
 
     def __call__(self, *arguments: str) -> Done:
         from atlas_localstack.cli.app import main

@@ -21,7 +21,8 @@ EDITS: dict[str, dict[str, str]] = {
     # A newer schema version, in which the amount of a refund is an object; a new field of a refund; a new type of event.
     "atlas_contracts/cloudevents.py": {"SCHEMA_VERSION = 3": "SCHEMA_VERSION = 4"},
     "atlas_contracts/billing.py": {
-        '    amount: int = Field(description="minor units")\n    status: str = Field(description="pending, requires_action, succeeded, failed or canceled")\n': "    amount: int | dict[str, int]\n    status: str\n    reason: str | None = None\n",
+        '    amount: int = Field(description="minor units")\n    status: str = Field(description="pending, ':
+            '    amount: int | dict[str, int]\n    reason: str | None = None\n    status: str = Field(description="pending, ',
         '    PURCHASE_PENDING = "purchase_pending"\n': '    PURCHASE_PENDING = "purchase_pending"\n    GIFT_RECEIVED = "gift_received"\n',
         "    adjustment: Adjustment | None = None\n": "    adjustment: Adjustment | None = None\n    gift: dict[str, str] | None = None\n",
     },
@@ -62,7 +63,7 @@ EDITS: dict[str, dict[str, str]] = {
     },
     "atlas_contracts/internal_api.py": {
         "    version: int\n    reason: str | None\n": "    version: int\n    reason: str | None\n    since_edition: int = 1\n",
-        "    checkout_session_id: str\n    reused: bool": "    checkout_session_id: str\n    since_edition: int = 1\n    reused: bool",
+        "    checkout_session_id: str\n    reused: bool": "    since_edition: int = 1\n    checkout_session_id: str\n    reused: bool",
     },
 }  # fmt: skip
 MIGRATION = """

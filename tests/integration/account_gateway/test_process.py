@@ -50,7 +50,7 @@ def test_a_bad_configuration_is_refused_with_2_and_every_variable_is_named() -> 
     lines = done.stderr.strip().splitlines()
     names = [line.removeprefix("configuration: ").partition(":")[0] for line in lines]
     assert all(line.startswith("configuration: ") for line in lines)
-    assert names == ["INTERNAL_AUTH_SECRET", "NEXTAUTH_URL", "NEXTAUTH_SECRET", "ATLAS_DEV_SIGN_IN"]
+    assert names == ["INTERNAL_SIGNING_KEY", "INTERNAL_TRUSTED_KEYS", "NEXTAUTH_URL", "NEXTAUTH_SECRET", "ATLAS_DEV_SIGN_IN"]
     assert "canary" not in done.stderr + done.stdout
 
 

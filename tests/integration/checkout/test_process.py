@@ -10,9 +10,10 @@ import psycopg
 import pytest
 
 from atlas_kit.storage import migrations
+from support.identity import identity_of
 
 GOOD = {
-    "INTERNAL_AUTH_SECRET": "an-internal-secret-of-at-least-32-characters",
+    **identity_of("checkout"),
     "NATS_URL": "nats://127.0.0.1:4222",
     "DATABASE_URL": "postgresql://u:p@127.0.0.1:5432/checkout",
     "STRIPE_SECRET_KEY": "sk_test_1",
@@ -38,7 +39,8 @@ def test_without_any_configuration_every_required_variable_is_named():
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
-        ("INTERNAL_AUTH_SECRET", "too-short-a-secret"),
+        ("INTERNAL_SIGNING_KEY", "canary"),
+        ("INTERNAL_TRUSTED_KEYS", "canary"),
         ("STRIPE_SECRET_KEY", "pk_test_canary"),
         ("STRIPE_PRICE_PRO_LIFETIME", "prod_canary"),
         ("NEXTAUTH_URL", "https://atlas.example/canary"),
@@ -94,8 +96,8 @@ def test_the_database_allows_one_live_attempt_per_user(postgres_dsn):
 
 def test_sqlalchemy_and_alembic_stay_out_of_the_running_service():
     code = (
-        "import sys; from checkout.app import build; from checkout.settings import Settings;"
-        "from atlas_kit.process.settings import load; import os; build(load(Settings, dict(os.environ)));"
+        "import sys; from checkout.app import build; from checkout.settings import CheckoutSettings;"
+        "from atlas_kit.process.settings import load; import os; build(load(CheckoutSettings, dict(os.environ)));"
         "print([name for name in ('sqlalchemy', 'sqlmodel', 'alembic') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], env={**os.environ, **GOOD}, capture_output=True, text=True)

@@ -108,6 +108,15 @@ async def test_the_observer_reads_both_streams_with_a_durable_of_its_own(url: st
         await client.jetstream().delete_consumer("BILLING", "another-service")
 
 
+async def test_the_observer_sees_the_figures_that_doctor_needs_and_nothing_parked(url: str) -> None:
+    async with connected(url, "observer") as client:
+        jetstream = client.jetstream()
+        assert (await jetstream.stream_info("PARKED")).config.name == "PARKED"
+        assert (await jetstream.consumer_info("BILLING", PROJECTOR_DURABLE)).name == PROJECTOR_DURABLE
+        with pytest.raises(TimeoutError):  # no answer at all; one that may read hears that the stream is empty
+            await client.jetstream(timeout=0.5).get_msg("PARKED", 1)
+
+
 async def test_the_observer_cannot_touch_the_projectors_durable(url: str) -> None:
     async with connected(url, "observer") as client:
         with pytest.raises(REFUSED):

@@ -10,7 +10,7 @@ from atlas_contracts.internal_api import EntitlementView, PaymentVerdictView
 from atlas_kit.http.errors import NotFound
 from checkout.domain.payment_outcome import PaymentOutcome
 from checkout.use_cases.confirm import MAY_BECOME_PRO, _not_active
-from checkout.use_cases.read_payment import Payment
+from checkout.use_cases.read_payment import PaymentAtStripe
 from checkout.use_cases.why_not_pro import why_not_pro
 
 NOT_PRO = EntitlementView(
@@ -23,11 +23,11 @@ def verdict(because: str, **more: Any) -> PaymentVerdictView:
     return PaymentVerdictView(**{"checkout_session_id": "cs_1", "grants": False, "because": because, "needs_review": False, **more})
 
 
-def payment(outcome: PaymentOutcome, *, unreadable: str | None = None, product: str | None = "pro_lifetime_v1") -> Payment:
-    return Payment({"id": "cs_1", "metadata": {"productKey": product}}, outcome, (), (), (), unreadable)
+def payment(outcome: PaymentOutcome, *, unreadable: str | None = None, product: str | None = "pro_lifetime_v1") -> PaymentAtStripe:
+    return PaymentAtStripe({"id": "cs_1", "metadata": {"productKey": product}}, outcome, (), (), (), unreadable)
 
 
-def told(paid: Payment, known: PaymentVerdictView | None, *, recorded: bool = False) -> tuple[str, str | None]:
+def told(paid: PaymentAtStripe, known: PaymentVerdictView | None, *, recorded: bool = False) -> tuple[str, str | None]:
     result = _not_active(NOT_PRO, paid, why_not_pro(paid, known, recorded=recorded))
     return result.outcome, result.reason
 

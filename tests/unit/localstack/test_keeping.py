@@ -15,7 +15,7 @@ import pytest
 from atlas_localstack.stack import generated, leftovers, logs, state
 from atlas_localstack.stack import home as homes
 from atlas_localstack.stack.home import Home
-from atlas_localstack.stack.state import Failure, PartState, State
+from atlas_localstack.stack.state import PartState, StartFailure, State
 from atlas_operator import files
 from atlas_operator.commands.pull import seconds
 from atlas_operator.local import WORKSPACE
@@ -68,7 +68,7 @@ def test_a_file_is_replaced_whole_and_stays_private(home: Home) -> None:
 
 
 def test_the_state_survives_its_file(home: Home) -> None:
-    told = State(phase=state.FAILED, parts={"nats": PartState(pid=1, note="x")}, failure=Failure("why", "what", ["line"]))
+    told = State(phase=state.FAILED, parts={"nats": PartState(pid=1, note="x")}, failure=StartFailure("why", "what", ["line"]))
     state.save(home, told)
     assert state.load(home) == told
     home.state_file.write_text("{")

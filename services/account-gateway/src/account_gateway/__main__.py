@@ -6,7 +6,8 @@ import os
 
 from account_gateway.app import build
 from account_gateway.settings import GatewaySettings
-from atlas_kit.http.app import parse_arguments, serve
+from atlas_contracts.internal_api import GATEWAY_SERVICE
+from atlas_kit.http.app import serve_as
 from atlas_kit.process.settings import load_or_exit
 
 DEFAULT_PORT = 8000
@@ -14,15 +15,7 @@ DEFAULT_PORT = 8000
 
 def main() -> None:
     settings = load_or_exit(GatewaySettings, dict(os.environ))
-    host, port = parse_arguments("account_gateway", DEFAULT_PORT, settings)
-    serve(
-        build(settings),
-        service="account-gateway",
-        host=host,
-        port=port,
-        log_level=settings.log_level,
-        max_connections=settings.http_max_connections,
-    )
+    serve_as(GATEWAY_SERVICE, build, settings, package="account_gateway", default_port=DEFAULT_PORT)
 
 
 if __name__ == "__main__":

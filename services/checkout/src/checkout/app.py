@@ -14,7 +14,7 @@ from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE
 from atlas_contracts.streams import BILLING
 from atlas_kit.http.app import create_app, with_edge
 from atlas_kit.http.client import ServiceClient
-from atlas_kit.http.doors import install_doors
+from atlas_kit.http.doors import Doors, install_doors
 from atlas_kit.http.health import Check
 from atlas_kit.http.identity import TokenMint, TokenVerifier
 from atlas_kit.messaging.broker import Broker
@@ -24,12 +24,14 @@ from atlas_kit.storage.database import Database
 from checkout.adapters.entitlements_client import EntitlementsClient
 from checkout.adapters.stripe_gateway import StripeGateway
 from checkout.entrypoints.backfill import backfill_routes
+from checkout.entrypoints.deletion import deletion_routes
 from checkout.entrypoints.imports import IMPORT_PURCHASES, MAX_IMPORT_BYTES, import_routes
 from checkout.entrypoints.internal import internal_routes
 from checkout.entrypoints.operator import operator_routes
-from checkout.settings import Settings
+from checkout.settings import CheckoutSettings
 from checkout.use_cases.backfill import Backfill
 from checkout.use_cases.find_customer import Customers
+from checkout.use_cases.forget_user import Forgetting
 from checkout.use_cases.open_portal import Portal
 from checkout.use_cases.purchases import Purchases
 from checkout.use_cases.sale import Checkout
@@ -40,7 +42,7 @@ from checkout.use_cases.tell_payments import Telling
 class Parts:
     """The parts that are made once and live as long as the process."""
 
-    settings: Settings
+    settings: CheckoutSettings
     database: Database
     broker: Broker
     stripe: StripeGateway
@@ -53,21 +55,21 @@ class Parts:
     workers: Workers
 
 
-def build(settings: Settings) -> ASGIApp:
+def build(settings: CheckoutSettings) -> ASGIApp:
     """The service for these settings; nothing is connected before the application starts."""
     parts = _parts(settings)
     app = create_app(
         "Atlas checkout", lambda _app: _lifespan(parts), lambda: {**_checks(parts), **parts.workers.checks()}
     )
-    install_doors(app, TokenVerifier(settings.internal_auth_secret, CHECKOUT_SERVICE))
+    install_doors(app, Doors(TokenVerifier(settings.internal_trusted_keys, CHECKOUT_SERVICE)))
     for router in _routers(parts):
         app.include_router(router)
     return with_edge(app, body_limits=[(IMPORT_PURCHASES, MAX_IMPORT_BYTES)], on_exit=parts.stopping.set)
 
 
-def _parts(settings: Settings) -> Parts:
+def _parts(settings: CheckoutSettings) -> Parts:
     database, broker = _database(settings), _broker(settings)
-    mint = TokenMint(settings.internal_auth_secret, CHECKOUT_SERVICE)
+    mint = TokenMint(settings.internal_signing_key, CHECKOUT_SERVICE)
     entitlements = ServiceClient(settings.entitlements_url, ENTITLEMENTS_SERVICE, mint)
     return Parts(
         settings=settings,
@@ -102,9 +104,11 @@ def _checks(parts: Parts) -> Mapping[str, Check]:
 
 def _routers(parts: Parts) -> list[APIRouter]:
     purchases = Purchases(parts.database, parts.stripe, parts.broker, parts.ledger)
+    forgetting = Forgetting(parts.database, parts.stripe, parts.ledger)
     return [
         internal_routes(_checkout(parts), purchases, _portal(parts)),
-        operator_routes(parts.database, parts.stripe, parts.broker, parts.settings.provider_policy()),
+        deletion_routes(forgetting),
+        operator_routes(parts.database, parts.stripe, parts.broker, parts.settings.provider_policy(), forgetting),
         backfill_routes(_backfill(parts)),
         import_routes(_telling(parts), parts.stripe_aside, parts.settings.backfill_rate),
     ]
@@ -128,7 +132,7 @@ def _telling(parts: Parts) -> Telling:
     return Telling(parts.database, parts.stripe_aside, parts.broker, parts.ledger, rules)
 
 
-def _database(settings: Settings) -> Database:
+def _database(settings: CheckoutSettings) -> Database:
     return Database(
         settings.database_url,
         "checkout",
@@ -137,7 +141,7 @@ def _database(settings: Settings) -> Database:
     )
 
 
-def _broker(settings: Settings) -> Broker:
+def _broker(settings: CheckoutSettings) -> Broker:
     return Broker(
         settings.nats_url,
         CHECKOUT_SERVICE,

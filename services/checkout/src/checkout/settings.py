@@ -7,6 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from atlas_contracts.internal_api import CHECKOUT_SERVICE
 from atlas_kit.process.settings import (
     HttpOrigin,
     HttpUrl,
@@ -37,9 +38,10 @@ def _currencies(value: str) -> str:
     return ",".join(codes)
 
 
-class Settings(ServiceSettings):
+class CheckoutSettings(ServiceSettings):
     """Environment variables, in upper case; see CONTRACT 6."""
 
+    service = CHECKOUT_SERVICE
     database_url: PostgresUrl
     database_migration_url: PostgresUrl | None = None
     database_pool_size: int = Field(default=10, ge=2, le=200)

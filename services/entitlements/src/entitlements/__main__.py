@@ -8,11 +8,12 @@ import json
 import os
 import sys
 
-from atlas_kit.http.app import parse_arguments, serve
+from atlas_contracts.internal_api import ENTITLEMENTS_SERVICE
+from atlas_kit.http.app import serve_as
 from atlas_kit.process.settings import load_or_exit
 from atlas_kit.storage import migrations
 from entitlements.app import build
-from entitlements.settings import DEFAULT_PORT, Settings
+from entitlements.settings import DEFAULT_PORT, EntitlementsSettings
 from entitlements.use_cases import rebuild
 
 SHOWN = 100
@@ -20,7 +21,7 @@ SHOWN = 100
 
 
 def main() -> None:
-    settings = load_or_exit(Settings, dict(os.environ))
+    settings = load_or_exit(EntitlementsSettings, dict(os.environ))
     match sys.argv[1:]:
         case ["migrate"]:
             owner = settings.database_migration_url or settings.database_url
@@ -28,18 +29,10 @@ def main() -> None:
         case ["rebuild", *options]:
             asyncio.run(_rebuild(settings, verify_only="--verify" in options))
         case _:
-            host, port = parse_arguments("entitlements", DEFAULT_PORT, settings)
-            serve(
-                build(settings),
-                service="entitlements",
-                host=host,
-                port=port,
-                log_level=settings.log_level,
-                max_connections=settings.http_max_connections,
-            )
+            serve_as(ENTITLEMENTS_SERVICE, build, settings, package="entitlements", default_port=DEFAULT_PORT)
 
 
-async def _rebuild(settings: Settings, *, verify_only: bool) -> None:
+async def _rebuild(settings: EntitlementsSettings, *, verify_only: bool) -> None:
     """Compute the projection anew; progress and result go to stdout as NDJSON."""
 
     def progress(done: int, total: int) -> None:

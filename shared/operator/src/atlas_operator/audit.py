@@ -10,13 +10,13 @@ from atlas_contracts.internal_api import ProviderPayment
 from atlas_operator.revoking import REVOKED
 
 Row = Mapping[str, Any]
-Found = dict[str, list[dict[str, Any]]]
+Audited = dict[str, list[dict[str, Any]]]
 WRONG = ("paidNotPro", "proNotPaid", "secondPayments")
 AGREED = "agreed"
 """Differences from Stripe that an operator decided on: listed, but not counted as wrong."""
 
 
-def compare(provider: Iterable[ProviderPayment], holders: Iterable[Row], reviews: Iterable[Row] = ()) -> Found:
+def compare(provider: Iterable[ProviderPayment], holders: Iterable[Row], reviews: Iterable[Row] = ()) -> Audited:
     """The differences between what Stripe says in the end and what we hold.
 
     Args:
@@ -29,7 +29,7 @@ def compare(provider: Iterable[ProviderPayment], holders: Iterable[Row], reviews
     for payment in provider:
         paid[payment.user_id].append(payment)
     held = {str(row["userId"]): row for row in holders}
-    found: Found = {kind: [] for kind in (*WRONG, AGREED)}
+    found: Audited = {kind: [] for kind in (*WRONG, AGREED)}
     for name in sorted({*paid, *held}):
         _compare_user(name, held.get(name), paid.get(name, []), found)
     told = {row["userId"] for kind in ("paidNotPro", AGREED) for row in found[kind]}
@@ -44,7 +44,7 @@ def _review(payment: ProviderPayment) -> Row:
     return {**payment.model_dump(mode="json", by_alias=True), "reason": payment.refused}
 
 
-def _compare_user(name: str, mine: Row | None, theirs: list[ProviderPayment], found: Found) -> None:
+def _compare_user(name: str, mine: Row | None, theirs: list[ProviderPayment], found: Audited) -> None:
     granting = [payment for payment in theirs if payment.should_grant]
     if granting and not (mine and mine["isPro"]):
         kind = AGREED if _all_revoked(granting, mine) else "paidNotPro"
@@ -55,7 +55,7 @@ def _compare_user(name: str, mine: Row | None, theirs: list[ProviderPayment], fo
     found["secondPayments"] += [_second(name, payment) for payment in _beside_the_first(mine)]
 
 
-def _add_review(review: Row, mine: Row | None, found: Found) -> None:
+def _add_review(review: Row, mine: Row | None, found: Audited) -> None:
     """A payment that is paid at Stripe and may not grant: a person has to decide about the money."""
     # An operator has already made this buyer Pro: nothing is left to do.
     answered = bool(mine and mine["isPro"]) and any(
@@ -71,17 +71,17 @@ def _add_review(review: Row, mine: Row | None, found: Found) -> None:
     )
 
 
-def is_wrong(found: Found) -> bool:
+def is_wrong(found: Audited) -> bool:
     """Whether anybody is wrong; what an operator said is not."""
     return any(found[kind] for kind in WRONG)
 
 
-def users_in(found: Found) -> list[str]:
+def users_in(found: Audited) -> list[str]:
     """All users with a wrong verdict. They are checked once more, because a payment may have come in between."""
     return sorted({row["userId"] for kind in ("paidNotPro", "proNotPaid") for row in found[kind] if row["userId"]})
 
 
-def sessions_of(found: Found, user: str) -> list[str]:
+def sessions_of(found: Audited, user: str) -> list[str]:
     """The checkout sessions because of which this user looked wrong. Some can only be found at Stripe by their id."""
     named = {
         str(payment["checkoutSessionId"])

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import typer
 
-from atlas_operator.errors import CallFailed, NoTarget
+from atlas_operator.errors import CallFailed, KeysRefused, NoTarget
 from atlas_operator.terminal.console import EXIT_MISUNDERSTOOD, errors, line
 
 
@@ -35,6 +35,8 @@ COMMANDS: Mapping[str, Command] = {
     "revoke": Command(f"{_COMMANDS}.adjust", _PANEL),
     "forget": Command(f"{_COMMANDS}.forget", _PANEL),
     "doctor": Command(f"{_COMMANDS}.doctor", _PANEL),
+    "stripe": Command(f"{_COMMANDS}.stripe_account", _PANEL),
+    "keys": Command(f"{_COMMANDS}.keys", _PANEL),
     "import": Command(f"{_COMMANDS}.import_", _MOVING),
     "shadow": Command(f"{_COMMANDS}.shadow", _MOVING),
 }
@@ -58,7 +60,7 @@ def run(
     A failure that a person can mend is a sentence on stderr, not a traceback; ``mendable`` are the caller's own
     kinds of those beside the operator's.
     """
-    expected: tuple[type[Exception], ...] = (NoTarget, *mendable)
+    expected: tuple[type[Exception], ...] = (NoTarget, KeysRefused, *mendable)
     try:
         code = build(commands, arguments, about)(list(arguments), prog_name=name, standalone_mode=False)
     except expected as error:

@@ -23,7 +23,7 @@ from atlas_stripe.session_ownership import Record, recorded_offers
 from checkout.domain.offers import read_back, written
 
 
-class State(StrEnum):
+class AttemptState(StrEnum):
     """creating → open → (pending →) complete or expired. failed: no session was made, or Stripe no longer has it."""
 
     CREATING = "creating"
@@ -43,7 +43,7 @@ class Attempt:
     customer_id: str
     price_id: str
     source: str
-    state: State
+    state: AttemptState
     parameters: Mapping[str, Any]
     expires_at: datetime
     checkout_session_id: str | None = None
@@ -127,7 +127,7 @@ async def record_session(
     return row is not None
 
 
-async def move(database: Database, attempt: Attempt, to: State) -> None:
+async def move(database: Database, attempt: Attempt, to: AttemptState) -> None:
     """Change the state, unless another replica has changed it in the meantime."""
     async with database.transaction() as connection:
         await connection.execute(
@@ -227,8 +227,12 @@ async def all_sessions(database: Database, user_id: str) -> list[str]:
 
 
 async def erase(database: Database, user_id: str) -> int:
-    """Delete the user's rows in this database. Returns how many there were."""
+    """Delete the user's rows in this database, and events about the user that are not published yet.
+
+    Returns how many rows of attempts and customers there were.
+    """
     async with database.transaction() as connection:
+        await connection.execute("DELETE FROM outbox WHERE payload::jsonb ->> 'subject' = %s", (user_id,))
         made = await connection.execute("DELETE FROM checkout_attempts WHERE user_id = %s", (user_id,))
         known = await connection.execute("DELETE FROM customers WHERE user_id = %s", (user_id,))
         await connection.execute("DELETE FROM backfill_refusals WHERE user_id = %s", (user_id,))
@@ -242,7 +246,7 @@ def _attempt(row: Sequence[Any]) -> Attempt:
         customer_id=row[2],
         price_id=row[3],
         source=row[4],
-        state=State(row[5]),
+        state=AttemptState(row[5]),
         parameters=row[6],
         expires_at=row[7],
         checkout_session_id=row[8],

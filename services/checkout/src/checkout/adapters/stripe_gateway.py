@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from atlas_stripe.client import StripeConnection, answer_to, read_of, rows_of
 from atlas_stripe.failure import StripeFailure
 from atlas_stripe.objects import Read, StripeObject
+from atlas_stripe.portal_configuration import PARAMETERS
 from checkout.ports import SessionPage
 
 NETWORK_RETRIES = 1
@@ -29,24 +30,13 @@ SESSION_EXPANSION = "payment_intent.latest_charge.balance_transaction"
 REFUNDS_EXPANSION = "payment_intent.latest_charge.refunds"
 """The charge's ten newest refunds, whatever became of them, without a request for each charge."""
 
-PORTAL_CONFIGURATION = {
-    "features": {
-        "invoice_history": {"enabled": True},
-        "customer_update": {"enabled": True, "allowed_updates": ["address", "name", "tax_id"]},
-        "payment_method_update": {"enabled": False},
-        "subscription_cancel": {"enabled": False},
-        "subscription_update": {"enabled": False},
-    },
-    "metadata": {"madeBy": "atlas-checkout"},
-}
-
 STRIPE_CALLS = Counter("atlas_stripe_calls_total", "Calls to Stripe, retries not counted.", ["status"])
 STRIPE_SECONDS = Histogram(
     "atlas_stripe_call_seconds", "Time until Stripe answered.", buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
 )
 
 AnswerT = TypeVar("AnswerT")
-Call = Callable[..., Awaitable[Any]]
+StripeCall = Callable[..., Awaitable[Any]]
 
 
 class StripeGateway:
@@ -143,7 +133,7 @@ class StripeGateway:
     async def create_portal_configuration(self, idempotency_key: str) -> str:
         """A portal configuration that shows invoices and lets nothing be canceled, because Pro is bought once."""
         configuration = await _made(
-            self._client.v1.billing_portal.configurations.create_async, PORTAL_CONFIGURATION, idempotency_key
+            self._client.v1.billing_portal.configurations.create_async, PARAMETERS, idempotency_key
         )
         return str(configuration.id)
 
@@ -164,7 +154,7 @@ class StripeGateway:
         return True
 
 
-async def _made(create: Call, parameters: Mapping[str, Any], idempotency_key: str) -> Any:
+async def _made(create: StripeCall, parameters: Mapping[str, Any], idempotency_key: str) -> Any:
     """Create something under an idempotency key.
 
     While another process of ours asks under the same key, Stripe answers 409; we ask again until it answers both. The
@@ -190,7 +180,7 @@ async def _asked(call: Awaitable[AnswerT]) -> AnswerT:
     return answer
 
 
-async def _pages(ask: Call, filters: Mapping[str, Any], expand: tuple[str, ...] = ()) -> AsyncIterator[Read]:
+async def _pages(ask: StripeCall, filters: Mapping[str, Any], expand: tuple[str, ...] = ()) -> AsyncIterator[Read]:
     parameters = {**filters, "limit": PAGE_SIZE, **({"expand": list(expand)} if expand else {})}
     while True:
         page = await _asked(ask(parameters))

@@ -1,7 +1,7 @@
 """What another app says of Stripe's ids: this customer, session or payment is that user's. Pure.
 
 A claim proves nothing. Whose a session is, its metadata says, which a server of ours has set; the claim only says where
-to look (docs/decisions/0014).
+to look (docs/decisions/0015).
 """
 
 from __future__ import annotations

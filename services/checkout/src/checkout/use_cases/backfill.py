@@ -115,6 +115,7 @@ class _Course:
         """What was made or completed since the earlier call read the newest page, and isn't among what is left."""
         assert run.reached
         began, newer = now(), max(run.reached + timedelta(seconds=1), run.began_at - SESSION_LIFE)
+        refused: list[Refusal] = []
         async for sessions in self._pages(newer, None, None):
             told = await self._told(sessions)
             # Those that the earlier call met are counted already, unless they were completed afterwards.
@@ -123,11 +124,13 @@ class _Course:
                 for session, one in zip(sessions, told, strict=True)
                 if _made_at(session) >= run.began_at or one.result == "new"
             ]
-            refused = _count(run, counted)
-            for step in (*map(_refused, refused), _page(run, sessions)):
-                yield step
-            await backfill_runs.advance(self._database, run, refused)
+            refused += _count(run, counted)
+            yield _page(run, sessions)
         run.began_at = began
+        # Kept when all of it is done: a call that ends before counts it again from the start.
+        await backfill_runs.advance(self._database, run, refused)
+        for refusal in refused:
+            yield _refused(refusal)
 
     async def _older(self, run: Run) -> AsyncIterator[Progress]:
         async for sessions in self._pages(run.since, run.last_session_id, run.reached):

@@ -16,7 +16,7 @@ from checkout.adapters.publishing import publish_facts
 from checkout.domain.payment_outcome import HOLDS_MONEY, PaymentOutcome
 from checkout.use_cases.owner_of_session import named_in
 from checkout.use_cases.purchases import Purchases
-from checkout.use_cases.read_payment import Payment, read_payment
+from checkout.use_cases.read_payment import PaymentAtStripe, read_payment
 from checkout.use_cases.why_not_pro import WhyNotPro, why_not_pro
 
 log = get_logger()
@@ -57,7 +57,9 @@ async def confirm(tools: Purchases, user_id: str, session_id: str) -> ConfirmRes
     return result
 
 
-async def _confirm(tools: Purchases, user_id: str, owned: Owned, *, thorough: bool) -> tuple[ConfirmResult, Payment]:
+async def _confirm(
+    tools: Purchases, user_id: str, owned: Owned, *, thorough: bool
+) -> tuple[ConfirmResult, PaymentAtStripe]:
     payment = await read_payment(tools.stripe, owned.session, Via.CONFIRM, thorough=thorough)
     if payment.unreadable and payment.outcome not in HOLDS_MONEY:
         raise SessionNotFound
@@ -88,7 +90,7 @@ async def _own_session(tools: Purchases, user_id: str, session_id: str) -> Owned
     return Owned(session, recorded=owner is not None)
 
 
-def _not_active(entitlement: EntitlementView, payment: Payment, why: WhyNotPro | None) -> ConfirmResult:
+def _not_active(entitlement: EntitlementView, payment: PaymentAtStripe, why: WhyNotPro | None) -> ConfirmResult:
     """The answer once the facts are folded and the buyer isn't Pro. Raises SessionNotFound.
 
     ``not_paid`` without a reason means that no money came; pages say so to the buyer.

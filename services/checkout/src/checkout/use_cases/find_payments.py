@@ -16,7 +16,7 @@ from checkout.adapters.customers import store_customer, stored_customer
 from checkout.domain.payment_outcome import HOLDS_MONEY
 from checkout.ports import PaymentReads
 from checkout.use_cases.owner_of_session import named_in, sessions_of
-from checkout.use_cases.read_payment import Payment, read_payment
+from checkout.use_cases.read_payment import PaymentAtStripe, read_payment
 
 AT_ONCE = 4
 """Payments read at a time: Stripe allows 25 requests a second of a test key, and other requests need some of them."""
@@ -28,7 +28,7 @@ MAX_RECORDED = 20
 
 async def find_payments(
     database: Database, stripe: PaymentReads, user_id: str, via: Via, beside: Sequence[str] = ()
-) -> list[Payment]:
+) -> list[PaymentAtStripe]:
     """Everything about the user's complete sessions, newest first. Raises StripeFailure.
 
     ``beside``: further sessions that may be the user's (no customer lists one that was made without a customer).
@@ -37,7 +37,7 @@ async def find_payments(
     sessions = await patience.ask(lambda: _complete_sessions(database, stripe, user_id, beside))
     slots = asyncio.Semaphore(AT_ONCE)
 
-    async def read(session: Read) -> Payment:
+    async def read(session: Read) -> PaymentAtStripe:
         async with slots:
             return await patience.ask(lambda: read_payment(stripe, session, via))
 

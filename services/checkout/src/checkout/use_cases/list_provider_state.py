@@ -18,7 +18,7 @@ from checkout.domain.payment_outcome import HOLDS_MONEY, PaymentOutcome, amount_
 from checkout.ports import PaymentReads
 from checkout.use_cases.find_payments import find_payments
 from checkout.use_cases.owner_of_session import named_in
-from checkout.use_cases.read_payment import Payment, read_payment
+from checkout.use_cases.read_payment import PaymentAtStripe, read_payment
 
 EVER_PAID = frozenset({PaymentOutcome.PAID, PaymentOutcome.DISPUTED, PaymentOutcome.REFUNDED, PaymentOutcome.LOST})
 
@@ -59,7 +59,7 @@ async def list_provider_state(
                 yield line
 
 
-async def _line(database: Database, payment: Payment, policy: ProviderPolicy) -> ProviderPayment | None:
+async def _line(database: Database, payment: PaymentAtStripe, policy: ProviderPolicy) -> ProviderPayment | None:
     """The payment as audit compares it; None for one without a user, or of another product."""
     session, outcome = payment.session, payment.outcome
     record = await attempts.record_of_session(database, payment.session_id)

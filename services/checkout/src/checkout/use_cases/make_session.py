@@ -10,7 +10,7 @@ from atlas_kit.messaging.events import now
 from atlas_stripe.failure import StripeFailure
 from atlas_stripe.objects import Read, Unmappable, amount, currency, moment, text
 from checkout.adapters import attempts
-from checkout.adapters.attempts import Attempt, State
+from checkout.adapters.attempts import Attempt, AttemptState
 from checkout.adapters.customers import forget_customer
 from checkout.adapters.publishing import outbox_messages
 from checkout.domain.own_facts import purchase_initiated
@@ -40,7 +40,7 @@ async def make_session(checkout: Checkout, attempt: Attempt) -> Read | None:
             raise
         made = await _made_after_all(checkout, attempt, failure)
         if made is None:
-            await attempts.move(checkout.database, attempt, State.FAILED)
+            await attempts.move(checkout.database, attempt, AttemptState.FAILED)
             if failure.names_missing("customer"):
                 await forget_customer(checkout.database, attempt.user_id, attempt.customer_id)
             raise AttemptSpent(failure) from None

@@ -17,7 +17,7 @@ from atlas_kit.messaging.events import now
 from atlas_kit.process.logs import get_logger
 from atlas_stripe.objects import Read
 from checkout.adapters import attempts
-from checkout.adapters.attempts import Attempt, State
+from checkout.adapters.attempts import Attempt, AttemptState
 from checkout.adapters.customers import customer_of
 from checkout.domain.offers import offers_of
 from checkout.domain.session_parameters import SESSION_LIFE, known_source, session_parameters
@@ -50,7 +50,7 @@ async def open_checkout(checkout: Checkout, user_id: str, source: str | None) ->
             if attempt is None:
                 await _begin(checkout, user_id, known_source(source), offers)
                 begun = True
-            elif attempt.state is State.CREATING:
+            elif attempt.state is AttemptState.CREATING:
                 session = await make_session(checkout, attempt)
                 # To an attempt of an earlier request Stripe repeats its first answer: the next round reads anew.
                 if session and begun and same_terms(checkout, attempt, offers):
@@ -86,7 +86,7 @@ async def _begin(checkout: Checkout, user_id: str, source: str, offers: tuple[Of
         customer_id=customer_id,
         price_id=checkout.price_id,
         source=source,
-        state=State.CREATING,
+        state=AttemptState.CREATING,
         parameters=parameters,
         expires_at=expires_at,
         offers=offers,

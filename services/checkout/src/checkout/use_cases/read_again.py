@@ -17,7 +17,7 @@ from atlas_stripe.patience import Patience
 from checkout.adapters.publishing import publish_facts
 from checkout.ports import PaymentReads, Publisher
 from checkout.use_cases.find_payments import AT_ONCE
-from checkout.use_cases.read_payment import Payment, read_payment
+from checkout.use_cases.read_payment import PaymentAtStripe, read_payment
 
 log = get_logger()
 
@@ -49,7 +49,7 @@ async def read_again(stripe: PaymentReads, broker: Publisher, request: SweepRequ
     return result
 
 
-async def _payment_of(stripe: PaymentReads, object_id: str) -> Payment | None:
+async def _payment_of(stripe: PaymentReads, object_id: str) -> PaymentAtStripe | None:
     session = await _session_of(stripe, object_id)
     return await read_payment(stripe, session, Via.PULL) if session else None
 

@@ -21,7 +21,7 @@ Mapper = Callable[[StripeObject, datetime, Arrival], BillingData]
 
 
 @dataclass(frozen=True, slots=True)
-class Payment:
+class PaymentAtStripe:
     """One checkout session with its refunds and disputes, the facts in them, and the state of the payment."""
 
     session: StripeObject
@@ -39,7 +39,7 @@ class Payment:
         return str(self.session["id"])
 
 
-async def read_payment(stripe: ChargeReads, session: Read, via: Via, *, thorough: bool = True) -> Payment:
+async def read_payment(stripe: ChargeReads, session: Read, via: Via, *, thorough: bool = True) -> PaymentAtStripe:
     """The payment behind a session (read with its payment and charge expanded).
 
     Not ``thorough``: refunds and disputes are asked for only where the charge says that there are any. That misses a
@@ -60,7 +60,7 @@ async def read_payment(stripe: ChargeReads, session: Read, via: Via, *, thorough
     except Unmappable as problem:
         log.warning("stripe.object_skipped", object=session.id, reason=problem.reason)
         facts, unreadable = (), problem.reason
-    return Payment(session.body, outcome, refund_bodies, dispute_bodies, facts, unreadable)
+    return PaymentAtStripe(session.body, outcome, refund_bodies, dispute_bodies, facts, unreadable)
 
 
 def expanded_refunds(session: Read) -> list[Read] | None:

@@ -1,7 +1,7 @@
 """Sessions that another app made become known ones: recorded here and in the ledger, as if this service had made them.
 
 Recorded is only what would be ours without a record, so that a record loosens no rule but "known sessions only"; and
-what is somebody's money although its metadata names nobody, so that a person looks at it (docs/decisions/0014).
+what is somebody's money although its metadata names nobody, so that a person looks at it (docs/decisions/0015).
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from checkout.adapters.publishing import outbox_messages, publish_facts
 from checkout.domain.own_facts import restore_fact
 from checkout.use_cases.find_payments import find_payments
 from checkout.use_cases.purchases import Purchases
-from checkout.use_cases.read_payment import Payment
+from checkout.use_cases.read_payment import PaymentAtStripe
 from checkout.use_cases.why_not_pro import WhyNotPro, why_not_pro
 
 log = get_logger()
@@ -81,7 +81,7 @@ async def _restore(tools: Purchases, user_id: str) -> RestoreResult:
     return RestoreResult(outcome="not_eligible" if reason else "not_found", reason=reason, entitlement=after.summary())
 
 
-async def _reason(tools: Purchases, user_id: str, payments: Sequence[Payment]) -> WhyNotPro | None:
+async def _reason(tools: Purchases, user_id: str, payments: Sequence[PaymentAtStripe]) -> WhyNotPro | None:
     ids = [payment.session_id for payment in payments]
     if not ids:
         return None

@@ -8,12 +8,12 @@ from atlas_kit.messaging.events import now
 from atlas_stripe.failure import StripeFailure
 from atlas_stripe.objects import Read, moment
 from checkout.adapters import attempts
-from checkout.adapters.attempts import Attempt, State
+from checkout.adapters.attempts import Attempt, AttemptState
 from checkout.adapters.customers import forget_customer, is_deleted
 from checkout.adapters.publishing import publish_facts
 from checkout.domain.payment_outcome import HOLDS_MONEY, PaymentOutcome
 from checkout.domain.session_parameters import REUSE_MARGIN, options_in
-from checkout.use_cases.read_payment import Payment, read_payment
+from checkout.use_cases.read_payment import PaymentAtStripe, read_payment
 from checkout.use_cases.sale import AlreadyPro, Checkout, PaymentNeedsReview, PaymentProcessing, expire
 from checkout.use_cases.why_not_pro import why_not_pro
 
@@ -27,18 +27,18 @@ async def reuse_session(checkout: Checkout, attempt: Attempt, offers: tuple[Offe
         if not failure.is_missing:
             raise
         # Stripe has no such session here: it was made with another account's or mode's key, so nobody can pay it.
-        await attempts.move(checkout.database, attempt, State.FAILED)
+        await attempts.move(checkout.database, attempt, AttemptState.FAILED)
         return None
     if session.body.get("status") == "complete":
         await _settle(checkout, attempt, session)
     elif session.body.get("status") == "expired":
-        await attempts.move(checkout.database, attempt, State.EXPIRED)
+        await attempts.move(checkout.database, attempt, AttemptState.EXPIRED)
     elif is_deleted(session.body.get("customer")):
         await _abandon(checkout, attempt)
     elif same_terms(checkout, attempt, offers) and moment(session.body, "expires_at") - now() > REUSE_MARGIN:
         return session
     elif await expire(checkout, attempt.checkout_session_id):
-        await attempts.move(checkout.database, attempt, State.EXPIRED)
+        await attempts.move(checkout.database, attempt, AttemptState.EXPIRED)
     return None
 
 
@@ -60,7 +60,7 @@ async def _abandon(checkout: Checkout, attempt: Attempt) -> None:
         session = await checkout.stripe.read_session(attempt.checkout_session_id)
         if session.body.get("status") == "complete":  # paid just before its customer went
             return await _settle(checkout, attempt, session)
-    await attempts.move(checkout.database, attempt, State.EXPIRED)
+    await attempts.move(checkout.database, attempt, AttemptState.EXPIRED)
     return None
 
 
@@ -74,17 +74,19 @@ async def _settle(checkout: Checkout, attempt: Attempt, session: Read) -> None:
         raise Unavailable  # whether our own session was paid can't be read: selling again might charge twice
     event_ids = await publish_facts(checkout.broker, payment.facts)
     if payment.outcome is PaymentOutcome.PENDING:
-        await attempts.move(checkout.database, attempt, State.PENDING)
+        await attempts.move(checkout.database, attempt, AttemptState.PENDING)
         raise PaymentProcessing
     applied = await checkout.entitlements.applied(attempt.user_id, event_ids)
     if (await checkout.entitlements.entitlement(attempt.user_id)).is_pro:
         raise AlreadyPro
     if payment.outcome in HOLDS_MONEY:
         await _refuse_unless_ended(checkout, attempt, payment, applied=applied)
-    await attempts.move(checkout.database, attempt, State.COMPLETE)
+    await attempts.move(checkout.database, attempt, AttemptState.COMPLETE)
 
 
-async def _refuse_unless_ended(checkout: Checkout, attempt: Attempt, payment: Payment, *, applied: bool) -> None:
+async def _refuse_unless_ended(
+    checkout: Checkout, attempt: Attempt, payment: PaymentAtStripe, *, applied: bool
+) -> None:
     """Stripe has the money and the buyer isn't Pro: sell again only if that payment was revoked, refunded or lost."""
     verdicts = await checkout.entitlements.verdicts(attempt.user_id, [payment.session_id]) if applied else {}
     why = why_not_pro(payment, verdicts.get(payment.session_id), recorded=True) if applied else None

@@ -23,7 +23,7 @@ from checkout.adapters.publishing import publish_facts
 from checkout.ports import ChargeReads, News, Publisher
 from checkout.use_cases.find_payments import AT_ONCE
 from checkout.use_cases.owner_of_session import named_in
-from checkout.use_cases.read_payment import Payment, expanded_refunds, read_payment
+from checkout.use_cases.read_payment import PaymentAtStripe, expanded_refunds, read_payment
 
 FOLDED_SECONDS = 15.0
 """How long to wait until facts are folded. The stream keeps their order whether or not they are by then."""
@@ -57,7 +57,7 @@ class Told:
 class _Case:
     """One session with what we know about it."""
 
-    payment: Payment
+    payment: PaymentAtStripe
     record: Record | None
 
     @property

@@ -11,7 +11,7 @@ from typing import Literal
 from atlas_contracts.internal_api import PaymentVerdictView
 from atlas_stripe.session_ownership import is_somebody_elses
 from checkout.domain.payment_outcome import HOLDS_MONEY, PaymentOutcome
-from checkout.use_cases.read_payment import Payment
+from checkout.use_cases.read_payment import PaymentAtStripe
 
 WhyNotPro = Literal[
     "payment_pending", "needs_review", "revoked_by_operator", "chargeback_lost", "refunded", "free_checkout"
@@ -31,7 +31,7 @@ HOLDS: dict[str, WhyNotPro] = {
 """Verdicts that matter for a payment which, by this read, is paid and not given back."""
 
 
-def why_not_pro(payment: Payment, verdict: PaymentVerdictView | None, *, recorded: bool) -> WhyNotPro | None:
+def why_not_pro(payment: PaymentAtStripe, verdict: PaymentVerdictView | None, *, recorded: bool) -> WhyNotPro | None:
     """The reason; None where nothing was bought, or where the payment is for another product.
 
     Args:
@@ -51,6 +51,6 @@ def why_not_pro(payment: Payment, verdict: PaymentVerdictView | None, *, recorde
     return HOLDS.get(verdict.because)
 
 
-def _somebody_elses(payment: Payment, *, recorded: bool) -> bool:
+def _somebody_elses(payment: PaymentAtStripe, *, recorded: bool) -> bool:
     product = (payment.session.get("metadata") or {}).get("productKey")
     return is_somebody_elses(product, recorded=recorded)

@@ -18,7 +18,7 @@ _BROKER_ERRORS = (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class BucketEntry:
     """A key's value (None where there is none) and the revision that the next write must name.
 
     A deleted key has no value but still a revision: that of the marker which the broker stored for the deletion.
@@ -35,15 +35,15 @@ class Bucket:
         self._broker, self._replicas = broker, replicas
         self._opened: KeyValue | None = None
 
-    async def get(self, key: str) -> Entry:
+    async def get(self, key: str) -> BucketEntry:
         try:
             entry = await (await self._bucket()).get(key)
         except nats.js.errors.KeyNotFoundError as missing:
             mark = missing.entry  # the marker of a deletion, if there was one
-            return Entry(None, mark.revision if mark and mark.revision else 0)
+            return BucketEntry(None, mark.revision if mark and mark.revision else 0)
         except _BROKER_ERRORS as error:
             raise BrokerUnavailable from error
-        return Entry(json.loads(entry.value or b"{}"), entry.revision or 0)
+        return BucketEntry(json.loads(entry.value or b"{}"), entry.revision or 0)
 
     async def put(self, key: str, value: dict[str, Any], revision: int) -> bool:
         """Write ``value`` if the key's newest revision is ``revision``; False when another replica wrote meanwhile."""

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from atlas_kit.http.errors import AtlasError
 from atlas_kit.messaging.broker import Broker, BrokerUnavailable
 from atlas_stripe.mapping import SUPPORTED_EVENT_TYPES
-from webhook_ingest.adapters.bucket import Bucket, Entry
+from webhook_ingest.adapters.bucket import Bucket, BucketEntry
 
 LEASE_KEY = "pull-lease"
 ENDED_KEY = "pull-ended"
@@ -139,5 +139,5 @@ class PullState:
         return max([*told, *([self._ended] if self._ended else [])], key=lambda end: end.at, default=None)
 
 
-def _until(entry: Entry) -> int | None:
+def _until(entry: BucketEntry) -> int | None:
     return int(entry.value["until"]) if entry.value else None

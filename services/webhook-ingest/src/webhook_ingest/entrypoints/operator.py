@@ -27,7 +27,7 @@ from webhook_ingest.ports import Ledger
 from webhook_ingest.use_cases.adjust import adjust
 from webhook_ingest.use_cases.admit import Door
 from webhook_ingest.use_cases.import_grants import import_grants
-from webhook_ingest.use_cases.read_missed_events import Progress, Pull
+from webhook_ingest.use_cases.read_missed_events import Pull, PullProgress
 from webhook_ingest.use_cases.redrive import redrive
 
 log = get_logger()
@@ -103,7 +103,7 @@ def _parked_routes(router: APIRouter, parked: ParkedReader, door: Door) -> None:
         return Success(data={"id": redriven.parked_id, "eventId": redriven.event_id, "messageId": redriven.message_id})
 
 
-async def _lines(progress: AsyncIterator[Progress]) -> AsyncIterator[bytes]:
+async def _lines(progress: AsyncIterator[PullProgress]) -> AsyncIterator[bytes]:
     """The progress as NDJSON. An error becomes the last line, because the status 200 has been sent already."""
     try:
         async for item in progress:

@@ -19,7 +19,7 @@ from atlas_kit.http.errors import InvalidRequest
 from atlas_kit.messaging.broker import BrokerUnavailable
 from atlas_kit.messaging.events import billing_event, encode
 from atlas_kit.process.logs import get_logger
-from webhook_ingest.adapters.bucket import Bucket, Entry
+from webhook_ingest.adapters.bucket import Bucket, BucketEntry
 from webhook_ingest.ports import Publisher
 
 log = get_logger()
@@ -72,7 +72,7 @@ async def adjust(request: AdjustmentRequest, billing: Publisher, bucket: Bucket)
     return Adjusted(event.id, appended=not stored.duplicate)
 
 
-async def _claimed(bucket: Bucket, key: str, says: str) -> Entry:
+async def _claimed(bucket: Bucket, key: str, says: str) -> BucketEntry:
     for _ in range(TRIES):
         entry = await bucket.get(key)
         if entry.value:

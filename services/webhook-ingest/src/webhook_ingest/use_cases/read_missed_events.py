@@ -43,7 +43,7 @@ RETENTION_SECONDS = 30 * 86_400
 AT_ONCE = 64
 """Events published at the same time, so that the broker writes many of them to disk with one sync."""
 
-Progress = dict[str, Any]
+PullProgress = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Pull:
     refresh_payments: RefreshPayments | None = None
     """Called when the cursor is older than Stripe's list, to find changes whose events are no longer listed."""
 
-    async def run(self, *, since_seconds: int | None = None, dry_run: bool = False) -> AsyncIterator[Progress]:
+    async def run(self, *, since_seconds: int | None = None, dry_run: bool = False) -> AsyncIterator[PullProgress]:
         """Pull from the cursor (or ``since_seconds`` ago) until now, and yield the progress.
 
         The last item's ``stage`` is ``done``. Raises PullBusy, StripeUnavailable, BrokerUnavailable or, from reading
@@ -76,7 +76,7 @@ class Pull:
                 await self._failed(error)
                 raise
 
-    async def _steps(self, since_seconds: int | None, *, dry_run: bool) -> AsyncIterator[Progress]:
+    async def _steps(self, since_seconds: int | None, *, dry_run: bool) -> AsyncIterator[PullProgress]:
         # Stripe's clock, not ours: if ours were ahead, the cursor would skip events that Stripe creates later.
         now = await self.events.now()
         cursor = await self.state.cursor()
@@ -104,7 +104,7 @@ class Pull:
         message = error.message if isinstance(error, AtlasError) else AtlasError.default_message
         await self.state.end(Ended(time.time(), reason, message))
 
-    async def _windows(self, since: int, until: int, *, dry_run: bool) -> AsyncIterator[Progress]:
+    async def _windows(self, since: int, until: int, *, dry_run: bool) -> AsyncIterator[PullProgress]:
         start, width = since, WINDOW_SECONDS
         while start < until:
             if not dry_run and not await self.state.take_lease():

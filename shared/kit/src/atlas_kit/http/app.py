@@ -6,7 +6,7 @@ import argparse
 import gc
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, TypeVar
 
 import uvicorn
 from fastapi import FastAPI
@@ -27,7 +27,9 @@ from atlas_kit.http.protocol import bounded_protocol
 from atlas_kit.process import logs
 from atlas_kit.process.settings import ServiceSettings
 
+SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Any]]
+log = logs.get_logger()
 
 GRACE_SECONDS = 10
 """How long unfinished requests may take after SIGTERM."""
@@ -107,6 +109,22 @@ def from_http_exception(error: HTTPException) -> AtlasError:
             return AtlasError()
 
 
+def serve_as(
+    service: str, build: Callable[[SettingsT], ASGIApp], settings: SettingsT, *, package: str, default_port: int
+) -> None:
+    """What ``python -m package`` does: serve what ``build`` makes, where the command line or the settings say."""
+    host, port = parse_arguments(package, default_port, settings)
+    serve(
+        build(settings),
+        service=service,
+        host=host,
+        port=port,
+        log_level=settings.log_level,
+        max_connections=settings.http_max_connections,
+        obsolete=settings.obsolete(),
+    )
+
+
 def parse_arguments(package: str, default_port: int, settings: ServiceSettings) -> tuple[str, int]:
     """Host and port from the command line, else from the settings, else the service's default port."""
     parser = argparse.ArgumentParser(prog=f"python -m {package}")
@@ -137,9 +155,15 @@ def serve(
     port: int,
     log_level: str,
     max_connections: int,
+    obsolete: Mapping[str, str],
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then finish the requests that have begun, for at most GRACE_SECONDS."""
+    """Serve until SIGTERM or SIGINT, then finish the requests that have begun, for at most GRACE_SECONDS.
+
+    ``obsolete`` are variables that are set and no longer read, with what replaces each; they are logged.
+    """
     logs.configure(service, log_level)
+    for variable, replacement in obsolete.items():
+        log.warning("configuration.obsolete", variable=variable, replacedBy=replacement)
     _calm_garbage_collector()
     config = uvicorn.Config(
         app,

@@ -28,7 +28,7 @@ OPEN = Gauge("atlas_http_connections", "Connections open.")
 ENDED = Counter("atlas_http_connections_ended_total", "Connections ended to make room, or turned away.", ["why"])
 
 
-class Connection(Protocol):
+class HttpConnection(Protocol):
     """A connection that can be closed to make room for another."""
 
     def end(self) -> None:
@@ -43,14 +43,14 @@ class Connections:
 
     def __init__(self, most: int, bodies_bytes: int = BODIES_BYTES) -> None:
         self._most, self._most_refused, self._bodies_bytes = most, max(1, most // 4), bodies_bytes
-        self._open: set[Connection] = set()
-        self._waiting: dict[Connection, None] = {}
-        self._refused: dict[Connection, None] = {}
-        self._bodies: dict[Connection, int] = {}
+        self._open: set[HttpConnection] = set()
+        self._waiting: dict[HttpConnection, None] = {}
+        self._refused: dict[HttpConnection, None] = {}
+        self._bodies: dict[HttpConnection, int] = {}
         self._held = 0
         self._logged = -LOG_SECONDS
 
-    def enter(self, connection: Connection) -> bool:
+    def enter(self, connection: HttpConnection) -> bool:
         """Add a new connection, if need be by closing another. Returns False when there is no room for it.
 
         From now on the process waits for its first request.
@@ -66,36 +66,36 @@ class Connections:
         self._refused[connection] = None
         return False
 
-    def leave(self, connection: Connection) -> None:
+    def leave(self, connection: HttpConnection) -> None:
         self._open.discard(connection)
         self._waiting.pop(connection, None)
         self._refused.pop(connection, None)
         self.body_complete(connection)
         OPEN.set(len(self._open))
 
-    def waits(self, connection: Connection) -> None:
+    def waits(self, connection: HttpConnection) -> None:
         """From now on the process waits for this client."""
         if connection in self._open:
             self._waiting.pop(connection, None)
             self._waiting[connection] = None
 
-    def still_waits(self, connection: Connection) -> None:
+    def still_waits(self, connection: HttpConnection) -> None:
         """Data came, but not the whole request: the connection keeps its place in the order, or gets the last one."""
         if connection in self._open:
             self._waiting.setdefault(connection)
 
-    def works(self, connection: Connection) -> None:
+    def works(self, connection: HttpConnection) -> None:
         """The client has sent all of a request: now it waits for the process."""
         self._waiting.pop(connection, None)
 
-    def body_grows(self, connection: Connection, received: int) -> None:
+    def body_grows(self, connection: HttpConnection, received: int) -> None:
         """Count ``received`` bytes of a body. Above the bound, connections are closed, those first that began first."""
         self._bodies[connection] = self._bodies.get(connection, 0) + received
         self._held += received
         while self._held > self._bodies_bytes and self._end_first(self._bodies, "bodies"):
             pass
 
-    def body_complete(self, connection: Connection) -> None:
+    def body_complete(self, connection: HttpConnection) -> None:
         self._held -= self._bodies.pop(connection, 0)
 
     def _make_room(self) -> bool:
@@ -106,7 +106,7 @@ class Connections:
             self.works(first)  # it has sent data: perhaps a whole request, which reading will show
         return False
 
-    def _end_first(self, among: dict[Connection, None] | dict[Connection, int], why: str) -> bool:
+    def _end_first(self, among: dict[HttpConnection, None] | dict[HttpConnection, int], why: str) -> bool:
         first = next(iter(among), None)
         if first is None:
             return False

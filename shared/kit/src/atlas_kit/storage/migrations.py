@@ -23,7 +23,7 @@ STATEMENT_TIMEOUT = "120s"
 
 
 def head(package: str) -> str:
-    """The newest revision in the code."""
+    """The newest revision in the code. Raises ModuleNotFoundError where the service's code isn't installed."""
     versions = files(package) / "migrations" / "versions"
     return max(entry.name.removesuffix(".py") for entry in versions.iterdir() if entry.name[:2].isdigit())
 

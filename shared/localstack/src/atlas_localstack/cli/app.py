@@ -6,7 +6,7 @@ import sys
 from typing import NoReturn
 
 from atlas_localstack.servers.errors import ServerError
-from atlas_localstack.stack.configuration import ConfigurationError
+from atlas_localstack.stack.configuration import StackConfigurationError
 from atlas_operator import command_line
 from atlas_operator.command_line import Command
 
@@ -24,4 +24,4 @@ ABOUT = "Project Atlas, billing: the whole system on this machine, and the tools
 
 def main() -> NoReturn:
     """Run the command that the user typed, and leave with its exit code."""
-    command_line.run(COMMANDS, sys.argv[1:], "./atlas", ABOUT, mendable=(ServerError, ConfigurationError))
+    command_line.run(COMMANDS, sys.argv[1:], "./atlas", ABOUT, mendable=(ServerError, StackConfigurationError))

@@ -13,14 +13,16 @@ import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
+from atlas_contracts.internal_api import OPERATOR
 from atlas_localstack.servers.errors import ServerError
 from atlas_localstack.servers.ports import is_free, listener
 from atlas_localstack.stack import configuration, leftovers, permissions, roles, state
-from atlas_localstack.stack.generated import ports_of, secrets_of
+from atlas_localstack.stack.generated import keys_of, ports_of, secrets_of
 from atlas_localstack.stack.home import Home, take
-from atlas_localstack.stack.plan import OFFSETS, SANDBOX, Plan
-from atlas_localstack.stack.state import Failure, State
+from atlas_localstack.stack.plan import OFFSETS, SANDBOX, SIGNERS, Plan
+from atlas_localstack.stack.state import StartFailure, State
 from atlas_localstack.stack.supervisor import PartFailed, Supervisor
+from atlas_operator.errors import KeysRefused
 from atlas_operator.files import write_json
 
 EXIT_FAILED = 1
@@ -48,19 +50,19 @@ def main() -> int:
     except PartFailed as error:
         return _fail(home, current, error.failure)
     except ServerError as error:
-        return _fail(home, current, Failure(error.message, error.remedy, error.log))
-    except configuration.ConfigurationError as error:
-        return _fail(home, current, Failure(str(error)))
+        return _fail(home, current, StartFailure(error.message, error.remedy, error.log))
+    except (configuration.StackConfigurationError, KeysRefused) as error:
+        return _fail(home, current, StartFailure(str(error)))
     except Exception as error:  # noqa: BLE001 - the last place where an unexpected error can be reported
         traceback.print_exc()
-        return _fail(home, current, Failure(f"{type(error).__name__}: {error}", "See logs/supervisor.log."))
+        return _fail(home, current, StartFailure(f"{type(error).__name__}: {error}", "See logs/supervisor.log."))
     current.phase = state.STOPPED
     state.save(home, current)
     lock.close()
     return 0
 
 
-def _fail(home: Home, current: State, failure: Failure) -> int:
+def _fail(home: Home, current: State, failure: StartFailure) -> int:
     current.phase, current.failure = state.FAILED, failure
     print(failure.reason, failure.remedy, *failure.log, sep="\n", file=sys.stderr)
     state.save(home, current)
@@ -78,8 +80,9 @@ def _prepare(home: Home, port_base: int, fresh: bool, given: Mapping[str, str]) 
     secrets = secrets_of(home, roles.ROLES, tuple(permissions.GRANTS))
     stripe = configuration.stripe(given, secrets.stripe_key, secrets.stripe_webhook)
     _check_ports(port_base, stripe.sandbox)
-    plan = Plan(home, port_base, ports_of(home), secrets, stripe, given)
-    write_json(home.operator_file, {"internal_auth_secret": plan.internal_secret})
+    keys = keys_of(home, SIGNERS)
+    plan = Plan(home, port_base, ports_of(home), secrets, keys, stripe, given)
+    write_json(home.operator_file, {"signing_key": plan.signing_key(OPERATOR)})
     return plan
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 # Variables that a user may set for each service. Those that the stack itself sets (addresses, databases, broker) are
 # not among them: a local stack must never migrate a database whose DATABASE_URL happens to be set in the shell.
+# No service reads INTERNAL_AUTH_SECRET any more; each gets it only to log that it is not read.
 SHARED = ("INTERNAL_AUTH_SECRET", "LOG_LEVEL")
 # The policy and other settings that are not secret; every service gets them, whether it reads them or not.
 SHARED_PREFIXES = ("BILLING_",)
@@ -57,7 +58,7 @@ OF_SANDBOX_TOO: Mapping[str, tuple[re.Pattern[str], str]] = {
 }
 
 
-class ConfigurationError(Exception):
+class StackConfigurationError(Exception):
     """A variable is missing or wrong; the message names it, never its value, and says what to do."""
 
 
@@ -72,14 +73,14 @@ class Stripe:
 
 
 def check(given: Mapping[str, str]) -> None:
-    """Check the variables that the sandbox would be the first to refuse. Raises ConfigurationError."""
+    """Check the variables that the sandbox would be the first to refuse. Raises StackConfigurationError."""
     wrong = [
         f"{name}: {message}"
         for name, (shape, message) in OF_SANDBOX_TOO.items()
         if name in given and not shape.fullmatch(given[name])
     ]
     if wrong:
-        raise ConfigurationError("\n".join(wrong))
+        raise StackConfigurationError("\n".join(wrong))
 
 
 def stripe(given: Mapping[str, str], own_key: str, own_webhook_secret: str) -> Stripe:
@@ -90,12 +91,12 @@ def stripe(given: Mapping[str, str], own_key: str, own_webhook_secret: str) -> S
         secret = given.get("STRIPE_WEBHOOK_SECRET", own_webhook_secret)
         return Stripe(sandbox=True, secret_key=key, webhook_secret=secret, price_id=price)
     if not STRIPE_KEY.fullmatch(key):
-        raise ConfigurationError(
+        raise StackConfigurationError(
             "STRIPE_SECRET_KEY: is not a Stripe secret key (sk_test_…, rk_test_…). Unset it to use the sandbox."
         )
     missing = [name for name in ("STRIPE_WEBHOOK_SECRET", "STRIPE_PRICE_PRO_LIFETIME") if name not in given]
     if missing:
-        raise ConfigurationError(
+        raise StackConfigurationError(
             f"{', '.join(missing)}: needed beside a real STRIPE_SECRET_KEY. Set them too, or unset STRIPE_SECRET_KEY "
             "to use the built-in sandbox."
         )

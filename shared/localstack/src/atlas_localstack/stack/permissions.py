@@ -12,7 +12,7 @@ KV = f"KV_{INGEST_BUCKET}"
 
 
 @dataclass(frozen=True)
-class Grant:
+class BrokerRights:
     """Subjects that a user may publish to and subscribe to; `refuse` lists exceptions from `publish`."""
 
     publish: tuple[str, ...] = ()
@@ -62,14 +62,17 @@ def _consume(stream: str, consumer: str) -> tuple[str, ...]:
 
 
 def _others_durable(stream: str, consumer: str) -> tuple[str, ...]:
-    return (*_consume(stream, consumer), f"$JS.API.CONSUMER.DELETE.{stream}.{consumer}")
+    """Everything with somebody else's durable but looking at its figures, which `doctor` does."""
+    figures = f"$JS.API.CONSUMER.INFO.{stream}.{consumer}"
+    touching = tuple(subject for subject in _consume(stream, consumer) if subject != figures)
+    return (*touching, f"$JS.API.CONSUMER.DELETE.{stream}.{consumer}")
 
 
 EVENTS = (BILLING.name, ENTITLEMENTS.name, PARKED.name)
 
-GRANTS: Mapping[str, Grant] = {
+GRANTS: Mapping[str, BrokerRights] = {
     # Publishes facts; reads only parked events and its own bucket.
-    "ingest": Grant(
+    "ingest": BrokerRights(
         publish=(
             *BILLING.subjects,
             *PARKED.subjects,
@@ -82,9 +85,9 @@ GRANTS: Mapping[str, Grant] = {
         ),
     ),
     # Publishes facts (sessions, reads at Stripe, restores); reads nothing.
-    "checkout": Grant(publish=(*BILLING.subjects, *_declare(*EVENTS))),
+    "checkout": BrokerRights(publish=(*BILLING.subjects, *_declare(*EVENTS))),
     # Reads facts through its one durable consumer, publishes entitlement events; cannot publish a fact.
-    "entitlements": Grant(
+    "entitlements": BrokerRights(
         publish=(
             *ENTITLEMENTS.subjects,
             *PARKED.subjects,
@@ -93,13 +96,14 @@ GRANTS: Mapping[str, Grant] = {
         ),
     ),
     # Receives entitlement events only as hints that something changed; it reads the entitlement over HTTP.
-    "gateway": Grant(subscribe=ENTITLEMENTS.subjects),
+    "gateway": BrokerRights(subscribe=ENTITLEMENTS.subjects),
     # Another Atlas service: reads both streams with durable consumers of its own, publishes no events.
-    "observer": Grant(
+    "observer": BrokerRights(
         publish=(
             "$JS.API.INFO",
             "$JS.API.STREAM.NAMES",
             "$JS.API.STREAM.LIST",
+            f"$JS.API.STREAM.INFO.{PARKED.name}",  # its shape and its figures, for `doctor`; no message of it
             *_read(BILLING.name),
             *_read(ENTITLEMENTS.name),
         ),
@@ -107,7 +111,7 @@ GRANTS: Mapping[str, Grant] = {
         refuse=_others_durable(BILLING.name, PROJECTOR_DURABLE),
     ),
     # The stack's operator, for doctor and tests. Not even this user can delete events.
-    "admin": Grant(
+    "admin": BrokerRights(
         publish=(">",),
         subscribe=(">",),
         refuse=tuple(
@@ -125,7 +129,7 @@ def authorization(passwords: Mapping[str, str]) -> str:
     return f"authorization {{\n  users: [\n{users}\n  ]\n}}\n"
 
 
-def _user(name: str, grant: Grant, password: str) -> str:
+def _user(name: str, grant: BrokerRights, password: str) -> str:
     publish = f"allow: {_subjects(grant.publish)}" if grant.publish else 'deny: [">"]'
     if grant.refuse:
         publish += f", deny: {_subjects(grant.refuse)}"

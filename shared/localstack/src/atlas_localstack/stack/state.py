@@ -25,7 +25,7 @@ class PartState:
 
 
 @dataclass
-class Failure:
+class StartFailure:
     """Why a stack did not start, what to do, and the last lines of the log of the part that failed."""
 
     reason: str
@@ -43,7 +43,7 @@ class State:
     began: float = 0.0
     healthy_after: float | None = None
     parts: dict[str, PartState] = field(default_factory=dict)
-    failure: Failure | None = None
+    failure: StartFailure | None = None
 
     def pids(self) -> dict[str, int | None]:
         """The process id of each part that runs."""
@@ -64,5 +64,5 @@ def load(home: Home) -> State | None:
     return State(
         **raw,
         parts={name: PartState(**part) for name, part in parts.items()},
-        failure=Failure(**failure) if failure else None,
+        failure=StartFailure(**failure) if failure else None,
     )

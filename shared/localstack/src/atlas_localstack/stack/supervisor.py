@@ -13,7 +13,7 @@ from atlas_localstack.servers.process import tail
 from atlas_localstack.stack import leftovers, logs, state
 from atlas_localstack.stack.parts import FRESH, Part, build
 from atlas_localstack.stack.plan import MODULES, SANDBOX, Plan, describe
-from atlas_localstack.stack.state import Failure, PartState, State
+from atlas_localstack.stack.state import PartState, StartFailure, State
 from atlas_operator.files import write_json
 
 START_SECONDS = 90.0
@@ -36,7 +36,7 @@ FAILURE_LOG_LINES = 20
 class PartFailed(Exception):
     """A part cannot be started; `failure` says why."""
 
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, failure: StartFailure) -> None:
         super().__init__(failure.reason)
         self.failure = failure
 
@@ -98,10 +98,10 @@ class Supervisor:
             return False
         raise PartFailed(self._too_slow())
 
-    def _too_slow(self) -> Failure:
+    def _too_slow(self) -> StartFailure:
         late = [name for name, event in self._ready.items() if not event.is_set()]
         notes = ", ".join(f"{name} ({self.state.parts[name].note or 'starting'})" for name in late)
-        return Failure(
+        return StartFailure(
             f"Not ready after {START_SECONDS:.0f} s: {notes}.",
             f"./atlas logs {late[0]} shows more.",
             tail(self._home.log(late[0]), FAILURE_LOG_LINES),
@@ -143,11 +143,11 @@ class Supervisor:
         log = tail(self._home.log(part.name), FAILURE_LOG_LINES)
         if self.state.phase == state.STARTING and (attempt + 1 >= START_ATTEMPTS or code == EXIT_CONFIGURATION):
             remedy = FRESH if part.name in SERVERS else "The end of its log:"
-            raise PartFailed(Failure(f"{part.name} does not start: {mine.note}.", remedy, log))
+            raise PartFailed(StartFailure(f"{part.name} does not start: {mine.note}.", remedy, log))
         if attempt >= len(PAUSES) or code == EXIT_CONFIGURATION:
             mine.note = f"given up after {mine.restarts} restarts: {mine.note}; see ./atlas logs {part.name}"
             self._changed()
-            raise PartFailed(Failure(f"{part.name}: {mine.note}", "", log))
+            raise PartFailed(StartFailure(f"{part.name}: {mine.note}", "", log))
 
     async def _live(self, part: Part) -> float:
         """Start a part and wait until it dies. Returns for how many seconds it was healthy."""
@@ -156,7 +156,7 @@ class Supervisor:
         try:
             await asyncio.to_thread(part.prepare)
         except ServerError as error:
-            raise PartFailed(Failure(error.message, error.remedy, error.log)) from error
+            raise PartFailed(StartFailure(error.message, error.remedy, error.log)) from error
         process = part.start()
         self._processes[part.name] = process
         mine.pid = process.pid
@@ -190,7 +190,7 @@ class Supervisor:
             return await part.ready(process)
         except ServerError as error:
             if self.state.phase == state.STARTING:
-                raise PartFailed(Failure(error.message, error.remedy, error.log)) from error
+                raise PartFailed(StartFailure(error.message, error.remedy, error.log)) from error
             return False, error.message
 
     def _note_health(self, mine: PartState, ready: bool, why: str) -> None:

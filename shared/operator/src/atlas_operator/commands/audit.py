@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import typer
 
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, ProviderPayment
-from atlas_operator.audit import AGREED, WRONG, Found, Row, compare, is_wrong, sessions_of, users_in
+from atlas_operator.audit import AGREED, WRONG, Audited, Row, compare, is_wrong, sessions_of, users_in
 from atlas_operator.client import Operator
 from atlas_operator.errors import CallFailed
 from atlas_operator.lookup import owner
@@ -40,7 +40,7 @@ def audit(
     users = [None] if user is None else _users(operator, user)
     with bar("Reading entitlements and Stripe") as step:
         looks = [_audited(operator, step, name, days) for name in users]
-    found: Found = {kind: [row for look, _ in looks for row in look[kind]] for kind in (*WRONG, AGREED)}
+    found: Audited = {kind: [row for look, _ in looks for row in look[kind]] for kind in (*WRONG, AGREED)}
     if as_json:
         say_json({kind: rows for kind, rows in found.items() if rows or kind in WRONG})
     else:
@@ -60,7 +60,7 @@ def _users(operator: Operator, name: str) -> Sequence[str]:
     return found.users
 
 
-def _audited(operator: Operator, step: Step, user: str | None, days: int) -> tuple[Found, int]:
+def _audited(operator: Operator, step: Step, user: str | None, days: int) -> tuple[Audited, int]:
     """The differences, and the number of users that were compared."""
     reviews = _reviews(operator, user)
     found, looked_at = _look(operator, step, user, days, reviews)
@@ -91,7 +91,7 @@ def _reviews(operator: Operator, user: str | None) -> list[Row]:
 
 def _look(
     operator: Operator, step: Step, user: str | None, days: int, reviews: Iterable[Row], sessions: Sequence[str] = ()
-) -> tuple[Found, int]:
+) -> tuple[Audited, int]:
     query = f"?{urlencode({'user': user})}" if user else ""
     holders = []
     for told in operator.lines(ENTITLEMENTS_SERVICE, f"/operator/holders{query}"):
@@ -113,7 +113,7 @@ def _payments(operator: Operator, path: str, step: Step, before: int) -> list[Pr
     raise CallFailed("Stripe's answer was cut off. Try again; ./atlas logs checkout tells more.")
 
 
-def _show(found: Found, looked_at: int) -> None:
+def _show(found: Audited, looked_at: int) -> None:
     for kind, rows in found.items():
         if rows:
             say((TITLES[kind], "bold" if kind == AGREED else "bold red"))

@@ -23,19 +23,31 @@ def look(databases: Mapping[str, str]) -> Report:
 
 
 def _database(report: Report, package: str, dsn: str) -> None:
-    at, head = migrations.current(dsn), migrations.head(package)
-    if at == head:
-        report.ok(f"{package}: migrated to {head}")
-    elif at is not None and at > head:
+    at, head = migrations.current(dsn), _head(package)
+    if at is None:
+        report.error(f"{package}: never migrated", f"python -m {package} migrate")
+    elif head is None:
+        report.ok(f"{package}: migrated to {at}; the service's readiness says whether that is far enough")
+    elif at > head:
         report.warning(f"{package}: at {at}, newer than this code ({head})", "Update this checkout.")
+    elif at < head:
+        report.error(f"{package}: at {at}, the code needs {head}", f"python -m {package} migrate")
     else:
-        report.error(f"{package}: at {at or 'nothing'}, the code needs {head}", f"python -m {package} migrate")
+        report.ok(f"{package}: migrated to {head}")
     with psycopg.connect(dsn, connect_timeout=5) as connection:
         row = connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
         if row and row[0]:
             report.warning(f"{package}: its role is a superuser", "Give the service a role of its own (SECURITY.md).")
         if package == "entitlements":
             _ledger(report, connection)
+
+
+def _head(package: str) -> str | None:
+    """The newest revision that the service's code brings; None in the operator's image, which holds no service."""
+    try:
+        return migrations.head(package)
+    except ModuleNotFoundError:
+        return None
 
 
 def _ledger(report: Report, connection: psycopg.Connection) -> None:

@@ -19,15 +19,15 @@ EXIT_MISUNDERSTOOD = 2
 out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
-Part = str | tuple[str, str]
+Piece = str | tuple[str, str]
 
 
-def line(*parts: Part) -> Text:
+def line(*parts: Piece) -> Text:
     """One line of text, each part plain or with a style; what a terminal would obey or hide is made visible."""
     return Text.assemble(*(visible(part) if isinstance(part, str) else (visible(part[0]), part[1]) for part in parts))
 
 
-def say(*parts: Part) -> None:
+def say(*parts: Piece) -> None:
     """Print one line of a result."""
     out.print(line(*parts))
 

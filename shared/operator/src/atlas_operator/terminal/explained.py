@@ -7,7 +7,7 @@ from typing import Any
 
 from atlas_operator import money
 from atlas_operator.terminal import table
-from atlas_operator.terminal.console import Part, say
+from atlas_operator.terminal.console import Piece, say
 
 Row = Mapping[str, Any]
 NO_EFFECT = "recorded, changes nothing"
@@ -65,7 +65,7 @@ def when(instant: object) -> str:
     return str(instant or "").replace("T", " ").partition(".")[0].removesuffix("Z")
 
 
-def _text(part: Part) -> str:
+def _text(part: Piece) -> str:
     return part if isinstance(part, str) else part[0]
 
 
@@ -73,13 +73,13 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _verdict(user: str, verdict: Row) -> list[Part]:
+def _verdict(user: str, verdict: Row) -> list[Piece]:
     return [*_sentence_of(user, verdict), (f" (version {verdict.get('version', 0)})", "dim")]
 
 
-def _sentence_of(user: str, verdict: Row) -> list[Part]:
+def _sentence_of(user: str, verdict: Row) -> list[Piece]:
     is_pro = bool(verdict.get("isPro"))
-    parts: list[Part] = [f"{user} is ", ("Pro", "bold green") if is_pro else ("not Pro", "bold")]
+    parts: list[Piece] = [f"{user} is ", ("Pro", "bold green") if is_pro else ("not Pro", "bold")]
     text = f": {verdict.get('status', 'none')}"
     if verdict.get("source"):
         text += f" through {verdict['source']}"

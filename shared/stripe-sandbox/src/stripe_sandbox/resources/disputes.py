@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from stripe_sandbox.errors import StripeError, invalid, missing, no_such
+from stripe_sandbox.errors import StripeError, invalid, no_such
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.listing import list_objects
 from stripe_sandbox.operation import Operation, change, merge_metadata
 from stripe_sandbox.resources.balance import new_transaction
+from stripe_sandbox.resources.charges import paid_charge
 from stripe_sandbox.resources.fraud import settle_warnings
 from stripe_sandbox.store import Json
 
@@ -55,7 +56,7 @@ def opened(op: Operation, params: Json) -> Json:
     """
     status = params.get("status", "needs_response")
     check_status(status)
-    charge = disputed_charge(op, params)
+    charge = paid_charge(op, params, " and cannot be disputed.")
     amount = params.get("amount") or charge["amount"] - charge["amount_refunded"] or charge["amount"]
     if not isinstance(amount, int) or isinstance(amount, bool) or not 0 < amount <= charge["amount"]:
         raise invalid("Invalid amount: must be between 1 and the charge's amount", "amount")
@@ -114,20 +115,6 @@ def new_dispute(op: Operation, charge: Json, amount: int, status: str, params: J
         "status": status,
     }
     return op.put(dispute)
-
-
-def disputed_charge(op: Operation, params: Json) -> Json:
-    """The paid charge that the dispute is about."""
-    if params.get("charge"):
-        charge = op.get("charge", str(params["charge"]), "charge")
-    elif params.get("payment_intent"):
-        intent = op.get("payment_intent", str(params["payment_intent"]), "payment_intent")
-        charge = op.get("charge", intent["latest_charge"] or "", "payment_intent")
-    else:
-        raise missing("payment_intent")
-    if charge["status"] != "succeeded":
-        raise invalid(f"The charge {charge['id']} has not succeeded and cannot be disputed.", "payment_intent")
-    return charge
 
 
 def move(op: Operation, identifier: str, status: str) -> Json:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from stripe_sandbox.errors import invalid, missing
+from stripe_sandbox.errors import invalid
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.listing import list_objects
 from stripe_sandbox.operation import Operation, change
+from stripe_sandbox.resources.charges import paid_charge
 from stripe_sandbox.store import Json
 
 KIND = "radar.early_fraud_warning"
@@ -25,7 +26,7 @@ def warn(op: Operation, params: Json) -> Json:
     fraud_type = params.get("fraud_type", "misc")
     if fraud_type not in FRAUD_TYPES:
         raise invalid(f"Invalid fraud_type: must be one of {', '.join(FRAUD_TYPES)}", "fraud_type")
-    charge = reported_charge(op, params)
+    charge = paid_charge(op, params, ": there is nothing to warn of.")
     warning: Json = {
         "id": new_id(KIND),
         "object": KIND,
@@ -39,20 +40,6 @@ def warn(op: Operation, params: Json) -> Json:
     op.put(warning)
     op.emit("radar.early_fraud_warning.created", warning)
     return warning
-
-
-def reported_charge(op: Operation, params: Json) -> Json:
-    """The paid charge that the warning is about."""
-    if params.get("charge"):
-        charge = op.get("charge", str(params["charge"]), "charge")
-    elif params.get("payment_intent"):
-        intent = op.get("payment_intent", str(params["payment_intent"]), "payment_intent")
-        charge = op.get("charge", intent["latest_charge"] or "", "payment_intent")
-    else:
-        raise missing("payment_intent")
-    if charge["status"] != "succeeded":
-        raise invalid(f"The charge {charge['id']} has not succeeded: there is nothing to warn of.", "payment_intent")
-    return charge
 
 
 def is_settled(charge: Json) -> bool:

@@ -6,10 +6,10 @@ from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from account_gateway.entrypoints.api import errors as api_errors
-from account_gateway.entrypoints.api.documentation import SIGNED_IN, json_answers, json_body
+from account_gateway.entrypoints.api.documentation import SIGNED_IN, json_body
 from account_gateway.entrypoints.api.guards import Guard, body_as
 from account_gateway.entrypoints.api.rate_limits import LimitedUser, RequireLimitedUser
-from account_gateway.entrypoints.api.reasons import with_reason
+from account_gateway.entrypoints.api.reasons import outcome_answers, with_reason
 from account_gateway.entrypoints.api.unavailable import unavailable_as
 from account_gateway.ports import AsksService
 from atlas_contracts import unavailable
@@ -17,24 +17,6 @@ from atlas_contracts.public_api import ConfirmRequest, ConfirmResult, Success
 
 CONFIRM_PATH = "/api/billing/stripe/confirm"
 CONFIRM_SECONDS = 25.0
-_EXAMPLE = {
-    "outcome": "active",
-    "entitlement": {
-        "isPro": True,
-        "status": "active",
-        "source": "stripe",
-        "updatedAt": "2026-11-23T10:00:01.250Z",
-    },
-}
-_ERRORS = (
-    api_errors.invalid_example(api_errors.INVALID_CONFIRM),
-    api_errors.UNAUTHENTICATED,
-    api_errors.FORBIDDEN,
-    api_errors.NO_SESSION,
-    api_errors.TOO_MANY,
-    api_errors.BODY_TOO_LARGE,
-    api_errors.unavailable_example(unavailable.CHECKOUT),
-)
 
 
 def confirm_routes(user: RequireLimitedUser, checkout: AsksService, same_origin: Guard) -> APIRouter:
@@ -44,7 +26,9 @@ def confirm_routes(user: RequireLimitedUser, checkout: AsksService, same_origin:
         CONFIRM_PATH,
         summary="Confirm the return from Checkout",
         response_model=Success[ConfirmResult],
-        responses=json_answers({"ok": True, "data": _EXAMPLE}, *_ERRORS),
+        responses=outcome_answers(
+            "active", api_errors.INVALID_CONFIRM, api_errors.NO_SESSION, unavailable=unavailable.CHECKOUT
+        ),
         openapi_extra=SIGNED_IN | json_body(ConfirmRequest, {"checkoutSessionId": "cs_test_a1"}),
         dependencies=[unavailable_as(unavailable.CHECKOUT), Depends(same_origin)],
     )

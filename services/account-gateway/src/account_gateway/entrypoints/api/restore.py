@@ -6,10 +6,10 @@ from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from account_gateway.entrypoints.api import errors as api_errors
-from account_gateway.entrypoints.api.documentation import SIGNED_IN, json_answers, json_body
+from account_gateway.entrypoints.api.documentation import SIGNED_IN, json_body
 from account_gateway.entrypoints.api.guards import Guard, body_as
 from account_gateway.entrypoints.api.rate_limits import LimitedUser, RequireLimitedUser
-from account_gateway.entrypoints.api.reasons import with_reason
+from account_gateway.entrypoints.api.reasons import outcome_answers, with_reason
 from account_gateway.entrypoints.api.unavailable import unavailable_as
 from account_gateway.ports import AsksService
 from atlas_contracts import unavailable
@@ -18,23 +18,6 @@ from atlas_contracts.public_api import RestoreRequest, RestoreResult, Success
 RESTORE_PATH = "/api/pro/restore"
 RESTORE_SECONDS = 45.0
 """Restore reads everything a customer ever bought, page by page, and waits for the projection."""
-_EXAMPLE = {
-    "outcome": "restored",
-    "entitlement": {
-        "isPro": True,
-        "status": "active",
-        "source": "stripe",
-        "updatedAt": "2026-11-23T10:00:01.250Z",
-    },
-}
-_ERRORS = (
-    api_errors.invalid_example(api_errors.INVALID_RESTORE),
-    api_errors.UNAUTHENTICATED,
-    api_errors.FORBIDDEN,
-    api_errors.TOO_MANY,
-    api_errors.BODY_TOO_LARGE,
-    api_errors.unavailable_example(unavailable.RESTORE),
-)
 
 
 def restore_routes(user: RequireLimitedUser, checkout: AsksService, same_origin: Guard) -> APIRouter:
@@ -44,7 +27,7 @@ def restore_routes(user: RequireLimitedUser, checkout: AsksService, same_origin:
         RESTORE_PATH,
         summary="Restore a purchase",
         response_model=Success[RestoreResult],
-        responses=json_answers({"ok": True, "data": _EXAMPLE}, *_ERRORS),
+        responses=outcome_answers("restored", api_errors.INVALID_RESTORE, unavailable=unavailable.RESTORE),
         openapi_extra=SIGNED_IN | json_body(RestoreRequest, {"trigger": "account"}),
         dependencies=[unavailable_as(unavailable.RESTORE), Depends(same_origin)],
     )

@@ -44,7 +44,7 @@ HEARTBEAT, EXPIRED = "100", "408"
 """The broker's status codes for a heartbeat, and for the end of a request's time."""
 _NANOSECONDS = 1_000_000_000
 
-Handler = Callable[[list[Msg]], Awaitable[None]]
+BatchHandler = Callable[[list[Msg]], Awaitable[None]]
 
 
 class RequestEnded(Exception):
@@ -206,7 +206,7 @@ def _word(message: Msg) -> tuple[str, str]:
     return headers.get("Status", ""), headers.get("Description", "")
 
 
-def follow_durable(listeners: Listeners, durable: Durable, handler: Handler) -> BatchSubscriber:
+def follow_durable(listeners: Listeners, durable: Durable, handler: BatchHandler) -> BatchSubscriber:
     """Give the durable's messages to ``handler`` in batches, once ``listeners`` is started."""
     calls = CallsCollection[list[Msg]]()
     outer: Any = listeners.config
