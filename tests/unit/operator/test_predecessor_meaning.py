@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from atlas_operator.predecessor.meaning import Meaning, meaning_of
+from atlas_operator.predecessor.meaning import RowsMeaning, meaning_of
 from atlas_operator.predecessor.rows import Person
 from atlas_operator.predecessor.there import verdict_there
 
@@ -37,7 +37,7 @@ def person(pro: Any = None, *projections: Any, events: Any = (), state: Any = "t
     return Person(user, state, pro, list(projections), list(events))
 
 
-def told(*arguments: Any, **more: Any) -> Meaning:
+def told(*arguments: Any, **more: Any) -> RowsMeaning:
     return meaning_of(person(*arguments, **more), NOW)
 
 

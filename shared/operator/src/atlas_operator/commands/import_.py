@@ -8,7 +8,7 @@ import typer
 
 from atlas_operator.client import Operator
 from atlas_operator.predecessor.connection import opened
-from atlas_operator.predecessor.importing import Report, import_grants, import_purchases
+from atlas_operator.predecessor.importing import ImportReport, import_grants, import_purchases
 from atlas_operator.target import find
 from atlas_operator.terminal.console import say, say_json
 from atlas_operator.terminal.progress import bar
@@ -40,7 +40,7 @@ def project_atlas(
     as_json: Annotated[bool, typer.Option("--json", help="The result for programs.")] = False,
 ) -> None:
     """Import the existing Atlas web app's grants, customers and purchases. Safe to repeat."""
-    operator, report = Operator(find()), Report()
+    operator, report = Operator(find()), ImportReport()
     with opened(dsn) as old, bar("Reading the web app's users") as step:
         buyers = import_grants(operator, old, report, step, dry_run=dry_run)
     with bar("Asking Stripe about its ids") as step:
@@ -51,7 +51,7 @@ def project_atlas(
         _show(report, dry_run=dry_run)
 
 
-def _show(report: Report, *, dry_run: bool) -> None:
+def _show(report: ImportReport, *, dry_run: bool) -> None:
     for refusal in report.refused:
         whose = refusal.user_id if refusal.user_id is not None else "nobody"
         say(f"{whose}: {refusal.what}: {refusal.because}.")

@@ -16,7 +16,7 @@ from atlas_contracts.moving_in import ImportGrantsRequest
 from atlas_operator.client import Operator
 from atlas_operator.errors import CallFailed
 from atlas_operator.predecessor.connection import Predecessor
-from atlas_operator.predecessor.meaning import ORIGIN, Meaning, Refusal, meaning_of, shown
+from atlas_operator.predecessor.meaning import ORIGIN, LeftOut, RowsMeaning, meaning_of, shown
 from atlas_operator.predecessor.rows import moment_and_count, nobodys, people
 from atlas_operator.terminal.progress import Step
 
@@ -26,7 +26,7 @@ BYTES_AT_ONCE = 1_500_000
 
 
 @dataclass(slots=True)
-class Report:
+class ImportReport:
     """What the import came to, by user."""
 
     read: int = 0
@@ -34,7 +34,7 @@ class Report:
     """Users about whom something new was told."""
     fine: set[str] = field(default_factory=set)
     """Users of whom something was known already, or of whom nothing had to be told."""
-    refused: list[Refusal] = field(default_factory=list)
+    refused: list[LeftOut] = field(default_factory=list)
     late: bool = False
     """Whether something that was told has not taken effect yet."""
 
@@ -50,10 +50,12 @@ class Report:
         return {"read": self.read, "new": len(self.new), "known": self.known, "refused": refused}
 
 
-def import_grants(operator: Operator, old: Predecessor, report: Report, step: Step, *, dry_run: bool) -> list[Meaning]:
+def import_grants(
+    operator: Operator, old: Predecessor, report: ImportReport, step: Step, *, dry_run: bool
+) -> list[RowsMeaning]:
     """Tell every grant; the users of whom Stripe has to be asked. Raises CallFailed."""
     now, count = moment_and_count(old, everybody=False)
-    buyers: list[Meaning] = []
+    buyers: list[RowsMeaning] = []
     for batch in people(old, everybody=False):
         meanings = [meaning_of(person, now) for person in batch]
         _tell_grants(operator, meanings, report, dry_run=dry_run)
@@ -67,11 +69,11 @@ def import_grants(operator: Operator, old: Predecessor, report: Report, step: St
         step(report.read, count)
     for row_id, event_type in nobodys(old):
         what = f"BillingEventLedger {shown(row_id)} ({shown(event_type)})"
-        report.refused.append(Refusal(None, what, "the account is gone; nothing of it was imported"))
+        report.refused.append(LeftOut(None, what, "the account is gone; nothing of it was imported"))
     return buyers
 
 
-def _tell_grants(operator: Operator, meanings: Iterable[Meaning], report: Report, *, dry_run: bool) -> None:
+def _tell_grants(operator: Operator, meanings: Iterable[RowsMeaning], report: ImportReport, *, dry_run: bool) -> None:
     grants = [told.grant for told in meanings if told.grant]
     if not grants:
         return
@@ -85,7 +87,7 @@ def _tell_grants(operator: Operator, meanings: Iterable[Meaning], report: Report
 
 
 def import_purchases(
-    operator: Operator, buyers: Sequence[Meaning], report: Report, step: Step, *, dry_run: bool
+    operator: Operator, buyers: Sequence[RowsMeaning], report: ImportReport, step: Step, *, dry_run: bool
 ) -> None:
     """Have Stripe asked about every id, and what it says told. Raises CallFailed."""
     total, done = sum(len(told.customers) + len(told.payments) for told in buyers), 0
@@ -104,15 +106,15 @@ def import_purchases(
         step(done, total)
 
 
-def _count(report: Report, line: dict[str, Any]) -> None:
+def _count(report: ImportReport, line: dict[str, Any]) -> None:
     if line["outcome"] == "refused":
-        report.refused.append(Refusal(line["userId"], shown(line["id"]), line["because"]))
+        report.refused.append(LeftOut(line["userId"], shown(line["id"]), line["because"]))
     else:
         report.count(line["userId"], line["outcome"])
     report.late |= line.get("applied") is False
 
 
-def _parts(buyers: Sequence[Meaning]) -> Iterator[list[dict[str, Any]]]:
+def _parts(buyers: Sequence[RowsMeaning]) -> Iterator[list[dict[str, Any]]]:
     """The buyers' ids in questions of a bounded size."""
     part: list[dict[str, Any]] = []
     size = 0

@@ -33,7 +33,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class LeftOut:
     """What was left out, and why."""
 
     user_id: str | None
@@ -45,7 +45,7 @@ class Refusal:
 
 
 @dataclass(slots=True)
-class Meaning:
+class RowsMeaning:
     """Everything that a user's rows come to."""
 
     user_id: str
@@ -53,15 +53,15 @@ class Meaning:
     customers: list[str] = field(default_factory=list)
     payments: list[str] = field(default_factory=list)
     """Checkout sessions and payment intents."""
-    refused: list[Refusal] = field(default_factory=list)
+    refused: list[LeftOut] = field(default_factory=list)
 
     def refuse(self, what: str, because: str) -> None:
-        self.refused.append(Refusal(self.user_id, shown(what), because))
+        self.refused.append(LeftOut(self.user_id, shown(what), because))
 
 
-def meaning_of(person: Person, now: datetime) -> Meaning:
+def meaning_of(person: Person, now: datetime) -> RowsMeaning:
     """What is to be imported of one user. ``now`` is the time at the web app's database."""
-    told = Meaning(person.id)
+    told = RowsMeaning(person.id)
     if person.state != "there":
         told.refuse("everything of this user", f"{_GONE[person.state]}; nothing of it was imported")
     elif not is_user_id(person.id):
@@ -83,7 +83,7 @@ def shown(text: str) -> str:
     return told if len(told) <= SHOWN else f"{told[:SHOWN]}… ({len(text)} characters)"
 
 
-def _read_grant(person: Person, now: datetime, told: Meaning) -> None:
+def _read_grant(person: Person, now: datetime, told: RowsMeaning) -> None:
     for other in person.projections:
         if other["productKey"] != PRODUCT_PRO:
             told.refuse(f"BillingEntitlementProjection of {other['productKey']}", f"it is not of {PRODUCT_PRO}")
@@ -104,7 +104,7 @@ def _read_grant(person: Person, now: datetime, told: Meaning) -> None:
         told.refuse(table, str(error))
 
 
-def _source(projection: Row | None, pro: Row | None, told: Meaning) -> str | None:
+def _source(projection: Row | None, pro: Row | None, told: RowsMeaning) -> str | None:
     """Of what kind the grant is: the projection's provider decides where there is one, else ProEntitlement."""
     named = projection and projection["provider"]
     if named in PROVIDERS:
@@ -156,7 +156,7 @@ def _moment(text: str) -> datetime:
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
-def _read_purchases(person: Person, told: Meaning) -> None:
+def _read_purchases(person: Person, told: RowsMeaning) -> None:
     customers: dict[str, None] = {}
     payments: dict[str, None] = {}
     projection = projection_of(person)
@@ -173,7 +173,7 @@ def _read_purchases(person: Person, told: Meaning) -> None:
     told.customers, told.payments = list(customers), list(payments)
 
 
-def _read_event(row: Row, where: str, told: Meaning, customers: dict[str, None], payments: dict[str, None]) -> None:
+def _read_event(row: Row, where: str, told: RowsMeaning, customers: dict[str, None], payments: dict[str, None]) -> None:
     if row["kind"] not in ("object", "null", None):
         told.refuse(f"{where}: payload", f"it is no object but {row['kind']}")
     elif row["customer"] is not None:
@@ -185,7 +185,9 @@ def _read_event(row: Row, where: str, told: Meaning, customers: dict[str, None],
         payments.update(dict.fromkeys(_ids_within(text or "")))
 
 
-def _collect(told: Meaning, into: dict[str, None], pattern: re.Pattern[str], what: str, value: str, kind: str) -> None:
+def _collect(
+    told: RowsMeaning, into: dict[str, None], pattern: re.Pattern[str], what: str, value: str, kind: str
+) -> None:
     if pattern.fullmatch(value) and len(value) <= MAX_STRIPE_ID:
         into[value] = None
     else:
