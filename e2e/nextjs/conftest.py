@@ -24,7 +24,6 @@ from support.stack import Stack, running_stack
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 READER, IMPORTER = "atlas_billing_reader", "atlas_billing_importer"
-INTERNAL_SECRET = secrets.token_hex(32)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -80,7 +79,6 @@ def stack(web_database: WebDatabase, origin: str) -> Iterator[Stack]:
         "NEXTAUTH_SESSION_STRATEGY": "database",
         "ATLAS_DATABASE_URL": web_database.reader,
         "ATLAS_SIGN_IN_URL": "/sign-in?callbackUrl=",
-        "INTERNAL_AUTH_SECRET": INTERNAL_SECRET,
     }
     with running_stack(settings) as running:
         yield running
@@ -99,8 +97,7 @@ def built(
         "ATLAS_CHECKOUT_URL": stack.url("checkout"),
         "EXAMPLE_SIGN_IN": "true",
     }
-    web = stack.json["auth"].get("web")
-    environ |= {"INTERNAL_SIGNING_KEY": json.dumps(web["signing_key"])} if web else {"INTERNAL_AUTH_SECRET": INTERNAL_SECRET}
+    environ["INTERNAL_SIGNING_KEY"] = json.dumps(stack.json["auth"]["web"]["signing_key"])
     app = installed_app(tmp_path_factory.mktemp("next"), origin, environ)
     app.build()
     return app

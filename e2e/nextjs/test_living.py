@@ -125,9 +125,9 @@ class TestDeletion:
         assert shopper.user_id
 
     def test_while_billing_cannot_forget_the_account_stays(self, shopper: WebShopper, built: NextApp, tmp_path: Path) -> None:
-        """Refused (a wrong secret) or away: the user is still there, and may try again."""
-        other = json.dumps(OKPKey.generate_key("Ed25519").as_dict(private=True)) if "INTERNAL_SIGNING_KEY" in built.environ else ""
-        twin = built.twin(tmp_path / "twin", INTERNAL_AUTH_SECRET="x" * 40, INTERNAL_SIGNING_KEY=other)
+        """Refused (a key that nobody trusts) or away: the user is still there, and may try again."""
+        other = json.dumps(OKPKey.generate_key("Ed25519").as_dict(private=True))
+        twin = built.twin(tmp_path / "twin", INTERNAL_SIGNING_KEY=other)
         cookie = {"cookie": f"next-auth.session-token={shopper.session_cookie}", "origin": twin.environ["NEXTAUTH_URL"]}
         with twin.running():
             refused = httpx.delete(f"{twin.origin}/api/account", headers=cookie)

@@ -13,8 +13,8 @@ from atlas_kit.process.settings import load
 
 BUILT = {  # package: what builds it, its settings
     "account_gateway": ("build", "GatewaySettings"),
-    "checkout": ("build", "Settings"),
-    "entitlements": ("build", "Settings"),
+    "checkout": ("build", "CheckoutSettings"),
+    "entitlements": ("build", "EntitlementsSettings"),
     "webhook_ingest": ("build", "IngestSettings"),
 }
 ENVIRONMENT = {

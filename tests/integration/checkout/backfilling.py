@@ -10,11 +10,10 @@ from typing import Any
 
 import aiohttp
 import psycopg
-from pydantic import SecretStr
 
-from atlas_kit.http.identity import TokenMint
+from support import identity
 
-from .conftest import SECRET, World
+from .conftest import World
 
 DAY = 86_400
 OURS = "pro_lifetime_v1"
@@ -103,7 +102,7 @@ async def status(world: World, user: str) -> tuple[bool, str, int]:
 @contextlib.asynccontextmanager
 async def streaming(world: World, at: str, **asked: Any) -> AsyncIterator[aiohttp.ClientResponse]:
     """A backfill while it runs."""
-    bearer = TokenMint(SecretStr(SECRET), "operator").token("checkout", "operator")
+    bearer = identity.token("operator", "checkout", "operator")
     async with aiohttp.ClientSession() as http:
         async with http.post(f"{at}/operator/backfill", json=asked, headers={"authorization": f"Bearer {bearer}"}) as response:
             yield response

@@ -1,4 +1,4 @@
-import { createHmac, createPrivateKey, sign } from "node:crypto";
+import { createPrivateKey, sign } from "node:crypto";
 
 const TIMEOUT_MS = 60_000; // it closes open sessions at Stripe, some dozens of calls for a user with many
 const TOKEN_SECONDS = 60;
@@ -32,17 +32,11 @@ export async function forgetAtBilling(userId: string): Promise<Forgotten> {
 function token(userId: string) {
   const now = Math.floor(Date.now() / 1000);
   const claims = { iss: ISSUER, aud: AUDIENCE, sub: userId, iat: now, exp: now + TOKEN_SECONDS };
-  const { INTERNAL_SIGNING_KEY: key, INTERNAL_AUTH_SECRET: secret } = process.env;
-  if (key) {
-    // The app's own Ed25519 key, as a JWK or PEM; its public half is among the checkout service's INTERNAL_TRUSTED_KEYS.
-    const ours = createPrivateKey(key.trimStart().startsWith("{") ? { key: JSON.parse(key), format: "jwk" } : key);
-    return signed({ alg: "EdDSA", kid: ISSUER, typ: "JWT" }, claims, (text) => sign(null, Buffer.from(text), ours));
-  }
-  if (!secret) throw new Error("INTERNAL_SIGNING_KEY or INTERNAL_AUTH_SECRET is missing.");
-  return signed({ alg: "HS256", typ: "JWT" }, claims, (text) => createHmac("sha256", secret).update(text).digest());
-}
-
-function signed(header: object, claims: object, signer: (text: string) => Buffer) {
+  const key = process.env.INTERNAL_SIGNING_KEY;
+  if (!key) throw new Error("INTERNAL_SIGNING_KEY is missing: the app's own private key, as a JWK or PEM.");
+  // The public half of the app's key is among the checkout service's INTERNAL_TRUSTED_KEYS.
+  const ours = createPrivateKey(key.trimStart().startsWith("{") ? { key: JSON.parse(key), format: "jwk" } : key);
+  const header = { alg: "EdDSA", kid: ISSUER, typ: "JWT" };
   const text = [header, claims].map((part) => Buffer.from(JSON.stringify(part)).toString("base64url")).join(".");
-  return `${text}.${signer(text).toString("base64url")}`;
+  return `${text}.${sign(null, Buffer.from(text), ours).toString("base64url")}`;
 }
