@@ -16,7 +16,7 @@ CONTENT_TYPE = "application/cloudevents+json"
 SCHEMA_VERSION = 3
 """The newest schema version that this code reads (docs/decisions/0010). Raise it when a field's meaning changes or an
 enumeration gets a value; new optional fields and new types need no new version. Version 2 added adjustments of one
-payment, version 3 facts that came in by a backfill or an import."""
+payment, version 3 facts that came in by a backfill or an import, and imported grants."""
 
 SCHEMAS = "https://schemas.atlas.example/"
 """Where names of our schemas begin. They are identifiers: nothing answers there (RFC 2606 keeps ``.example`` free)."""
