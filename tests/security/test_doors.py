@@ -88,7 +88,7 @@ def _knock(port: int, method: str, path: str, bearer: str | None) -> int | str:
     """The status of the answer to a head that promises a body which never comes, ADMITTED where the body is waited for
     or the broker and database that are not there would be asked.
     """
-    lines = [f"{method} {re.sub('{.*?}', 'ada', path)} HTTP/1.1", "Host: x", "Content-Type: application/json", "Content-Length: 1000"]
+    lines = [f"{method} {re.sub('{.*?}', 'x', path)} HTTP/1.1", "Host: x", "Content-Type: application/json", "Content-Length: 1000"]
     lines += [f"Authorization: Bearer {bearer}"] if bearer else []
     with socket.create_connection((LOOPBACK, port), timeout=5) as line:
         line.sendall("\r\n".join([*lines, "", ""]).encode())
