@@ -25,6 +25,8 @@ NAMES = ("billing.v1.refund_issued", "entitlements.v1.entitlement_updated", "par
 DOCUMENTS = {name: documents()[f"schemas/{name}.json"] for name in NAMES}
 PLACES = 30
 """At most so many of a mutation's places are tried, spread evenly over all of them."""
+VALIDATED = 5
+"""Of those, about so many are also tried with a validator, which takes longer."""
 PLAIN = ("enum", "const", "format", "pattern", "minLength", "maxLength")
 
 
@@ -211,15 +213,16 @@ def test_a_change_is_told_by_its_name_and_by_whom_it_breaks(applies, change, exp
 def test_whoever_is_said_not_to_break_accepts_what_the_other_writes(applies, change, expected) -> None:
     """The table against a validator that knows nothing of it: documents made by one schema, held to the other."""
     broken = frozenset().union(*(breaks for _, breaks in expected))
-    for name, index in places(applies):
+    tried = places(applies)
+    for name, index in tried[:: max(1, len(tried) // VALIDATED)]:
         released, today = DOCUMENTS[name], copy.deepcopy(DOCUMENTS[name])
         change(list(fields(today))[index])
         for was, now in pairs(released, today):
             for full in (True, False):
                 if Party.READERS not in broken:
-                    jsonschema.validate(value_of(now, today, full=full), rooted(was, released))
+                    validator(was, released).validate(value_of(now, today, full=full))
                 if Party.WRITERS not in broken:
-                    jsonschema.validate(value_of(was, released, full=full), rooted(now, today))
+                    validator(now, today).validate(value_of(was, released, full=full))
 
 
 def pairs(released: Schema, today: Schema) -> list[tuple[Schema, Schema]]:
@@ -228,8 +231,8 @@ def pairs(released: Schema, today: Schema) -> list[tuple[Schema, Schema]]:
     return [(released["$defs"][name], today["$defs"][name]) for name in sorted(bodies(released))]
 
 
-def rooted(schema: Schema, document: Schema) -> Schema:
-    return {**schema, "$defs": document["$defs"]}
+def validator(schema: Schema, document: Schema) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator({**schema, "$defs": document["$defs"]})
 
 
 def test_a_schema_is_compatible_with_itself_in_every_document() -> None:

@@ -284,7 +284,7 @@ class ForgottenFacts(WireModel):
 class ForgetResult(WireModel):
     """Answer to ``POST /internal/v1/users/{user}/forget`` and to ``POST /operator/forget`` at checkout."""
 
-    known: bool = Field(description="false when nothing was known of the user, or nothing any more")
+    known: bool = Field(default=True, description="false when nothing was known of the user, or nothing any more")
     sessions: int = Field(description="number of checkout sessions from which the user's id was removed")
-    facts: int = Field(description="number of facts in the ledger that were about the user")
+    facts: int = Field(default=0, description="number of facts in the ledger that were about the user")
     places: list[ForgottenPlace] = Field(default_factory=list, description="every place, and what was done there")
