@@ -18,6 +18,7 @@ import schemathesis
 from pydantic import SecretStr
 
 from atlas_contracts.internal_api import (
+    APP,
     CHECKOUT_SERVICE,
     ENTITLEMENTS_SERVICE,
     GATEWAY_SERVICE,
@@ -56,6 +57,7 @@ ROUTES: list[tuple[str, str, str, str, dict[str, Any], Any]] = [
     (ENTITLEMENTS_SERVICE, CHECKOUT_SERVICE, "get", "/internal/customers", {}, None),
     (ENTITLEMENTS_SERVICE, CHECKOUT_SERVICE, "post", "/internal/payment-verdicts", {}, VerdictsRequest),
     (ENTITLEMENTS_SERVICE, INGEST_SERVICE, "post", "/internal/told-again", {}, ToldAgain),
+    (ENTITLEMENTS_SERVICE, CHECKOUT_SERVICE, "post", "/internal/v1/users/{id}/forget", {}, None),
     (ENTITLEMENTS_SERVICE, OPERATOR, "get", "/operator/explain", {"user": TEXT}, None),
     (ENTITLEMENTS_SERVICE, OPERATOR, "get", "/operator/find", {"id": TEXT}, None),
     (ENTITLEMENTS_SERVICE, OPERATOR, "get", "/operator/reviews", {}, None),
@@ -70,6 +72,7 @@ ROUTES: list[tuple[str, str, str, str, dict[str, Any], Any]] = [
     (CHECKOUT_SERVICE, GATEWAY_SERVICE, "post", "/internal/restore", {}, RESTORE),
     (CHECKOUT_SERVICE, GATEWAY_SERVICE, "post", "/internal/confirm", {}, CONFIRM),
     (CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, "post", "/internal/charges/{id}/resolve", {}, None),
+    (CHECKOUT_SERVICE, APP, "post", "/internal/v1/users/{id}/forget", {"even_if_paying": TEXT}, None),
     (CHECKOUT_SERVICE, OPERATOR, "get", "/operator/provider-state", {"user": TEXT, "days": NUMBER}, None),
     (CHECKOUT_SERVICE, OPERATOR, "get", "/operator/whose", {"id": TEXT}, None),
     (CHECKOUT_SERVICE, OPERATOR, "post", "/operator/sweep", {}, SweepRequest),
@@ -103,7 +106,7 @@ def mints(stack: Stack) -> dict[str, TokenMint]:
     secret = SecretStr(json.loads(Home(stack.home).secrets_file.read_text())["internal_auth"])
     return {
         issuer: TokenMint(secret, issuer)
-        for issuer in (GATEWAY_SERVICE, CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE, OPERATOR)
+        for issuer in (GATEWAY_SERVICE, CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE, OPERATOR, APP)
     }
 
 
@@ -127,7 +130,7 @@ def _document(method: str, path: str, query: dict[str, Any], body: Any) -> dict[
 
 
 def _headers(mints: dict[str, TokenMint], service: str, issuer: str, user: str) -> dict[str, str]:
-    return {"authorization": f"Bearer {mints[issuer].token(service, OPERATOR if issuer == OPERATOR else user)}"}
+    return {"authorization": f"Bearer {mints[issuer].token(service, issuer if issuer in (OPERATOR, APP) else user)}"}
 
 
 def test_no_route_inside_is_forgotten() -> None:
@@ -137,7 +140,7 @@ def test_no_route_inside_is_forgotten() -> None:
         (INGEST_SERVICE, "webhook_ingest"),
     ):
         tried = {(method.upper(), path) for name, _, method, path, _, _ in ROUTES if name == service}
-        there = {(method, re.sub(r"{\w+}", "{id}", path)) for method, path in routes_of(package) - HEALTH}
+        there = {(method, re.sub(r"{[\w:]+}", "{id}", path)) for method, path in routes_of(package) - HEALTH}
         assert tried == there
 
 

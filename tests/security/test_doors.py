@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from atlas_contracts.callers import MAY_CALL
 from atlas_contracts.internal_api import (
+    APP,
     CHECKOUT_SERVICE,
     ENTITLEMENTS_SERVICE,
     GATEWAY_SERVICE,
@@ -33,7 +34,7 @@ PACKAGES = {
     ENTITLEMENTS_SERVICE: "entitlements",
     INGEST_SERVICE: "webhook_ingest",
 }
-ISSUERS = (GATEWAY_SERVICE, CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE, OPERATOR, "somebody-else")
+ISSUERS = (GATEWAY_SERVICE, CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE, OPERATOR, APP, "somebody-else")
 BEHIND = [service for service in PACKAGES if service != GATEWAY_SERVICE]
 
 

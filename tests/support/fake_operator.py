@@ -61,7 +61,7 @@ class FakeOperator:
             "/operator/provider-state": Lines([{"done": True, "payments": 0}]),
             "/operator/parked": [],
             "/operator/adjustments": {"eventId": "manual:k:entitlement_granted", "appended": True},
-            "/operator/forget": {"facts": 1, "sessions": 1},
+            "/operator/forget": {"known": True, "facts": 1, "sessions": 1, "places": []},
             "/operator/rebuild": Lines([{"result": {"facts": 1, "differences": 0}}]),
             "/operator/pull": Lines([{"stage": "done", "counts": {}}]),
         }

@@ -66,6 +66,15 @@ def test_a_pull_that_the_key_may_not_make_is_told_by_its_reason_until_one_succee
     assert "the last pull failed" not in json.dumps(found(stack))
 
 
+def test_a_plan_of_the_stripe_account_finds_the_stacks_own_endpoint_and_makes_nothing(stack: Stack) -> None:
+    planned = stack.atlas("stripe", "setup", "--json")
+    assert planned.returncode == 2, planned.stderr
+    objects = {row["object"]: row for row in json.loads(planned.stdout)["objects"]}
+    assert objects["webhook endpoint"]["action"] == "keep", "stack.json has its secret"
+    assert (objects["price"]["action"], objects["product"]["action"]) == ("create", "create")
+    assert stack.atlas("stripe", "setup", "--json").stdout == planned.stdout
+
+
 @pytest.mark.parametrize(
     ("since", "said"),
     [("0h", "looks back no time"), ("0s", "looks back no time"), ("31d", "too far back"), ("soon", "is no duration"),

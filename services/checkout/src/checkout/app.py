@@ -22,10 +22,12 @@ from atlas_kit.process.tasks import Workers
 from atlas_kit.storage.database import Database
 from checkout.adapters.entitlements_client import EntitlementsClient
 from checkout.adapters.stripe_gateway import StripeGateway
+from checkout.entrypoints.deletion import deletion_routes
 from checkout.entrypoints.internal import internal_routes
 from checkout.entrypoints.operator import operator_routes
 from checkout.settings import CheckoutSettings
 from checkout.use_cases.find_customer import Customers
+from checkout.use_cases.forget_user import Forgetting
 from checkout.use_cases.open_portal import Portal
 from checkout.use_cases.purchases import Purchases
 from checkout.use_cases.sale import Checkout
@@ -90,9 +92,11 @@ def _checks(parts: Parts) -> Mapping[str, Check]:
 
 def _routers(parts: Parts) -> list[APIRouter]:
     purchases = Purchases(parts.database, parts.stripe, parts.broker, parts.ledger)
+    forgetting = Forgetting(parts.database, parts.stripe, parts.ledger)
     return [
         internal_routes(_checkout(parts), purchases, _portal(parts)),
-        operator_routes(parts.database, parts.stripe, parts.broker, parts.settings.provider_policy()),
+        deletion_routes(forgetting),
+        operator_routes(parts.database, parts.stripe, parts.broker, parts.settings.provider_policy(), forgetting),
     ]
 
 

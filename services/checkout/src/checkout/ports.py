@@ -85,6 +85,12 @@ class LedgerCustomers(Protocol):
     async def customers(self, user_id: str) -> list[str]: ...
 
 
+class LedgerErasure(Protocol):
+    """Taking a user's name out of ledger and projection; how many facts were about them."""
+
+    async def forget(self, user_id: str) -> int: ...
+
+
 class Entitlements(Protocol):
     """Who is Pro, whether facts have taken effect, and what the policy says of a payment."""
 

@@ -23,7 +23,7 @@ from atlas_kit.messaging.events import now
 from atlas_kit.messaging.outbox import OutboxRelay
 from atlas_kit.process.tasks import Workers
 from atlas_kit.storage.database import Database
-from entitlements.entrypoints.internal import hot_read, internal_routes
+from entitlements.entrypoints.internal import forgetting_route, hot_read, internal_routes
 from entitlements.entrypoints.operator import operator_routes
 from entitlements.entrypoints.projector import Projector
 from entitlements.settings import EntitlementsSettings
@@ -100,7 +100,11 @@ def _checks(parts: Parts) -> Mapping[str, Check]:
 def _routers(parts: Parts) -> list[APIRouter]:
     """All but the hot read's."""
     database, policy = parts.database, parts.settings.policy()
-    return [internal_routes(database, policy, parts.folded), operator_routes(database, policy)]
+    return [
+        internal_routes(database, policy, parts.folded),
+        forgetting_route(database),
+        operator_routes(database, policy),
+    ]
 
 
 def _database(settings: EntitlementsSettings) -> Database:

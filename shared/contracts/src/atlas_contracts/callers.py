@@ -1,14 +1,17 @@
 """The table of callers: for each service its internal and operator routes, and which services may call each.
 
 It is the only such table, and nobody may call a route that isn't in it. :mod:`atlas_kit.http.doors` enforces it before
-anything of a request's body is read. Under ``/internal`` the token's subject is the user for whom a service asks.
+anything of a request's body is read. Under ``/internal`` the token's subject is the user for whom a service asks; where
+the path names a user as well (:data:`FORGET`), the handler compares the two.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import quote
 
 from atlas_contracts.internal_api import (
+    APP,
     CHECKOUT_SERVICE,
     ENTITLEMENTS_SERVICE,
     GATEWAY_SERVICE,
@@ -19,6 +22,10 @@ from atlas_contracts.internal_api import (
 Route = tuple[str, str]
 """A route: its method, and its path as declared (with ``{parameters}``)."""
 
+FORGET = "/internal/v1/users/{user:path}/forget"
+"""At checkout everywhere, at entitlements its own part. A user id may hold a slash, so it is the whole rest."""
+
+_APP = frozenset({APP})
 _GATEWAY, _CHECKOUT = frozenset({GATEWAY_SERVICE}), frozenset({CHECKOUT_SERVICE})
 _ENTITLEMENTS, _OPERATOR = frozenset({ENTITLEMENTS_SERVICE}), frozenset({OPERATOR})
 _INGEST = frozenset({INGEST_SERVICE})
@@ -33,6 +40,7 @@ MAY_CALL: Mapping[str, Mapping[Route, frozenset[str]]] = {
         ("POST", "/internal/restore"): _GATEWAY,
         ("POST", "/internal/confirm"): _GATEWAY,
         ("POST", "/internal/charges/{charge_id}/resolve"): _ENTITLEMENTS,
+        ("POST", FORGET): _APP,
         ("GET", "/operator/provider-state"): _OPERATOR,
         ("GET", "/operator/whose"): _OPERATOR,
         ("POST", "/operator/sweep"): _OPERATOR_OR_INGEST,
@@ -45,6 +53,7 @@ MAY_CALL: Mapping[str, Mapping[Route, frozenset[str]]] = {
         ("POST", "/internal/payment-verdicts"): _CHECKOUT,
         ("POST", "/internal/applied"): _CHECKOUT,
         ("POST", "/internal/told-again"): _INGEST,
+        ("POST", FORGET): _CHECKOUT,
         ("GET", "/operator/explain"): _OPERATOR,
         ("GET", "/operator/find"): _OPERATOR,
         ("GET", "/operator/reviews"): _OPERATOR,
@@ -64,3 +73,8 @@ MAY_CALL: Mapping[str, Mapping[Route, frozenset[str]]] = {
         ("POST", "/operator/parked/{parked_id}/redrive"): _OPERATOR,
     },
 }
+
+
+def forget_path(user_id: str) -> str:
+    """:data:`FORGET` for this user. Dots are written out as well: an id of dots alone would be a step in the path."""
+    return FORGET.replace("{user:path}", quote(user_id, safe="").replace(".", "%2E"))

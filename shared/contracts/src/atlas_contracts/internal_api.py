@@ -18,6 +18,8 @@ GATEWAY_SERVICE = "account-gateway"
 INGEST_SERVICE = "webhook-ingest"
 OPERATOR = "operator"
 """Issuer (and subject) of the command line's tokens."""
+APP = "atlas-web"
+"""Issuer of the web app's tokens: it may have the account of one of its users forgotten, and nothing else."""
 
 
 PAYMENT_ACTIONS = frozenset({"revoke_payment", "undo_revoke_payment"})
@@ -238,7 +240,7 @@ class Whose(WireModel):
 
 
 class ForgetRequest(WireModel):
-    """``POST /operator/forget`` at checkout: remove a user's id from its database and from objects at Stripe."""
+    """``POST /operator/forget``: at checkout everywhere, at entitlements in ledger and projection alone."""
 
     user_id: UserId
     even_if_paying: bool = Field(default=False, description="also while a payment of the user is being processed")
@@ -251,8 +253,16 @@ class ForgottenPlace(WireModel):
     done: str = Field(description="what was done there, in plain words")
 
 
-class ForgetResult(WireModel):
-    """Answer to ``POST /operator/forget`` at checkout."""
+class ForgottenFacts(WireModel):
+    """``POST /internal/v1/users/{user}/forget`` at entitlements: ledger and projection know the user no more."""
 
+    facts: int = Field(description="facts that were about the user; the money in them stays, their name is gone")
+
+
+class ForgetResult(WireModel):
+    """Answer to ``POST /internal/v1/users/{user}/forget`` and to ``POST /operator/forget`` at checkout."""
+
+    known: bool = Field(description="false when nothing was known of the user, or nothing any more")
     sessions: int = Field(description="number of checkout sessions from which the user's id was removed")
+    facts: int = Field(description="number of facts in the ledger that were about the user")
     places: list[ForgottenPlace] = Field(default_factory=list, description="every place, and what was done there")

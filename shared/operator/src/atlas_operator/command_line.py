@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, Command] = {
     "revoke": Command(f"{_COMMANDS}.adjust", _PANEL),
     "forget": Command(f"{_COMMANDS}.forget", _PANEL),
     "doctor": Command(f"{_COMMANDS}.doctor", _PANEL),
+    "stripe": Command(f"{_COMMANDS}.stripe_account", _PANEL),
 }
 """The operator's commands. For another one, add a module in `commands/` and a row here."""
 

@@ -124,9 +124,9 @@ def test_undo_takes_a_revocation_back_and_nothing_else(atlas: CommandLine, fake:
 
 def test_forgetting_while_a_payment_is_processed_is_refused_unless_it_is_meant(atlas: CommandLine, fake: FakeOperator) -> None:
     fake.routes["/operator/find"] = {"users": ["ada"], "payments": [], "known": True}
-    places = [{"place": "Stripe customer cus_1", "done": "name taken out"}, {"place": "Stripe session cs_1", "done": "not there any more"}]
+    places = [{"place": "Stripe customer cus_1", "done": "name taken out"}, {"place": "ledger and projection", "done": "facts kept without a name: 3"}]
     fake.routes["/operator/forget"] = lambda _, body: (
-        {"facts": 3, "sessions": 1, "places": places} if body.get("evenIfPaying") or ("evenIfPaying" not in body and refused is None) else refused
+        {"known": True, "facts": 3, "sessions": 1, "places": places} if body.get("evenIfPaying") or ("evenIfPaying" not in body and refused is None) else refused
     )
     refused: Refused | None = Refused(409, "A payment of this user is being processed: wait, or forget --even-if-paying.")
     done = atlas("forget", "ada", "--yes")
@@ -134,14 +134,19 @@ def test_forgetting_while_a_payment_is_processed_is_refused_unless_it_is_meant(a
     assert "is being processed" in done.err
     assert "Nothing was forgotten." in done.err
     assert "--even-if-paying" in done.err
-    assert len(fake.posts("/operator/forget")) == 1, "the ledger was not asked"
+    assert len(fake.posts("/operator/forget")) == 1
     refused = None
     done = atlas("forget", "ada", "--yes", "--even-if-paying")
     assert done.code == 0
     assert done.out.splitlines() == [
         "Forgotten: ada",
         "  Stripe customer cus_1: name taken out",
-        "  Stripe session cs_1: not there any more",
-        "  ledger and projection: 3 facts kept without a name",
-        "  broker: past events keep the id until the streams' retention ends",
+        "  ledger and projection: facts kept without a name: 3",
     ]
+    assert len(fake.posts("/operator/forget")) == 2, "the checkout service asks for the ledger's part"
+
+
+def test_forgetting_somebody_unknown_is_done_and_said(atlas: CommandLine, fake: FakeOperator) -> None:
+    fake.routes["/operator/forget"] = {"known": False, "facts": 0, "sessions": 0, "places": []}
+    done = atlas("forget", "ada", "--yes")
+    assert (done.code, done.out) == (0, "Nothing was known of ada.\n")

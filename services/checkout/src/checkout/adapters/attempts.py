@@ -169,8 +169,9 @@ async def all_sessions(database: Database, user_id: str) -> list[str]:
 
 
 async def erase(database: Database, user_id: str) -> int:
-    """Delete the user's rows in this database. Returns how many there were."""
+    """Remove the user from this database; how many rows were theirs. What the broker lacks never gets there."""
     async with database.transaction() as connection:
+        await connection.execute("DELETE FROM outbox WHERE payload::jsonb ->> 'subject' = %s", (user_id,))
         made = await connection.execute("DELETE FROM checkout_attempts WHERE user_id = %s", (user_id,))
         known = await connection.execute("DELETE FROM customers WHERE user_id = %s", (user_id,))
         return made.rowcount + known.rowcount

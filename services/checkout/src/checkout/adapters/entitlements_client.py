@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
+from atlas_contracts.callers import forget_path
 from atlas_contracts.internal_api import (
     AppliedRequest,
     AppliedResult,
     EntitlementOverview,
     EntitlementView,
+    ForgottenFacts,
     KnownCustomers,
     PaymentVerdicts,
     PaymentVerdictView,
@@ -18,6 +20,8 @@ from atlas_contracts.internal_api import (
 from atlas_kit.http.client import ServiceClient
 from atlas_kit.http.errors import AtlasError, Unavailable
 
+FORGET_SECONDS = 20.0
+"""For a user with many facts; the fold waits meanwhile."""
 APPLIED_SECONDS = 5.0
 """How long we wait for facts to be folded before the answer is "not yet"."""
 MAX_IDS = 1000
@@ -77,3 +81,11 @@ class EntitlementsClient:
             if not answer.applied:
                 return False
         return True
+
+    async def forget(self, user_id: str) -> int:
+        """Take the user's name out of ledger and projection; how many facts were about them."""
+        try:
+            answer = await self._client.post(forget_path(user_id), user_id, ForgottenFacts, seconds=FORGET_SECONDS)
+        except AtlasError as error:
+            raise Unavailable from error
+        return answer.facts

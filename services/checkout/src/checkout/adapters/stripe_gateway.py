@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from atlas_stripe.client import StripeConnection, answer_to, read_of, rows_of
 from atlas_stripe.failure import StripeFailure
 from atlas_stripe.objects import Read, StripeObject
+from atlas_stripe.portal_configuration import PARAMETERS
 
 NETWORK_RETRIES = 1
 """By the SDK. Somebody waits for the answer, and the route bounds everything together in time."""
@@ -25,17 +26,6 @@ PAGE_SIZE = 100
 """Stripe's maximum."""
 SESSION_EXPANSION = "payment_intent.latest_charge.balance_transaction"
 """In a list each path gets ``data.`` in front, which makes four levels: as deep as Stripe expands."""
-
-PORTAL_CONFIGURATION = {
-    "features": {
-        "invoice_history": {"enabled": True},
-        "customer_update": {"enabled": True, "allowed_updates": ["address", "name", "tax_id"]},
-        "payment_method_update": {"enabled": False},
-        "subscription_cancel": {"enabled": False},
-        "subscription_update": {"enabled": False},
-    },
-    "metadata": {"madeBy": "atlas-checkout"},
-}
 
 STRIPE_CALLS = Counter("atlas_stripe_calls_total", "Calls to Stripe, retries not counted.", ["status"])
 STRIPE_SECONDS = Histogram(
@@ -128,7 +118,7 @@ class StripeGateway:
     async def create_portal_configuration(self, idempotency_key: str) -> str:
         """A portal configuration that shows invoices and lets nothing be canceled, because Pro is bought once."""
         configuration = await _made(
-            self._client.v1.billing_portal.configurations.create_async, PORTAL_CONFIGURATION, idempotency_key
+            self._client.v1.billing_portal.configurations.create_async, PARAMETERS, idempotency_key
         )
         return str(configuration.id)
 

@@ -23,10 +23,11 @@ from atlas_contracts.user_id import UserId
 from atlas_kit.http.doors import GuardedRoute
 from atlas_kit.storage.database import Database
 from checkout.adapters.stripe_gateway import StripeGateway
+from checkout.entrypoints.deletion import FORGET_SECONDS
 from checkout.entrypoints.failures import told_as
 from checkout.ports import Publisher
 from checkout.use_cases.find_owner import find_owner
-from checkout.use_cases.forget_user import forget_user
+from checkout.use_cases.forget_user import Forgetting, forget_user
 from checkout.use_cases.list_provider_state import ProviderPolicy, list_provider_state
 from checkout.use_cases.read_again import read_again
 
@@ -34,14 +35,15 @@ NDJSON = "application/x-ndjson"
 STRIPE_DOWN = unavailable.STRIPE
 FIRST_LINE_SECONDS = 30
 SWEEP_SECONDS = 300
-FORGET_SECONDS = 60
 DEFAULT_DAYS = 365
 MAX_DAYS = 3650
 MAX_SESSIONS = 500
 """Ids in one request: as many as fit into its URL."""
 
 
-def operator_routes(database: Database, stripe: StripeGateway, broker: Publisher, policy: ProviderPolicy) -> APIRouter:
+def operator_routes(
+    database: Database, stripe: StripeGateway, broker: Publisher, policy: ProviderPolicy, forgetting: Forgetting
+) -> APIRouter:
     """``/operator/provider-state``, ``/operator/whose``, ``/operator/sweep``, ``/operator/forget``."""
     router = APIRouter(prefix="/operator", route_class=GuardedRoute)
     _provider_state_route(router, database, stripe, policy)
@@ -60,9 +62,9 @@ def operator_routes(database: Database, stripe: StripeGateway, broker: Publisher
 
     @router.post("/forget")
     async def forget(body: ForgetRequest) -> ForgetResult:
-        """Take a user out of this database and of what we wrote at Stripe; 409 while a payment is being processed."""
-        async with told_as(STRIPE_DOWN, seconds=FORGET_SECONDS):
-            return await forget_user(database, stripe, body.user_id, even_if_paying=body.even_if_paying)
+        """Forget a user everywhere; 409 while a payment of theirs is being processed."""
+        async with told_as(unavailable.FORGETTING, seconds=FORGET_SECONDS):
+            return await forget_user(forgetting, body.user_id, even_if_paying=body.even_if_paying)
 
     return router
 

@@ -1,7 +1,8 @@
-"""Forget a user: delete their rows here and their id in Stripe's metadata; Stripe's records of the money stay.
+"""Forget a user everywhere: their id in Stripe's metadata, their rows here, their name in the ledger.
 
-A user id left in the metadata would come back with the next pull, sweep or audit. An object that Stripe no longer has
-is reported as gone.
+The records of the money stay, at Stripe and in the ledger. In this order, because a user id left in the metadata would
+come back with the next pull, sweep or audit. What fails in the middle is finished by a repetition: each part finds what
+is left of it. An object that Stripe no longer has is reported as gone.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from atlas_stripe.objects import Read, could_be_id
 from checkout.adapters import attempts
 from checkout.adapters.customers import stored_customer
 from checkout.domain.payment_outcome import PaymentOutcome, charge_of, outcome_of
-from checkout.ports import EraseCalls
+from checkout.ports import EraseCalls, LedgerErasure
 from checkout.use_cases.owner_of_session import sessions_of
 
 log = get_logger()
 
 ERASED = "user id erased"
 GONE = "gone already: Stripe knows it no more"
+RETENTION = "past events keep the id until the streams' retention ends"
 
 
 class PaymentUnderWay(InvalidRequest):
@@ -38,7 +40,8 @@ class PaymentUnderWay(InvalidRequest):
     def __init__(self, session_ids: Iterable[str]) -> None:
         super().__init__(
             f"A payment of this user is being processed ({', '.join(session_ids)}): when its money comes, nobody would"
-            " have paid it. Bank payments settle within 14 days: wait until this one has, or forget --even-if-paying."
+            " have paid it. Bank payments settle within 14 days: wait until this one has, or forget --even-if-paying"
+            " (over HTTP: ?even_if_paying=true)."
         )
 
 
@@ -52,12 +55,28 @@ class Found:
     """Recorded sessions that Stripe doesn't know."""
 
 
-async def forget_user(
-    database: Database, stripe: EraseCalls, user_id: str, *, even_if_paying: bool = False
-) -> ForgetResult:
-    """Forget the user. Returns what was done in each place. Raises PaymentUnderWay or StripeFailure; repeating it
-    continues where it stopped.
-    """
+@dataclass(frozen=True, slots=True)
+class Forgetting:
+    """Where users are forgotten: our own rows, Stripe, and the service that has the ledger."""
+
+    database: Database
+    stripe: EraseCalls
+    ledger: LedgerErasure
+
+
+async def forget_user(forgetting: Forgetting, user_id: str, *, even_if_paying: bool = False) -> ForgetResult:
+    """What was done in each place. Raises PaymentUnderWay, StripeFailure, Unavailable."""
+    result = await _forget_here(forgetting.database, forgetting.stripe, user_id, even_if_paying=even_if_paying)
+    facts = await forgetting.ledger.forget(user_id)
+    result.places.append(ForgottenPlace(place="ledger and projection", done=f"facts kept without a name: {facts}"))
+    if facts:
+        result.places.append(ForgottenPlace(place="broker", done=RETENTION))
+    log.info("billing.user.forgotten", sessions=result.sessions, facts=facts)
+    return result.model_copy(update={"facts": facts, "known": result.known or facts > 0})
+
+
+async def _forget_here(database: Database, stripe: EraseCalls, user_id: str, *, even_if_paying: bool) -> ForgetResult:
+    """At Stripe and in our own database."""
     found = await _find(database, stripe, user_id)
     _refuse_while_paying(found.sessions.values(), even_if_paying=even_if_paying)
     await _close_open(stripe, found)
@@ -70,8 +89,8 @@ async def forget_user(
         places.append(await _erase(stripe, "customer", customer_id))
     rows = await attempts.erase(database, user_id)
     places.append(ForgottenPlace(place="database of checkout", done=f"rows deleted: {rows}"))
-    log.info("billing.user.forgotten", sessions=len(mine))
-    return ForgetResult(sessions=len(mine), places=places)
+    known = len(places) > 1 or rows > 0
+    return ForgetResult(known=known, sessions=len(mine), facts=0, places=places)
 
 
 async def _find(database: Database, stripe: EraseCalls, user_id: str) -> Found:

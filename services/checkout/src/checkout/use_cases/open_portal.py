@@ -9,14 +9,10 @@ from atlas_contracts.public_api import RedirectTarget
 from atlas_kit.http.errors import NotFound
 from atlas_kit.storage.database import Database, fetch_one
 from atlas_stripe.failure import StripeFailure
+from atlas_stripe.portal_configuration import FIRST_KEY
 from checkout.adapters.customers import forget_customer
 from checkout.ports import PortalCalls
 from checkout.use_cases.find_customer import Customers, find_customer, replace_customer
-
-FIRST_KEY = "atlas-portal-configuration-1"
-"""Idempotency key, the same for every replica, so that they make one configuration. Where Stripe answered it with an
-error for good (5xx), a random one follows.
-"""
 
 
 class NoBillingHistory(NotFound):

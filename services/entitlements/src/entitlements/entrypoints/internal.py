@@ -1,4 +1,4 @@
-"""The routes for other services. Where a route is about a user, the user is the subject of the internal token."""
+"""The routes for other services. Where a route is about a user, that is the subject of the internal token."""
 
 from __future__ import annotations
 
@@ -9,21 +9,26 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from atlas_contracts.callers import FORGET
 from atlas_contracts.internal_api import (
     AppliedRequest,
     AppliedResult,
     EntitlementOverview,
+    ForgottenFacts,
     KnownCustomers,
     PaymentVerdicts,
     ToldAgain,
     ToldAgainResult,
     VerdictsRequest,
 )
+from atlas_contracts.user_id import UserId
 from atlas_kit.http.answers import JSON
 from atlas_kit.http.doors import AdmittedCaller, Doors, GuardedRoute, caller_of
+from atlas_kit.http.errors import Forbidden
 from atlas_kit.storage.database import Database
 from entitlements.adapters.told_again import told_again
 from entitlements.domain.policy import Policy
+from entitlements.use_cases.forget import forget
 from entitlements.use_cases.read_entitlement import EntitlementReader, overview, view
 from entitlements.use_cases.read_payments import customers_of, verdicts_on
 from entitlements.use_cases.wait_until_applied import wait_until_applied
@@ -78,5 +83,20 @@ def internal_routes(database: Database, policy: Policy, folded: asyncio.Conditio
         await wait_until_applied(database, [str(asked.data.get("eventId"))], FOLD_MS, folded)
         async with database.transaction() as connection:
             return await told_again(connection, asked.data)
+
+    return router
+
+
+def forgetting_route(database: Database) -> APIRouter:
+    """``POST /internal/v1/users/{user}/forget``: this service's part of what checkout does at its door of that name."""
+    router = APIRouter(route_class=GuardedRoute)
+
+    @router.post(FORGET)
+    async def forget_user(caller: AdmittedCaller, user: UserId) -> ForgottenFacts:
+        """Take the user's name out of ledger and projection."""
+        if caller.subject != user:
+            raise Forbidden
+        async with database.transaction() as connection:
+            return ForgottenFacts(facts=await forget(connection, user))
 
     return router

@@ -8,6 +8,7 @@ from typing import Any, Self, TypeVar
 
 import aiohttp
 from pydantic import BaseModel, ValidationError
+from yarl import URL
 
 from atlas_contracts.public_api import ErrorEnvelope
 from atlas_kit.http.errors import BY_CODE, AtlasError, Unavailable
@@ -79,7 +80,11 @@ class ServiceClient:
             data = body.model_dump_json(by_alias=True).encode()
         try:
             async with self._session.request(
-                method, self._base_url + path, headers=headers, data=data, timeout=aiohttp.ClientTimeout(total=seconds)
+                method,
+                URL(self._base_url + path, encoded=True),  # a user id in it stays as it was encoded
+                headers=headers,
+                data=data,
+                timeout=aiohttp.ClientTimeout(total=seconds),
             ) as response:
                 payload = await response.read()
                 status, retry_after = response.status, response.headers.get("retry-after")

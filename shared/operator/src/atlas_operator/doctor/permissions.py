@@ -112,6 +112,11 @@ def _tried(client: stripe.StripeClient, need: Need) -> tuple[int | None, str | N
     try:
         client.raw_request(need.method, f"/v1/{need.path}", **need.parameters)
     except stripe.StripeError as error:
-        named = _NAMED.search(str(error.user_message or ""))
-        return error.http_status, named[1] if named else None
+        return error.http_status, permission_named(error)
     return HTTPStatus.OK, None
+
+
+def permission_named(error: stripe.StripeError) -> str | None:
+    """The permission whose lack Stripe's refusal tells, as its dashboard calls it; None where it names none."""
+    named = _NAMED.search(str(error.user_message or ""))
+    return named[1] if named else None

@@ -22,6 +22,7 @@ AT_ONCE = 8
 # Half of the tolerance for webhook signatures: beyond it, an event that waited a little is refused.
 SKEW_SECONDS = 60.0
 DASHBOARD = "In Stripe's dashboard, under Developers → Webhooks, "
+SETUP = "./atlas stripe setup --apply does it."
 
 StripeCheck = Callable[[Report, stripe.StripeClient, Patient], None]
 
@@ -118,7 +119,7 @@ def _endpoints(report: Report, client: stripe.StripeClient, patient: Patient) ->
     if not enabled:
         where = patient.webhook_url or "any URL"
         state = "is disabled" if ours else "is missing"
-        report.error(f"the webhook endpoint for {where} {state}", DASHBOARD + "add or enable it.")
+        report.error(f"the webhook endpoint for {where} {state}", DASHBOARD + f"add or enable it. {SETUP}")
     for endpoint in enabled:
         _endpoint(report, endpoint)
 
@@ -130,13 +131,13 @@ def _endpoint(report: Report, endpoint: stripe.WebhookEndpoint) -> None:
         not missing,
         f"the endpoint {endpoint.url} gets all events",
         f"the endpoint {endpoint.url} does not get {', '.join(sorted(missing))}",
-        DASHBOARD + "add these events; ./atlas pull fetches what was missed.",
+        DASHBOARD + f"add these events; ./atlas pull fetches what was missed. {SETUP}",
     )
     if endpoint.api_version != stripe.api_version:
         version = endpoint.api_version or "the account's default version"
         report.warning(
             f"the endpoint renders {version}, this code reads {stripe.api_version}",
-            DASHBOARD + f"make the endpoint anew with version {stripe.api_version}.",
+            DASHBOARD + f"make the endpoint anew with version {stripe.api_version}. {SETUP}",
         )
 
 

@@ -13,6 +13,7 @@ from stripe_sandbox.settings import API_VERSION, is_http_url
 from stripe_sandbox.store import Json, Store
 
 EVENT_LIFE = 30 * 24 * 60 * 60  # seconds that Stripe lists an event
+MOST_ENDPOINTS = 16  # of an account, per mode
 SUPPORTED_EVENTS = [
     "checkout.session.completed",
     "checkout.session.async_payment_succeeded",
@@ -72,6 +73,8 @@ def new_endpoint(op: Operation, url: str, enabled_events: list[str], params: Jso
 def create(op: Operation, params: Json) -> Json:
     """``POST /v1/webhook_endpoints``: the answer alone shows the secret."""
     check_url(params["url"])
+    if len(op.store.of("webhook_endpoint").items) >= MOST_ENDPOINTS:
+        raise invalid(f"You have reached the maximum of {MOST_ENDPOINTS} test webhook endpoints.")
     endpoint = new_endpoint(op, params["url"], params["enabled_events"], params)
     return {**endpoint, "secret": op.private(endpoint["id"])["secrets"][0]}
 
