@@ -51,6 +51,7 @@ class CheckoutSettings(ServiceSettings):
     stripe_allow_promotion_codes: bool = False
     nextauth_url: HttpOrigin
     entitlements_url: HttpUrl = "http://127.0.0.1:8003"
+    webhook_ingest_url: HttpUrl = "http://127.0.0.1:8001"
     billing_grant_free_checkouts: bool = False
     """This and the next three are the entitlements service's settings; here only ``audit``'s list uses them."""
     billing_suspend_on_dispute: bool = False

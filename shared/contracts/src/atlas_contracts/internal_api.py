@@ -251,12 +251,25 @@ class ForgottenPlace(WireModel):
 
     place: str = Field(description="what was looked at, with its id")
     done: str = Field(description="what was done there, in plain words")
+    until: Instant | None = Field(
+        default=None,
+        description="when the last copy of the id there ends; null where none is left, or its end is unknown",
+    )
 
 
 class ForgottenFacts(WireModel):
     """``POST /internal/v1/users/{user}/forget`` at entitlements: ledger and projection know the user no more."""
 
     facts: int = Field(description="facts that were about the user; the money in them stays, their name is gone")
+
+
+class ForgottenParked(WireModel):
+    """``POST /internal/v1/users/{user}/forget`` at webhook-ingest: no list and no redrive has the user's parked events."""
+
+    parked: int = Field(description="parked events that mention the user and were hidden by this request")
+    newest: Instant | None = Field(
+        description="when the newest parked event that mentions the user was stored, hidden before or now; null: none is"
+    )
 
 
 class ForgetResult(WireModel):

@@ -79,7 +79,9 @@ def _prepare(home: Home, port_base: int, fresh: bool, given: Mapping[str, str]) 
     stripe = configuration.stripe(given, secrets.stripe_key, secrets.stripe_webhook)
     _check_ports(port_base, stripe.sandbox)
     plan = Plan(home, port_base, ports_of(home), secrets, stripe, given)
-    write_json(home.operator_file, {"internal_auth_secret": plan.internal_secret})
+    write_json(
+        home.operator_file, {"internal_auth_secret": plan.internal_secret, "retention": configuration.retention(given)}
+    )
     return plan
 
 
