@@ -84,12 +84,7 @@ def stores(stack: Stack) -> Iterator[tuple[str, bytes]]:
             tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
             assert tables
             for (table,) in tables:
-                try:
-                    with connection.transaction():
-                        rows = connection.execute(sql.SQL("SELECT t::text FROM {} t").format(sql.Identifier(table))).fetchall()
-                except psycopg.errors.InsufficientPrivilege:
-                    assert table == "alembic_version" or "version" in table, table
-                    continue
+                rows = connection.execute(sql.SQL("SELECT t::text FROM {} t").format(sql.Identifier(table))).fetchall()
                 yield f"{name}.{table}", "\n".join(row[0] for row in rows).encode()
 
     async def messages(client: Client) -> list[tuple[str, bytes]]:
@@ -116,10 +111,11 @@ def holding(stack: Stack, user: str) -> set[str]:
 
 def test_a_forgotten_user_is_in_no_store_of_ours_once_the_retention_has_passed(stack: Stack) -> None:
     canary, other = Buyer(stack, new_user("canary")), Buyer(stack, new_user("other"))
+    sessions = {}
     for buyer in (canary, other):
-        buyer.buy()
+        sessions[buyer.user] = buyer.buy()
         deliver(stack, purchase(data={"object": session(metadata={"userId": buyer.user}, client_reference_id="eve")}))
-    canary.refund(canary.buy_again() if hasattr(canary, "buy_again") else canary.stripe.v1.checkout.sessions.list({"limit": 2}).data[1].id)
+    canary.refund(sessions[canary.user])
     eventually(lambda: len(exported(stack, canary.user)["facts"]) > len(exported(stack, other.user)["facts"]), what="the refund's fact")
 
     told = exported(stack, canary.user)
@@ -133,8 +129,7 @@ def test_a_forgotten_user_is_in_no_store_of_ours_once_the_retention_has_passed(s
 
     done = stack.atlas("forget", canary.user, "--yes")
     assert done.returncode == 0, done.stderr
-    lines = {line.strip().partition(": ")[0]: line for line in done.stdout.splitlines() if "broker: " not in line}
-    assert "30 days" in lines["Stripe"], "what Stripe keeps is said"
+    assert "  Stripe: keeps its own records of customers" in done.stdout, "what Stripe keeps is said"
     for stream, days in (("BILLING", 30), ("ENTITLEMENTS", 90), ("PARKED", 400)):
         [line] = [line for line in done.stdout.splitlines() if f"broker: {stream}" in line]
         day = {(datetime.now(UTC) + timedelta(days=days, minutes=shift)).date().isoformat() for shift in (-10, 0)}
@@ -143,7 +138,7 @@ def test_a_forgotten_user_is_in_no_store_of_ours_once_the_retention_has_passed(s
     gone = stack.atlas("export", canary.user)
     assert (gone.returncode, gone.stdout) == (1, "") and gone.stderr.strip() == f"✗ Nothing is kept about {canary.user}."
     assert canary.user not in stack.atlas("parked", "list", "--json").stdout and other.user in stack.atlas("parked", "list", "--json").stdout
-    assert {where.split()[0] for where in holding(stack, canary.user)} == {"stream"}, "what the broker still has"
+    assert {where for where in holding(stack, canary.user) if not where.startswith("stream ")} == set(), "only the broker still has it"
 
     set_ages(stack, 1.0, 1.0)
     eventually(lambda: not holding(stack, canary.user), what="the last copy on the broker has ended")

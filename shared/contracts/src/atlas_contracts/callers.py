@@ -23,7 +23,8 @@ Route = tuple[str, str]
 """A route: its method, and its path as declared (with ``{parameters}``)."""
 
 FORGET = "/internal/v1/users/{user:path}/forget"
-"""At checkout everywhere, at entitlements and webhook-ingest their own part. A user id may hold a slash, so it is the whole rest."""
+"""At checkout everywhere, at entitlements and webhook-ingest their own part. A user id may hold a slash, so it is the
+whole rest."""
 
 _APP = frozenset({APP})
 _GATEWAY, _CHECKOUT = frozenset({GATEWAY_SERVICE}), frozenset({CHECKOUT_SERVICE})

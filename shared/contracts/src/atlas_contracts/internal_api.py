@@ -264,11 +264,11 @@ class ForgottenFacts(WireModel):
 
 
 class ForgottenParked(WireModel):
-    """``POST /internal/v1/users/{user}/forget`` at webhook-ingest: no list and no redrive has the user's parked events."""
+    """``POST /internal/v1/users/{user}/forget`` at webhook-ingest: no list or redrive has the user's parked events."""
 
     parked: int = Field(description="parked events that mention the user and were hidden by this request")
     newest: Instant | None = Field(
-        description="when the newest parked event that mentions the user was stored, hidden before or now; null: none is"
+        description="when the newest parked event that mentions the user was stored, also a hidden one; null: none does"
     )
 
 

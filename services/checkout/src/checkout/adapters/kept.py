@@ -13,9 +13,9 @@ from atlas_kit.storage.database import Database
 
 _CUSTOMERS = 'SELECT customer_id AS "customerId", created_at AS "createdAt" FROM customers WHERE user_id = %s'
 _SESSIONS = """
-SELECT checkout_session_id AS "checkoutSessionId", id AS "attemptId", customer_id AS "customerId", price_id AS "priceId",
-       source, state, amount, currency, offers, parameters, expires_at AS "expiresAt", created_at AS "createdAt",
-       updated_at AS "updatedAt"
+SELECT checkout_session_id AS "checkoutSessionId", id AS "attemptId", customer_id AS "customerId",
+       price_id AS "priceId", source, state, amount, currency, offers, parameters,
+       expires_at AS "expiresAt", created_at AS "createdAt", updated_at AS "updatedAt"
 FROM checkout_attempts WHERE user_id = %s ORDER BY created_at, id
 """
 

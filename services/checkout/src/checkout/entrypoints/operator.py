@@ -45,7 +45,7 @@ MAX_SESSIONS = 500
 def operator_routes(
     database: Database, stripe: StripeGateway, broker: Publisher, policy: ProviderPolicy, forgetting: Forgetting
 ) -> APIRouter:
-    """``/operator/provider-state``, ``/operator/whose``, ``/operator/sweep``, ``/operator/forget``, ``/operator/kept``."""
+    """``/operator/`` and ``provider-state``, ``whose``, ``sweep``, ``forget``, ``kept``."""
     router = APIRouter(prefix="/operator", route_class=GuardedRoute)
     _provider_state_route(router, database, stripe, policy)
 

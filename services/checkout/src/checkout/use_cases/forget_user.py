@@ -64,8 +64,9 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Forgetting:
-    """Where users are forgotten: our own rows, Stripe, and the services that have ledger and parked events. The streams'
-    ages say when the last copy on the broker ends.
+    """Where users are forgotten: our own rows, Stripe, and the services that have ledger and parked events.
+
+    The streams' ages say when the last copy on the broker ends.
     """
 
     database: Database
@@ -90,8 +91,8 @@ async def forget_user(forgetting: Forgetting, user_id: str, *, even_if_paying: b
 async def _on_broker(ages: StreamAges, parked: ForgottenParked) -> list[ForgottenPlace]:
     """What the streams still hold, and until when.
 
-    Nobody may delete a message, and of BILLING and ENTITLEMENTS nobody can ask for a user's newest one. So the last copy
-    there ends, at the latest, when a message stored now would.
+    Nobody may delete a message, and of BILLING and ENTITLEMENTS nobody can ask for a user's newest one. So the last
+    copy there ends, at the latest, when a message stored now would.
     """
     places = [
         await _stream(ages, stream, "past events keep the id", datetime.now(UTC)) for stream in (BILLING, ENTITLEMENTS)

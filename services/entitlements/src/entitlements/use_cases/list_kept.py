@@ -17,8 +17,8 @@ _COLUMNS = {
     "customerId": "customer_id", "refundId": "refund_id", "disputeId": "dispute_id", "facts": "facts",
 }  # fmt: skip
 _TIMES = {"occurredAt": "occurred_at", "receivedAt": "received_at", "recordedAt": "recorded_at"}
-# The user's own facts, and those of the user's payments that name nobody (refunds, disputes). What somebody else said of
-# one of these payments is theirs.
+# The user's own facts, and those of the user's payments that name nobody (refunds, disputes). What somebody else said
+# of one of these payments is theirs.
 _KEPT = f"""
 WITH wanted AS (SELECT seq FROM ledger WHERE user_id = %(user)s AND seq > %(after)s
                 UNION SELECT f.seq FROM payment_facts f JOIN payments p ON p.id = f.payment_id

@@ -33,7 +33,7 @@ _END_OF_BATCH, _NOTHING = "204", "404"
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """A parked event, the markers of the redrives since, when the broker stored it, and whether its user is forgotten."""
+    """A parked event, the markers of its redrives since, when it was stored, and whether its user is forgotten."""
 
     data: ParkedData
     redriven: list[RedrivenData]

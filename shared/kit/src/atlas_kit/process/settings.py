@@ -121,8 +121,8 @@ def secret_list(value: SecretStr, prefix: str = "") -> tuple[SecretStr, ...]:
 def _retention(days: int) -> int:
     if not MIN_RETENTION_DAYS <= days <= MAX_RETENTION_DAYS:
         raise ValueError(
-            f"must be {MIN_RETENTION_DAYS} to {MAX_RETENTION_DAYS} days; a stream keeps its messages at least as long as"
-            f" the broker compares their ids, which is {MIN_RETENTION_DAYS} days"
+            f"must be {MIN_RETENTION_DAYS} to {MAX_RETENTION_DAYS} days, and so no shorter than the"
+            f" {MIN_RETENTION_DAYS} days for which the broker compares message ids"
         )
     return days
 

@@ -82,8 +82,9 @@ def _broker(plan: Plan) -> Part:
 
 
 async def _give_retention(plan: Plan) -> None:
-    """Give streams of earlier runs the retention of this one; a program of its own, as in compose, because it needs what
-    the supervisor can do without. Raises ServerError.
+    """Give streams of earlier runs the retention of this one. Raises ServerError.
+
+    It is a program of its own, as in compose, because it needs what the supervisor can do without.
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable, *("-m", "atlas_kit.messaging.retention"),
