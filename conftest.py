@@ -12,8 +12,8 @@ settings.load_profile("atlas")
 
 pytest_plugins = ["support.servers"]
 
-ONE_STACK = ("e2e/compose/", "tests/integration/stack/operator/")
-"""Folders whose files share a stack, or the one Compose project: each folder is one worker's."""
+ONE_STACK = ("e2e/compose/", "e2e/nextjs/", "tests/integration/stack/operator/")
+"""Folders whose files share a stack, a build or the one Compose project: each folder is one worker's."""
 LONGEST = ("/e2e/compose/", "/e2e/", "/integration/stack/")
 """What starts containers or whole stacks takes the longest."""
 

@@ -24,13 +24,18 @@ give() {
 for user in INGEST CHECKOUT ENTITLEMENTS GATEWAY OBSERVER KEEPER ADMIN; do keep "NATS_PASSWORD_$user" nats_; done
 for role in ENTITLEMENTS_OWNER ENTITLEMENTS_SERVICE CHECKOUT_OWNER CHECKOUT_SERVICE; do keep "${role}_PASSWORD" pg_; done
 keep POSTGRES_PASSWORD pg_
-keep MADE_INTERNAL_AUTH_SECRET internal_
 keep MADE_NEXTAUTH_SECRET nextauth_
 keep MADE_STRIPE_SECRET_KEY sk_test_sandbox
 keep MADE_STRIPE_WEBHOOK_SECRET whsec_
 . ./kept
 
-internal="export INTERNAL_AUTH_SECRET=\"\${INTERNAL_AUTH_SECRET:-$MADE_INTERNAL_AUTH_SECRET}\""
+[ -s keys/trusted.json ] || { echo 'credentials: no keys yet: run the service keys first' >&2; exit 1; }
+
+# signs NAME: its own private key, in one line (it was made by the service `keys`; JSON holds no single quote).
+signs() { echo "export INTERNAL_SIGNING_KEY='$(tr -d '\n' <"keys/$1.json")'"; }
+
+# Everybody's public keys, and those that the user set beside them.
+trusts="export INTERNAL_TRUSTED_KEYS='$(tr -d '\n' <keys/trusted.json)'\" \${INTERNAL_TRUSTED_KEYS:-}\""
 
 # The sandbox is in force as long as nobody gave a real key. On https there is no such default: whoever forgets the key of
 # a public deployment gets a service that refuses to start, not one that sells Pro for test cards.
@@ -64,7 +69,8 @@ $(grep -E '^(POSTGRES|ENTITLEMENTS|CHECKOUT)_' kept | sed 's/^/export /')
 END
 
 give account-gateway.env 10001 <<END
-$internal
+$(signs account-gateway)
+$trusts
 $(broker gateway "$NATS_PASSWORD_GATEWAY")
 # Made up and signed in by ourselves only where nobody else's browser gets; a public deployment has the web app's secret.
 case "\$NEXTAUTH_URL" in *[Hh][Tt][Tt][Pp][Ss]:*) ;; *)
@@ -74,27 +80,35 @@ export NEXTAUTH_SECRET ATLAS_DEV_SIGN_IN
 END
 
 give webhook-ingest.env 10002 <<END
-$internal
+$(signs webhook-ingest)
+$trusts
 $(broker ingest "$NATS_PASSWORD_INGEST")
 $sandbox
 END
 
 give checkout.env 10003 <<END
-$internal
+$(signs checkout)
+$trusts
 $(broker checkout "$NATS_PASSWORD_CHECKOUT")
 $(database checkout "$CHECKOUT_OWNER_PASSWORD" "$CHECKOUT_SERVICE_PASSWORD")
 $sandbox
 END
 
 give entitlements.env 10004 <<END
-$internal
+$(signs entitlements)
+$trusts
+# The sandbox is a reader like any other, and none on https, where there is no sandbox.
+case "\$NEXTAUTH_URL" in *[Hh][Tt][Tt][Pp][Ss]:*) ;; *)
+  INTERNAL_READERS="stripe-sandbox,\${INTERNAL_READERS:-}"
+esac
+export INTERNAL_READERS
 $(broker entitlements "$NATS_PASSWORD_ENTITLEMENTS")
 $(database entitlements "$ENTITLEMENTS_OWNER_PASSWORD" "$ENTITLEMENTS_SERVICE_PASSWORD")
 END
 
 # A real key never reaches the sandbox.
 give sandbox.env 10005 <<END
-$internal
+$(signs stripe-sandbox)
 case "\${STRIPE_SECRET_KEY:-}" in sk_test_sandbox*) ;; *)
   STRIPE_SECRET_KEY='' STRIPE_WEBHOOK_SECRET='' STRIPE_PRICE_PRO_LIFETIME=''
 esac
@@ -106,7 +120,7 @@ END
 
 # It looks and asks, and signs as the operator: the broker's observer, no owner of a database.
 give operator.env 10006 <<END
-$internal
+$(signs operator)
 $(broker observer "$NATS_PASSWORD_OBSERVER")
 export ENTITLEMENTS_DATABASE_URL=postgresql://entitlements_service:$ENTITLEMENTS_SERVICE_PASSWORD@postgres:5432/entitlements
 export CHECKOUT_DATABASE_URL=postgresql://checkout_service:$CHECKOUT_SERVICE_PASSWORD@postgres:5432/checkout

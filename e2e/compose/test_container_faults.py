@@ -74,7 +74,7 @@ async def _run(stack: Insight, seed: str) -> tuple[dict[str, Any], checker.Findi
     print("\n".join(map(str, faults)), flush=True)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as http:
         teller = PatientTeller(stack, seed, http)
-        work = Workload(teller, Grants(teller, stack.url("webhook-ingest"), stack.internal_secret))
+        work = Workload(teller, Grants(teller, stack.url("webhook-ingest"), stack.operator_key))
         havoc = Havoc(stack.compose)
         await work.prepare(ABOUT_TO_PAY)
         over = asyncio.Event()

@@ -17,12 +17,12 @@ from typing import Any
 import aiohttp
 import httpx
 import pytest
-from pydantic import SecretStr
 
 from atlas_kit.http.identity import TokenMint
 from support.buyer import Buyer
 from support.faults import checker
 from support.faults.wiring import INJECT
+from support.identity import operator_key
 from support.stack import Stack, eventually, new_stack
 from support.teller import Teller
 
@@ -159,8 +159,7 @@ def answered(ask: Callable[[], Any]) -> Any:
 
 def operator(stack: Stack, path: str, body: dict[str, Any]) -> list[dict[str, Any]]:
     """Ask webhook-ingest as the operator; the answer's lines."""
-    secret = json.loads((stack.home / "run" / "operator.json").read_text())["internal_auth_secret"]
-    token = TokenMint(SecretStr(secret), "operator").token("webhook-ingest", "operator")
+    token = TokenMint(operator_key(stack.home), "operator").token("webhook-ingest", "operator")
     answer = httpx.post(
         stack.url("webhook-ingest") + path, json=body, headers={"authorization": f"Bearer {token}"}, timeout=30
     )

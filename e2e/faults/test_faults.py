@@ -24,6 +24,7 @@ from support.faults.aftermath import heal, judge
 from support.faults.schedule import Fault, Havoc, draw
 from support.faults.wiring import Wired, wired_stack
 from support.faults.workload import Grants, PatientTeller, Workload
+from support.identity import operator_key
 from support.seeds import first_seed, following
 from support.stack import WORKSPACE
 
@@ -58,8 +59,7 @@ async def _run(wired: Wired, seed: str) -> tuple[dict[str, Any], checker.Finding
     print("\n".join(map(str, faults)), flush=True)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as http:
         teller = PatientTeller(wired.stack, seed, http)
-        secret = json.loads((wired.stack.home / "run" / "operator.json").read_text())["internal_auth_secret"]
-        work = Workload(teller, Grants(teller, wired.stack.url("webhook-ingest"), secret))
+        work = Workload(teller, Grants(teller, wired.stack.url("webhook-ingest"), operator_key(wired.stack.home)))
         havoc = Havoc(wired, teller.sandbox, Random(f"{seed}:havoc"))
         await work.prepare(ABOUT_TO_PAY)
         started = time.monotonic()

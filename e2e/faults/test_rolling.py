@@ -21,6 +21,7 @@ from atlas_contracts.internal_api import INGEST_SERVICE
 from atlas_operator.client import Operator
 from atlas_operator.target import Target
 from support.buyer import Buyer, explain
+from support.identity import operator_key
 from support.replicas import Replica, further_replica, wait_until_ready
 from support.stack import Stack, eventually, running_stack
 from support.stripe_events import body_of, event, refund, signature
@@ -140,6 +141,5 @@ def deliver(stack: Stack, door: Replica, told: dict[str, Any]) -> None:
 
 def further_pull(stack: Stack, door: Replica) -> dict[str, Any]:
     """A pull by that door, from where its cursor stands."""
-    secret = json.loads((stack.home / "run" / "operator.json").read_text())["internal_auth_secret"]
-    operator = Operator(Target({INGEST_SERVICE: door.url}, secret, local=False))
+    operator = Operator(Target({INGEST_SERVICE: door.url}, operator_key(stack.home), local=False))
     return list(operator.lines(INGEST_SERVICE, "/operator/pull", {}))[-1]

@@ -30,6 +30,7 @@ from webhook_bench import Figures, _Connection, serving
 from account_gateway.session.mint import mint_token
 from atlas_localstack.servers.ports import LOOPBACK, free_port
 from support.embedded import embedded_nats, embedded_postgres
+from support.identity import identity_of
 
 FLOOR = 0.75
 SECRET = secrets.token_hex(32)
@@ -68,14 +69,14 @@ def atlas(users: int) -> Iterator[tuple[int, str, list[str], list[psutil.Process
     front, back = free_port(), free_port()
     with embedded_nats() as nats_url, embedded_postgres(durable=True) as postgres:
         dsn = postgres.create_database()
-        shared = {"NATS_URL": nats_url, "INTERNAL_AUTH_SECRET": secrets.token_hex(32)}
-        gateway = shared | {
+        shared = {"NATS_URL": nats_url}
+        gateway = shared | identity_of("account-gateway") | {
             "NEXTAUTH_URL": f"http://{LOOPBACK}:{front}",
             "NEXTAUTH_SECRET": SECRET,
             "ENTITLEMENTS_URL": f"http://{LOOPBACK}:{back}",
         }
         with (
-            serving(["-m", "entitlements", "--port", str(back)], shared | {"DATABASE_URL": dsn}, back, "/readyz") as service,
+            serving(["-m", "entitlements", "--port", str(back)], shared | identity_of("entitlements") | {"DATABASE_URL": dsn}, back, "/readyz") as service,
             serving(["-m", "account_gateway", "--port", str(front)], gateway, front, "/readyz") as edge,
         ):
             with psycopg.connect(dsn, autocommit=True) as connection:

@@ -13,12 +13,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import secrets
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from support.identity import identity_of
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "tests")]
@@ -43,7 +44,7 @@ class Run:
 
 def run(dsn: str, *arguments: str) -> Run:
     """One process to its end; what it says last is its result."""
-    environment = {**os.environ, "DATABASE_URL": dsn, "NATS_URL": "nats://127.0.0.1:9", "INTERNAL_AUTH_SECRET": secrets.token_hex(32)}
+    environment = {**os.environ, "DATABASE_URL": dsn, "NATS_URL": "nats://127.0.0.1:9", **identity_of("entitlements")}
     started = time.perf_counter()
     process = subprocess.Popen([sys.executable, *arguments], env=environment, stdout=subprocess.PIPE)
     said = process.stdout.read().splitlines()

@@ -25,6 +25,8 @@ from pathlib import Path
 import psutil
 import uvloop
 
+from support.identity import identity_of
+
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "tests")]
 
@@ -139,7 +141,7 @@ def atlas() -> Iterator[tuple[int, list[psutil.Process]]]:
             "STRIPE_SECRET_KEY": "sk_test_bench",
             "STRIPE_API_BASE": f"http://{LOOPBACK}:9",
             "STRIPE_WEBHOOK_SECRET": SECRET,
-            "INTERNAL_AUTH_SECRET": secrets.token_hex(32),
+            **identity_of("webhook-ingest"),
             "BILLING_PULL_INTERVAL_SECONDS": "0",
         }
         broker = [child for child in psutil.Process().children() if "nats" in child.name()]

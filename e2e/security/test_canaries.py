@@ -90,6 +90,7 @@ def test_no_file_of_broker_or_database_holds_any(scene: Scene) -> None:
         home.sandbox_data,  # Stripe's own books
         home.path / "logs",  # above
         home.secrets_file,
+        home.keys,
         home.stack_file,
         home.path / "run",  # the supervisor's: credentials by design, readable by their owner only
         home.path / ".env",

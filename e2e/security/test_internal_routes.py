@@ -6,7 +6,6 @@ A bad token is refused before anything is read (tests/integration); here the cal
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +14,6 @@ from urllib.parse import quote
 import httpx
 import pytest
 import schemathesis
-from pydantic import SecretStr
 
 from atlas_contracts.internal_api import (
     APP,
@@ -32,9 +30,11 @@ from atlas_contracts.internal_api import (
     ToldAgain,
     VerdictsRequest,
 )
+from atlas_contracts.read_api import EntitlementQuery
 from atlas_kit.http.identity import TokenMint
-from atlas_localstack.stack.home import Home
+from atlas_localstack.stack.plan import READER
 from support.buyer import Buyer
+from support.identity import mint_of_stack
 from support.routes import HEALTH, routes_of
 from support.schemathesis import LONG, bombard
 from support.stack import Stack
@@ -70,6 +70,8 @@ ROUTES: list[tuple[str, str, str, str, dict[str, Any], Any]] = [
     (CHECKOUT_SERVICE, OPERATOR, "get", "/operator/kept", {"user": TEXT}, None),
     (INGEST_SERVICE, OPERATOR, "get", "/operator/kept", {"user": TEXT}, None),
     (INGEST_SERVICE, CHECKOUT_SERVICE, "post", "/internal/v1/users/{id}/forget", {}, None),
+    (ENTITLEMENTS_SERVICE, READER, "get", "/v1/entitlements/{id}", {}, None),
+    (ENTITLEMENTS_SERVICE, READER, "post", "/v1/entitlements/query", {}, EntitlementQuery),
     (CHECKOUT_SERVICE, GATEWAY_SERVICE, "post", "/internal/checkout-sessions", {}, CheckoutSessionRequest),
     (CHECKOUT_SERVICE, GATEWAY_SERVICE, "post", "/internal/portal-sessions", {}, None),
     (CHECKOUT_SERVICE, GATEWAY_SERVICE, "get", "/internal/billing-profile", {}, None),
@@ -106,12 +108,9 @@ HOSTILE_TEXTS = {
 
 @pytest.fixture(scope="module")
 def mints(stack: Stack) -> dict[str, TokenMint]:
-    """The keys to all doors, as a compromised service would hold them."""
-    secret = SecretStr(json.loads(Home(stack.home).secrets_file.read_text())["internal_auth"])
-    return {
-        issuer: TokenMint(secret, issuer)
-        for issuer in (GATEWAY_SERVICE, CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE, OPERATOR, APP)
-    }
+    """The keys to all doors, as somebody who had broken into every service would hold them."""
+    issuers = (GATEWAY_SERVICE, CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE, OPERATOR, APP, READER)
+    return {issuer: mint_of_stack(stack.home, issuer) for issuer in issuers}
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +133,8 @@ def _document(method: str, path: str, query: dict[str, Any], body: Any) -> dict[
 
 
 def _headers(mints: dict[str, TokenMint], service: str, issuer: str, user: str) -> dict[str, str]:
-    return {"authorization": f"Bearer {mints[issuer].token(service, issuer if issuer in (OPERATOR, APP) else user)}"}
+    subject = issuer if issuer in (OPERATOR, APP, READER) else user
+    return {"authorization": f"Bearer {mints[issuer].token(service, subject)}"}
 
 
 def test_no_route_inside_is_forgotten() -> None:

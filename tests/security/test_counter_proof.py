@@ -23,6 +23,7 @@ SIGNATURE = "tests/unit/webhook_ingest/test_signature.py"
 HOSTILE, EDGE = "tests/integration/webhook_ingest/test_hostile.py", "tests/unit/kit/test_edge_middleware.py"
 CONNECTIONS, TOKENS = "tests/integration/kit/test_http_connections.py", "tests/unit/account_gateway/test_session_tokens.py"
 ROUTES, IDENTITY = "tests/security/test_every_route.py", "tests/unit/kit/test_identity.py"
+DOORS, KEYS = "tests/security/test_doors.py", "tests/unit/kit/test_keys.py"
 LEDGER, ROLES = "tests/integration/entitlements/test_ledger_and_reads.py", "tests/integration/stack/test_database_roles.py"
 BROKER, STREAMS = "tests/integration/stack/test_broker_permissions.py", "tests/integration/account_gateway/test_stream_sessions.py"
 REPLIES = "tests/security/test_broker_replies.py"
@@ -85,13 +86,21 @@ MUTANTS: dict[str, tuple[str, str, str, str, str]] = {
     "any request id": (f"{KIT}/context.py", "if c and REQUEST_ID_PATTERN.fullmatch(c)", "if c", "tests/unit/kit/test_context.py", ""),
     "no limits": (f"{GATEWAY}/entrypoints/api/rate_limits.py", "if not allowed:", "if False:", "tests/unit/account_gateway/test_rate_limits.py", ""),
     # 3. Inside.
-    "a token for another service": (f"{KIT}/identity.py", 'claims.get("aud") != self._audience or', "", IDENTITY, ""),
-    "an expired internal token": (f"{KIT}/identity.py", "or expires + LEEWAY_SECONDS <= time.time()", "", IDENTITY, ""),
-    "any service at entitlements": (f"{ENTITLEMENTS}/api.py", "if caller.issuer not in issuers:", "if False:", LEDGER, "who_may_ask"),
-    "any service as operator of ingest": (f"{INGEST}/operator_api.py", ".issuer != OPERATOR", ".issuer is None", ROUTES, "door_of_ingest"),
-    "any service as operator of entitlements": (
-        f"{ENTITLEMENTS}/operator.py", ".issuer not in (OPERATOR, *others)", ".issuer is None", ROUTES, "door_of_entitlements",
+    "a token for another service": (f"{KIT}/http/identity.py", 'or claims.get("aud") != self.audience', "", IDENTITY, ""),
+    "an expired internal token": (f"{KIT}/http/identity.py", "or expires <= now", "", IDENTITY, ""),
+    "a token for an hour": (f"{KIT}/http/identity.py", "expires <= issued + TOKEN_SECONDS", "expires", IDENTITY, ""),
+    "a token of the future": (f"{KIT}/http/identity.py", "or issued > now + CLOCK_SLACK_SECONDS", "", IDENTITY, ""),
+    "one service in another's name": (f"{KIT}/http/identity.py", 'claims.get("iss") != issuer or', "", IDENTITY, ""),
+    "any key": (f"{KIT}/http/identity.py", "if not any(jws.validate_compact(signed, key, registry=_REGISTRY) for key in keys):", "if False:", IDENTITY, ""),
+    "a kid that nobody has": (f"{KIT}/http/identity.py", "self._trusted.get(issuer, ())", "next(iter(self._trusted.values()))", IDENTITY, ""),
+    "one key for two services": (f"{KIT}/process/keys.py", "if names.setdefault(point, name) != name:", "if False:", KEYS, ""),
+    "a private key among the public ones": (f"{KIT}/process/keys.py", 'if "d" in jwk:', "if False:", KEYS, ""),
+    "any number of keys": (f"{KIT}/process/keys.py", "if len(keys) > KEYS_PER_ISSUER:", "if False:", KEYS, ""),
+    "any service at any door": (f"{KIT}/http/doors.py", "role not in self._may_call.get((method, path), ()) or", "", DOORS, "own_rows and entitlements"),
+    "anybody as a reader": (
+        "shared/contracts/src/atlas_contracts/callers.py", "return READER if issuer in readers else None", "return READER", DOORS, "nobody_is_a_reader",
     ),
+    "a reader in any name": (f"{KIT}/http/doors.py", "or (role == READER and caller.subject != caller.issuer)", "", DOORS, "before_the_body and entitlements"),
     "a reader that writes facts": (f"{STACK}/permissions.py", "            *ENTITLEMENTS.subjects,\n", "            *ENTITLEMENTS.subjects,\n            *BILLING.subjects,\n", BROKER, ""),
     "a door that reads facts": (f"{STACK}/permissions.py", "            *_read(PARKED.name),\n", "            *_read(PARKED.name),\n            *_read(BILLING.name),\n", BROKER, ""),
     "one inbox for all": (f"{STACK}/permissions.py", 'return f"_INBOX_{user}"', 'return "_INBOX"', BROKER, "overhears"),

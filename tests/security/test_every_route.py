@@ -8,14 +8,13 @@ from collections.abc import Iterator
 import httpx
 import pytest
 import schemathesis
-from pydantic import SecretStr
 
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE, OPERATOR
-from atlas_kit.http.identity import TokenMint
 from support.embedded import embedded_nats
 from support.entitlements import running as running_entitlements
 from support.gateway import PRO, StandIn, cookie_of, entitlement_view, new_user, running_gateway, stand_in
-from support.ingest import INTERNAL_SECRET, PATH, Ingest, running_ingest
+from support.identity import STRANGER, claims, key_of, signed, token
+from support.ingest import PATH, Ingest, running_ingest
 from support.routes import HEALTH, routes_of
 from support.schemathesis import LONG, bombard
 
@@ -106,9 +105,9 @@ def test_a_link_on_another_site_and_a_prefetch_cause_nothing(world: World, route
 @pytest.mark.parametrize("route", GATEWAY, ids=ids)
 def test_who_only_says_who_he_is_is_nobody(world: World, route: tuple[str, str]) -> None:
     """Identity headers from outside, an internal token included, open nothing."""
-    forged = TokenMint(SecretStr("another secret that is long enough"), "account-gateway").token("account-gateway", "victim")
-    claims = ["x-user-id", "x-forwarded-user", "x-auth-request-user", "x-remote-user", "remote-user", "x-atlas-user", "x-forwarded-email"]
-    headers = dict.fromkeys(claims, "victim") | {"authorization": f"Bearer {forged}"}
+    forged = signed(claims("account-gateway", "account-gateway", "victim"), key_of("account-gateway", 1))
+    headers_of_others = ["x-user-id", "x-forwarded-user", "x-auth-request-user", "x-remote-user", "remote-user", "x-atlas-user", "x-forwarded-email"]
+    headers = dict.fromkeys(headers_of_others, "victim") | {"authorization": f"Bearer {forged}"}
     answer = world.client.request(*route, headers=headers, params={"userId": "victim", "user": "victim"})
     if route in WITHOUT_A_SESSION:
         assert answer.status_code < 500
@@ -162,16 +161,13 @@ def ingest() -> Iterator[Ingest]:
 
 
 def _bad_tokens(audience: str) -> dict[str, str]:
-    def bearer(secret: str, to: str, issuer: str = OPERATOR, subject: str = "operator") -> str:
-        return "Bearer " + TokenMint(SecretStr(secret), issuer).token(to, subject)
-
     others = {CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE} - {audience}
     return {
         "none": "",
         "no token": "Bearer x",
-        "of another secret": bearer("another secret that is long enough", audience),
-        "for another service": bearer(INTERNAL_SECRET, others.pop()),
-        "of a service that may not": bearer(INTERNAL_SECRET, audience, "somebody-else"),
+        "of another key": "Bearer " + signed(claims(OPERATOR, audience, OPERATOR), key_of(OPERATOR, 1)),
+        "for another service": "Bearer " + token(OPERATOR, others.pop(), OPERATOR),
+        "of a service that may not": "Bearer " + token(STRANGER, audience, STRANGER),
         "a session cookie's": "Bearer " + cookie_of("ada")["cookie"].partition("=")[2],
     }
 
@@ -190,7 +186,7 @@ def test_no_door_of_ingest_opens_to_a_bad_token(ingest: Ingest, bad: str) -> Non
 
 @pytest.mark.parametrize("bad", _bad_tokens(ENTITLEMENTS_SERVICE))
 def test_no_door_of_entitlements_opens_to_a_bad_token(nats_url: str, postgres_dsn: str, bad: str) -> None:
-    with running_entitlements(nats_url, postgres_dsn, INTERNAL_AUTH_SECRET=INTERNAL_SECRET) as service:
+    with running_entitlements(nats_url, postgres_dsn) as service:
         routes = routes_of("entitlements") - HEALTH
         assert len(routes) >= 9
         for method, path in routes:

@@ -15,6 +15,7 @@ from checkout.settings import CheckoutSettings
 from entitlements.settings import EntitlementsSettings
 from stripe_sandbox.settings import ConfigurationError as SandboxRefusal
 from stripe_sandbox.settings import load as load_sandbox
+from support.identity import ANY_KEY, TRUSTED
 from webhook_ingest.settings import IngestSettings
 
 WORKSPACE = Path(__file__).resolve().parents[2]
@@ -28,7 +29,7 @@ PRODUCTION = [
 SWITCHES = re.compile(
     r"failpoint|test_mode|testing|insecure|skip_|disable_|no_verify|unsafe|bypass|debug|mock|fake", re.IGNORECASE
 )
-COMMON = {"INTERNAL_AUTH_SECRET": "x" * 32, "NATS_URL": "nats://user:password@127.0.0.1:4222"}
+COMMON = {"INTERNAL_SIGNING_KEY": ANY_KEY, "INTERNAL_TRUSTED_KEYS": TRUSTED, "NATS_URL": "nats://user:password@127.0.0.1:4222"}
 GATEWAY = {**COMMON, "NEXTAUTH_SECRET": "s" * 32, "NEXTAUTH_URL": "https://atlas.example"}
 INGEST = {**COMMON, "STRIPE_SECRET_KEY": "sk_test_1", "STRIPE_WEBHOOK_SECRET": "whsec_1"}
 CHECKOUT = {

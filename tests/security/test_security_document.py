@@ -29,7 +29,7 @@ def test_every_secret_variable_has_its_way_to_be_rotated() -> None:
         "STRIPE_WEBHOOK_SECRET",
         "NEXTAUTH_SECRET",
         "STRIPE_SECRET_KEY",
-        "INTERNAL_AUTH_SECRET",
+        "INTERNAL_SIGNING_KEY",
         "NATS",
         "Postgres",
     ):

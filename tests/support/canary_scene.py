@@ -85,6 +85,9 @@ def canary_scene() -> Iterator[Scene]:
             for role, password in made[kind].items():
                 canaries.plant(f"{kind} password of {role}", password)
         canaries.plant("postgres password of the superuser", made["postgres_admin"])
+        for file in Home(stack.home).keys.glob("*.json"):
+            if key := json.loads(file.read_text()).get("d"):
+                canaries.plant(f"signing key of {file.stem}", key)
         found = Scene(stack, canaries)
         _live(found)
         yield found

@@ -11,6 +11,8 @@ import os
 import subprocess
 from typing import Any
 
+from pydantic import SecretStr
+
 from support.compose import ComposeStack, docker_client
 from support.stack import WORKSPACE
 
@@ -48,16 +50,20 @@ class Insight:
             },
         }
 
-    @property
-    def internal_secret(self) -> str:
-        return self._secret("entitlements", "INTERNAL_AUTH_SECRET")
+    @functools.cached_property
+    def operator_key(self) -> SecretStr:
+        """From the folder of keys, which only its own container may read."""
+        file = "/run/credentials/keys/operator.json"
+        said = self.compose.compose("run", "--rm", "--no-deps", "-T", "--entrypoint", "/bin/cat", "keys", file)
+        assert said.returncode == 0 and said.stdout, said.stderr
+        return SecretStr(said.stdout)
 
     def atlas(self, *arguments: str, timeout: float = 150) -> subprocess.CompletedProcess[str]:
         """Call `./atlas` as the operator of this project."""
         named = {
             "WEBHOOK_INGEST_URL": self.url("webhook-ingest"), "ACCOUNT_GATEWAY_URL": self.url("account-gateway"),
             "CHECKOUT_URL": self.url("checkout"), "ENTITLEMENTS_URL": self.url("entitlements"),
-            "INTERNAL_AUTH_SECRET": self.internal_secret,
+            "INTERNAL_SIGNING_KEY": self.operator_key.get_secret_value(),
         }  # fmt: skip
         return subprocess.run(
             [str(WORKSPACE / "atlas"), *arguments], env={"PATH": os.environ["PATH"], **named},

@@ -20,16 +20,15 @@ from typing import Any, TypeVar
 import nats
 import nats.js.errors
 import psycopg
-from pydantic import SecretStr
 
 from atlas_contracts.streams import BILLING, ENTITLEMENTS, PARKED, PROJECTOR_DURABLE, billing_subject
-from atlas_kit.http.identity import TokenMint
 from atlas_kit.messaging.events import event_type_of
 from atlas_localstack.servers.ports import LOOPBACK, free_port
+from support import identity
 from support.facts import Told
+from support.identity import READERS, identity_of
 from support.stack import eventually
 
-SECRET = "an-internal-secret-of-the-tests-0123456789"
 NOBODY_LISTENS = "http://127.0.0.1:9"
 T = TypeVar("T")
 
@@ -55,7 +54,8 @@ class Service:
             "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
             "NATS_URL": self.nats_url,
             "DATABASE_URL": self.dsn,
-            "INTERNAL_AUTH_SECRET": SECRET,
+            **identity_of("entitlements"),
+            "INTERNAL_READERS": ",".join(READERS),
             "CHECKOUT_URL": NOBODY_LISTENS,
         } | self.environ
         with self.log.open("ab") as sink:
@@ -117,8 +117,8 @@ class Service:
         return bool(answer["applied"])
 
 
-def token(subject: str, issuer: str = "account-gateway", audience: str = "entitlements", secret: str = SECRET) -> str:
-    return TokenMint(SecretStr(secret), issuer).token(audience, subject)
+def token(subject: str, issuer: str = "account-gateway", audience: str = "entitlements") -> str:
+    return identity.token(issuer, audience, subject)
 
 
 @contextlib.contextmanager

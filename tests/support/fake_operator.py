@@ -16,6 +16,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
+from support.identity import key_of
+
 Query = dict[str, list[str]]
 Answer = Callable[[Query, Any], Any]
 VARIABLES = ("ENTITLEMENTS_URL", "CHECKOUT_URL", "WEBHOOK_INGEST_URL", "ACCOUNT_GATEWAY_URL")
@@ -133,7 +135,7 @@ class CommandLine:
         self._monkeypatch, self._capsys = monkeypatch, capsys
         for name in VARIABLES:
             monkeypatch.setenv(name, url)
-        monkeypatch.setenv("INTERNAL_AUTH_SECRET", "an-internal-secret-of-at-least-32-characters")
+        monkeypatch.setenv("INTERNAL_SIGNING_KEY", json.dumps(key_of("operator")))
 
     def __call__(self, *arguments: str) -> Done:
         from atlas_localstack.cli.app import main

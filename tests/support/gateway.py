@@ -24,8 +24,8 @@ from account_gateway.session.mint import mint_token
 from account_gateway.settings import GatewaySettings
 from atlas_kit.process.settings import load
 from atlas_localstack.servers.ports import LOOPBACK, free_port
+from support.identity import identity_of
 
-INTERNAL_SECRET = "an-internal-secret-for-tests-only-0123456789"
 SESSION_SECRET = "h4-test-secret-not-for-production-0123456789"
 COOKIE = "next-auth.session-token"
 NOBODY_LISTENS = "http://127.0.0.1:9"
@@ -142,7 +142,7 @@ def stand_in() -> Iterator[StandIn]:
 def gateway_environment(url: str, **changes: str) -> dict[str, str]:
     """Environment variables of a gateway at ``url``."""
     return {
-        "INTERNAL_AUTH_SECRET": INTERNAL_SECRET,
+        **identity_of("account-gateway"),
         "NATS_URL": "nats://127.0.0.1:9",
         "NEXTAUTH_URL": url,
         "NEXTAUTH_SECRET": SESSION_SECRET,

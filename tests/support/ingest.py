@@ -20,15 +20,13 @@ import nats
 import nats.js.errors
 import psutil
 from nats.aio.client import Client
-from pydantic import SecretStr
 
 from atlas_contracts.internal_api import INGEST_SERVICE, OPERATOR
-from atlas_kit.http.identity import TokenMint
 from atlas_localstack.servers.ports import LOOPBACK, free_port
+from support import identity
 from support.stripe_events import SECRET, body_of, signature
 
 PATH = "/api/billing/stripe/webhook"
-INTERNAL_SECRET = "an internal secret that is long enough"
 START_SECONDS = 20
 T = TypeVar("T")
 
@@ -73,7 +71,7 @@ class Ingest:
         return self.post(body_of(event))
 
     def operator(self, method: str, path: str, body: Any = None, issuer: str = OPERATOR) -> Answer:
-        token = TokenMint(SecretStr(INTERNAL_SECRET), issuer).token(INGEST_SERVICE, "operator")
+        token = identity.token(issuer, INGEST_SERVICE, "operator")
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         return self.request(method, path, None if body is None else body_of(body), headers)
 
@@ -131,7 +129,7 @@ def environment(nats_url: str, **changes: str) -> dict[str, str]:
         "STRIPE_SECRET_KEY": "sk_test_ingest",
         "STRIPE_API_BASE": f"http://{LOOPBACK}:9",
         "STRIPE_WEBHOOK_SECRET": SECRET,
-        "INTERNAL_AUTH_SECRET": INTERNAL_SECRET,
+        **identity.identity_of(INGEST_SERVICE),
         "BILLING_PULL_INTERVAL_SECONDS": "0",
         **changes,
     }

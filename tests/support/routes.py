@@ -8,16 +8,18 @@ import subprocess
 import sys
 from functools import lru_cache
 
+from atlas_kit.process.keys import new_key
 from atlas_kit.process.settings import load
 
 BUILT = {  # package: what builds it, its settings
     "account_gateway": ("build", "GatewaySettings"),
-    "checkout": ("build", "Settings"),
-    "entitlements": ("build", "Settings"),
+    "checkout": ("build", "CheckoutSettings"),
+    "entitlements": ("build", "EntitlementsSettings"),
     "webhook_ingest": ("build", "IngestSettings"),
 }
 ENVIRONMENT = {
-    "INTERNAL_AUTH_SECRET": "x" * 32,
+    "INTERNAL_SIGNING_KEY": json.dumps({k: v for k, v in new_key("whoever").items() if k != "kid"}),
+    "INTERNAL_TRUSTED_KEYS": '{"keys": []}',
     "NATS_URL": "nats://127.0.0.1:9",
     "NEXTAUTH_URL": "http://127.0.0.1:9",
     "NEXTAUTH_SECRET": "s" * 32,

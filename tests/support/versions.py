@@ -19,9 +19,10 @@ SOURCES = tuple(sorted(path.relative_to(WORKSPACE) for path in WORKSPACE.glob("s
 # module → what stands there → what the next version has in its place
 EDITS: dict[str, dict[str, str]] = {
     # A newer schema version, in which the amount of a refund is an object; a new field of a refund; a new type of event.
-    "atlas_contracts/cloudevents.py": {"SCHEMA_VERSION = 2": "SCHEMA_VERSION = 3"},
+    "atlas_contracts/cloudevents.py": {"SCHEMA_VERSION = 3": "SCHEMA_VERSION = 4"},
     "atlas_contracts/billing.py": {
-        "    amount: int\n    status: str\n": "    amount: int | dict[str, int]\n    status: str\n    reason: str | None = None\n",
+        '    amount: int = Field(description="minor units")\n    status: str = Field(description="pending, ':
+            '    amount: int | dict[str, int]\n    reason: str | None = None\n    status: str = Field(description="pending, ',
         '    PURCHASE_PENDING = "purchase_pending"\n': '    PURCHASE_PENDING = "purchase_pending"\n    GIFT_RECEIVED = "gift_received"\n',
         "    adjustment: Adjustment | None = None\n": "    adjustment: Adjustment | None = None\n    gift: dict[str, str] | None = None\n",
     },
@@ -34,10 +35,10 @@ EDITS: dict[str, dict[str, str]] = {
         "status=status, currency=currency(refund)\n": 'status=status, currency=currency(refund), reason=refund.get("reason")\n',
     },
     # What it makes of them: a refund that Stripe calls a duplicate takes nothing away, a gift makes Pro.
-    "entitlements/domain/fold_version.py": {"FOLD_VERSION = 2": "FOLD_VERSION = 3"},
+    "entitlements/domain/fold_version.py": {"FOLD_VERSION = 3": "FOLD_VERSION = 4"},
     "entitlements/domain/facts.py": {
-        "class Refund:\n    id: str\n    amount: int\n    status: str\n    charge: str | None = None\n":
-            "class Refund:\n    id: str\n    amount: int\n    status: str\n    charge: str | None = None\n    reason: str | None = None\n",
+        "    amount: int\n    status: str\n    charge: str | None = None\n":
+            "    amount: int\n    status: str\n    charge: str | None = None\n    reason: str | None = None\n",
     },
     "entitlements/domain/timeline.py": {
         'if refund.status == "succeeded")': 'if refund.status == "succeeded" and refund.reason != "duplicate")',
@@ -62,7 +63,7 @@ EDITS: dict[str, dict[str, str]] = {
     },
     "atlas_contracts/internal_api.py": {
         "    version: int\n    reason: str | None\n": "    version: int\n    reason: str | None\n    since_edition: int = 1\n",
-        "    checkout_session_id: str\n    reused: bool\n": "    checkout_session_id: str\n    reused: bool\n    since_edition: int = 1\n",
+        "    checkout_session_id: str\n    reused: bool": "    since_edition: int = 1\n    checkout_session_id: str\n    reused: bool",
     },
 }  # fmt: skip
 MIGRATION = """

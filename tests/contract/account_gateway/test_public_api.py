@@ -7,10 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
-from atlas_kit.http.identity import TokenVerifier
-from support.gateway import INTERNAL_SECRET, PRO, cookie_of, entitlement_view, new_user
+from support.gateway import PRO, cookie_of, entitlement_view, new_user
+from support.identity import verifier
 from support.public_api import (
     CHECKOUT,
     ENTITLEMENT,
@@ -67,8 +66,7 @@ class TestEntitlement:
         world.entitlements.answer("GET /internal/entitlement", entitlement_view(user))
         get(world, ENTITLEMENT, user, x_request_id="trace.me:1")
         asked = world.entitlements.asked[-1]
-        verifier = TokenVerifier(SecretStr(INTERNAL_SECRET), "entitlements")
-        caller = verifier.verify(asked.headers["authorization"])
+        caller = verifier("entitlements").verify(asked.headers["authorization"])
         assert (caller.issuer, caller.subject) == ("account-gateway", user)
         assert asked.headers["x-request-id"] == "trace.me:1"
         assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-01", asked.headers["traceparent"])
@@ -81,7 +79,7 @@ class TestEntitlement:
         world.entitlements.answer("GET /internal/entitlement", entitlement_view(user))
         get(world, f"{ENTITLEMENT}?userId=victim&sub=victim", user, **spoofed)
         asked = world.entitlements.asked[-1]
-        caller = TokenVerifier(SecretStr(INTERNAL_SECRET), "entitlements").verify(asked.headers["authorization"])
+        caller = verifier("entitlements").verify(asked.headers["authorization"])
         assert caller.subject == user
         assert "victim" not in str(asked)
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
+from atlas_kit.process.keys import read_trusted_keys
+from atlas_operator.key_folder import KeyFolder
+from support.identity import key_of, key_set
 from support.stack import WORKSPACE
 
+COMPOSE = yaml.safe_load((WORKSPACE / "docker-compose.yml").read_text())["services"]
+SIGNERS = COMPOSE["keys"]["command"][1:]
+SERVICES = ("account-gateway", "webhook-ingest", "checkout", "entitlements")
 MADE_UP = ["STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "STRIPE_API_BASE", "NEXTAUTH_SECRET", "ATLAS_DEV_SIGN_IN"]
 
 
@@ -21,22 +29,28 @@ def credentials(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("chown", "id"):
         (stubs / name).write_text("#!/bin/sh\necho 0\n")
         (stubs / name).chmod(0o755)
+    KeyFolder(folder / "keys").make(SIGNERS)
     script = (WORKSPACE / "deploy" / "credentials.sh").read_text().replace("/run/credentials", str(folder))
     path = f"{stubs}:{os.environ['PATH']}"
     subprocess.run(["sh", "-c", script], check=True, env={"PATH": path}, capture_output=True)
     return folder
 
 
+def read_by(credentials: Path, part: str, **given: str) -> dict[str, str]:
+    """What a part finds in its environment once it has read its file."""
+    environment = {"PATH": os.environ["PATH"], **dict.fromkeys(MADE_UP, ""), "NEXTAUTH_URL": "http://localhost:8000", **given}
+    show = f'. "{credentials}/{part}.env"; env'
+    done = subprocess.run(["sh", "-euc", show], check=True, capture_output=True, text=True, env=environment)
+    return {name: value for line in done.stdout.splitlines() for name, _, value in [line.partition("=")] if value}
+
+
 def told(credentials: Path, nextauth_url: str) -> dict[str, str]:
     """What the gateway and the checkout service find in their environment."""
-    found: dict[str, str] = {}
-    for service in ("account-gateway", "checkout"):
-        show = f'. "{credentials}/{service}.env"; env'
-        done = subprocess.run(
-            ["sh", "-euc", show], check=True, capture_output=True, text=True, env={"PATH": os.environ["PATH"], "NEXTAUTH_URL": nextauth_url, **dict.fromkeys(MADE_UP, "")},
-        )  # fmt: skip
-        found |= {name: value for line in done.stdout.splitlines() for name, _, value in [line.partition("=")] if value}
-    return found
+    return {
+        name: value
+        for service in ("account-gateway", "checkout")
+        for name, value in read_by(credentials, service, NEXTAUTH_URL=nextauth_url).items()
+    }
 
 
 @pytest.mark.parametrize("url", ["https://atlas.example", "HTTPS://atlas.example", "Https://atlas.example", " https://atlas.example"])
@@ -46,3 +60,44 @@ def test_a_public_deployment_gets_no_made_up_secret_and_no_sandbox(credentials: 
 
 def test_on_this_machine_everything_is_there(credentials: Path) -> None:
     assert set(MADE_UP) <= set(told(credentials, "http://localhost:8000"))
+
+
+def test_each_part_signs_with_its_own_key_and_holds_nobody_elses(credentials: Path) -> None:
+    private = {name: KeyFolder(credentials / "keys").signing_key(name)["d"] for name in SIGNERS}
+    parts = {**{service: service for service in SERVICES}, "operator": "operator", "sandbox": "stripe-sandbox"}
+    assert set(parts.values()) == set(SIGNERS)
+    for part, name in parts.items():
+        found = read_by(credentials, part)
+        assert json.loads(found["INTERNAL_SIGNING_KEY"])["kid"] == name
+        assert {owner for owner, secret in private.items() if secret in (credentials / f"{part}.env").read_text()} == {name}
+    for service in SERVICES:
+        assert set(read_trusted_keys(read_by(credentials, service)["INTERNAL_TRUSTED_KEYS"])) == set(SIGNERS)
+
+
+def test_a_further_service_is_admitted_beside_the_sandbox_which_is_none_in_public(credentials: Path) -> None:
+    given = {"INTERNAL_TRUSTED_KEYS": key_set(key_of("coach")), "INTERNAL_READERS": "coach"}
+    found = read_by(credentials, "entitlements", **given)
+    assert set(read_trusted_keys(found["INTERNAL_TRUSTED_KEYS"])) == {*SIGNERS, "coach"}
+    assert found["INTERNAL_READERS"] == "stripe-sandbox,coach"
+    assert read_by(credentials, "entitlements", **given, NEXTAUTH_URL="https://atlas.example")["INTERNAL_READERS"] == "coach"
+    assert "INTERNAL_READERS" not in read_by(credentials, "entitlements", NEXTAUTH_URL="https://atlas.example")
+
+
+def test_without_keys_nothing_is_given_out(tmp_path: Path) -> None:
+    script = (WORKSPACE / "deploy" / "credentials.sh").read_text().replace("/run/credentials", str(tmp_path))
+    done = subprocess.run(["sh", "-c", script], env={"PATH": os.environ["PATH"]}, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "keys" in done.stderr
+    assert not list(tmp_path.glob("*.env"))
+
+
+def test_compose_gives_the_variables_of_identity_to_those_who_read_them() -> None:
+    for service in SERVICES:
+        given = COMPOSE[service]["environment"]
+        assert {"INTERNAL_TRUSTED_KEYS", "INTERNAL_AUTH_SECRET"} <= set(given), service
+        assert "INTERNAL_SIGNING_KEY" not in given, "one value for all of them would be a shared secret again"
+        assert ("INTERNAL_READERS" in given) == (service == "entitlements")
+    assert "INTERNAL_AUTH_SECRET" not in COMPOSE["sandbox"]["environment"]
+    assert COMPOSE["credentials"]["depends_on"] == {"keys": {"condition": "service_completed_successfully"}}
+    keys = COMPOSE["keys"]
+    assert (keys["network_mode"], keys["cap_drop"], keys["read_only"]) == ("none", ["ALL"], True)

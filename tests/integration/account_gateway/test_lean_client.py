@@ -9,15 +9,15 @@ from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel
 
 from account_gateway.adapters.lean_client import LeanClient
 from atlas_kit.http.errors import NotFound, Unavailable
-from atlas_kit.http.identity import TokenMint, TokenVerifier
 from atlas_localstack.servers.ports import LOOPBACK, free_port
+from support.identity import mint, verifier
 
 pytestmark = pytest.mark.anyio
-SECRET = SecretStr("a-secret-of-at-least-32-characters-0123")
+VERIFIER = verifier("entitlements")
 
 
 class Echo(BaseModel):
@@ -45,7 +45,7 @@ async def server(handler: Handler):
 
     listening = await asyncio.start_server(accept, LOOPBACK, 0)
     port = listening.sockets[0].getsockname()[1]
-    client = LeanClient(f"http://{LOOPBACK}:{port}", "entitlements", TokenMint(SECRET, "account-gateway"))
+    client = LeanClient(f"http://{LOOPBACK}:{port}", "entitlements", mint("account-gateway"))
     try:
         yield client, lambda: connections
     finally:
@@ -62,7 +62,7 @@ async def request(reader: asyncio.StreamReader) -> tuple[str, str]:
     """Path and user of the next request."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode()
     headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)
-    return head.split(" ")[1], TokenVerifier(SECRET, "entitlements").verify(headers["authorization"]).subject
+    return head.split(" ")[1], VERIFIER.verify(headers["authorization"]).subject
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -196,7 +196,7 @@ async def test_silence_is_unavailable_in_time_and_a_late_answer_is_nobodys() -> 
 
 
 async def test_nobody_listening_is_unavailable() -> None:
-    client = LeanClient(f"http://{LOOPBACK}:{free_port()}", "entitlements", TokenMint(SECRET, "account-gateway"))
+    client = LeanClient(f"http://{LOOPBACK}:{free_port()}", "entitlements", mint("account-gateway"))
     with pytest.raises(Unavailable):
         await client.get("/x", "alice", Echo)
 

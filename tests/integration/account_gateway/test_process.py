@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import httpx
 
+from atlas_kit.process.logs import logged_user
 from atlas_localstack.servers.ports import free_port
 from support.gateway import SESSION_SECRET, cookie_of, entitlement_view, gateway_environment, stand_in
 
@@ -50,7 +51,7 @@ def test_a_bad_configuration_is_refused_with_2_and_every_variable_is_named() -> 
     lines = done.stderr.strip().splitlines()
     names = [line.removeprefix("configuration: ").partition(":")[0] for line in lines]
     assert all(line.startswith("configuration: ") for line in lines)
-    assert names == ["INTERNAL_AUTH_SECRET", "NEXTAUTH_URL", "NEXTAUTH_SECRET", "ATLAS_DEV_SIGN_IN"]
+    assert names == ["INTERNAL_SIGNING_KEY", "INTERNAL_TRUSTED_KEYS", "NEXTAUTH_URL", "NEXTAUTH_SECRET", "ATLAS_DEV_SIGN_IN"]
     assert "canary" not in done.stderr + done.stdout
 
 
@@ -97,7 +98,8 @@ def test_logs_are_json_lines_without_cookies_or_hosted_urls() -> None:
         "requestId": "req-42", "service": "account-gateway", "level": "info",
     }.items()  # fmt: skip
     assert "timestamp" in redirect
-    assert logged["billing.portal.redirect"]["userId"] == "alice"
+    assert logged["billing.portal.redirect"]["user"] == logged_user("alice")
+    assert "userId" not in logged["billing.portal.redirect"]
     assert logged["billing.checkout.return"].items() >= {
         "outcome": "success", "source": "hero", "checkoutSessionId": "cs_test_1", "userId": "alice",
     }.items()  # fmt: skip

@@ -24,16 +24,13 @@ import nats
 import psycopg
 import pytest
 import stripe
-from pydantic import SecretStr
 
-from atlas_kit.http.identity import TokenMint
 from atlas_localstack.servers.ports import free_port
-from support import docker
+from support import docker, identity
 from support.containers import container_nats
 from support.embedded import embedded_nats
 from support.servers import Postgres
 
-SECRET = "an-internal-secret-of-at-least-32-characters"
 STRIPE_KEY = "sk_test_checkout_suite"
 PRICE = "price_pro_lifetime"
 ORIGIN = "http://atlas.example:8000"
@@ -78,7 +75,7 @@ class World:
         audience: str = "checkout",
         token: str | None = None,
     ) -> Answer:
-        bearer = token or TokenMint(SecretStr(SECRET), issuer).token(audience, user)
+        bearer = token or identity.token(issuer, audience, user)
         headers = {"authorization": f"Bearer {bearer}"}
         async with self.http.request(method, (at or self.checkout) + path, json=body, headers=headers) as response:
             raw = await response.read()
@@ -222,10 +219,10 @@ def _world(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iter
             )
         )
         dsn, entitlements_dsn = postgres.create_database(), postgres.create_database()
-        common = {"INTERNAL_AUTH_SECRET": SECRET, "NATS_URL": broker, "DATABASE_POOL_SIZE": "5"}
+        common = {"NATS_URL": broker, "DATABASE_POOL_SIZE": "5"}
         entitlements = running.enter_context(
             service(
-                "entitlements", {**common, "DATABASE_URL": entitlements_dsn}, logs / "entitlements.log"
+                "entitlements", {**common, **identity.identity_of("entitlements"), "DATABASE_URL": entitlements_dsn}, logs / "entitlements.log"
             )
         )
         ingest = running.enter_context(
@@ -233,6 +230,7 @@ def _world(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iter
                 "webhook_ingest",
                 {
                     **common,
+                    **identity.identity_of("webhook-ingest"),
                     "STRIPE_SECRET_KEY": STRIPE_KEY,
                     "STRIPE_API_BASE": sandbox,
                     "STRIPE_WEBHOOK_SECRET": "whsec_checkout_suite",
@@ -245,6 +243,7 @@ def _world(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iter
         environ = {
             **common,
             "WEBHOOK_INGEST_URL": ingest,
+            **identity.identity_of("checkout"),
             "DATABASE_URL": dsn,
             "STRIPE_SECRET_KEY": STRIPE_KEY,
             "STRIPE_API_BASE": sandbox,

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from atlas_contracts.callers import forget_path
+from support.identity import token
 
 pytestmark = pytest.mark.anyio
 
@@ -142,13 +143,10 @@ async def test_a_user_id_of_any_spelling_is_forgotten_under_that_very_name(world
 
 async def forget_as_written(world, path, subject) -> int:
     """The client of the tests would tidy a path up."""
-    from pydantic import SecretStr
     from yarl import URL
 
-    from atlas_kit.http.identity import TokenMint
-
-    token = TokenMint(SecretStr(world.environ["INTERNAL_AUTH_SECRET"]), "atlas-web").token("checkout", subject)
-    async with world.http.post(URL(world.checkout + path, encoded=True), headers={"authorization": f"Bearer {token}"}) as answer:
+    bearer = token("atlas-web", "checkout", subject)
+    async with world.http.post(URL(world.checkout + path, encoded=True), headers={"authorization": f"Bearer {bearer}"}) as answer:
         return answer.status
 
 

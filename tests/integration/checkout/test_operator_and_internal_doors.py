@@ -8,15 +8,11 @@ import time
 
 import psycopg
 import pytest
-from joserfc import jwt
-from joserfc.jwk import OctKey
-from pydantic import SecretStr
 
-from atlas_kit.http.identity import TokenMint
+from support.identity import STRANGER, claims, key_of, signed, token
 
 pytestmark = pytest.mark.anyio
 
-SECRET = "an-internal-secret-of-at-least-32-characters"
 OPERATOR = {"issuer": "operator"}
 
 
@@ -126,15 +122,15 @@ OTHER_ROUTES = [
 
 @pytest.mark.parametrize(("method", "path", "body"), USER_ROUTES + OTHER_ROUTES)
 async def test_no_door_opens_to_a_forged_token(world, method, path, body):
-    for token in forged_tokens():
-        answer = await world.ask(method, path, body=body, token=token)
+    for forged in forged_tokens():
+        answer = await world.ask(method, path, body=body, token=forged)
         assert (answer.status, answer.error) == (401, ("unauthorized", "Not authenticated.", "reauth"))
     assert (await world.control("GET", "/requests"))["data"] == []
 
 
 @pytest.mark.parametrize(("method", "path", "body"), USER_ROUTES + OTHER_ROUTES)
 async def test_no_door_opens_to_another_services_token(world, method, path, body):
-    answer = await world.ask(method, path, body=body, issuer="another-service")
+    answer = await world.ask(method, path, body=body, issuer=STRANGER)
     assert answer.status == 403
 
 
@@ -172,26 +168,25 @@ async def test_hosted_pages_and_keys_are_never_logged(world, user):
     await world.restore(user)
     logs = "".join(path.read_text() for path in world.logs.glob("*.log") if path.name != "sandbox.log")
     assert "billing.checkout.initiated" in logs and "stripe.request_refused" in logs
-    for secret in (url, "/c/pay/", "/p/session/", "sk_test_", SECRET):
+    for secret in (url, "/c/pay/", "/p/session/", "sk_test_", key_of("checkout")["d"]):
         assert secret not in logs, secret
 
 
 def forged_tokens() -> list[str]:
     now = int(time.time())
 
-    def signed(secret: str = SECRET, **claims) -> str:
-        whole = {"iss": "account-gateway", "aud": "checkout", "sub": "u", "iat": now, "exp": now + 60, **claims}
-        return jwt.encode({"alg": "HS256"}, {k: v for k, v in whole.items() if v is not None}, OctKey.import_key(secret))
+    def made(generation: int = 0, **changes) -> str:
+        return signed(claims("account-gateway", "checkout", "u", **changes), key_of("account-gateway", generation))
 
-    good = TokenMint(SecretStr(SECRET), "account-gateway").token("checkout", "u")
+    good = token("account-gateway", "checkout", "u")
     return [
         "nonsense",
-        signed("another-secret-of-at-least-32-characters"),
-        signed(aud="entitlements"),
-        signed(aud=None),
-        signed(exp=now - 60),
-        signed(sub=""),
-        signed(sub=None),
+        made(generation=1),
+        made(aud="entitlements"),
+        made(aud=...),
+        made(iat=now - 120, exp=now - 60),
+        made(sub=""),
+        made(sub=...),
         good[:-4] + "AAAA",
         "eyJhbGciOiJub25lIn0." + good.split(".")[1] + ".",
     ]

@@ -10,9 +10,10 @@ import psycopg
 import pytest
 
 from atlas_kit.storage import migrations
+from support.identity import identity_of
 
 GOOD = {
-    "INTERNAL_AUTH_SECRET": "an-internal-secret-of-at-least-32-characters",
+    **identity_of("checkout"),
     "NATS_URL": "nats://127.0.0.1:4222",
     "DATABASE_URL": "postgresql://u:p@127.0.0.1:5432/checkout",
     "STRIPE_SECRET_KEY": "sk_test_1",
@@ -38,7 +39,8 @@ def test_without_any_configuration_every_required_variable_is_named():
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
-        ("INTERNAL_AUTH_SECRET", "too-short-a-secret"),
+        ("INTERNAL_SIGNING_KEY", "canary"),
+        ("INTERNAL_TRUSTED_KEYS", "canary"),
         ("STRIPE_SECRET_KEY", "pk_test_canary"),
         ("STRIPE_PRICE_PRO_LIFETIME", "prod_canary"),
         ("NEXTAUTH_URL", "https://atlas.example/canary"),

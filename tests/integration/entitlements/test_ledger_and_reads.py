@@ -8,8 +8,9 @@ import psycopg
 import pytest
 
 from atlas_kit.storage import migrations
-from support.entitlements import SECRET, Service, publish, query, running, token
+from support.entitlements import Service, publish, query, running, token
 from support.facts import Purchase
+from support.identity import claims, key_of, signed
 
 
 @pytest.fixture(scope="module")
@@ -142,8 +143,8 @@ def test_reads_and_who_may_ask(nats_url, postgres_dsn):
             "no token": None,
             "no JWT": "abc",
             "another audience": token("ada", audience="checkout"),
-            "another secret": token("ada", secret=SECRET[::-1]),
-            "expired": expired("ada"),
+            "another key": signed(claims("account-gateway", "entitlements", "ada"), key_of("account-gateway", 1)),
+            "expired": signed(claims("account-gateway", "entitlements", "ada", iat=1_700_000_000, exp=1_700_000_060), key_of("account-gateway")),
             "alg none": "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZGEiLCJhdWQiOiJlbnRpdGxlbWVudHMiLCJpc3MiOiJ4IiwiZXhwIjo5OTk5OTk5OTk5fQ.",
         }
         for path, body in (
@@ -168,27 +169,17 @@ def test_operator_routes_take_an_operators_token_and_no_other(nats_url, postgres
         assert service.get("/operator/explain?user=ada", token("operator", issuer="operator"))[0] == 200
 
 
-def expired(user: str) -> str:
-    import time
-
-    from joserfc import jwt
-    from joserfc.jwk import OctKey
-
-    claims = {"iss": "account-gateway", "aud": "entitlements", "sub": user, "iat": 1, "exp": int(time.time()) - 60}
-    return jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(SECRET), algorithms=["HS256"])
-
-
 def test_bad_configuration_is_refused_by_name_and_never_by_value(postgres_dsn):
     service = Service(
         "http://not-nats",
         postgres_dsn,
-        {"DATABASE_URL": "mysql://u:hunter2@h/x", "BILLING_CURRENCY": "dollars", "INTERNAL_AUTH_SECRET": "hunter2"},
+        {"DATABASE_URL": "mysql://u:hunter2@h/x", "BILLING_CURRENCY": "dollars", "INTERNAL_SIGNING_KEY": "hunter2", "INTERNAL_TRUSTED_KEYS": "hunter2"},
     )
     service.start(ready=False)
     assert service.process
     assert service.process.wait(30) == 2
     said = service.log.read_text()
-    for name in ("NATS_URL", "DATABASE_URL", "BILLING_CURRENCY", "INTERNAL_AUTH_SECRET"):
+    for name in ("NATS_URL", "DATABASE_URL", "BILLING_CURRENCY", "INTERNAL_SIGNING_KEY", "INTERNAL_TRUSTED_KEYS"):
         assert f"configuration: {name}: " in said
     assert "hunter2" not in said
 

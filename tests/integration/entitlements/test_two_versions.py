@@ -16,6 +16,7 @@ import pytest
 from atlas_contracts.cloudevents import SCHEMA_VERSION
 from support.entitlements import Service, announced, parked, publish, publish_raw, query, running, unacknowledged
 from support.facts import Purchase, Told
+from support.identity import identity_of
 from support.stack import eventually
 from support.versions import next_version
 
@@ -69,7 +70,7 @@ def folded(dsn: str, facts: int) -> None:
 
 def rightly_built(service: Service) -> bool:
     """The replica's own version folds the ledger again and finds no difference."""
-    environ = {"DATABASE_URL": service.dsn, "NATS_URL": service.nats_url, "INTERNAL_AUTH_SECRET": "x" * 40, "CHECKOUT_URL": "http://127.0.0.1:9"}
+    environ = {"DATABASE_URL": service.dsn, "NATS_URL": service.nats_url, **identity_of("entitlements"), "CHECKOUT_URL": "http://127.0.0.1:9"}
     done = subprocess.run([sys.executable, "-m", "entitlements", "rebuild", "--verify"], env=environ | service.environ, capture_output=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])["result"]["differences"] == 0
 
@@ -137,7 +138,7 @@ def test_the_database_is_migrated_under_a_running_older_version(nats_url, postgr
         for number in range(8):
             publish(nats_url, [paid := Purchase(f"before-{number}").paid(at=0)])
             assert old.applied([paid])
-        owner = {"DATABASE_URL": postgres_dsn, "NATS_URL": nats_url, "INTERNAL_AUTH_SECRET": "x" * 40, "CHECKOUT_URL": "http://127.0.0.1:9"}
+        owner = {"DATABASE_URL": postgres_dsn, "NATS_URL": nats_url, **identity_of("entitlements"), "CHECKOUT_URL": "http://127.0.0.1:9"}
         subprocess.run([sys.executable, "-m", "entitlements", "migrate"], env=owner | newer, check=True)
         assert query(postgres_dsn, "SELECT version_num FROM alembic_version") == [("29990101_0001_next",)]
         for number in range(8):

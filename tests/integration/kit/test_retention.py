@@ -44,7 +44,7 @@ async def declare(broker: str, **changes: Any) -> None:
 async def configs(broker: str) -> dict[str, Any]:
     client = await nats.connect(url_of(broker, "admin"), inbox_prefix=b"_INBOX_admin")
     try:
-        return {stream.name: stream.config for stream in await client.jetstream().streams_info()}
+        return {stream.config.name: stream.config for stream in await client.jetstream().streams_info()}
     finally:
         await client.close()
 

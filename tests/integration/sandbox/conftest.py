@@ -111,19 +111,19 @@ class Sandbox:
     url: str
     process: subprocess.Popen[bytes]
 
-    def http(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    def http(self, method: str, path: str, body: Any = None, seconds: float = 10) -> tuple[int, Any]:
         """A call to the control surface; status and answer."""
         data = None if body is None else (body if isinstance(body, bytes) else json.dumps(body).encode())
         request = urllib.request.Request(self.url + path, data, {"content-type": "application/json"}, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=10) as response:
+            with urllib.request.urlopen(request, timeout=seconds) as response:
                 return response.status, json.loads(response.read())
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, json.loads(error.read())
 
-    def control(self, method: str, path: str, body: Any = None) -> Any:
-        status, answer = self.http(method, "/_sandbox" + path, body)
+    def control(self, method: str, path: str, body: Any = None, seconds: float = 10) -> Any:
+        status, answer = self.http(method, "/_sandbox" + path, body, seconds)
         assert status == 200, answer
         return answer
 

@@ -6,23 +6,20 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from pydantic import SecretStr
-
-from atlas_kit.http.identity import TokenVerifier
-
-SECRET = "an internal secret of at least thirty-two characters"
+from support.identity import key_of, verifier
 
 
 def test_the_room_shows_what_the_entitlements_service_says(start_sandbox):
-    verifier = TokenVerifier(SecretStr(SECRET), "entitlements")
     asked = []
 
     class Service(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            caller = verifier.verify(self.headers["authorization"])
-            asked.append((self.path, caller.issuer, caller.subject))
-            status = 500 if caller.subject == "broken" else 200
-            body = json.dumps({"isPro": caller.subject == "ada", "status": "active", "source": "stripe"}).encode()
+        def do_POST(self) -> None:
+            caller = verifier("entitlements").verify(self.headers["authorization"])
+            [user] = json.loads(self.rfile.read(int(self.headers["content-length"])))["userIds"]
+            asked.append((self.path, caller.issuer, caller.subject, user))
+            status = 500 if user == "broken" else 200
+            found = {"userId": user, "isPro": user == "ada", "status": "active", "source": "stripe"}
+            body = json.dumps({"entitlements": [found]}).encode()
             self.send_response(status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(body)))
@@ -37,7 +34,7 @@ def test_the_room_shows_what_the_entitlements_service_says(start_sandbox):
     thread.start()
     try:
         url = f"http://127.0.0.1:{server.server_port}"
-        sandbox = start_sandbox(SANDBOX_ENTITLEMENT_URL=url, INTERNAL_AUTH_SECRET=SECRET)
+        sandbox = start_sandbox(SANDBOX_ENTITLEMENT_URL=url, INTERNAL_SIGNING_KEY=json.dumps(key_of("atlas-reader")))
         status, answer = sandbox.http("GET", "/_sandbox/entitlements?user=ada&user=bob&user=broken")
     finally:
         server.shutdown()
@@ -47,5 +44,7 @@ def test_the_room_shows_what_the_entitlements_service_says(start_sandbox):
     assert answer["data"]["ada"]["isPro"] is True
     assert answer["data"]["bob"]["isPro"] is False
     assert answer["data"]["broken"] is None
-    assert sorted(asked) == [("/internal/entitlement", "operator", user) for user in ("ada", "bob", "broken")]
+    assert sorted(asked) == [
+        ("/v1/entitlements/query", "atlas-reader", "atlas-reader", user) for user in ("ada", "bob", "broken")
+    ]
     assert sandbox.http("GET", "/_sandbox/entitlements?user=late")[1] == {"data": {"late": None}}

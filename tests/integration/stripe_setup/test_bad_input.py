@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import stripe
 
-from atlas_operator.stripe_setup.account import Account
+from atlas_operator.stripe_setup.account import StripeAccount
 from support.stripe_accounts import KEY, fresh_account
 
 URL = "https://atlas.example/api/billing/stripe/webhook"
@@ -24,7 +24,7 @@ def refused(done, said: str) -> None:
 
 @pytest.fixture
 def nobody_is_asked(monkeypatch):
-    monkeypatch.setattr(Account, "_ask", lambda *_, **__: pytest.fail("Stripe was asked"))
+    monkeypatch.setattr(StripeAccount, "_ask", lambda *_, **__: pytest.fail("Stripe was asked"))
 
 
 @pytest.mark.parametrize("key", ["sk_live_canary", "rk_live_canary"])
@@ -234,7 +234,7 @@ def test_the_file_is_private_from_its_first_byte_whatever_the_umask(setup, monke
 
 
 def test_a_secret_that_would_break_the_file_is_refused_without_being_shown(setup, account, monkeypatch):
-    real = Account._ask
+    real = StripeAccount._ask
 
     def hostile(self, method, path, *rest, **options):
         answer = real(self, method, path, *rest, **options)
@@ -242,7 +242,7 @@ def test_a_secret_that_would_break_the_file_is_refused_without_being_shown(setup
             return {**answer, "secret": "whsec_canary\nPATH=/evil"}
         return answer
 
-    monkeypatch.setattr(Account, "_ask", hostile)
+    monkeypatch.setattr(StripeAccount, "_ask", hostile)
     done = setup("--apply")
     refused(done, "cannot be kept")
     assert "canary" not in done.err and "evil" not in done.err and "PATH" not in setup.kept

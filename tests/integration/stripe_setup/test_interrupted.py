@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import stripe
 
-from atlas_operator.stripe_setup.account import Account
+from atlas_operator.stripe_setup.account import StripeAccount
 from atlas_operator.stripe_setup.asked import Asked
 from atlas_operator.stripe_setup.endpoint import fingerprint
 from atlas_operator.stripe_setup.kept import Kept
@@ -27,7 +27,7 @@ class Died(BaseException):
     """The process was killed: nothing catches this."""
 
 
-class Dying(Account):
+class Dying(StripeAccount):
     """Dies at the change of this number, before Stripe hears of it or after it has done it.
 
     Reads change nothing: to die at one is to die after the change before it, or before the one after it.
@@ -70,7 +70,7 @@ def asked(**changes: Any) -> Asked:
     return Asked(**{**given, **changes})
 
 
-def run(account: FreshAccount, folder: Path, *, kind: type[Account] = Account, file: type[Kept] = Kept, **changes: Any) -> Setup:
+def run(account: FreshAccount, folder: Path, *, kind: type[StripeAccount] = StripeAccount, file: type[Kept] = Kept, **changes: Any) -> Setup:
     return Setup(asked(**changes), file(folder), kind(KEY, account.url, sleep=lambda _: None))
 
 
@@ -171,7 +171,7 @@ def test_an_answer_500_that_stripe_repeats_for_a_day_keeps_nobody_from_being_set
             assert_healed(account, folder)
 
 
-class Failing(Account):
+class Failing(StripeAccount):
     """The POST of this number is answered 500 by Stripe, and so are the SDK's repetitions."""
 
     posts = 0
@@ -273,10 +273,10 @@ def test_a_line_that_stays_dead_ends_in_one_sentence_and_a_further_run_finishes(
 
 def test_too_many_requests_are_waited_for(setup, account, monkeypatch):
     waited: list[float] = []
-    monkeypatch.setattr(Account, "sleep", staticmethod(waited.append), raising=False)
+    monkeypatch.setattr(StripeAccount, "sleep", staticmethod(waited.append), raising=False)
     from atlas_operator.commands import stripe_account
 
-    monkeypatch.setattr(stripe_account, "Account", lambda key, base: Account(key, base, sleep=waited.append))
+    monkeypatch.setattr(stripe_account, "StripeAccount", lambda key, base: StripeAccount(key, base, sleep=waited.append))
     account.control("PUT", "/api", {"fail_next": 3, "status": 429})
     assert setup("--apply").code == 0
     assert len(waited) == 3

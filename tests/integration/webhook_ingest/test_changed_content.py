@@ -11,7 +11,7 @@ import pytest
 from atlas_contracts.internal_api import INGEST_SERVICE, OPERATOR
 from support.entitlements import Service, publish, running, token
 from support.facts import Purchase
-from support.ingest import INTERNAL_SECRET, Ingest, running_ingest
+from support.ingest import Ingest, running_ingest
 from support.stripe_events import purchase
 
 DUPLICATE = {"received": True, "ignored": False, "appended": False, "dedupeReason": "provider_event_id"}
@@ -82,7 +82,7 @@ def test_after_a_restart_the_ledger_knows_what_came_first(nats_url: str, postgre
     with running_ingest(nats_url) as ingest:
         ingest.deliver(first)
     with (
-        running(nats_url, postgres_dsn, INTERNAL_AUTH_SECRET=INTERNAL_SECRET) as ledger,
+        running(nats_url, postgres_dsn) as ledger,
         running_ingest(nats_url, ENTITLEMENTS_URL=ledger.url) as ingest,
     ):
         assert ingest.deliver({**first, "pending_webhooks": 3}).json["data"] == DUPLICATE

@@ -10,13 +10,12 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from pydantic import SecretStr
 
 from atlas_contracts.callers import forget_path
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, INGEST_SERVICE
 from atlas_contracts.parked import ParkedData, ParkedEvent
-from atlas_kit.http.identity import TokenMint
-from support.ingest import INTERNAL_SECRET, Answer, Ingest, running_ingest
+from support import identity
+from support.ingest import Answer, Ingest, running_ingest
 from support.stripe_events import purchase, session
 
 
@@ -31,7 +30,7 @@ def contradicting(user: str, other: str = "somebody_else") -> dict[str, Any]:
 
 
 def forget(ingest: Ingest, user: str, *, issuer: str = CHECKOUT_SERVICE, subject: str | None = None) -> Answer:
-    token = TokenMint(SecretStr(INTERNAL_SECRET), issuer).token(INGEST_SERVICE, subject or user)
+    token = identity.token(issuer, INGEST_SERVICE, subject or user)
     return ingest.request("POST", forget_path(user), None, {"Authorization": f"Bearer {token}"})
 
 

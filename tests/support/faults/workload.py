@@ -100,14 +100,14 @@ class Grants:
 
     teller: Teller
     ingest_url: str
-    internal_secret: str
+    operator_key: SecretStr
     acknowledged: dict[str, str] = field(default_factory=dict)
     """Idempotency key → user."""
     attempts: int = 0
 
     async def give(self, number: int, give_up: Callable[[], bool]) -> None:
         user, key = f"granted-{self.teller.seed}-{number}", f"grant-{self.teller.seed}-{number}"
-        mint = TokenMint(SecretStr(self.internal_secret), "operator")
+        mint = TokenMint(self.operator_key, "operator")
         body = {"userId": user, "action": "grant", "reason": "fault test", "idempotencyKey": key, "operator": "tests"}
         while not give_up():
             self.attempts += 1

@@ -7,9 +7,10 @@ import pytest
 from account_gateway.entrypoints.api.rate_limits import Limit
 from account_gateway.settings import GatewaySettings
 from atlas_kit.process.settings import ConfigurationError, load
+from support.identity import identity_of
 
 GOOD = {
-    "INTERNAL_AUTH_SECRET": "i" * 32,
+    **identity_of("account-gateway"),
     "NATS_URL": "nats://gateway:pw@127.0.0.1:4222",
     "NEXTAUTH_URL": "https://atlas.example",
     "NEXTAUTH_SECRET": "newest, older",
@@ -42,7 +43,8 @@ def test_a_missing_or_empty_variable_is_named(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("INTERNAL_AUTH_SECRET", "short-canary"),
+        ("INTERNAL_SIGNING_KEY", "short-canary"),
+        ("INTERNAL_TRUSTED_KEYS", "short-canary"),
         ("NATS_URL", "http://canary.example"),
         ("NEXTAUTH_URL", "atlas.canary"),
         ("NEXTAUTH_URL", "https://atlas.canary/path"),

@@ -7,16 +7,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from pydantic import SecretStr, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from atlas_contracts.billing import Via
 from atlas_contracts.internal_api import AdjustmentRequest, ForgetRequest
 from atlas_contracts.user_id import UserId, is_user_id
 from atlas_kit.http.errors import Unauthorized
-from atlas_kit.http.identity import TokenMint, TokenVerifier
 from atlas_stripe.arrival import Arrival
 from atlas_stripe.objects import Unmappable
 from atlas_stripe.reads import session_read
+from support.identity import mint, verifier
 from support.stripe_events import session
 
 ARRIVAL = Arrival(Via.RESTORE, datetime(2026, 11, 26, tzinfo=UTC), "sha256:00", signature_verified=False)
@@ -75,13 +75,12 @@ def test_a_user_id_is_taken_verbatim(value: str) -> None:
 
 @bad
 def test_a_token_in_the_name_of_nobody_is_refused(value: str) -> None:
-    secret = SecretStr("an internal secret that is long enough")
     try:
-        token = TokenMint(secret, "account-gateway").token("checkout", value)
+        token = mint("account-gateway").token("checkout", value)
     except UnicodeEncodeError:  # a lone surrogate doesn't even get into a token
         return
     with pytest.raises(Unauthorized):
-        TokenVerifier(secret, "checkout").verify(f"Bearer {token}")
+        verifier("checkout").verify(f"Bearer {token}")
 
 
 @good

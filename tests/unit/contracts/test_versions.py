@@ -17,6 +17,7 @@ from atlas_contracts.billing import (
     read_billing_event,
 )
 from atlas_contracts.cloudevents import SCHEMA_VERSION
+from atlas_kit.messaging.events import billing_event, encode
 from support.facts import Purchase
 
 
@@ -30,9 +31,9 @@ def test_a_new_value_of_an_enumeration_is_a_newer_schema_version():
     """An older reader knows these and no others: whoever adds one raises SCHEMA_VERSION, and says so in events that use it."""
     adjusted = BillingData.model_fields["adjustment"].annotation.__args__[0].model_fields["action"].annotation.__args__
     assert (SCHEMA_VERSION, {*Provider}, {*Via}, BillingData.model_fields["plan_type"].annotation.__args__, adjusted) == (
-        2,
+        3,
         {"manual", "stripe", "ios_iap", "android_iap"},
-        {"webhook", "pull", "confirm", "restore", "checkout", "operator"},
+        {"webhook", "pull", "confirm", "restore", "checkout", "operator", "backfill", "import"},
         ("one_time", "subscription"),
         ("grant", "revoke", "revoke_payment", "undo_revoke_payment"),
     )
@@ -51,7 +52,7 @@ def test_new_optional_fields_need_no_newer_version():
     assert event.data.checkout_session
 
 
-@pytest.mark.parametrize("change", [{"provider": "paddle"}, {"via": "batch"}, {"charge": "as never before"}])
+@pytest.mark.parametrize("change", [{"provider": "paddle"}, {"planType": "rent"}, {"charge": "as never before"}])
 def test_what_this_version_can_not_read_is_an_event_only_when_it_says_that_it_is_newer(change):
     with pytest.raises(ValidationError):
         read_billing_event(wire(**change))
@@ -64,3 +65,16 @@ def test_what_this_version_can_not_read_is_an_event_only_when_it_says_that_it_is
 def test_without_what_every_version_says_it_is_no_event(change):
     with pytest.raises(ValidationError):
         read_billing_event(wire(**change, schemaVersion=SCHEMA_VERSION + 1))
+
+
+def test_a_door_that_this_version_does_not_know_is_read_like_any_other():
+    event = read_billing_event(wire(via="batch"))
+    assert isinstance(event, BillingEvent)
+    assert event.data.via == "batch"
+
+
+@pytest.mark.parametrize("via", list(Via))
+def test_only_what_came_by_a_door_that_older_readers_do_not_know_says_that_they_must_keep_it(via):
+    """Readers of schema version 2 knew six doors, and no event by another one."""
+    told = json.loads(encode(billing_event(Purchase("ada").read(at=0, via=via).data, "test")))["data"]
+    assert (told["via"], told["schemaVersion"]) == (via, 3 if via in ("backfill", "import") else 1)

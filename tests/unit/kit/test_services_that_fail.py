@@ -7,17 +7,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel
 
 from account_gateway.adapters.lean_client import LeanClient
 from account_gateway.entrypoints.api.unavailable import worded
 from atlas_contracts.public_api import ErrorBody, ErrorCode, ErrorEnvelope, Recovery
 from atlas_kit.http.client import ServiceClient, read_answer
 from atlas_kit.http.errors import AtlasError, Unavailable
-from atlas_kit.http.identity import TokenMint
+from support.identity import mint
 
 pytestmark = pytest.mark.anyio
-MINT = TokenMint(SecretStr("x" * 32), "account-gateway")
+MINT = mint("account-gateway")
 Conversation = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from pydantic import SecretStr
 
@@ -17,6 +19,7 @@ from atlas_kit.process.settings import (
     load_or_exit,
     secret_list,
 )
+from support.identity import ANY_KEY, TRUSTED
 
 
 class Example(ServiceSettings):
@@ -28,7 +31,8 @@ class Example(ServiceSettings):
 
 
 GOOD = {
-    "INTERNAL_AUTH_SECRET": "an internal secret that is long enough",
+    "INTERNAL_SIGNING_KEY": ANY_KEY,
+    "INTERNAL_TRUSTED_KEYS": TRUSTED,
     "NATS_URL": "nats://user:pw@127.0.0.1:4222",
     "STRIPE_SECRET_KEY": "sk_test_abc",
     "STRIPE_PRICE_PRO_LIFETIME": "price_abc",
@@ -70,7 +74,7 @@ def test_a_driver_in_the_dsn_is_understood() -> None:
 
 def test_secrets_are_not_shown() -> None:
     shown = repr(load(Example, GOOD))
-    for secret in ("long enough", "sk_test_abc", "user:pw", "u:p@h"):
+    for secret in (json.loads(ANY_KEY)["d"], "sk_test_abc", "user:pw", "u:p@h"):
         assert secret not in shown
 
 
@@ -78,14 +82,15 @@ def test_every_missing_variable_is_named_at_once() -> None:
     with pytest.raises(ConfigurationError) as error:
         load(Example, {})
     assert str(error.value).splitlines() == [f"{name}: is required" for name in (
-        "INTERNAL_AUTH_SECRET", "NATS_URL", "STRIPE_SECRET_KEY", "STRIPE_PRICE_PRO_LIFETIME", "NEXTAUTH_URL", "DATABASE_URL",
+        "INTERNAL_SIGNING_KEY", "INTERNAL_TRUSTED_KEYS", "NATS_URL", "STRIPE_SECRET_KEY", "STRIPE_PRICE_PRO_LIFETIME", "NEXTAUTH_URL", "DATABASE_URL",
     )]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
-        ("INTERNAL_AUTH_SECRET", "x" * 31),
+        ("INTERNAL_SIGNING_KEY", "x" * 31),
+        ("INTERNAL_TRUSTED_KEYS", "x" * 31),
         ("NATS_URL", "127.0.0.1:4222"),
         ("STRIPE_SECRET_KEY", "hunter2-hunter2"),
         ("STRIPE_PRICE_PRO_LIFETIME", "prod_abc"),

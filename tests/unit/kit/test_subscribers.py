@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from support.identity import ANY_KEY, TRUSTED
+
 ENVIRON = {
-    "INTERNAL_AUTH_SECRET": "an internal secret that is long enough",
+    "INTERNAL_SIGNING_KEY": ANY_KEY,
+    "INTERNAL_TRUSTED_KEYS": TRUSTED,
     "NATS_URL": "nats://user:pw@127.0.0.1:9",
     "NATS_INBOX_PREFIX": "_INBOX_ours",
     "DATABASE_URL": "postgresql://u:p@127.0.0.1:9/d",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from atlas_kit.process.keys import new_key, public_half, read_trusted_keys
 from atlas_localstack.cli.test import commands
 from atlas_localstack.stack import configuration, permissions, plan, roles
-from atlas_localstack.stack.generated import ServerPorts, secrets_of
+from atlas_localstack.stack.generated import ServerPorts, keys_of, secrets_of
 from atlas_localstack.stack.home import Home
 from atlas_operator.local import environment
 
@@ -25,7 +27,7 @@ def home(tmp_path: Path) -> Home:
 def planned(home: Home, **given: str) -> plan.Plan:
     secrets = secrets_of(home, roles.ROLES, tuple(permissions.GRANTS))
     stripe = configuration.stripe(given, secrets.stripe_key, secrets.stripe_webhook)
-    return plan.Plan(home, 8000, ServerPorts(4222, 8222, 5432), secrets, stripe, given)
+    return plan.Plan(home, 8000, ServerPorts(4222, 8222, 5432), secrets, keys_of(home, plan.SIGNERS), stripe, given)
 
 
 def test_the_environment_wins_over_the_dotenv_file_and_empty_means_missing(tmp_path: Path) -> None:
@@ -100,7 +102,10 @@ def test_each_service_gets_what_it_needs_and_nobody_elses_secrets(home: Home) ->
         "STRIPE_WEBHOOK_SECRET": {"webhook-ingest"},
         "STRIPE_SECRET_KEY": {"webhook-ingest", "checkout"},
         "DATABASE_URL": {"checkout", "entitlements"},
-        "INTERNAL_AUTH_SECRET": set(plan.SERVICES),
+        "INTERNAL_SIGNING_KEY": set(plan.SERVICES),
+        "INTERNAL_TRUSTED_KEYS": set(plan.SERVICES),
+        "INTERNAL_READERS": {"entitlements"},
+        "INTERNAL_AUTH_SECRET": set(),
         "NATS_URL": set(plan.SERVICES),
         "PATH": set(plan.SERVICES),
         "EDITOR": set(),
@@ -109,6 +114,53 @@ def test_each_service_gets_what_it_needs_and_nobody_elses_secrets(home: Home) ->
     for variable, expected in holders.items():
         assert {name for name, environment in environments.items() if variable in environment} == expected, variable
     assert len({environment["NATS_URL"] for environment in environments.values()}) == 4
+
+
+def test_each_signs_with_its_own_key_and_knows_the_public_halves_of_all(home: Home) -> None:
+    made = planned(home)
+    environments = {part: plan.environment(made, part) for part in (*plan.SERVICES, plan.SANDBOX)}
+    private = {name: made.signing_key(name)["d"] for name in plan.SIGNERS}
+    for part, variables in environments.items():
+        name = plan.SANDBOX_READER if part == plan.SANDBOX else part
+        assert json.loads(variables["INTERNAL_SIGNING_KEY"])["kid"] == name
+        shown = json.dumps(variables)
+        assert {owner for owner, secret in private.items() if secret in shown} == {name}
+    for service in plan.SERVICES:
+        assert set(read_trusted_keys(environments[service]["INTERNAL_TRUSTED_KEYS"])) == set(plan.SIGNERS)
+
+
+def test_keys_are_made_once_kept_and_private(home: Home) -> None:
+    made = planned(home)
+    first = {name: made.signing_key(name) for name in plan.SIGNERS}
+    home.wipe()
+    assert {name: planned(home).signing_key(name) for name in plan.SIGNERS} == first
+    assert home.keys.stat().st_mode & 0o777 == 0o700
+    assert {file.stat().st_mode & 0o777 for file in home.keys.iterdir()} == {0o600}
+
+
+def test_the_stack_tells_a_readers_and_the_web_apps_key_and_nobody_elses(home: Home) -> None:
+    made = planned(home)
+    told = plan.describe(made, {})
+    for name, issuer in (("reader", "atlas-reader"), ("web", "atlas-web")):
+        assert told["auth"][name] == {"issuer": issuer, "signing_key": made.signing_key(issuer)}
+    others = set(plan.SIGNERS) - {"atlas-reader", "atlas-web"}
+    assert not [name for name in others if made.signing_key(name)["d"] in json.dumps(told)]
+
+
+def test_a_further_service_is_admitted_by_its_public_key_and_its_name(home: Home) -> None:
+    coach = json.dumps({"keys": [public_half(new_key("coach"))]})
+    made = planned(home, INTERNAL_TRUSTED_KEYS=coach, INTERNAL_READERS="coach", INTERNAL_SIGNING_KEY="of-the-shell")
+    found = plan.environment(made, "entitlements")
+    assert "coach" in read_trusted_keys(found["INTERNAL_TRUSTED_KEYS"])
+    assert found["INTERNAL_READERS"] == "atlas-reader,stripe-sandbox,coach"
+    assert "of-the-shell" not in json.dumps(found)
+
+
+def test_the_secret_that_was_shared_reaches_the_services_only_so_that_they_can_say_that_it_is_not_read(home: Home) -> None:
+    made = planned(home, INTERNAL_AUTH_SECRET="canary")
+    assert all(plan.environment(made, service)["INTERNAL_AUTH_SECRET"] == "canary" for service in plan.SERVICES)
+    assert "canary" not in json.dumps(plan.environment(made, plan.SANDBOX))
+    assert "canary" not in home.secrets_file.read_text()
 
 
 def test_what_the_stack_decides_cannot_be_overridden(home: Home) -> None:
@@ -129,7 +181,7 @@ def test_secrets_are_made_once_kept_and_private(home: Home) -> None:
     first = planned(home).secrets
     assert planned(home).secrets == first
     assert home.secrets_file.stat().st_mode & 0o777 == 0o600
-    assert min(map(len, [first.internal_auth, first.nextauth, *first.postgres.values(), *first.nats.values()])) >= 32
+    assert min(map(len, [first.nextauth, *first.postgres.values(), *first.nats.values()])) >= 32
 
 
 def test_what_measures_times_or_shares_a_stack_runs_by_itself_after_the_others() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from atlas_localstack.cli import app as atlas
 from atlas_operator import command_line
 from support.fake_operator import VARIABLES, fake_operator
+from support.identity import key_of
 from support.stack import WORKSPACE
 
 PARTS = ("contracts", "stripe", "kit", "operator")
@@ -78,6 +80,6 @@ def test_what_it_does_not_understand_exits_2(image: Path) -> None:
 
 def test_it_asks_the_system_that_the_environment_names(image: Path) -> None:
     with fake_operator() as fake:
-        secret = "an-internal-secret-of-at-least-32-characters"
-        done = run(image, "parked", "list", INTERNAL_AUTH_SECRET=secret, **dict.fromkeys(VARIABLES, fake.url))
+        key = json.dumps(key_of("operator"))
+        done = run(image, "parked", "list", INTERNAL_SIGNING_KEY=key, **dict.fromkeys(VARIABLES, fake.url))
     assert (done.returncode, done.stdout.strip()) == (0, "Nothing is parked."), done.stderr

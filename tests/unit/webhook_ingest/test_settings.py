@@ -48,8 +48,10 @@ BAD = [
     ("BILLING_WEBHOOK_TOLERANCE_SECONDS", "five"),
     ("BILLING_WEBHOOK_TOLERANCE_SECONDS", "100000"),
     ("BILLING_PULL_INTERVAL_SECONDS", "-1"),
-    ("INTERNAL_AUTH_SECRET", "short"),
-    ("INTERNAL_AUTH_SECRET", ""),
+    ("INTERNAL_SIGNING_KEY", "short"),
+    ("INTERNAL_SIGNING_KEY", ""),
+    ("INTERNAL_TRUSTED_KEYS", "short"),
+    ("INTERNAL_TRUSTED_KEYS", ""),
     ("NATS_URL", ""),
     ("NATS_URL", "http://broker"),
     ("NATS_STREAM_REPLICAS", "0"),
@@ -79,6 +81,6 @@ def test_the_process_exits_with_2_and_names_every_variable() -> None:
     done = subprocess.run(command, env={"PATH": GOOD["PATH"], "STRIPE_SECRET_KEY": "sk_secret"}, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     named = {line.split(": ")[1] for line in done.stderr.splitlines()}
-    assert named == {"STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "INTERNAL_AUTH_SECRET", "NATS_URL"}
+    assert named == {"STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "INTERNAL_SIGNING_KEY", "INTERNAL_TRUSTED_KEYS", "NATS_URL"}
     assert all(line.startswith("configuration: ") for line in done.stderr.splitlines())
     assert "sk_secret" not in done.stderr + done.stdout

@@ -95,7 +95,7 @@ def build(settings: GatewaySettings, times: StreamTimes | None = None) -> ASGIAp
 
 
 def _parts(settings: GatewaySettings) -> Parts:
-    mint = TokenMint(settings.internal_auth_secret, GATEWAY_SERVICE)
+    mint = TokenMint(settings.internal_signing_key, GATEWAY_SERVICE)
     broker = Broker(settings.nats_url, GATEWAY_SERVICE, inbox_prefix=settings.nats_inbox_prefix)
     changes = EntitlementChanges(broker)
     return Parts(

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from account_gateway.entrypoints.api.rate_limits import Limit
 from account_gateway.entrypoints.api.return_paths import checked_sign_in
 from account_gateway.session.atlas_database import AtlasDatabase, read_atlas_url
+from atlas_contracts.internal_api import GATEWAY_SERVICE
 from atlas_kit.process.settings import HttpOrigin, HttpUrl, PostgresUrl, ServiceSettings, secret_list
 
 MAX_SECRETS = 10
@@ -39,6 +40,7 @@ RateLimit = Annotated[Limit | None, BeforeValidator(_parse_limit)]
 class GatewaySettings(ServiceSettings):
     """Environment of account-gateway; see docs/configuration.md."""
 
+    service = GATEWAY_SERVICE
     nextauth_url: HttpOrigin
     nextauth_secret: Annotated[SecretStr, AfterValidator(_check_secrets)]
     nextauth_session_strategy: Literal["jwt", "database"] = "jwt"

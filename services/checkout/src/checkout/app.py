@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE,
 from atlas_contracts.streams import BILLING
 from atlas_kit.http.app import create_app, with_edge
 from atlas_kit.http.client import ServiceClient
-from atlas_kit.http.doors import install_doors
+from atlas_kit.http.doors import Doors, install_doors
 from atlas_kit.http.health import Check
 from atlas_kit.http.identity import TokenMint, TokenVerifier
 from atlas_kit.messaging.broker import Broker
@@ -23,10 +24,12 @@ from atlas_kit.storage.database import Database
 from checkout.adapters.entitlements_client import EntitlementsClient
 from checkout.adapters.parked_events_client import ParkedEventsClient
 from checkout.adapters.stripe_gateway import StripeGateway
+from checkout.entrypoints.backfill import backfill_routes
 from checkout.entrypoints.deletion import deletion_routes
 from checkout.entrypoints.internal import internal_routes
 from checkout.entrypoints.operator import operator_routes
 from checkout.settings import CheckoutSettings
+from checkout.use_cases.backfill import Backfill
 from checkout.use_cases.find_customer import Customers
 from checkout.use_cases.forget_user import Forgetting
 from checkout.use_cases.open_portal import Portal
@@ -42,6 +45,10 @@ class Parts:
     database: Database
     broker: Broker
     stripe: StripeGateway
+    stripe_aside: StripeGateway
+    """For a backfill: connections of its own, so that no buyer waits behind it, and no retries by the SDK."""
+    stopping: asyncio.Event
+    """Set when the process is told to end."""
     entitlements: ServiceClient
     ledger: EntitlementsClient
     ingest: ServiceClient
@@ -54,21 +61,23 @@ def build(settings: CheckoutSettings) -> ASGIApp:
     app = create_app(
         "Atlas checkout", lambda _app: _lifespan(parts), lambda: {**_checks(parts), **parts.workers.checks()}
     )
-    install_doors(app, TokenVerifier(settings.internal_auth_secret, CHECKOUT_SERVICE))
+    install_doors(app, Doors(TokenVerifier(settings.internal_trusted_keys, CHECKOUT_SERVICE)))
     for router in _routers(parts):
         app.include_router(router)
-    return with_edge(app)
+    return with_edge(app, on_exit=parts.stopping.set)
 
 
 def _parts(settings: CheckoutSettings) -> Parts:
     database, broker = _database(settings), _broker(settings)
-    mint = TokenMint(settings.internal_auth_secret, CHECKOUT_SERVICE)
+    mint = TokenMint(settings.internal_signing_key, CHECKOUT_SERVICE)
     entitlements = ServiceClient(settings.entitlements_url, ENTITLEMENTS_SERVICE, mint)
     return Parts(
         settings=settings,
         database=database,
         broker=broker,
         stripe=StripeGateway(settings.stripe_secret_key, settings.stripe_api_base),
+        stripe_aside=StripeGateway(settings.stripe_secret_key, settings.stripe_api_base, retries=0),
+        stopping=asyncio.Event(),
         entitlements=entitlements,
         ledger=EntitlementsClient(entitlements),
         ingest=ServiceClient(settings.webhook_ingest_url, INGEST_SERVICE, mint),
@@ -80,6 +89,7 @@ def _parts(settings: CheckoutSettings) -> Parts:
 async def _lifespan(parts: Parts) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         stack.push_async_callback(parts.stripe.close)
+        stack.push_async_callback(parts.stripe_aside.close)
         await stack.enter_async_context(parts.entitlements)
         await stack.enter_async_context(parts.ingest)
         await parts.database.start()
@@ -101,7 +111,21 @@ def _routers(parts: Parts) -> list[APIRouter]:
         internal_routes(_checkout(parts), purchases, _portal(parts)),
         deletion_routes(forgetting),
         operator_routes(parts.database, parts.stripe, parts.broker, parts.settings.provider_policy(), forgetting),
+        backfill_routes(_backfill(parts)),
     ]
+
+
+def _backfill(parts: Parts) -> Backfill:
+    settings = parts.settings
+    return Backfill(
+        parts.database,
+        parts.stripe_aside,
+        parts.broker,
+        parts.ledger,
+        settings.provider_policy().ownership,
+        settings.backfill_rate,
+        parts.stopping,
+    )
 
 
 def _database(settings: CheckoutSettings) -> Database:

@@ -7,13 +7,29 @@ Unavailable.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
 
-from atlas_contracts.internal_api import EntitlementOverview, EntitlementView, ForgottenParked, PaymentVerdictView
+from atlas_contracts.billing import BillingData
+from atlas_contracts.internal_api import (
+    EntitlementOverview,
+    EntitlementView,
+    ForgottenParked,
+    NewsResult,
+    PaymentVerdictView,
+)
 from atlas_contracts.streams import StreamSpec
 from atlas_kit.messaging.broker import Stored
 from atlas_stripe.objects import Read
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPage:
+    """Some sessions of a list, newest first, each with its payment, charge and refunds."""
+
+    sessions: Sequence[Read]
+    has_more: bool
 
 
 class ChargeReads(Protocol):
@@ -34,6 +50,14 @@ class PaymentReads(ChargeReads, Protocol):
     async def read_charge(self, charge_id: str) -> Read: ...
 
     def sessions(self, **filters: Any) -> AsyncIterator[Read]: ...
+
+
+class AccountReads(ChargeReads, Protocol):
+    """Any session of the account: by its id, or all of them page by page; each with its payment and refunds."""
+
+    async def read_whole_session(self, session_id: str) -> Read: ...
+
+    async def session_page(self, after: str | None, **filters: Any) -> SessionPage: ...
 
 
 class ObjectReads(Protocol):
@@ -114,6 +138,14 @@ class Entitlements(Protocol):
     async def applied(self, user_id: str, event_ids: Sequence[str]) -> bool: ...
 
     async def verdicts(self, user_id: str, session_ids: Sequence[str]) -> dict[str, PaymentVerdictView]: ...
+
+
+class News(Protocol):
+    """Whether facts say something that the ledger doesn't know, and whether they have taken effect."""
+
+    async def news(self, facts: Sequence[BillingData]) -> NewsResult: ...
+
+    async def applied(self, user_id: str, event_ids: Sequence[str], seconds: float = ...) -> bool: ...
 
 
 class Publisher(Protocol):

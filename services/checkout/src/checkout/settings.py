@@ -7,6 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from atlas_contracts.internal_api import CHECKOUT_SERVICE
 from atlas_kit.process.settings import (
     HttpOrigin,
     HttpUrl,
@@ -21,6 +22,7 @@ from checkout.domain.session_parameters import SessionOptions
 from checkout.use_cases.list_provider_state import ProviderPolicy
 
 DEFAULT_PORT = 8002
+LIVE_RATE, TEST_RATE = 40.0, 10.0
 
 
 def _portal_configuration(value: str) -> str:
@@ -39,6 +41,7 @@ def _currencies(value: str) -> str:
 class CheckoutSettings(ServiceSettings):
     """Environment variables, in upper case; see CONTRACT 6."""
 
+    service = CHECKOUT_SERVICE
     database_url: PostgresUrl
     database_migration_url: PostgresUrl | None = None
     database_pool_size: int = Field(default=10, ge=2, le=200)
@@ -52,6 +55,7 @@ class CheckoutSettings(ServiceSettings):
     nextauth_url: HttpOrigin
     entitlements_url: HttpUrl = "http://127.0.0.1:8003"
     webhook_ingest_url: HttpUrl = "http://127.0.0.1:8001"
+    backfill_requests_per_second: float | None = Field(default=None, ge=0.1, le=80)
     billing_grant_free_checkouts: bool = False
     """This and the next three are the entitlements service's settings; here only ``audit``'s list uses them."""
     billing_suspend_on_dispute: bool = False
@@ -81,6 +85,11 @@ class CheckoutSettings(ServiceSettings):
             grant_free_checkouts=self.billing_grant_free_checkouts,
             suspend_on_dispute=self.billing_suspend_on_dispute,
         )
+
+    @property
+    def backfill_rate(self) -> float:
+        """Requests per second of a backfill: less than half of what Stripe allows (100 live, 25 test)."""
+        return self.backfill_requests_per_second or (LIVE_RATE if self.livemode else TEST_RATE)
 
     @property
     def livemode(self) -> bool:

@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from starlette.types import ASGIApp
 
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE
+from atlas_contracts.read_api import MAX_QUERY_BYTES, READ_MANY
 from atlas_contracts.streams import BILLING, ENTITLEMENTS, PARKED
 from atlas_kit.http.app import create_app, with_edge
 from atlas_kit.http.client import ServiceClient
@@ -23,9 +24,10 @@ from atlas_kit.messaging.events import now
 from atlas_kit.messaging.outbox import OutboxRelay
 from atlas_kit.process.tasks import Workers
 from atlas_kit.storage.database import Database
-from entitlements.entrypoints.internal import forgetting_route, hot_read, internal_routes
+from entitlements.entrypoints.internal import MAX_NEWS_BYTES, NEWS, forgetting_route, hot_read, internal_routes
 from entitlements.entrypoints.operator import operator_routes
 from entitlements.entrypoints.projector import Projector
+from entitlements.entrypoints.readers import read_routes
 from entitlements.settings import EntitlementsSettings
 from entitlements.use_cases.read_entitlement import EntitlementReader
 from entitlements.use_cases.refold_after_upgrade import RefoldAfterUpgrade
@@ -42,27 +44,28 @@ class Parts:
     checkout: ServiceClient
     folded: asyncio.Condition
     projector: Projector
+    reader: EntitlementReader
     workers: Workers
 
 
 def build(settings: EntitlementsSettings) -> ASGIApp:
     """The service for these settings; nothing is connected before the application starts."""
     parts = _parts(settings)
-    verifier = TokenVerifier(settings.internal_auth_secret, ENTITLEMENTS_SERVICE)
+    doors = Doors(TokenVerifier(settings.internal_trusted_keys, ENTITLEMENTS_SERVICE), settings.internal_readers)
     app = create_app(
         ENTITLEMENTS_SERVICE, lambda _app: _lifespan(parts), lambda: {**_checks(parts), **parts.workers.checks()}
     )
-    install_doors(app, verifier)
-    read = hot_read(EntitlementReader(parts.database), Doors(verifier))
+    install_doors(app, doors)
+    read = hot_read(parts.reader, doors)
     app.router.routes.append(read)
     for router in _routers(parts):
         app.include_router(router)
-    return with_edge(HotRoute(app, read))
+    return with_edge(HotRoute(app, read), body_limits=[(NEWS, MAX_NEWS_BYTES), (READ_MANY, MAX_QUERY_BYTES)])
 
 
 def _parts(settings: EntitlementsSettings) -> Parts:
     database, broker, folded = _database(settings), _broker(settings), asyncio.Condition()
-    mint = TokenMint(settings.internal_auth_secret, ENTITLEMENTS_SERVICE)
+    mint = TokenMint(settings.internal_signing_key, ENTITLEMENTS_SERVICE)
     checkout = ServiceClient(settings.checkout_url, CHECKOUT_SERVICE, mint)
     projector = Projector(database, broker, settings.policy(), now, folded)
     return Parts(
@@ -72,6 +75,7 @@ def _parts(settings: EntitlementsSettings) -> Parts:
         checkout=checkout,
         folded=folded,
         projector=projector,
+        reader=EntitlementReader(database),
         workers=Workers(
             projector=projector.run,
             outbox=OutboxRelay(database, broker, ENTITLEMENTS).run,
@@ -101,8 +105,9 @@ def _routers(parts: Parts) -> list[APIRouter]:
     """All but the hot read's."""
     database, policy = parts.database, parts.settings.policy()
     return [
-        internal_routes(database, policy, parts.folded),
+        internal_routes(database, parts.broker, policy, parts.folded),
         forgetting_route(database),
+        read_routes(parts.reader),
         operator_routes(database, policy),
     ]
 

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from atlas_kit.process.settings import HttpUrl, PostgresUrl, ServiceSettings
+from atlas_contracts.internal_api import ENTITLEMENTS_SERVICE
+from atlas_kit.process.settings import HttpUrl, PostgresUrl, ReaderNames, ServiceSettings
 from entitlements.domain.policy import Policy
 
 DEFAULT_PORT = 8003
@@ -15,10 +16,13 @@ DEFAULT_PORT = 8003
 class EntitlementsSettings(ServiceSettings):
     """See docs/configuration.md for every variable."""
 
+    service = ENTITLEMENTS_SERVICE
     database_url: PostgresUrl
     database_migration_url: PostgresUrl | None = None
     database_pool_size: int = Field(default=10, ge=2, le=100)
     checkout_url: HttpUrl = "http://127.0.0.1:8002"
+    internal_readers: ReaderNames = ()
+    """Further services that may ask who is Pro, comma-separated; their keys are among the trusted ones."""
     billing_grant_free_checkouts: bool = False
     billing_suspend_on_dispute: bool = False
     billing_require_known_session: bool = False

@@ -14,7 +14,7 @@ from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE,
 from atlas_contracts.streams import BILLING, PARKED
 from atlas_kit.http.app import create_app, with_edge
 from atlas_kit.http.client import ServiceClient
-from atlas_kit.http.doors import install_doors
+from atlas_kit.http.doors import Doors, install_doors
 from atlas_kit.http.health import Check
 from atlas_kit.http.identity import TokenMint, TokenVerifier
 from atlas_kit.messaging.broker import Broker
@@ -61,7 +61,7 @@ def build(settings: IngestSettings) -> ASGIApp:
     app = create_app(
         INGEST_SERVICE, lambda _app: _lifespan(parts), lambda: {**_checks(parts), **parts.workers.checks()}
     )
-    install_doors(app, TokenVerifier(settings.internal_auth_secret, INGEST_SERVICE))
+    install_doors(app, Doors(TokenVerifier(settings.internal_trusted_keys, INGEST_SERVICE)))
     for router in _routers(parts):
         app.include_router(router)
     verifier = SignatureVerifier(settings.webhook_secrets, settings.billing_webhook_tolerance_seconds)
@@ -70,7 +70,7 @@ def build(settings: IngestSettings) -> ASGIApp:
 
 
 def _parts(settings: IngestSettings) -> Parts:
-    broker, mint = _broker(settings), TokenMint(settings.internal_auth_secret, INGEST_SERVICE)
+    broker, mint = _broker(settings), TokenMint(settings.internal_signing_key, INGEST_SERVICE)
     stripe = StripeEvents(settings.stripe_secret_key, settings.stripe_api_base)
     entitlements = ServiceClient(settings.entitlements_url, ENTITLEMENTS_SERVICE, mint)
     checkout = ServiceClient(settings.checkout_url, CHECKOUT_SERVICE, mint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
+from atlas_contracts.internal_api import INGEST_SERVICE
 from atlas_kit.process.settings import HttpUrl, ServiceSettings, StripeSecretKey, is_live_key, secret_list
 
 DEFAULT_PORT = 8001
@@ -13,6 +14,7 @@ MAX_TOLERANCE_SECONDS = 86_400
 class IngestSettings(ServiceSettings):
     """Each field is read from the environment variable of the same name in upper case (CONTRACT 6)."""
 
+    service = INGEST_SERVICE
     stripe_secret_key: StripeSecretKey
     stripe_api_base: HttpUrl | None = Field(default=None, description="another Stripe, the sandbox say; test keys only")
     stripe_webhook_secret: SecretStr = Field(description="one or more whsec_ values, comma-separated, newest first")

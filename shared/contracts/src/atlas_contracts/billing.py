@@ -58,6 +58,18 @@ class Via(StrEnum):
     RESTORE = "restore"
     CHECKOUT = "checkout"
     OPERATOR = "operator"
+    BACKFILL = "backfill"
+    IMPORT = "import"
+
+
+OPENED_VIAS = frozenset({Via.BACKFILL, Via.IMPORT})
+"""Doors that readers of schema version 2 don't know; they took an event by another door than theirs for none at all."""
+SCHEMA_OF_OPENED_VIAS = 3
+
+
+def schema_version_of(via: str) -> int:
+    """The lowest schema version of a reader that understands a fact which came in by this door."""
+    return SCHEMA_OF_OPENED_VIAS if via in OPENED_VIAS else 1
 
 
 class Refs(WireModel):
@@ -207,7 +219,7 @@ class BillingData(BillingOutline):
 
     provider: Provider
     plan_type: Literal["one_time", "subscription"] = "one_time"
-    via: Via
+    via: str = Field(description="the door it came in by, one of an open list", examples=list(Via))
     provider_event_type: str | None = Field(default=None, description="the provider's own name: charge.refunded, say")
     idempotency_key: str | None = Field(default=None, description="of an operator's command: makes it happen only once")
     checkout_session: CheckoutSessionFacts | None = None

@@ -3,11 +3,14 @@
 It is the only such table, and nobody may call a route that isn't in it. :mod:`atlas_kit.http.doors` enforces it before
 anything of a request's body is read. Under ``/internal`` the token's subject is the user for whom a service asks; where
 the path names a user as well (:data:`FORGET`), the handler compares the two.
+
+Our own issuers are in it by name. Every further service has the role :data:`READER` once it is admitted by
+configuration: its public key is in ``INTERNAL_TRUSTED_KEYS`` and its name in ``INTERNAL_READERS``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from urllib.parse import quote
 
 from atlas_contracts.internal_api import (
@@ -18,6 +21,7 @@ from atlas_contracts.internal_api import (
     INGEST_SERVICE,
     OPERATOR,
 )
+from atlas_contracts.read_api import READ_MANY, READ_ONE
 
 Route = tuple[str, str]
 """A route: its method, and its path as declared (with ``{parameters}``)."""
@@ -27,9 +31,14 @@ FORGET = "/internal/v1/users/{user:path}/forget"
 whole rest."""
 
 _APP = frozenset({APP})
+ISSUERS = frozenset({GATEWAY_SERVICE, CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE, OPERATOR, APP})
+"""Who may stand in the table by name. None of these can be admitted as a reader."""
+READER = "reader"
+"""The role of a further service, whose token is about itself: its subject is its own name."""
+
 _GATEWAY, _CHECKOUT = frozenset({GATEWAY_SERVICE}), frozenset({CHECKOUT_SERVICE})
 _ENTITLEMENTS, _OPERATOR = frozenset({ENTITLEMENTS_SERVICE}), frozenset({OPERATOR})
-_INGEST = frozenset({INGEST_SERVICE})
+_INGEST, _READER = frozenset({INGEST_SERVICE}), frozenset({READER})
 _OPERATOR_OR_INGEST = _OPERATOR | _INGEST
 
 MAY_CALL: Mapping[str, Mapping[Route, frozenset[str]]] = {
@@ -45,6 +54,7 @@ MAY_CALL: Mapping[str, Mapping[Route, frozenset[str]]] = {
         ("GET", "/operator/provider-state"): _OPERATOR,
         ("GET", "/operator/whose"): _OPERATOR,
         ("POST", "/operator/sweep"): _OPERATOR_OR_INGEST,
+        ("POST", "/operator/backfill"): _OPERATOR,
         ("POST", "/operator/forget"): _OPERATOR,
         ("GET", "/operator/kept"): _OPERATOR,
     },
@@ -54,8 +64,11 @@ MAY_CALL: Mapping[str, Mapping[Route, frozenset[str]]] = {
         ("GET", "/internal/customers"): _CHECKOUT,
         ("POST", "/internal/payment-verdicts"): _CHECKOUT,
         ("POST", "/internal/applied"): _CHECKOUT,
+        ("POST", "/internal/news"): _CHECKOUT,
         ("POST", "/internal/told-again"): _INGEST,
         ("POST", FORGET): _CHECKOUT,
+        ("GET", READ_ONE): _READER,
+        ("POST", READ_MANY): _READER,
         ("GET", "/operator/explain"): _OPERATOR,
         ("GET", "/operator/find"): _OPERATOR,
         ("GET", "/operator/reviews"): _OPERATOR,
@@ -83,3 +96,13 @@ MAY_CALL: Mapping[str, Mapping[Route, frozenset[str]]] = {
 def forget_path(user_id: str) -> str:
     """:data:`FORGET` for this user. Dots are written out as well: an id of dots alone would be a step in the path."""
     return FORGET.replace("{user:path}", quote(user_id, safe="").replace(".", "%2E"))
+
+
+def role_of(issuer: str, readers: Collection[str]) -> str | None:
+    """As whom ``issuer`` stands in the table: an issuer of ours by its name, one of ``readers`` as READER, else None.
+
+    Somebody who is merely called ``reader`` is none.
+    """
+    if issuer in ISSUERS:
+        return issuer
+    return READER if issuer in readers else None

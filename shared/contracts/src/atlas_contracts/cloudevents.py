@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from atlas_contracts.model import Instant
 
 CONTENT_TYPE = "application/cloudevents+json"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """The newest schema version that this code reads (docs/decisions/0010). Raise it when a field's meaning changes or an
 enumeration gets a value; new optional fields and new types need no new version. Version 2 added adjustments of one
-payment."""
+payment, version 3 facts that came in by a backfill or an import."""
 
 DataT = TypeVar("DataT", bound=BaseModel)
 

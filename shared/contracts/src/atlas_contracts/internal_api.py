@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from atlas_contracts.billing import AdjustmentAction
+from atlas_contracts.billing import AdjustmentAction, BillingData
 from atlas_contracts.entitlements import Source, Status
 from atlas_contracts.model import Instant, WireModel
 from atlas_contracts.public_api import Entitlement, EntitlementSummary, PaymentState
@@ -78,6 +78,19 @@ class AppliedResult(WireModel):
     """Answer to ``POST /internal/applied``."""
 
     applied: bool = Field(description="false when some were still missing after timeoutMs")
+
+
+class NewsRequest(WireModel):
+    """``POST /internal/news`` at entitlements: which of these facts say something that the ledger doesn't know?"""
+
+    facts: list[BillingData] = Field(max_length=500, description="as they would be published")
+
+
+class NewsResult(WireModel):
+    news: list[str] = Field(description="event ids of the facts that say something new")
+    forgotten: list[str] = Field(
+        default_factory=list, description="event ids of facts of payments whose buyer was forgotten: don't tell them"
+    )
 
 
 class VerdictsRequest(WireModel):
@@ -200,6 +213,15 @@ class SweepResult(WireModel):
     facts: int = Field(description="number of facts published about them")
     missing: list[str] = Field(description="ids for which Stripe has no session")
     skipped: list[str] = Field(description="ids of sessions that could not be understood")
+
+
+class BackfillRequest(WireModel):
+    """``POST /operator/backfill`` at checkout: tell what all complete sessions of the account come to; NDJSON."""
+
+    since: Instant | None = Field(default=None, description="sessions made at that moment or later; null: all")
+    dry_run: bool = Field(default=False, description="only read and count")
+    from_start: bool = Field(default=False, description="don't go on where an unfinished one stopped")
+    requests_per_second: float | None = Field(default=None, ge=0.1, le=80, description="at Stripe; null: the setting")
 
 
 class ProviderPayment(WireModel):

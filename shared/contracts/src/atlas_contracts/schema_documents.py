@@ -1,4 +1,6 @@
-"""JSON Schemas and the AsyncAPI document, generated from the models so that they always agree with them.
+"""JSON Schemas, the AsyncAPI document and the read API's OpenAPI document.
+
+All are generated from the models, so that they always agree with them.
 
 ``python -m atlas_contracts.schema_documents --write [FOLDER]`` writes them; ``--check [FOLDER]`` exits with 1 when the
 files there are not current. The default folder is the package's project folder.
@@ -16,10 +18,11 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from atlas_contracts import internal_api, public_api
+from atlas_contracts import internal_api, public_api, read_api
 from atlas_contracts.billing import BillingEvent, BillingType
 from atlas_contracts.cloudevents import CONTENT_TYPE
 from atlas_contracts.entitlements import EntitlementEvent, EntitlementType
+from atlas_contracts.openapi_document import read_api_document
 from atlas_contracts.parked import ForgottenEvent, ParkedEvent, RedrivenEvent
 from atlas_contracts.streams import (
     BILLING,
@@ -76,7 +79,9 @@ def documents() -> dict[str, Document]:
     found = {f"schemas/{name}.json": schema for name, schema in _event_schemas().items()}
     found["schemas/public_api.json"] = _models("public_api", public_api)
     found["schemas/internal_api.json"] = _models("internal_api", internal_api)
+    found["schemas/read_api.json"] = _models("read_api", read_api)
     found["asyncapi.json"] = _asyncapi()
+    found["read_api.openapi.json"] = read_api_document()
     return found
 
 

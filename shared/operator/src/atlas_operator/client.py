@@ -11,8 +11,6 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
-from pydantic import SecretStr
-
 from atlas_contracts.internal_api import OPERATOR
 from atlas_kit.http.identity import TokenMint
 from atlas_operator.errors import CallFailed
@@ -27,7 +25,7 @@ class Operator:
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._mint = TokenMint(SecretStr(target.secret), OPERATOR)
+        self._mint = TokenMint(target.signing_key, OPERATOR)
 
     def get(self, service: str, path: str, **query: str) -> Any:
         """One JSON answer."""
@@ -93,7 +91,7 @@ def _explain(service: str, error: urllib.error.HTTPError) -> str:
     except (ValueError, KeyError, TypeError):
         said = error.reason
     hints = {
-        401: " (is INTERNAL_AUTH_SECRET that of this system, and are both clocks right?)",
+        401: " (does this system trust the operator's INTERNAL_SIGNING_KEY, and are both clocks right?)",
         404: "",
     }
     return f"{service} answered {error.code}: {said}{hints.get(error.code, '')}"

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import typer
 
-from atlas_operator.errors import CallFailed, NoTarget
+from atlas_operator.errors import CallFailed, KeysRefused, NoTarget
 from atlas_operator.terminal.console import EXIT_MISUNDERSTOOD, errors, line
 
 
@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, Command] = {
     "explain": Command(f"{_COMMANDS}.explain", _PANEL),
     "audit": Command(f"{_COMMANDS}.audit", _PANEL),
     "pull": Command(f"{_COMMANDS}.pull", _PANEL),
+    "backfill": Command(f"{_COMMANDS}.backfill", _PANEL),
     "rebuild": Command(f"{_COMMANDS}.rebuild", _PANEL),
     "parked": Command(f"{_COMMANDS}.parked", _PANEL),
     "grant": Command(f"{_COMMANDS}.adjust", _PANEL),
@@ -36,6 +37,7 @@ COMMANDS: Mapping[str, Command] = {
     "export": Command(f"{_COMMANDS}.export", _PANEL),
     "doctor": Command(f"{_COMMANDS}.doctor", _PANEL),
     "stripe": Command(f"{_COMMANDS}.stripe_account", _PANEL),
+    "keys": Command(f"{_COMMANDS}.keys", _PANEL),
 }
 """The operator's commands. For another one, add a module in `commands/` and a row here."""
 
@@ -57,7 +59,7 @@ def run(
     A failure that a person can mend is a sentence on stderr, not a traceback; ``mendable`` are the caller's own
     kinds of those beside the operator's.
     """
-    expected: tuple[type[Exception], ...] = (NoTarget, *mendable)
+    expected: tuple[type[Exception], ...] = (NoTarget, KeysRefused, *mendable)
     try:
         code = build(commands, arguments, about)(list(arguments), prog_name=name, standalone_mode=False)
     except expected as error:

@@ -18,3 +18,7 @@ class CallFailed(Exception):
     def misunderstood(self) -> bool:
         """Whether the service refused the request as malformed (400); the command then exits with 2."""
         return self.status == BAD_REQUEST
+
+
+class KeysRefused(Exception):
+    """A key can't be made or exchanged as asked; the message says what is in the way and what to do first."""

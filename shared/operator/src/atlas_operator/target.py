@@ -6,8 +6,18 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, GATEWAY_SERVICE, INGEST_SERVICE
+from pydantic import SecretStr
+
+from atlas_contracts.internal_api import (
+    CHECKOUT_SERVICE,
+    ENTITLEMENTS_SERVICE,
+    GATEWAY_SERVICE,
+    INGEST_SERVICE,
+    OPERATOR,
+)
+from atlas_kit.process.keys import read_signing_key
 from atlas_operator.errors import NoTarget
+from atlas_operator.key_folder import as_setting
 from atlas_operator.local import environment, running_stack
 
 # The variable that names each service's address in production.
@@ -21,10 +31,10 @@ VARIABLES = {
 
 @dataclass(frozen=True)
 class Target:
-    """Addresses of the services, and the secret that signs the operator's tokens."""
+    """Addresses of the services, and the private key that signs the operator's tokens (JWK or PEM)."""
 
     urls: Mapping[str, str]
-    secret: str
+    signing_key: SecretStr
     local: bool
 
     def url(self, service: str) -> str:
@@ -35,18 +45,33 @@ class Target:
 
 
 def find(environ: Mapping[str, str] | None = None) -> Target:
-    """The system in the environment (`*_URL` with INTERNAL_AUTH_SECRET), else the running local stack."""
+    """The system in the environment (`*_URL` with INTERNAL_SIGNING_KEY), else the running local stack."""
     given = environment(os.environ if environ is None else environ)
     named = {service: given[variable] for service, variable in VARIABLES.items() if variable in given}
     if named:
-        if "INTERNAL_AUTH_SECRET" not in given:
-            raise NoTarget(f"{', '.join(VARIABLES[name] for name in named)} needs INTERNAL_AUTH_SECRET beside it.")
-        return Target(named, given["INTERNAL_AUTH_SECRET"], local=False)
+        return Target(named, _signing_key(given, named), local=False)
     running = running_stack(given)
     if running is None:
         raise NoTarget(
             "No local stack is running. Start it with ./atlas up, or name another system: "
-            f"INTERNAL_AUTH_SECRET and {', '.join(VARIABLES.values())}."
+            f"INTERNAL_SIGNING_KEY and {', '.join(VARIABLES.values())}."
         )
     urls = {name: str(service["url"]) for name, service in running.stack["services"].items()}
-    return Target(urls, str(running.operator["internal_auth_secret"]), local=True)
+    return Target(urls, SecretStr(as_setting(running.operator["signing_key"])), local=True)
+
+
+def _signing_key(given: Mapping[str, str], named: Mapping[str, str]) -> SecretStr:
+    """The operator's own key, that a system elsewhere trusts. Raises NoTarget without one."""
+    if "INTERNAL_SIGNING_KEY" not in given:
+        replaced = " INTERNAL_AUTH_SECRET is no longer read." if "INTERNAL_AUTH_SECRET" in given else ""
+        raise NoTarget(
+            f"{', '.join(VARIABLES[name] for name in named)} needs INTERNAL_SIGNING_KEY beside it, the operator's "
+            f"private key.{replaced}"
+        )
+    try:
+        key = read_signing_key(given["INTERNAL_SIGNING_KEY"])
+    except ValueError as error:
+        raise NoTarget(f"INTERNAL_SIGNING_KEY: {error}") from None
+    if key.kid not in (None, OPERATOR):
+        raise NoTarget(f"INTERNAL_SIGNING_KEY: is the key of {key.kid!r}, the command line needs that of {OPERATOR}.")
+    return SecretStr(given["INTERNAL_SIGNING_KEY"])

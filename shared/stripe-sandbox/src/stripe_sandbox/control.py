@@ -17,7 +17,7 @@ from stripe_sandbox.errors import StripeError, invalid, missing, unknown
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.operation import Operation, World
 from stripe_sandbox.permissions import TODAY, Permissions
-from stripe_sandbox.resources import buying, checkout, choosing, disputes, endpoints, fraud, links, refunds
+from stripe_sandbox.resources import buying, checkout, choosing, disputes, endpoints, fraud, links, refunds, seed
 from stripe_sandbox.resources.payment_methods import Buyer
 from stripe_sandbox.store import Json
 
@@ -39,6 +39,7 @@ class Control:
     def routes(self) -> list[Route]:
         """The routes of the control surface."""
         return [
+            self.action("/seed", seed.seed, most=seed.MAX_BODY),
             self.action("/checkout/{id}/pay", pay),
             self.action("/checkout/{id}/settle", settle),
             self.action("/checkout/{id}/expire", lambda op, _body, identifier: checkout.expire(op, {}, identifier)),
@@ -62,11 +63,11 @@ class Control:
             self.plain("/requests", self.delete_requests, "DELETE"),
         ]
 
-    def action(self, path: str, use_case: Action) -> Route:
-        """A POST that changes objects (sessions, refunds, disputes …)."""
+    def action(self, path: str, use_case: Action, *, most: int = MAX_BODY) -> Route:
+        """A POST that changes objects (sessions, refunds, disputes …). ``most``: bytes of its body."""
 
         async def endpoint(request: Request) -> Response:
-            body = await json_body(request)
+            body = await json_body(request, most)
             with self.world.operation() as op:
                 return JSONResponse(use_case(op, body, request.path_params.get("id", "")))
 
@@ -241,10 +242,10 @@ def only(body: Json, *names: str) -> None:
             raise unknown(name)
 
 
-async def json_body(request: Request) -> Json:
-    """The JSON object in the body; empty when there is no body."""
+async def json_body(request: Request, most: int = MAX_BODY) -> Json:
+    """The JSON object in the body, which may have ``most`` bytes; empty when there is no body."""
     raw = await request.body()
-    if len(raw) > MAX_BODY:
+    if len(raw) > most:
         raise StripeError("The body is too large.", status=413)
     if not raw.strip():
         return {}

@@ -1,4 +1,8 @@
-"""Asks the product for a user's entitlement, which the control room shows beside each buyer."""
+"""Asks the product for a user's entitlement, which the control room shows beside each buyer.
+
+To the product the sandbox is one more service that may ask who is Pro (docs/consuming-entitlements.md): it signs with a
+key of its own, whose ``kid`` is its name, and may call nothing else.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,8 @@ import aiohttp
 
 from stripe_sandbox.settings import Settings
 
-AUDIENCE, ISSUER = "entitlements", "operator"
+QUERY = "/v1/entitlements/query"
 TIMEOUT_SECONDS = 2
-TOKEN_SECONDS = 60
 FRESH_SECONDS = 0.4  # an answer is shown again without asking for this long
 CONCURRENCY = 8
 
@@ -38,10 +41,10 @@ class UnknownEntitlements:
 
 @dataclass(slots=True)
 class EntitlementService:
-    """Asks the entitlements service over its internal route, as an operator would, with a token for each user."""
+    """Asks the entitlements service as any other admitted service does."""
 
     url: str
-    secret: str
+    signing_key: str
     _client: aiohttp.ClientSession | None = None
     _known: dict[str, tuple[float, dict[str, Any] | None]] = field(default_factory=dict)
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONCURRENCY))
@@ -56,29 +59,23 @@ class EntitlementService:
         self._known[user_id] = (time.monotonic(), answer)
         return answer
 
-    def token(self, user_id: str) -> str:
-        """A short-lived token, as the product's services make them for each other (HS256)."""
-        # 4 MB, for a token that is made only when the control room is looked at.
-        from joserfc import jwt  # noqa: PLC0415
-        from joserfc.jwk import OctKey  # noqa: PLC0415
+    def token(self) -> str:
+        """A short-lived token in the sandbox's own name."""
+        from stripe_sandbox.reader_token import reader_token  # noqa: PLC0415 - 4 MB, only for who looks at the room
 
-        now = int(time.time())
-        claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": user_id, "iat": now, "exp": now + TOKEN_SECONDS}
-        return jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(self.secret))
+        return reader_token(self.signing_key)
 
     async def _ask(self, user_id: str) -> dict[str, Any] | None:
         if self._client is None:
             self._client = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS))
-        headers = {"Authorization": f"Bearer {self.token(user_id)}"}
+        headers = {"Authorization": f"Bearer {self.token()}"}
         try:
-            async with self._client.get(f"{self.url}/internal/entitlement", headers=headers) as response:
+            async with self._client.post(self.url + QUERY, json={"userIds": [user_id]}, headers=headers) as response:
                 body = await response.json(content_type=None) if response.ok else None
         except (TimeoutError, aiohttp.ClientError, ValueError):
             return None
-        if not isinstance(body, dict):
-            return None
-        found = body.get("data", body)
-        return found if isinstance(found, dict) else None
+        found = body.get("entitlements") if isinstance(body, dict) else None
+        return found[0] if isinstance(found, list) and found and isinstance(found[0], dict) else None
 
     async def close(self) -> None:
         """Close the connections."""
@@ -88,6 +85,6 @@ class EntitlementService:
 
 def entitlements(settings: Settings) -> Entitlements:
     """The service's client, if the service is configured."""
-    if settings.entitlement_url is None or settings.internal_secret is None:
+    if settings.entitlement_url is None or settings.signing_key is None:
         return UnknownEntitlements()
-    return EntitlementService(settings.entitlement_url, settings.internal_secret)
+    return EntitlementService(settings.entitlement_url, settings.signing_key)

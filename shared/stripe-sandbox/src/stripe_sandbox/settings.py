@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+KEY_BYTES = 32
 API_VERSION = "2026-10-28.endive"
 
 
@@ -24,7 +27,8 @@ class Settings:
     ``webhook_secrets``: the first is the configured endpoint's signing secret.
     ``public_url``: where browsers reach the hosted pages, without a slash at the end.
     ``hosts``: further names by which clients may call it (a container's, say), in lower case.
-    ``entitlement_url`` and ``internal_secret``: for asking the product for users' entitlements (control room).
+    ``entitlement_url`` and ``signing_key`` (a private Ed25519 JWK whose ``kid`` is the name that the product admits):
+    for asking the product for users' entitlements (control room).
     """
 
     secret_key: str
@@ -34,7 +38,7 @@ class Settings:
     webhook_secrets: tuple[str, ...] = ()
     gateway_url: str | None = None
     entitlement_url: str | None = None
-    internal_secret: str | None = None
+    signing_key: str | None = None
     hosts: frozenset[str] = frozenset()
 
 
@@ -55,6 +59,8 @@ def load(environment: Mapping[str, str], host: str, port: int) -> Settings:
         problems.append("SANDBOX_WEBHOOK_SECRET: must start with whsec_")
     if "SANDBOX_WEBHOOK_URL" in values and not secrets:
         problems.append("SANDBOX_WEBHOOK_SECRET: is required beside SANDBOX_WEBHOOK_URL")
+    if "INTERNAL_SIGNING_KEY" in values and not is_signing_key(values["INTERNAL_SIGNING_KEY"]):
+        problems.append("INTERNAL_SIGNING_KEY: must be a private Ed25519 key as JWK, with a kid")
     if problems:
         raise ConfigurationError(problems)
     return Settings(
@@ -65,9 +71,20 @@ def load(environment: Mapping[str, str], host: str, port: int) -> Settings:
         webhook_secrets=secrets,
         gateway_url=values.get("SANDBOX_GATEWAY_URL", "").rstrip("/") or None,
         entitlement_url=values.get("SANDBOX_ENTITLEMENT_URL", "").rstrip("/") or None,
-        internal_secret=values.get("INTERNAL_AUTH_SECRET"),
+        signing_key=values.get("INTERNAL_SIGNING_KEY"),
         hosts=frozenset(name.strip().lower() for name in values.get("SANDBOX_ALLOWED_HOSTS", "").split(",")) - {""},
     )
+
+
+def is_signing_key(value: str) -> bool:
+    """Whether it looks like a private Ed25519 JWK with a name."""
+    try:
+        key = json.loads(value)
+        if (key["kty"], key["crv"]) != ("OKP", "Ed25519") or not isinstance(key["kid"], str):
+            return False
+        return all(len(base64.urlsafe_b64decode(key[name] + "=")) == KEY_BYTES for name in ("x", "d"))
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return False
 
 
 def is_http_url(value: str) -> bool:

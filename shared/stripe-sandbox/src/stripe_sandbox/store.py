@@ -49,6 +49,13 @@ class Collection:
             if isinstance(value, str):
                 self.index.get((field, value), {}).pop(identifier, None)
 
+    def sort(self) -> None:
+        """Put what was inserted late at its place in the order of creation; an object without a time stays put."""
+        if not all("created" in item for item in self.items.values()):
+            return
+        self.order = sorted(self.items, key=lambda identifier: self.items[identifier]["created"])
+        self.position = {identifier: place for place, identifier in enumerate(self.order)}
+
     def newest_first(self, start: int | None = None) -> Iterator[Json]:
         """From the given place (exclusive; else the end) to the oldest."""
         for place in range((len(self.order) if start is None else start) - 1, -1, -1):
@@ -123,6 +130,8 @@ class Store:
         path = directory / JOURNAL
         if path.exists():
             self._replay(path)
+            for collection in self.collections.values():
+                collection.sort()
         fresh = path.with_suffix(".new")
         with fresh.open("w", encoding="utf-8") as file:
             fresh.chmod(0o600)

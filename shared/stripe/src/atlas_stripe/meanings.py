@@ -19,6 +19,7 @@ from atlas_contracts.billing import (
     Provider,
     Refs,
     RefundFacts,
+    schema_version_of,
 )
 from atlas_contracts.model import WireModel
 from atlas_stripe.arrival import Arrival
@@ -181,6 +182,7 @@ def billing_data(
         via=arrival.via,
         payload_hash=arrival.payload_hash,
         signature_verified=arrival.signature_verified,
+        schema_version=schema_version_of(arrival.via),
         refs=meaning.refs,
         **meaning.facts,  # keys name fact fields of BillingData
     )

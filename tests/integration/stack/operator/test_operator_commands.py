@@ -8,6 +8,7 @@ import json
 import nats
 
 from support.buyer import Buyer, new_user
+from support.identity import key_of
 from support.stack import Stack, eventually, new_stack
 
 
@@ -195,13 +196,13 @@ def test_doctor_names_a_disabled_webhook_endpoint_with_its_remedy(stack: Stack, 
     assert finding["remedy"]
 
 
-def test_a_wrong_internal_secret_is_said_without_a_traceback(stack: Stack) -> None:
+def test_a_key_that_the_system_does_not_trust_is_said_without_a_traceback(stack: Stack) -> None:
     other = Stack(stack.home, stack.port_base, {
-        "ENTITLEMENTS_URL": stack.url("entitlements"), "INTERNAL_AUTH_SECRET": "x" * 40,
+        "ENTITLEMENTS_URL": stack.url("entitlements"), "INTERNAL_SIGNING_KEY": json.dumps(key_of("operator")),
     })  # fmt: skip
     done = other.atlas("explain", new_user())
     assert done.returncode == 1
-    assert "INTERNAL_AUTH_SECRET" in done.stderr
+    assert "INTERNAL_SIGNING_KEY" in done.stderr
     assert "Traceback" not in done.stderr
 
 

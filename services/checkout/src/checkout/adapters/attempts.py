@@ -137,13 +137,21 @@ async def owners_of_sessions(database: Database, session_ids: Sequence[str]) -> 
 
 async def record_of_session(database: Database, session_id: str) -> Record | None:
     """What we asked Stripe for when we made the session; None when we didn't make it."""
+    return (await records_of_sessions(database, [session_id])).get(session_id)
+
+
+async def records_of_sessions(database: Database, session_ids: Sequence[str]) -> dict[str, Record]:
+    """What we asked Stripe for when we made these sessions, as far as we made them."""
     async with database.transaction() as connection:
-        row = await fetch_one(
-            connection,
-            "SELECT user_id, amount, currency, offers FROM checkout_attempts WHERE checkout_session_id = %s",
-            session_id,
+        cursor = await connection.execute(
+            "SELECT checkout_session_id, user_id, amount, currency, offers FROM checkout_attempts"
+            " WHERE checkout_session_id = ANY(%s)",
+            (list(session_ids),),
         )
-    return Record(row[0], recorded_offers(row[1], row[2], read_back(row[3]) or ())) if row else None
+        return {
+            session_id: Record(user_id, recorded_offers(amount, currency, read_back(offers) or ()))
+            for session_id, user_id, amount, currency, offers in await cursor.fetchall()
+        }
 
 
 async def recorded_sessions(database: Database, user_id: str, limit: int) -> list[str]:
@@ -169,11 +177,15 @@ async def all_sessions(database: Database, user_id: str) -> list[str]:
 
 
 async def erase(database: Database, user_id: str) -> int:
-    """Remove the user from this database; how many rows were theirs. What the broker lacks never gets there."""
+    """Delete the user's rows in this database, and events about the user that are not published yet.
+
+    Returns how many rows of attempts and customers there were.
+    """
     async with database.transaction() as connection:
         await connection.execute("DELETE FROM outbox WHERE payload::jsonb ->> 'subject' = %s", (user_id,))
         made = await connection.execute("DELETE FROM checkout_attempts WHERE user_id = %s", (user_id,))
         known = await connection.execute("DELETE FROM customers WHERE user_id = %s", (user_id,))
+        await connection.execute("DELETE FROM backfill_refusals WHERE user_id = %s", (user_id,))
         return made.rowcount + known.rowcount
 
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
+from atlas_contracts.billing import BillingData
 from atlas_contracts.callers import forget_path
 from atlas_contracts.internal_api import (
+    CHECKOUT_SERVICE,
     AppliedRequest,
     AppliedResult,
     EntitlementOverview,
     EntitlementView,
     ForgottenFacts,
     KnownCustomers,
+    NewsRequest,
+    NewsResult,
     PaymentVerdicts,
     PaymentVerdictView,
     VerdictsRequest,
@@ -26,6 +30,12 @@ APPLIED_SECONDS = 5.0
 """How long we wait for facts to be folded before the answer is "not yet"."""
 MAX_IDS = 1000
 """Items per request: the limit in the request's model."""
+
+
+NEWS_AT_ONCE = 400
+"""Facts per question; the contract's limit is 500."""
+NEWS_SECONDS = 15.0
+"""The other side first folds what it was told before."""
 
 
 class EntitlementsClient:
@@ -66,6 +76,22 @@ class EntitlementsClient:
                 raise Unavailable from error
             found |= {verdict.checkout_session_id: verdict for verdict in answer.payments}
         return found
+
+    async def news(self, facts: Sequence[BillingData]) -> NewsResult:
+        """Which of these facts say something that the ledger doesn't know, and which are a forgotten user's."""
+        news: list[str] = []
+        forgotten: list[str] = []
+        waiting = iter(facts)
+        while batch := list(itertools.islice(waiting, NEWS_AT_ONCE)):
+            try:
+                answer = await self._client.post(
+                    "/internal/news", CHECKOUT_SERVICE, NewsResult, NewsRequest(facts=batch), seconds=NEWS_SECONDS
+                )
+            except AtlasError as error:
+                raise Unavailable from error
+            news += answer.news
+            forgotten += answer.forgotten
+        return NewsResult(news=news, forgotten=forgotten)
 
     async def applied(self, user_id: str, event_ids: Sequence[str], seconds: float = APPLIED_SECONDS) -> bool:
         """Wait until all of these events are in the ledger and folded; False if that takes too long."""

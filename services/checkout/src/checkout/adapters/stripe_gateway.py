@@ -16,9 +16,10 @@ from atlas_stripe.client import StripeConnection, answer_to, read_of, rows_of
 from atlas_stripe.failure import StripeFailure
 from atlas_stripe.objects import Read, StripeObject
 from atlas_stripe.portal_configuration import PARAMETERS
+from checkout.ports import SessionPage
 
 NETWORK_RETRIES = 1
-"""By the SDK. Somebody waits for the answer, and the route bounds everything together in time."""
+"""By the SDK, unless said otherwise. Somebody waits for the answer, and the route bounds everything in time."""
 CONFLICT = 409
 CONFLICT_SECONDS = 0.25
 """Pause before asking again under an idempotency key that another process is using right now."""
@@ -26,6 +27,8 @@ PAGE_SIZE = 100
 """Stripe's maximum."""
 SESSION_EXPANSION = "payment_intent.latest_charge.balance_transaction"
 """In a list each path gets ``data.`` in front, which makes four levels: as deep as Stripe expands."""
+REFUNDS_EXPANSION = "payment_intent.latest_charge.refunds"
+"""The charge's ten newest refunds, whatever became of them, without a request for each charge."""
 
 STRIPE_CALLS = Counter("atlas_stripe_calls_total", "Calls to Stripe, retries not counted.", ["status"])
 STRIPE_SECONDS = Histogram(
@@ -39,8 +42,8 @@ StripeCall = Callable[..., Awaitable[Any]]
 class StripeGateway:
     """The calls that this service makes."""
 
-    def __init__(self, key: SecretStr, base: str | None = None) -> None:
-        self._connection = StripeConnection(key, base, retries=NETWORK_RETRIES)
+    def __init__(self, key: SecretStr, base: str | None = None, *, retries: int = NETWORK_RETRIES) -> None:
+        self._connection = StripeConnection(key, base, retries=retries)
         self._client = self._connection.client
 
     async def close(self) -> None:
@@ -69,6 +72,18 @@ class StripeGateway:
         """The session with its customer, payment, charge and balance transaction."""
         retrieve = self._client.v1.checkout.sessions.retrieve_async
         return read_of(await _asked(retrieve(session_id, {"expand": [SESSION_EXPANSION, "customer"]})))
+
+    async def read_whole_session(self, session_id: str) -> Read:
+        """The session with its payment, charge, balance transaction and refunds: what :func:`tell_payments` takes."""
+        retrieve = self._client.v1.checkout.sessions.retrieve_async
+        return read_of(await _asked(retrieve(session_id, {"expand": [SESSION_EXPANSION, REFUNDS_EXPANSION]})))
+
+    async def session_page(self, after: str | None, **filters: Any) -> SessionPage:
+        """At most a hundred whole sessions by the filters, newest first, from the session ``after`` (exclusive) on."""
+        expand = [f"data.{SESSION_EXPANSION}", f"data.{REFUNDS_EXPANSION}"]
+        parameters = {**filters, "limit": PAGE_SIZE, "expand": expand, **({"starting_after": after} if after else {})}
+        page = await _asked(self._client.v1.checkout.sessions.list_async(parameters))  # type: ignore[arg-type]
+        return SessionPage(rows_of(page), page.has_more)
 
     async def read_price(self, price_id: str) -> Read:
         """The price with its amount in each currency (``currency_options``), which Stripe shows only when expanded."""

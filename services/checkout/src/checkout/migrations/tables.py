@@ -77,6 +77,33 @@ class PortalConfigurationRow(Table, table=True):
     created_at: datetime = Field(sa_column=_moment())
 
 
+class BackfillRow(Table, table=True):
+    """How far an unfinished backfill has come: one row or none."""
+
+    __tablename__ = "backfills"
+    __table_args__ = (CheckConstraint("id = 1", name="backfills_only_one"),)
+
+    id: int = Field(sa_column=Column(SmallInteger, primary_key=True, autoincrement=False))
+    since: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
+    began_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    last_session_id: str | None = Field(sa_column=Column(Text))
+    reached: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
+    read: int = Field(sa_column=Column(BigInteger, nullable=False))
+    new: int = Field(sa_column=Column(BigInteger, nullable=False))
+    known: int = Field(sa_column=Column(BigInteger, nullable=False))
+    updated_at: datetime = Field(sa_column=_moment())
+
+
+class BackfillRefusalRow(Table, table=True):
+    """A session that the unfinished backfill refused, to be listed when it ends."""
+
+    __tablename__ = "backfill_refusals"
+
+    checkout_session_id: str = Field(sa_column=Column(Text, primary_key=True))
+    user_id: str | None = Field(sa_column=Column(Text))
+    because: str = Field(sa_column=Column(Text, nullable=False))
+
+
 class OutboxRow(Table, table=True):
     """Made by ``atlas_kit.messaging.outbox.CREATE_OUTBOX``."""
 

@@ -43,13 +43,14 @@ async def read_payment(stripe: ChargeReads, session: Read, via: Via, *, thorough
     """The payment behind a session (read with its payment and charge expanded).
 
     Not ``thorough``: refunds and disputes are asked for only where the charge says that there are any. That misses a
-    refund that failed: the charge no longer counts it. Whoever repairs what went wrong must be thorough.
-    Raises StripeFailure.
+    refund that failed: the charge no longer counts it. Whoever repairs what went wrong must be thorough, or have the
+    charge's refunds expanded, which are then not asked for. Raises StripeFailure.
     """
     charge = charge_of(session.body)
-    refunds, disputes = [], []
-    if charge and (thorough or charge.get("amount_refunded")):
+    refunds, disputes = expanded_refunds(session), []
+    if refunds is None and charge and (thorough or charge.get("amount_refunded")):
         refunds = [read async for read in stripe.refunds(charge["id"])]
+    refunds = refunds or []
     if charge and (thorough or charge.get("disputed")):
         disputes = [read async for read in stripe.disputes(charge["id"])]
     refund_bodies, dispute_bodies = tuple(r.body for r in refunds), tuple(d.body for d in disputes)
@@ -60,6 +61,15 @@ async def read_payment(stripe: ChargeReads, session: Read, via: Via, *, thorough
         log.warning("stripe.object_skipped", object=session.id, reason=problem.reason)
         facts, unreadable = (), problem.reason
     return PaymentAtStripe(session.body, outcome, refund_bodies, dispute_bodies, facts, unreadable)
+
+
+def expanded_refunds(session: Read) -> list[Read] | None:
+    """The refunds that came with the session's charge; None where they weren't expanded, or are more than came."""
+    charge = charge_of(session.body)
+    refunds = charge.get("refunds") if charge else None
+    if not isinstance(refunds, dict) or refunds.get("has_more"):
+        return None
+    return [Read(refund, session.observed_at) for refund in refunds["data"]]
 
 
 def map_payment(

@@ -90,14 +90,18 @@ def fact_from_row(row: Sequence[Any]) -> Fact:
 
 async def all_known(connection: Connection, keys: Sequence[tuple[str, str]]) -> bool:
     """Whether every ``(provider, providerEventId)`` is in the ledger, and so folded."""
+    return len(await known_keys(connection, keys)) == len(set(keys))
+
+
+async def known_keys(connection: Connection, keys: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those of ``keys``, each ``(provider, providerEventId)``, that are in the ledger."""
     distinct = sorted(set(keys))
     cursor = await connection.execute(
-        "SELECT count(*) FROM ledger JOIN unnest(%s::text[], %s::text[]) AS k (p, e)"
+        "SELECT provider, provider_event_id FROM ledger JOIN unnest(%s::text[], %s::text[]) AS k (p, e)"
         " ON provider = k.p AND provider_event_id = k.e",
         ([key[0] for key in distinct], [key[1] for key in distinct]),
     )
-    row = await cursor.fetchone()
-    return bool(row and row[0] == len(distinct))
+    return {(provider, event_id) for provider, event_id in await cursor.fetchall()}
 
 
 def _row(entry: LedgerEntry, recorded_at: datetime) -> tuple[Any, ...]:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from atlas_contracts.billing import BillingOutline, read_billing_event
+from atlas_contracts.billing import BillingData, BillingOutline, read_billing_event
 from atlas_contracts.cloudevents import SCHEMA_VERSION
 from atlas_kit.messaging.broker import told_ids
+from atlas_kit.messaging.events import event_type_of
 from atlas_kit.process.context import Ids
 from entitlements.domain.facts import (
     Adjustment,
@@ -85,9 +86,16 @@ def ledger_entry(payload: bytes, headers: Mapping[str, str] | None = None) -> Le
     """The entry for a billing CloudEvent in JSON. Raises pydantic.ValidationError when ``payload`` is none."""
     event = read_billing_event(payload)
     ids = told_ids(headers or {}, event.requestid, event.traceparent)
-    told = json.loads(payload)["data"]
-    facts = {name: value for name, value in told.items() if name not in _IN_COLUMNS and value is not None}
-    return LedgerEntry(event.data, event.type.rsplit(".", 1)[-1], facts, ids)
+    return LedgerEntry(event.data, event.type.rsplit(".", 1)[-1], _facts(json.loads(payload)["data"]), ids)
+
+
+def entry_of(data: BillingData) -> LedgerEntry:
+    """The entry that these facts would be, had they come off the wire."""
+    return LedgerEntry(data, event_type_of(data.event_id), _facts(data.model_dump(mode="json", by_alias=True)))
+
+
+def _facts(told: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in told.items() if name not in _IN_COLUMNS and value is not None}
 
 
 def is_newer(schema_version: int) -> bool:

@@ -110,7 +110,7 @@ class Projection:
         """Add one fact. Returns the changes it makes, at most one per user; none for a fact about no payment."""
         if not fact.refs:
             return []
-        same = self._spoken_of(fact)
+        same = self.spoken_of(fact)
         owners = {user_id for payment in same for user_id in payment.users}
         reviews = {payment.review for payment in same}
         judged = same[0].verdict if len(same) == 1 else None
@@ -127,7 +127,7 @@ class Projection:
     def learn(self, fact: Fact) -> None:
         """Add one fact without computing what it changes; call :meth:`settle` after the last one."""
         if fact.refs:
-            self._learn(fact, self._spoken_of(fact))
+            self._learn(fact, self.spoken_of(fact))
 
     def settle(self) -> None:
         """Judge every payment and every user once. The verdicts are those that :meth:`apply` reaches fact by fact;
@@ -152,7 +152,7 @@ class Projection:
             payment.verdict = judge(payment.knowledge, payment.provider, self.policy)
         return payment.verdict
 
-    def _spoken_of(self, fact: Fact) -> list[Payment]:
+    def spoken_of(self, fact: Fact) -> list[Payment]:
         """The known payments that the fact's ids name, oldest first. Several: the fact shows that they are one."""
         known = {self.payment_of_ref[ref] for ref in fact.refs if ref in self.payment_of_ref}
         return [self.payments[payment_id] for payment_id in sorted(known)]

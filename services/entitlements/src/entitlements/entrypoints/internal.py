@@ -16,6 +16,8 @@ from atlas_contracts.internal_api import (
     EntitlementOverview,
     ForgottenFacts,
     KnownCustomers,
+    NewsRequest,
+    NewsResult,
     PaymentVerdicts,
     ToldAgain,
     ToldAgainResult,
@@ -25,9 +27,11 @@ from atlas_contracts.user_id import UserId
 from atlas_kit.http.answers import JSON
 from atlas_kit.http.doors import AdmittedCaller, Doors, GuardedRoute, caller_of
 from atlas_kit.http.errors import Forbidden
+from atlas_kit.messaging.broker import Broker
 from atlas_kit.storage.database import Database
 from entitlements.adapters.told_again import told_again
 from entitlements.domain.policy import Policy
+from entitlements.use_cases.find_news import caught_up, find_news
 from entitlements.use_cases.forget import forget
 from entitlements.use_cases.read_entitlement import EntitlementReader, overview, view
 from entitlements.use_cases.read_payments import customers_of, verdicts_on
@@ -35,6 +39,9 @@ from entitlements.use_cases.wait_until_applied import wait_until_applied
 
 FOLD_MS = 1_000
 """Milliseconds to wait until the first copy of an event is folded, before a second copy is compared with it."""
+NEWS = "/internal/news"
+MAX_NEWS_BYTES = 1024 * 1024
+"""Largest body of that question: 500 facts of about 1.3 kB."""
 
 
 def hot_read(reader: EntitlementReader, doors: Doors) -> Route:
@@ -51,9 +58,10 @@ def hot_read(reader: EntitlementReader, doors: Doors) -> Route:
     return doors.route("GET", "/internal/entitlement", entitlement)
 
 
-def internal_routes(database: Database, policy: Policy, folded: asyncio.Condition) -> APIRouter:
+def internal_routes(database: Database, broker: Broker, policy: Policy, folded: asyncio.Condition) -> APIRouter:
     """Every other route under ``/internal``. ``folded`` is notified after each batch that this replica folds."""
     router = APIRouter(prefix="/internal", route_class=GuardedRoute)
+    _news_route(router, database, broker, policy)
 
     @router.get("/overview")
     async def read_overview(caller: AdmittedCaller) -> EntitlementOverview:
@@ -100,3 +108,12 @@ def forgetting_route(database: Database) -> APIRouter:
             return ForgottenFacts(facts=await forget(connection, user))
 
     return router
+
+
+def _news_route(router: APIRouter, database: Database, broker: Broker, policy: Policy) -> None:
+    @router.post("/news")
+    async def read_news(asked: NewsRequest) -> NewsResult:
+        """Which of these facts say something new; what the broker holds already is folded first."""
+        await caught_up(broker)
+        async with database.transaction() as connection:
+            return await find_news(connection, asked.facts, policy)

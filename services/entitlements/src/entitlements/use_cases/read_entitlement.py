@@ -6,10 +6,11 @@ Reads that arrive together are answered by one query, so the number of queries d
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from atlas_contracts.internal_api import EntitlementOverview, EntitlementView
 from atlas_contracts.public_api import PaymentState
+from atlas_contracts.read_api import EntitlementRecord
 from atlas_kit.storage.database import Connection, Database
 from entitlements.adapters.knowledge_json import decode_knowledge
 from entitlements.adapters.projection_store import load_entitlements
@@ -36,6 +37,11 @@ def view(entitlement: Entitlement) -> EntitlementView:
     )
 
 
+def record(entitlement: Entitlement) -> EntitlementRecord:
+    """The row as admitted services see it."""
+    return EntitlementRecord.model_validate(view(entitlement), from_attributes=True)
+
+
 class EntitlementReader:
     """Answers reads of single users; reads that wait at the same time share one query."""
 
@@ -51,6 +57,12 @@ class EntitlementReader:
         if self._worker is None or self._worker.done():
             self._worker = asyncio.create_task(self._answer_all())
         return await future
+
+    async def read_many(self, user_ids: Collection[str]) -> dict[str, Entitlement]:
+        """Each user's entitlement by one query, none where nothing is known. Raises DatabaseUnavailable."""
+        async with self._database.transaction() as connection:
+            known = {e.user_id: e for e in await load_entitlements(connection, set(user_ids))}
+        return {user_id: known.get(user_id) or Entitlement(user_id) for user_id in user_ids}
 
     async def _answer_all(self) -> None:
         while self._waiting:

@@ -29,6 +29,7 @@ from atlas_kit.process.settings import ServiceSettings
 
 SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Any]]
+log = logs.get_logger()
 
 GRACE_SECONDS = 10
 """How long unfinished requests may take after SIGTERM."""
@@ -120,6 +121,7 @@ def serve_as(
         port=port,
         log_level=settings.log_level,
         max_connections=settings.http_max_connections,
+        obsolete=settings.obsolete(),
     )
 
 
@@ -153,9 +155,15 @@ def serve(
     port: int,
     log_level: str,
     max_connections: int,
+    obsolete: Mapping[str, str],
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then finish the requests that have begun, for at most GRACE_SECONDS."""
+    """Serve until SIGTERM or SIGINT, then finish the requests that have begun, for at most GRACE_SECONDS.
+
+    ``obsolete`` are variables that are set and no longer read, with what replaces each; they are logged.
+    """
     logs.configure(service, log_level)
+    for variable, replacement in obsolete.items():
+        log.warning("configuration.obsolete", variable=variable, replacedBy=replacement)
     _calm_garbage_collector()
     config = uvicorn.Config(
         app,

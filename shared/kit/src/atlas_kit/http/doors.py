@@ -6,7 +6,7 @@ caller by :func:`caller_of`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI
@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from atlas_contracts.callers import MAY_CALL
+from atlas_contracts.callers import MAY_CALL, READER, role_of
 from atlas_kit.http.errors import Forbidden
 from atlas_kit.http.identity import Caller, TokenVerifier
 
@@ -23,20 +23,24 @@ RouteHandler = Callable[[Request], Awaitable[Response]]
 
 
 class Doors:
-    """Access control for the internal and operator routes of one service."""
+    """Access control for the internal and operator routes of one service.
 
-    def __init__(self, verifier: TokenVerifier) -> None:
-        self._verifier, self._may_call = verifier, MAY_CALL[verifier.audience]
+    ``readers`` are the names of the further services that may use the routes of the role READER.
+    """
+
+    def __init__(self, verifier: TokenVerifier, readers: Collection[str] = ()) -> None:
+        self._verifier, self._may_call, self._readers = verifier, MAY_CALL[verifier.audience], frozenset(readers)
 
     def admit(self, request: Request, path: str) -> None:
         """Check the caller of the route declared with this ``path``, and store it in the request.
 
-        Raises Unauthorized without a valid token for this service, and Forbidden if its issuer may not call the route;
-        nobody may call a route that isn't in the table.
+        Raises Unauthorized without a valid token for this service, and Forbidden if its issuer may not call the route
+        (nobody may call a route that isn't in the table) or if a reader's token has another subject than its own name.
         """
         caller = self._verifier.verify(request.headers.get("authorization"))
         method = "GET" if request.method == "HEAD" else request.method
-        if caller.issuer not in self._may_call.get((method, path), ()):
+        role = role_of(caller.issuer, self._readers)
+        if role not in self._may_call.get((method, path), ()) or (role == READER and caller.subject != caller.issuer):
             raise Forbidden
         request.state.caller = caller
 
@@ -64,9 +68,9 @@ class GuardedRoute(APIRoute):
         return guarded
 
 
-def install_doors(app: FastAPI, verifier: TokenVerifier) -> None:
+def install_doors(app: FastAPI, doors: Doors) -> None:
     """Give the application's :class:`GuardedRoute` routes their access control."""
-    app.state.doors = Doors(verifier)
+    app.state.doors = doors
 
 
 def caller_of(request: Request) -> Caller:

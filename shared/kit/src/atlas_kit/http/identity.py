@@ -1,32 +1,57 @@
 """The internal token: which service calls which, and for which user.
 
-A short-lived JWT (HS256): issuer (the calling service), audience (the called service), subject (the user). On internal
-routes the user is taken from this token only.
+A short-lived JWT, signed with the calling service's own Ed25519 key: issuer (the calling service), audience (the called
+service), subject (the user, or the caller itself). On internal routes the user is taken from this token only.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Any
 
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import OctKey
+from joserfc.jwa import EdDSAAlgorithm
+from joserfc.jws import CompactSignature, JWSRegistry
 from pydantic import SecretStr
 
 from atlas_contracts.user_id import is_user_id
 from atlas_kit.http.errors import Unauthorized
+from atlas_kit.process.keys import read_signing_key, read_trusted_keys
 
+ALGORITHM = "EdDSA"
 TOKEN_SECONDS = 60
-LEEWAY_SECONDS = 5
-_ALGORITHMS = ["HS256"]
+CLOCK_SLACK_SECONDS = 2
+"""How far ahead the clock of whoever signs may be."""
+MAX_TOKEN_CHARACTERS = 8192
+"""A user id of 255 characters, each written as two escapes, makes 4,400."""
 _CACHED_TOKENS = 10_000
+_LATEST = 10**11
+"""Seconds since the epoch; beyond the year 5000 nothing is a time."""
+
+
+class _EdDSA(EdDSAAlgorithm):
+    """joserfc warns of this name since RFC 9864 gave Ed25519 one of its own. The contract says EdDSA, and both ends are
+    ours: the key's curve is checked when it is read, so that the name leaves nothing open.
+    """
+
+    security_warning = None  # type: ignore[assignment]
+
+
+class _Registry(JWSRegistry):
+    algorithms = {ALGORITHM: _EdDSA()}  # noqa: RUF012 - joserfc's own declaration
+
+
+_REGISTRY = _Registry(algorithms=[ALGORITHM])
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A verified caller. ``subject`` is the user id, or ``operator``."""
+    """A verified caller. ``subject`` is the user id, ``operator``, or the name of a service that asks for itself."""
 
     issuer: str
     subject: str
@@ -35,9 +60,10 @@ class Caller:
 class TokenMint:
     """Makes tokens for one issuer. Each is reused for half of its lifetime, because signing takes long."""
 
-    def __init__(self, secret: SecretStr, issuer: str) -> None:
-        self._key = OctKey.import_key(secret.get_secret_value())
+    def __init__(self, signing_key: SecretStr, issuer: str) -> None:
+        self._key = read_signing_key(signing_key.get_secret_value())
         self._issuer = issuer
+        self._header = {"alg": ALGORITHM, "kid": issuer}
         self._cache: OrderedDict[tuple[str, str], tuple[str, float]] = OrderedDict()
 
     def token(self, audience: str, subject: str) -> str:
@@ -53,7 +79,7 @@ class TokenMint:
             "iat": int(now),
             "exp": int(now) + TOKEN_SECONDS,
         }
-        token = jwt.encode({"alg": "HS256"}, claims, self._key, algorithms=_ALGORITHMS)
+        token = jwt.encode(self._header, claims, self._key, registry=_REGISTRY)
         self._cache[audience, subject] = (token, now + TOKEN_SECONDS / 2)
         if len(self._cache) > _CACHED_TOKENS:
             self._cache.popitem(last=False)
@@ -61,35 +87,63 @@ class TokenMint:
 
 
 class TokenVerifier:
-    """Verifies tokens for one audience. Valid tokens are remembered until they expire, to verify each only once."""
+    """Verifies tokens for one audience. Valid tokens are remembered (as digests) until they expire, because verifying
+    takes long (docs/decisions/0014).
+    """
 
-    def __init__(self, secret: SecretStr, audience: str) -> None:
-        self._key = OctKey.import_key(secret.get_secret_value())
+    def __init__(self, trusted_keys: str, audience: str) -> None:
+        self._trusted = read_trusted_keys(trusted_keys)
         self.audience = audience
-        self._cache: OrderedDict[str, tuple[Caller, int]] = OrderedDict()
+        self._cache: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
 
     def verify(self, authorization: str | None) -> Caller:
         """The caller named by an ``Authorization: Bearer`` header. Raises Unauthorized for anything else."""
         scheme, _, token = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
+        if scheme.lower() != "bearer" or not 0 < len(token) <= MAX_TOKEN_CHARACTERS or not token.isascii():
             raise Unauthorized
-        known = self._cache.get(token)
+        digest = hashlib.sha256(token.encode()).digest()
+        known = self._cache.get(digest)
         if known and known[1] > time.time():
             return known[0]
         caller, expires = self._decode(token)
-        self._cache[token] = (caller, expires)
+        self._cache[digest] = (caller, expires)
         if len(self._cache) > _CACHED_TOKENS:
             self._cache.popitem(last=False)
         return caller
 
-    def _decode(self, token: str) -> tuple[Caller, int]:
+    def _decode(self, token: str) -> tuple[Caller, float]:
         try:
-            claims = jwt.decode(token, self._key, algorithms=_ALGORITHMS).claims
-        except (JoseError, ValueError) as error:
+            signed = jws.extract_compact(token.encode(), registry=_REGISTRY)
+            issuer = self._signer(signed)
+            claims = json.loads(signed.payload or b"")
+        except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise Unauthorized from error
-        issuer, subject, expires = claims.get("iss"), claims.get("sub"), claims.get("exp")
-        if not isinstance(issuer, str) or not is_user_id(subject) or not isinstance(expires, int):
+        if not isinstance(claims, dict):
             raise Unauthorized
-        if claims.get("aud") != self.audience or expires + LEEWAY_SECONDS <= time.time():
+        return self._caller(issuer, claims)
+
+    def _signer(self, signed: CompactSignature) -> str:
+        """Whose key signed it: that of the header's ``kid``. A rotation has two of them, so each is tried."""
+        issuer = signed.headers()["kid"]
+        keys = self._trusted.get(issuer, ()) if isinstance(issuer, str) else ()
+        if not any(jws.validate_compact(signed, key, registry=_REGISTRY) for key in keys):
+            raise Unauthorized
+        return str(issuer)
+
+    def _caller(self, issuer: str, claims: dict[str, Any]) -> tuple[Caller, float]:
+        subject, now = claims.get("sub"), time.time()
+        if claims.get("iss") != issuer or claims.get("aud") != self.audience or not is_user_id(subject):
+            raise Unauthorized
+        issued, expires = _moment(claims.get("iat")), _moment(claims.get("exp"))
+        if not issued < expires <= issued + TOKEN_SECONDS or expires <= now or issued > now + CLOCK_SLACK_SECONDS:
+            raise Unauthorized
+        if "nbf" in claims and _moment(claims["nbf"]) > now + CLOCK_SLACK_SECONDS:
             raise Unauthorized
         return Caller(issuer, subject), expires
+
+
+def _moment(claim: object) -> float:
+    """Seconds since the epoch. Raises Unauthorized for what is no such number."""
+    if isinstance(claim, bool) or not isinstance(claim, int | float) or not 0 < claim < _LATEST:
+        raise Unauthorized
+    return float(claim)

@@ -8,13 +8,15 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from atlas_contracts.callers import ISSUERS
 from atlas_contracts.streams import BILLING, ENTITLEMENTS, MAX_RETENTION_DAYS, MIN_RETENTION_DAYS, PARKED, StreamSpec
+from atlas_kit.process.keys import NAME, read_signing_key, read_trusted_keys
 
 EXIT_CONFIGURATION = 2
 """Exit code of a service that refuses to start."""
@@ -79,18 +81,33 @@ def _postgres(value: str) -> str:
     return _url(("postgresql", "postgres"))(value.replace("postgresql+psycopg://", "postgresql://", 1))
 
 
-def _long_enough(value: str) -> str:
-    if len(value) < MIN_SECRET_LENGTH:
-        raise ValueError(f"must have at least {MIN_SECRET_LENGTH} characters")
+def _signing_key(value: str) -> str:
+    read_signing_key(value)
     return value
 
 
-MIN_SECRET_LENGTH = 32
+def _trusted_keys(value: str) -> str:
+    read_trusted_keys(value)
+    return value
+
+
+def _reader_names(value: Any) -> Any:
+    names = [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+    wrong = [name for name in names if name and not NAME.fullmatch(name)]
+    if wrong:
+        raise ValueError("must be names of services, comma-separated, as the kid of their keys says them")
+    if ours := sorted(ISSUERS & set(names)):
+        raise ValueError(f"{', '.join(ours)}: a service of ours isn't admitted as a reader, what it may stands fixed")
+    return tuple(name for name in names if name)
+
+
 StripeSecretKey = Annotated[
     SecretStr,
     _secret(_matching(r"(sk|rk)_(test|live)_\S+", "must start with sk_test_, sk_live_, rk_test_ or rk_live_")),
 ]
-InternalSecret = Annotated[SecretStr, _secret(_long_enough)]
+SigningKey = Annotated[SecretStr, _secret(_signing_key)]
+TrustedKeySet = Annotated[str, AfterValidator(_trusted_keys)]
+ReaderNames = Annotated[tuple[str, ...], BeforeValidator(_reader_names)]
 PostgresUrl = Annotated[SecretStr, _secret(_postgres)]
 NatsUrl = Annotated[SecretStr, _secret(_url(("nats", "tls")))]
 HttpUrl = Annotated[str, AfterValidator(_url(("http", "https"))), AfterValidator(lambda value: value.rstrip("/"))]
@@ -165,16 +182,35 @@ class RetentionSettings(GivenSettings):
 class ServiceSettings(RetentionSettings):
     """The settings that every service has. A subclass's field ``stripe_secret_key`` reads ``STRIPE_SECRET_KEY``."""
 
+    service: ClassVar[str] = ""
+    """The name under which the service signs. A key that names another one is refused."""
+
     host: Annotated[str, BeforeValidator(_trimmed)] = "127.0.0.1"
     port: int = Field(default=0, ge=0, le=65_535)
     http_max_connections: int = Field(default=4096, ge=16, le=100_000, description="open at a time, per process")
     log_level: Annotated[
         str, AfterValidator(_matching("DEBUG|INFO|WARNING|ERROR", "must be DEBUG, INFO, WARNING or ERROR"))
     ] = "INFO"
-    internal_auth_secret: InternalSecret
+    internal_signing_key: SigningKey
+    internal_trusted_keys: TrustedKeySet
+    internal_auth_secret: SecretStr | None = Field(default=None, description="no longer read, only told of")
     nats_url: NatsUrl
     nats_inbox_prefix: str = "_INBOX"
     nats_stream_replicas: int = Field(default=1, ge=1, le=5)
+
+    @field_validator("internal_signing_key")
+    @classmethod
+    def _a_key_of_our_own(cls, value: SecretStr) -> SecretStr:
+        named = read_signing_key(value.get_secret_value()).kid
+        if cls.service and named and named != cls.service:
+            raise ValueError(f"is the key of {named!r}; this is {cls.service}, which needs its own")
+        return value
+
+    def obsolete(self) -> dict[str, str]:
+        """Variables that are set and no longer read, and what replaces each."""
+        if self.internal_auth_secret is None:
+            return {}
+        return {"INTERNAL_AUTH_SECRET": "INTERNAL_SIGNING_KEY and INTERNAL_TRUSTED_KEYS (./atlas keys makes both)"}
 
 
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)

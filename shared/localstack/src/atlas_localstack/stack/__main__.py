@@ -13,14 +13,16 @@ import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
+from atlas_contracts.internal_api import OPERATOR
 from atlas_localstack.servers.errors import ServerError
 from atlas_localstack.servers.ports import is_free, listener
 from atlas_localstack.stack import configuration, leftovers, permissions, roles, state
-from atlas_localstack.stack.generated import ports_of, secrets_of
+from atlas_localstack.stack.generated import keys_of, ports_of, secrets_of
 from atlas_localstack.stack.home import Home, take
-from atlas_localstack.stack.plan import OFFSETS, SANDBOX, Plan
+from atlas_localstack.stack.plan import OFFSETS, SANDBOX, SIGNERS, Plan
 from atlas_localstack.stack.state import StartFailure, State
 from atlas_localstack.stack.supervisor import PartFailed, Supervisor
+from atlas_operator.errors import KeysRefused
 from atlas_operator.files import write_json
 
 EXIT_FAILED = 1
@@ -49,7 +51,7 @@ def main() -> int:
         return _fail(home, current, error.failure)
     except ServerError as error:
         return _fail(home, current, StartFailure(error.message, error.remedy, error.log))
-    except configuration.StackConfigurationError as error:
+    except (configuration.StackConfigurationError, KeysRefused) as error:
         return _fail(home, current, StartFailure(str(error)))
     except Exception as error:  # noqa: BLE001 - the last place where an unexpected error can be reported
         traceback.print_exc()
@@ -78,10 +80,10 @@ def _prepare(home: Home, port_base: int, fresh: bool, given: Mapping[str, str]) 
     secrets = secrets_of(home, roles.ROLES, tuple(permissions.GRANTS))
     stripe = configuration.stripe(given, secrets.stripe_key, secrets.stripe_webhook)
     _check_ports(port_base, stripe.sandbox)
-    plan = Plan(home, port_base, ports_of(home), secrets, stripe, given)
-    write_json(
-        home.operator_file, {"internal_auth_secret": plan.internal_secret, "retention": configuration.retention(given)}
-    )
+    keys = keys_of(home, SIGNERS)
+    plan = Plan(home, port_base, ports_of(home), secrets, keys, stripe, given)
+    told = {"signing_key": plan.signing_key(OPERATOR), "retention": configuration.retention(given)}
+    write_json(home.operator_file, told)
     return plan
 
 

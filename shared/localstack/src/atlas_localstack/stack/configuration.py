@@ -9,6 +9,7 @@ from dataclasses import dataclass
 # Variables that a user may set for each service. Those that the stack itself sets (addresses, databases, broker) are
 # not among them: a local stack must never migrate a database whose DATABASE_URL happens to be set in the shell.
 RETENTION = ("BILLING_RETENTION_DAYS", "ENTITLEMENTS_RETENTION_DAYS", "PARKED_RETENTION_DAYS")
+# No service reads INTERNAL_AUTH_SECRET any more; each gets it only to log that it is not read.
 SHARED = ("INTERNAL_AUTH_SECRET", "LOG_LEVEL", *RETENTION)
 # The policy and other settings that are not secret; every service gets them, whether it reads them or not.
 SHARED_PREFIXES = ("BILLING_",)
@@ -27,6 +28,7 @@ OWN: Mapping[str, tuple[str, ...]] = {
         "STRIPE_API_BASE",
         "STRIPE_PRICE_PRO_LIFETIME",
         "STRIPE_BILLING_PORTAL_CONFIGURATION_ID",
+        "BACKFILL_REQUESTS_PER_SECOND",
         "STRIPE_AUTOMATIC_TAX",
         "STRIPE_TAX_ID_COLLECTION",
         "STRIPE_ALLOW_PROMOTION_CODES",

@@ -1,14 +1,16 @@
-"""Secrets and ports that a stack chooses once and keeps."""
+"""Secrets, keys and ports that a stack chooses once and keeps."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from atlas_localstack.servers.ports import free_port, is_free
 from atlas_localstack.stack.home import Home
 from atlas_operator.files import read_json, write_json
+from atlas_operator.key_folder import KeyFolder
 
 TOKEN_BYTES = 24
 USABLE = range(1024, 65536)
@@ -23,7 +25,6 @@ def _token() -> str:
 class Secrets:
     """Everything secret in a local stack. Readable by its owner only."""
 
-    internal_auth: str
     nextauth: str
     stripe_key: str
     stripe_webhook: str
@@ -37,7 +38,6 @@ def secrets_of(home: Home, roles: tuple[str, ...], users: tuple[str, ...]) -> Se
     kept = read_json(home.secrets_file)
     kept = kept if isinstance(kept, dict) else {}
     fresh = {
-        "internal_auth": _token(),
         "nextauth": _token(),
         "stripe_key": f"sk_test_sandbox{_token()}",
         "stripe_webhook": f"whsec_{_token()}",
@@ -50,6 +50,13 @@ def secrets_of(home: Home, roles: tuple[str, ...], users: tuple[str, ...]) -> Se
     if asdict(found) != kept:
         write_json(home.secrets_file, asdict(found))
     return found
+
+
+def keys_of(home: Home, names: Iterable[str]) -> KeyFolder:
+    """The stack's keys; those that are missing are made and kept."""
+    folder = KeyFolder(home.keys)
+    folder.make(names)
+    return folder
 
 
 @dataclass(frozen=True)

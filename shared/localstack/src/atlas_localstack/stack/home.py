@@ -48,6 +48,11 @@ class Home:
         return self.path / "secrets.json"
 
     @property
+    def keys(self) -> Path:
+        """The services' keys, kept between runs (`./atlas keys`)."""
+        return self.path / "keys"
+
+    @property
     def ports_file(self) -> Path:
         """The ports of broker and database, kept between runs where they stay free."""
         return self.path / "ports.json"
@@ -99,7 +104,7 @@ class Home:
         return folder
 
     def wipe(self) -> None:
-        """Delete all data and logs; secrets and ports stay."""
+        """Delete all data and logs; secrets, keys and ports stay."""
         shutil.rmtree(self.path / "data", ignore_errors=True)
         shutil.rmtree(self.path / "logs", ignore_errors=True)
         if os.geteuid() == 0 and self.path.exists() and not binaries.open_to_others(self.path):

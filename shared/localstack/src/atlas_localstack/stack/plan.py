@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from atlas_contracts.internal_api import APP, OPERATOR
 from atlas_localstack.servers.binaries import PostgresInstall
 from atlas_localstack.servers.database import Cluster
 from atlas_localstack.servers.ports import LOOPBACK
 from atlas_localstack.stack import configuration, permissions, roles
 from atlas_localstack.stack.generated import Secrets, ServerPorts
 from atlas_localstack.stack.home import Home
+from atlas_operator.key_folder import KeyFolder, as_setting
 
 SERVICES = ("account-gateway", "webhook-ingest", "checkout", "entitlements")
 SANDBOX = "sandbox"
@@ -30,6 +32,10 @@ BROKER_USERS = {
     "checkout": "checkout",
     "entitlements": "entitlements",
 }
+READER, SANDBOX_READER = "atlas-reader", "stripe-sandbox"
+"""Services that are no part of the product, and may ask who is Pro: one for tests and for trying, and the sandbox."""
+SIGNERS = (*SERVICES, OPERATOR, APP, READER, SANDBOX_READER)
+"""Everybody who has a key here."""
 WEBHOOK_PATH = "/api/billing/stripe/webhook"
 
 
@@ -41,6 +47,7 @@ class Plan:
     port_base: int
     ports: ServerPorts
     secrets: Secrets
+    keys: KeyFolder
     stripe: configuration.Stripe
     given: Mapping[str, str]
 
@@ -66,9 +73,17 @@ class Plan:
     def https(self) -> bool:
         return self.public_url.lower().startswith("https:")
 
-    @property
-    def internal_secret(self) -> str:
-        return self.given.get("INTERNAL_AUTH_SECRET", self.secrets.internal_auth)
+    def signing_key(self, name: str) -> dict[str, Any]:
+        """The private key of a service, of the operator or of a reader; read anew, it may have been exchanged."""
+        return self.keys.signing_key(name)
+
+    def identity(self, name: str) -> dict[str, str]:
+        """What makes a service known to the others: its own private key and all public ones, the user's with them."""
+        trusted = [as_setting(self.keys.trusted()), self.given.get("INTERNAL_TRUSTED_KEYS", "")]
+        return {
+            "INTERNAL_SIGNING_KEY": as_setting(self.signing_key(name)),
+            "INTERNAL_TRUSTED_KEYS": " ".join(trusted).strip(),
+        }
 
     def nats_url(self, user: str) -> str:
         """The broker's URL with a user's credentials."""
@@ -91,14 +106,14 @@ def environment(plan: Plan, part: str) -> dict[str, str]:
         return {**machine, **decided, **_sandbox(plan)}
     user = BROKER_USERS[part]
     broker = {"NATS_URL": plan.nats_url(user), "NATS_INBOX_PREFIX": permissions.inbox(user)}
-    defaults = {"INTERNAL_AUTH_SECRET": plan.secrets.internal_auth, **_defaults(plan, part)}
     # The stack's own addresses override the user's values, and the user's values override the defaults.
     return {
         **machine,
-        **defaults,
+        **_defaults(plan, part),
         **configuration.of_user(part, plan.given),
         **decided,
         **broker,
+        **plan.identity(part),
         **_wiring(plan, part),
     }
 
@@ -132,7 +147,7 @@ def _wiring(plan: Plan, part: str) -> dict[str, str]:
         "account-gateway": {**checkout, **entitlements},
         "webhook-ingest": {**stripe, **checkout, **entitlements},
         "checkout": {**stripe, **entitlements, **ingest, **_database(plan, "checkout")},
-        "entitlements": {**checkout, **_database(plan, "entitlements")},
+        "entitlements": {**checkout, **_database(plan, "entitlements"), **_readers(plan)},
     }[part]
 
 
@@ -141,6 +156,12 @@ def _database(plan: Plan, name: str) -> dict[str, str]:
         "DATABASE_URL": plan.dsn(name, roles.service(name)),
         "DATABASE_MIGRATION_URL": plan.dsn(name, roles.owner(name)),
     }
+
+
+def _readers(plan: Plan) -> dict[str, str]:
+    """Who may ask who is Pro: the stack's own reader, the sandbox where there is one, and whom the user admits."""
+    own = (READER, *((SANDBOX_READER,) if plan.stripe.sandbox else ()))
+    return {"INTERNAL_READERS": ",".join(filter(None, (*own, plan.given.get("INTERNAL_READERS"))))}
 
 
 def _sandbox(plan: Plan) -> dict[str, str]:
@@ -152,7 +173,7 @@ def _sandbox(plan: Plan) -> dict[str, str]:
         "SANDBOX_WEBHOOK_SECRET": plan.stripe.webhook_secret,
         "SANDBOX_GATEWAY_URL": plan.public_url,
         "SANDBOX_ENTITLEMENT_URL": plan.url("entitlements"),
-        "INTERNAL_AUTH_SECRET": plan.internal_secret,
+        "INTERNAL_SIGNING_KEY": as_setting(plan.signing_key(SANDBOX_READER)),
     }
 
 
@@ -186,6 +207,8 @@ def describe(plan: Plan, pids: Mapping[str, int | None]) -> dict[str, Any]:
             "strategy": plan.given.get("NEXTAUTH_SESSION_STRATEGY", "jwt"),
             "nextauth_secret": nextauth_secret,
             "cookie": "__Secure-next-auth.session-token" if plan.https else "next-auth.session-token",
+            "reader": {"issuer": READER, "signing_key": plan.signing_key(READER)},
+            "web": {"issuer": APP, "signing_key": plan.signing_key(APP)},
         },
         "nextauth_url": plan.public_url,
     }

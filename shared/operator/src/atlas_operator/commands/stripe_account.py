@@ -9,10 +9,10 @@ import typer
 
 from atlas_operator.local import environment
 from atlas_operator.stripe_setup import asked as asking
-from atlas_operator.stripe_setup.account import Account
+from atlas_operator.stripe_setup.account import StripeAccount
 from atlas_operator.stripe_setup.kept import Kept
 from atlas_operator.stripe_setup.setup import Setup
-from atlas_operator.stripe_setup.step import Step
+from atlas_operator.stripe_setup.step import SetupStep
 from atlas_operator.terminal.console import errors, line, say, say_json
 
 EXIT_CHANGES = 2
@@ -48,7 +48,7 @@ def setup(
     given = environment(os.environ)
     wanted = asking.asked(given, url=url, live=live, amount=amount, currency=currency)
     kept = Kept()
-    work = Setup(wanted, kept, Account(wanted.key, wanted.base), given)
+    work = Setup(wanted, kept, StripeAccount(wanted.key, wanted.base), given)
     _remark(f"Stripe: {wanted.mode} mode{f' at {wanted.base}' if wanted.base else ''}")
     steps = work.apply() if apply else work.plan()
     changes = sum(step.action != "keep" for step in steps)
@@ -59,7 +59,7 @@ def setup(
     raise typer.Exit(EXIT_CHANGES if changes and not apply else 0)
 
 
-def _show(work: Setup, steps: list[Step], changes: int, *, applied: bool) -> None:
+def _show(work: Setup, steps: list[SetupStep], changes: int, *, applied: bool) -> None:
     for step in steps:
         what = f" ({step.what})" if step.what else ""
         identifier = f" {step.identifier}" if step.identifier else ""
@@ -74,7 +74,7 @@ def _remark(text: str) -> None:
     errors.print(line((text, "dim")))
 
 
-def _told(work: Setup, steps: list[Step], changes: int, *, applied: bool) -> dict[str, Any]:
+def _told(work: Setup, steps: list[SetupStep], changes: int, *, applied: bool) -> dict[str, Any]:
     return {
         "mode": work.asked.mode,
         "applied": applied,

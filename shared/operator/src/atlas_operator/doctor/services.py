@@ -14,6 +14,10 @@ from atlas_operator.target import Target
 
 TIMEOUT_SECONDS = 5.0
 OUTBOX_SECONDS = 60.0
+TRUST = (
+    "Give the operator's INTERNAL_SIGNING_KEY, whose public half is in the services' INTERNAL_TRUSTED_KEYS; "
+    "start the service."
+)
 REMEDY = "Look at its log: ./atlas logs {service} (in production: your platform's)."
 
 
@@ -43,7 +47,7 @@ def _failing(url: str) -> str | None:
 
 
 def operator_access(operator: Operator, target: Target) -> Report:
-    """Whether the internal secret is the one the services have, and what is parked."""
+    """Whether the services trust the operator's key, and what is parked."""
     report = Report("operator")
     for service in (ENTITLEMENTS_SERVICE, CHECKOUT_SERVICE, INGEST_SERVICE):
         if service not in target.urls:
@@ -55,7 +59,7 @@ def operator_access(operator: Operator, target: Target) -> Report:
     try:
         parked = operator.get(INGEST_SERVICE, "/operator/parked")
     except (CallFailed, NoTarget) as error:
-        report.error(str(error), "Give the INTERNAL_AUTH_SECRET that the services have; start the service.")
+        report.error(str(error), TRUST)
         return report
     report.ok("the services accept the operator's token")
     if parked:
@@ -69,7 +73,7 @@ def _entitlements(report: Report, operator: Operator) -> None:
     try:
         figures = operator.get(ENTITLEMENTS_SERVICE, "/operator/state")
     except CallFailed as error:
-        report.error(str(error), "Give the INTERNAL_AUTH_SECRET that the services have; start the service.")
+        report.error(str(error), TRUST)
         return
     age = float(figures.get("outboxAgeSeconds") or 0)
     report.check(

@@ -38,7 +38,7 @@ PRODUCTS, PRICES = "Products", "Prices"
 ENDPOINTS, PORTAL = "Webhook Endpoints", "Customer Portal"
 
 
-class Refused(CallFailed):
+class StripeRefused(CallFailed):
     """Stripe did not do what it was asked. ``code`` is Stripe's word for why; the message is for a person.
 
     ``another_key``: the answer belongs to the idempotency key (it was replayed, or is a 5xx that will be), so that the
@@ -51,7 +51,7 @@ class Refused(CallFailed):
 
 
 @dataclass
-class Account:
+class StripeAccount:
     """One Stripe account in one mode. ``base``: another address than Stripe's, the sandbox's."""
 
     key: str = field(repr=False)
@@ -66,7 +66,7 @@ class Account:
         """One object by its id; None where Stripe has none of that name."""
         try:
             found = self._ask("get", path, right, parameters)
-        except Refused as refused:
+        except StripeRefused as refused:
             if refused.code != "resource_missing":
                 raise
             return None
@@ -94,7 +94,7 @@ class Account:
         """Remove an object; one that is gone already is fine."""
         try:
             self._ask("delete", path, right, {})
-        except Refused as refused:
+        except StripeRefused as refused:
             if refused.code != "resource_missing":
                 raise
 
@@ -112,23 +112,23 @@ class Account:
             else:
                 return answer
 
-    def _failure(self, error: stripe.StripeError, method: str, path: str, right: str) -> Refused:
+    def _failure(self, error: stripe.StripeError, method: str, path: str, right: str) -> StripeRefused:
         where = f"at {self.base}" if self.base else "at api.stripe.com"
         status = error.http_status
         if status is None:
-            return Refused(f"Stripe does not answer {where} ({type(error).__name__}). {AGAIN}")
+            return StripeRefused(f"Stripe does not answer {where} ({type(error).__name__}). {AGAIN}")
         if status == 401:
-            return Refused("Stripe refuses the key. Set STRIPE_SECRET_KEY to a valid one; was it rolled?")
+            return StripeRefused("Stripe refuses the key. Set STRIPE_SECRET_KEY to a valid one; was it rolled?")
         if status == 403:
             label, level = permission_named(error) or right, "Read" if method == "get" else "Write"
             edit = EDIT.format(label=label, level=level)
-            return Refused(f"The key lacks the permission {label}: {level}. {edit} {AGAIN}")
+            return StripeRefused(f"The key lacks the permission {label}: {level}. {edit} {AGAIN}")
         replayed = _header(error, "idempotent-replayed") == "true"
         if status == 429 or status >= 500:
-            return Refused(f"Stripe answers {status} {where}. {AGAIN}", another_key=status >= 500)
+            return StripeRefused(f"Stripe answers {status} {where}. {AGAIN}", another_key=status >= 500)
         code = OTHER_PARAMETERS if isinstance(error, stripe.IdempotencyError) else error.code
         said = SECRETS.sub("…", str(error.user_message or error.code or status).replace(self.key, "…"))
-        return Refused(f"Stripe refuses {method.upper()} {path}: {said}", code=code, another_key=replayed)
+        return StripeRefused(f"Stripe refuses {method.upper()} {path}: {said}", code=code, another_key=replayed)
 
 
 def _pause(error: stripe.StripeError) -> float | None:

@@ -22,10 +22,10 @@ from typing import Any
 import stripe
 
 from atlas_operator.errors import CallFailed
-from atlas_operator.stripe_setup.account import AGAIN, ENDPOINTS, OTHER_PARAMETERS, Json, Refused
+from atlas_operator.stripe_setup.account import AGAIN, ENDPOINTS, OTHER_PARAMETERS, Json, StripeRefused
 from atlas_operator.stripe_setup.asked import Asked, parts, same_url
 from atlas_operator.stripe_setup.kept import Kept
-from atlas_operator.stripe_setup.step import ENDPOINT, MARK, Maker, Step, keep, seed_of
+from atlas_operator.stripe_setup.step import ENDPOINT, MARK, Maker, SetupStep, keep, seed_of
 from atlas_stripe.mapping import SUPPORTED_EVENT_TYPES
 
 PATH = "/v1/webhook_endpoints"
@@ -59,7 +59,7 @@ class Known:
         return 1 if by_word and not pending else 0
 
 
-def step(maker: Maker, asked: Asked, kept: Kept) -> Step:
+def step(maker: Maker, asked: Asked, kept: Kept) -> SetupStep:
     """What is to be done about the endpoint."""
     listed = list(maker.account.every(PATH, ENDPOINTS))  # before the file is read: a marked one has its secret there
     values = kept.values()
@@ -70,7 +70,7 @@ def step(maker: Maker, asked: Asked, kept: Kept) -> Step:
     if not fit:
         others = {found["id"] for found in listed} - {found["id"] for found in here}
         making = Making(maker, asked, kept, known, here, keeps_other=known.of_endpoint in others)
-        return Step(ENDPOINT, "change" if here else "create", _why(asked, known, here), do=making.run)
+        return SetupStep(ENDPOINT, "change" if here else "create", _why(asked, known, here), do=making.run)
     ours = min(fit, key=lambda found: (-known.rank(found), found["status"] != "enabled", found["created"], found["id"]))
     return _kept_step(maker, known, ours, [found for found in here if found is not ours])
 
@@ -96,7 +96,7 @@ def _why(asked: Asked, known: Known, here: list[Json]) -> str:
     return f"made anew in place of {', '.join(found['id'] for found in here)}: {why}"
 
 
-def _kept_step(maker: Maker, known: Known, ours: Json, others: list[Json]) -> Step:
+def _kept_step(maker: Maker, known: Known, ours: Json, others: list[Json]) -> SetupStep:
     """The endpoint stays; events, state and mark are put right, and others of the same URL go."""
     changes: dict[str, Any] = {}
     what: list[str] = []
@@ -121,7 +121,7 @@ def _kept_step(maker: Maker, known: Known, ours: Json, others: list[Json]) -> St
         for other in others:
             maker.account.delete(f"{PATH}/{other['id']}", ENDPOINTS)
 
-    return Step(ENDPOINT, "change", ", ".join(what), ours["id"], do)
+    return SetupStep(ENDPOINT, "change", ", ".join(what), ours["id"], do)
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class Making:
                 continue
             try:
                 answer = self.maker.account.make(PATH, ENDPOINTS, self._parameters(key), key)
-            except Refused as refused:
+            except StripeRefused as refused:
                 if not refused.another_key and refused.code != OTHER_PARAMETERS:
                     raise
                 continue  # its answer was a failure, or the list of events was another one then

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from atlas_operator.errors import CallFailed
-from atlas_operator.stripe_setup.account import PRICES, PRODUCTS, Json, Refused
+from atlas_operator.stripe_setup.account import PRICES, PRODUCTS, Json, StripeRefused
 from atlas_operator.stripe_setup.asked import DEFAULT_AMOUNT, DEFAULT_CURRENCY, Asked
-from atlas_operator.stripe_setup.step import MARK, PRICE, PRODUCT, Maker, Step, keep, seed_of
+from atlas_operator.stripe_setup.step import MARK, PRICE, PRODUCT, Maker, SetupStep, keep, seed_of
 
 LOOKUP_KEY = "atlas_pro_lifetime"
 PRODUCT_ID = "atlas_pro_lifetime"
@@ -20,7 +20,7 @@ VARIABLE = "STRIPE_PRICE_PRO_LIFETIME"
 TAKEN = "resource_already_exists"
 
 
-def steps(maker: Maker, asked: Asked) -> list[Step]:
+def steps(maker: Maker, asked: Asked) -> list[SetupStep]:
     """What is to be done about product and price. Raises CallFailed for a price that can't be Pro's."""
     known = _price(maker, asked)
     wanted = _differs(known, asked)
@@ -75,16 +75,16 @@ def _product(maker: Maker, price: Json | None) -> Json | None:
     return found
 
 
-def _product_step(maker: Maker, product: Json | None) -> Step:
+def _product_step(maker: Maker, product: Json | None) -> SetupStep:
     if product is None:
-        return Step(PRODUCT, "create", f"{PRODUCT_NAME}, id {PRODUCT_ID}", do=lambda: _make_product(maker))
+        return SetupStep(PRODUCT, "create", f"{PRODUCT_NAME}, id {PRODUCT_ID}", do=lambda: _make_product(maker))
     if product["active"]:
         return keep(PRODUCT, product["id"])
 
     def activate() -> None:
         maker.account.change(f"/v1/products/{product['id']}", PRODUCTS, active=True)
 
-    return Step(PRODUCT, "change", "activate: it is archived, and nothing of it sells", product["id"], activate)
+    return SetupStep(PRODUCT, "change", "activate: it is archived, and nothing of it sells", product["id"], activate)
 
 
 def _make_product(maker: Maker) -> None:
@@ -92,12 +92,12 @@ def _make_product(maker: Maker) -> None:
     key = maker.next_key(PRODUCT, seed_of(PRODUCT, parameters))
     try:
         maker.make(PRODUCT, "/v1/products", PRODUCTS, parameters, key)
-    except Refused as refused:
+    except StripeRefused as refused:
         if refused.code != TAKEN or maker.tries[PRODUCT] > 1:
             raise  # else another run has made it meanwhile: the next look finds it
 
 
-def _price_step(maker: Maker, asked: Asked, price: Json | None, product: Json | None, other: bool) -> Step:
+def _price_step(maker: Maker, asked: Asked, price: Json | None, product: Json | None, other: bool) -> SetupStep:
     amount = asked.amount or (price["unit_amount"] if price else DEFAULT_AMOUNT)
     currency = asked.currency or (price["currency"] if price else DEFAULT_CURRENCY)
 
@@ -105,18 +105,18 @@ def _price_step(maker: Maker, asked: Asked, price: Json | None, product: Json | 
         _make_price(maker, (product or {}).get("id", PRODUCT_ID), amount, currency, replaces=price)
 
     if price is None:
-        return Step(PRICE, "create", f"{amount} {currency} (minor units), once, lookup key {LOOKUP_KEY}", do=make)
+        return SetupStep(PRICE, "create", f"{amount} {currency} (minor units), once, lookup key {LOOKUP_KEY}", do=make)
     told = f"{price['unit_amount']} {price['currency']} (minor units)"
     if other:
         what = f"{told} to {amount} {currency}: a new price takes the lookup key over, {price['id']} stays as it is"
-        return Step(PRICE, "change", what, do=make)
+        return SetupStep(PRICE, "change", what, do=make)
     if price["active"]:
         return keep(PRICE, price["id"], told)
 
     def activate() -> None:
         maker.account.change(f"/v1/prices/{price['id']}", PRICES, active=True)
 
-    return Step(PRICE, "change", "activate: it is archived, and nothing sells by it", price["id"], activate)
+    return SetupStep(PRICE, "change", "activate: it is archived, and nothing sells by it", price["id"], activate)
 
 
 def _make_price(maker: Maker, product: str, amount: int, currency: str, *, replaces: Json | None) -> None:
@@ -127,7 +127,7 @@ def _make_price(maker: Maker, product: str, amount: int, currency: str, *, repla
     key = maker.next_key(PRICE, seed_of(PRICE, parameters, replaces and replaces["id"]))
     try:
         maker.make(PRICE, "/v1/prices", PRICES, parameters, key)
-    except Refused:
+    except StripeRefused:
         taken = any(maker.account.every("/v1/prices", PRICES, lookup_keys=[LOOKUP_KEY]))
         if replaces or not taken:
             raise  # else another run has made it meanwhile: the next look finds it

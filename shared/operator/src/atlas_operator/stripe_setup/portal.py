@@ -8,7 +8,7 @@ from atlas_operator.errors import CallFailed
 from atlas_operator.stripe_setup.account import PORTAL, Json
 from atlas_operator.stripe_setup.asked import Asked
 from atlas_operator.stripe_setup.kept import Kept
-from atlas_operator.stripe_setup.step import CONFIGURATION, Maker, Step, keep
+from atlas_operator.stripe_setup.step import CONFIGURATION, Maker, SetupStep, keep
 from atlas_stripe.portal_configuration import FEATURES, FIRST_KEY, MARK, PARAMETERS
 
 PATH = "/v1/billing_portal/configurations"
@@ -17,11 +17,11 @@ NEEDED = ("invoice_history", "payment_method_update", "subscription_cancel", "su
 """Features that must be as we have them; what else buyers may do is the operator's choice."""
 
 
-def step(maker: Maker, asked: Asked, kept: Kept) -> Step:
+def step(maker: Maker, asked: Asked, kept: Kept) -> SetupStep:
     """What is to be done about the configuration. Raises CallFailed for a named one that isn't there."""
     found = _named(maker, asked) or _ours(maker, kept)
     if found is None:
-        return Step(CONFIGURATION, "create", "invoice history on, subscriptions off", do=lambda: _make(maker))
+        return SetupStep(CONFIGURATION, "create", "invoice history on, subscriptions off", do=lambda: _make(maker))
     wrong = [name for name in NEEDED if _enabled(found, name) != FEATURES[name]["enabled"]]
     changes: dict[str, Any] = {"features": {name: FEATURES[name] for name in wrong}} if wrong else {}
     what = [f"{name.replace('_', ' ')} {'on' if FEATURES[name]['enabled'] else 'off'}" for name in wrong]
@@ -34,7 +34,7 @@ def step(maker: Maker, asked: Asked, kept: Kept) -> Step:
     def do() -> None:
         maker.account.change(f"{PATH}/{found['id']}", PORTAL, **changes)
 
-    return Step(CONFIGURATION, "change", ", ".join(what), found["id"], do)
+    return SetupStep(CONFIGURATION, "change", ", ".join(what), found["id"], do)
 
 
 def _named(maker: Maker, asked: Asked) -> Json | None:

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 
 from atlas_operator.errors import CallFailed
 from atlas_operator.stripe_setup import endpoint, goods, portal
-from atlas_operator.stripe_setup.account import AGAIN, Account
+from atlas_operator.stripe_setup.account import AGAIN, StripeAccount
 from atlas_operator.stripe_setup.asked import Asked
 from atlas_operator.stripe_setup.kept import NAME, Kept
-from atlas_operator.stripe_setup.step import CONFIGURATION, ENDPOINT, PRICE, Action, Maker, Step
+from atlas_operator.stripe_setup.step import CONFIGURATION, ENDPOINT, PRICE, Action, Maker, SetupStep
 
 MOST_STEPS = 40
 """Far more than a first installation takes, with every answer of Stripe's failing once."""
@@ -21,7 +21,7 @@ class Setup:
 
     asked: Asked
     kept: Kept
-    account: Account
+    account: StripeAccount
     given: dict[str, str] = field(default_factory=dict)
     """Variables that the services have already, by name."""
     wrote: list[str] = field(default_factory=list)
@@ -30,7 +30,7 @@ class Setup:
     def __post_init__(self) -> None:
         self._maker = Maker(self.account)
 
-    def plan(self) -> list[Step]:
+    def plan(self) -> list[SetupStep]:
         """One step for each object. Only reads."""
         steps = [
             *goods.steps(self._maker, self.asked),
@@ -39,10 +39,10 @@ class Setup:
         ]
         return [*steps, self._file_step(steps)]
 
-    def apply(self) -> list[Step]:
+    def apply(self) -> list[SetupStep]:
         """What was done about each object. Raises CallFailed; a further run goes on where this one stopped."""
         self.kept.prove_writable()
-        done: dict[str, Step] = {}  # the first step of each thing: what was to be done when this run began
+        done: dict[str, SetupStep] = {}  # the first step of each thing: what was to be done when this run began
         for _ in range(MOST_STEPS):
             steps = self.plan()
             done = done or {step.thing: step for step in steps if step.do}
@@ -59,7 +59,7 @@ class Setup:
         after = self.kept.values()
         self.wrote += [name for name in after if after[name] != before.get(name) and name not in self.wrote]
 
-    def _file_step(self, steps: list[Step]) -> Step:
+    def _file_step(self, steps: list[SetupStep]) -> SetupStep:
         """`.env.stripe` has the ids that the services don't have already; a new secret is written with its endpoint."""
         ids = {step.thing: step for step in steps}
         values = self.kept.values()
@@ -71,15 +71,15 @@ class Setup:
         names = [endpoint.SECRET] if ids[ENDPOINT].do and ids[ENDPOINT].identifier is None else []
         names += wanted
         if not names:
-            return Step(NAME, "keep", identifier=str(self.kept.path) if self.kept.exists else None)
+            return SetupStep(NAME, "keep", identifier=str(self.kept.path) if self.kept.exists else None)
 
         def do() -> None:
             self.kept.put({name: value for name, value in wanted.items() if value})
 
         action: Action = "change" if self.kept.exists else "create"
-        return Step(NAME, action, ", ".join(names), str(self.kept.path), do)
+        return SetupStep(NAME, action, ", ".join(names), str(self.kept.path), do)
 
 
-def _told(done: Step | None, now: Step) -> Step:
+def _told(done: SetupStep | None, now: SetupStep) -> SetupStep:
     """How a step is told when it is over."""
     return replace(done, identifier=now.identifier, do=None) if done else now

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from atlas_operator.stripe_setup.account import Account, Json, Refused
+from atlas_operator.stripe_setup.account import Json, StripeAccount, StripeRefused
 
 Action = Literal["create", "change", "keep"]
 PRODUCT, PRICE = "product", "price"
@@ -22,7 +22,7 @@ DETERMINED_KEYS = 4
 
 
 @dataclass(frozen=True)
-class Step:
+class SetupStep:
     """``do`` is None where nothing is to be done; ``identifier`` where the object has yet to be made."""
 
     thing: str
@@ -32,8 +32,8 @@ class Step:
     do: Callable[[], None] | None = field(default=None, repr=False)
 
 
-def keep(thing: str, identifier: str, what: str = "") -> Step:
-    return Step(thing, "keep", what, identifier)
+def keep(thing: str, identifier: str, what: str = "") -> SetupStep:
+    return SetupStep(thing, "keep", what, identifier)
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Maker:
     when the object is gone or the answer was an error: ``tries`` counts, and each further try has a key of its own.
     """
 
-    account: Account
+    account: StripeAccount
     tries: Counter[str] = field(default_factory=Counter)
 
     def next_key(self, thing: str, seed: str) -> str:
@@ -59,7 +59,7 @@ class Maker:
         """The object; None where the key's answer is a failure for good, so that another try is due."""
         try:
             return self.account.make(path, right, parameters, key)
-        except Refused as refused:
+        except StripeRefused as refused:
             if not refused.another_key or self.tries[thing] > DETERMINED_KEYS:
                 raise
             return None
