@@ -21,7 +21,7 @@ from nats.aio.client import Client
 from atlas_contracts.streams import SECONDS_PER_DAY, STREAMS, StreamSpec
 from atlas_kit.process.settings import NatsUrl, RetentionSettings, load_or_exit
 
-CONNECT_SECONDS = 3
+CONNECT_SECONDS = 5
 ANSWER_SECONDS = 10.0
 """The broker answers an update once what is too old is gone."""
 NANOSECONDS = 10**9
@@ -69,9 +69,9 @@ async def apply_retention(url: str, streams: Sequence[StreamSpec]) -> list[Appli
     Nothing but the age is changed. What is older than a shorter age is gone at once. Raises RetentionNotApplied.
     """
     try:
-        client = await nats.connect(
-            url, connect_timeout=CONNECT_SECONDS, allow_reconnect=False, error_cb=_quiet, inbox_prefix=inbox_of(url)
-        )
+        # The client itself goes on trying for two minutes, whatever it is told about reconnecting.
+        async with asyncio.timeout(CONNECT_SECONDS):
+            client = await nats.connect(url, allow_reconnect=False, error_cb=_quiet, inbox_prefix=inbox_of(url))
     except (nats.errors.Error, OSError, TimeoutError, ValueError) as error:
         raise RetentionNotApplied(f"The broker of NATS_ADMIN_URL does not answer: {type(error).__name__}.") from error
     try:
