@@ -88,7 +88,7 @@ def _knock(port: int, method: str, path: str, bearer: str | None) -> int | str:
     """The status of the answer to a head that promises a body which never comes, ADMITTED where the body is waited for
     or the broker and database that are not there would be asked.
     """
-    lines = [f"{method} {re.sub('{.*?}', 'ada', path)} HTTP/1.1", "Host: x", "Content-Type: application/json", "Content-Length: 1000"]
+    lines = [f"{method} {re.sub('{.*?}', 'x', path)} HTTP/1.1", "Host: x", "Content-Type: application/json", "Content-Length: 1000"]
     lines += [f"Authorization: Bearer {bearer}"] if bearer else []
     with socket.create_connection((LOOPBACK, port), timeout=5) as line:
         line.sendall("\r\n".join([*lines, "", ""]).encode())
@@ -107,7 +107,7 @@ def test_each_key_opens_its_own_rows_of_the_table_and_nothing_else(ports: dict[s
     mine = READER if issuer in READERS else issuer
     opened = set()
     for method, path in routes_of(PACKAGES[service]) - HEALTH:
-        subject = issuer if issuer in READERS or issuer == OPERATOR else "ada"
+        subject = issuer if issuer in READERS or issuer == OPERATOR else "x"
         own = _knock(ports[service], method, path, token(issuer, service, subject))
         assert own in (ADMITTED, 403), (method, path, own)
         if own == ADMITTED:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from starlette.datastructures import Headers
 
-from account_gateway.session.atlas_database import read_atlas_url
 from account_gateway.session.stored import SessionsUnavailable, StoredSessions
+from atlas_kit.storage.atlas_database import read_atlas_url
 
 pytestmark = pytest.mark.anyio
 NOWHERE = read_atlas_url("postgresql://reader@127.0.0.1:9/atlas")

@@ -7,11 +7,12 @@ from dataclasses import asdict
 from random import Random
 from typing import Any
 
-from atlas_contracts.billing import Via
+from atlas_contracts.billing import Provider, Via
 from entitlements.domain.policy import Policy
 from entitlements.domain.verdict import NOTHING_KNOWN
 from support.facts import Dispute, Purchase, Refund, Told, grant, revoke
 from support.folding import Fold
+from support.imported import imported
 from support.oracle import DISPUTE_STATUSES, REFUND_STATUSES, Rules, reviews, verdicts
 
 USERS = ("ada", "bob", "cyd")
@@ -40,6 +41,8 @@ def random_history(chance: Random, most: int = 20) -> list[Told]:
             for number in range(chance.choice((1, 2, 3))):
                 act = chance.choice((grant, revoke))
                 history.append(act(user, chance.randrange(HORIZON), f"key-{user}-{number}"))
+        if chance.random() < 0.3:
+            history += _imported(chance, user)
     return history[:most] if len(history) > most else history
 
 
@@ -109,6 +112,15 @@ def _purchase(chance: Random, user: str, numbers: Any) -> list[Told]:
     for _ in range(chance.choice((0, 0, 1, 1, 2))):
         facts += _dispute(chance, buy.dispute(payment_intent=chance.random() < 0.8), event_id)
     return facts
+
+
+def _imported(chance: Random, user: str) -> Iterable[Told]:
+    """What another app says of a grant, once or as it changes its mind, in the same second too."""
+    for _ in range(chance.choice((1, 1, 2, 3))):
+        began = chance.randrange(HORIZON)
+        ended = chance.randrange(began, HORIZON) if chance.random() < 0.4 else None
+        source = chance.choice((Provider.MANUAL, Provider.IOS_IAP, Provider.ANDROID_IAP))
+        yield imported(user, began, ended, as_of=chance.randrange(HORIZON), source=source)
 
 
 def _refund(chance: Random, refund: Refund, event_id: Callable[[], str]) -> Iterable[Told]:

@@ -260,14 +260,25 @@ def times_by_hand(adjustments: list[BillingData]) -> list[tuple[datetime, dateti
     """Of one instant the revoke holds."""
     spans: list[tuple[datetime, datetime | None, str]] = []
     since: datetime | None = None
-    for event in sorted(adjustments, key=lambda e: (e.occurred_at, BY_HAND.index(e.adjustment.action), e.event_id)):
+    for event in sorted((e for e in adjustments if not e.adjustment.imported), key=lambda e: (e.occurred_at, BY_HAND.index(e.adjustment.action), e.event_id)):
         assert event.adjustment
         if event.adjustment.action == "grant" and since is None:
             since = event.occurred_at
         if event.adjustment.action == "revoke" and since is not None:
             spans.append((since, event.occurred_at, "manual"))
             since = None
-    return spans + ([(since, None, "manual")] if since else [])
+    return spans + ([(since, None, "manual")] if since else []) + times_imported(adjustments)
+
+
+def times_imported(words: list[BillingData]) -> list[tuple[datetime, datetime | None, str]]:
+    """What the app that we replace said last, until it ended there or an operator here ended it."""
+    told = [(e.adjustment.imported, e.provider.value) for e in words if e.adjustment.imported]
+    if not told:
+        return []
+    last, source = max(told, key=lambda one: (one[0].as_of, bool(one[0].active_until), one[0].active_until or one[0].as_of, one[0].active_from, one[1]))
+    ours = [e.occurred_at for e in words if not e.adjustment.imported and e.adjustment.action == "revoke"]
+    ends = [last.active_until] + [at for at in ours if at >= last.active_from]
+    return [(last.active_from, min((at for at in ends if at), default=None), source)]
 
 
 def entitlement(spans: list[tuple[datetime, datetime | None, str]]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ SERVICES = {
 }
 SHARED = {
     "contracts": set(), "stripe": set(), "kit": {"http", "messaging", "storage", "process"}, "stripe-sandbox": {"resources", "static", "templates"},
-    "operator": {"commands", "doctor", "stripe_setup", "terminal"}, "localstack": {"cli", "servers", "stack"},
+    "operator": {"commands", "doctor", "predecessor", "stripe_setup", "terminal"}, "localstack": {"cli", "servers", "stack"},
 }  # fmt: skip
 CLIENTS = {"typescript"}
 BESIDE_THE_ROOMS = {"__init__.py", "__main__.py", "app.py", "settings.py", "ports.py", "py.typed"}
@@ -40,7 +40,7 @@ OF_EACH_SERVICE = "each service's own of its kind"
 WIRE_AND_DOMAIN = "the same thing on the wire and in the pure domain, which knows no pydantic"
 SHARED_NAMES = {
     "Parts": OF_EACH_SERVICE, "Publisher": OF_EACH_SERVICE, "OutboxRow": OF_EACH_SERVICE, "Table": OF_EACH_SERVICE,
-    "Adjustment": WIRE_AND_DOMAIN, "RecordedSession": WIRE_AND_DOMAIN, "Entitlement": WIRE_AND_DOMAIN,
+    "Adjustment": WIRE_AND_DOMAIN, "RecordedSession": WIRE_AND_DOMAIN, "ImportedGrant": WIRE_AND_DOMAIN, "Entitlement": WIRE_AND_DOMAIN,
 }  # fmt: skip
 """Public classes of one name. The sandbox isn't asked: it stands for another company's program."""
 LONGER_MODULES = {"atlas_stripe/mapping.py": "one table, each of Stripe's events with what it means; read from top to bottom"}

@@ -18,8 +18,8 @@ import pytest
 from psycopg.sql import SQL, Identifier
 from starlette.datastructures import Headers
 
-from account_gateway.session.atlas_database import read_atlas_url
 from account_gateway.session.stored import SessionsUnavailable, StoredSessions, read_only
+from atlas_kit.storage.atlas_database import read_atlas_url
 from atlas_localstack.servers.ports import LOOPBACK, free_port
 from support.faults.proxy import Link, Proxies
 from support.gateway import entitlement_view, running_gateway, stand_in

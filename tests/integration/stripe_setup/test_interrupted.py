@@ -15,7 +15,7 @@ from atlas_operator.stripe_setup.asked import Asked
 from atlas_operator.stripe_setup.endpoint import fingerprint
 from atlas_operator.stripe_setup.kept import Kept
 from atlas_operator.stripe_setup.setup import Setup
-from atlas_operator.stripe_setup.step import Step
+from atlas_operator.stripe_setup.step import SetupStep
 from support.stripe_accounts import KEY, FreshAccount, fresh_account
 
 URL = "https://atlas.example/api/billing/stripe/webhook"
@@ -211,7 +211,7 @@ def test_two_runs_at_once_make_one_of_each(tmp_path: Path) -> None:
             account.control("PUT", "/api", {"latency_ms": 15})
             results = together(run(account, folder).apply, run(account, folder).apply, run(account, folder).apply)
             account.control("PUT", "/api", {})
-            assert all(isinstance(result, list) and isinstance(result[0], Step) for result in results), results
+            assert all(isinstance(result, list) and isinstance(result[0], SetupStep) for result in results), results
             assert_healed(account, folder)
 
 

@@ -15,11 +15,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
-from atlas_contracts.billing import Via
+from atlas_contracts.billing import Provider, Via
 from entitlements.domain.policy import Policy
 from support.facts import Dispute, Purchase, Refund, Told, grant, revoke
 from support.folding import Fold
 from support.histories import USERS, check_against_oracle, check_versions
+from support.imported import imported
 
 LONG = bool(os.environ.get("ATLAS_LONG"))
 users = st.sampled_from(USERS)
@@ -121,6 +122,13 @@ class Life(RuleBasedStateMachine):
     @rule(user=users, grants=st.booleans())
     def operator_adjusts(self, user, grants):
         self.happens((grant if grants else revoke)(user, at=self.clock), arrives=True)
+
+    @rule(user=users, ago=st.integers(0, 8), lasts=st.one_of(st.none(), st.integers(0, 8)),
+          source=st.sampled_from((Provider.MANUAL, Provider.IOS_IAP, Provider.ANDROID_IAP)), arrives=st.booleans())  # fmt: skip
+    def another_app_says_of_its_grant(self, user, ago, lasts, source, arrives):
+        began = self.clock - ago
+        ended = None if lasts is None else min(began + lasts, self.clock)
+        self.happens(imported(user, began, ended, as_of=self.clock, source=source), arrives)
 
     @rule(chance=st.randoms(use_true_random=False))
     def webhook_comes_late_or_twice(self, chance: Random):

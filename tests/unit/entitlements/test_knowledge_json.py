@@ -13,6 +13,7 @@ from entitlements.domain.facts import (
     Dispute,
     Fact,
     FraudWarning,
+    ImportedGrant,
     PaymentAdjustment,
     RecordedSession,
     Refund,
@@ -29,7 +30,7 @@ def known(*facts: Fact):
 
 def test_what_is_read_in_facts_has_not_changed_without_another_number():
     """Whoever changes this raises FOLD_VERSION, and sees the projections of all installations rebuilt (decision 0010)."""
-    kinds = (CheckoutSession, RecordedSession, Charge, Refund, Dispute, Adjustment, PaymentAdjustment, FraudWarning)
+    kinds = (CheckoutSession, RecordedSession, Charge, Refund, Dispute, Adjustment, PaymentAdjustment, ImportedGrant, FraudWarning)
     assert (FOLD_VERSION, SCHEMA_VERSION, {kind.__name__: " ".join(field.name for field in fields(kind)) for kind in kinds}) == (
         3,
         3,
@@ -42,6 +43,7 @@ def test_what_is_read_in_facts_has_not_changed_without_another_number():
             "Dispute": "id status",
             "Adjustment": "id action user_id",
             "PaymentAdjustment": "id action",
+            "ImportedGrant": "user_id source active_from as_of active_until",
             "FraudWarning": "id fraud_type actionable",
         },
     )

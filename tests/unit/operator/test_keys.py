@@ -12,9 +12,10 @@ import pytest
 from atlas_kit.http.errors import Unauthorized
 from atlas_kit.http.identity import TokenVerifier
 from atlas_kit.process.keys import read_trusted_keys
-from atlas_operator import key_folder
-from atlas_operator.errors import KeysRefused
+from atlas_operator import key_folder, target
+from atlas_operator.errors import KeysRefused, NoTarget
 from atlas_operator.key_folder import KeyFolder, as_setting
+from atlas_operator.local import LocalStack
 from support.fake_operator import CommandLine
 from support.identity import claims, signed
 
@@ -170,3 +171,11 @@ def test_an_operator_without_a_key_of_the_operators_is_told_so(
     assert done.code == 1
     assert said in done.err
     assert "canary" not in done.err
+
+
+def test_a_stack_of_an_earlier_version_that_still_runs_is_to_be_restarted(monkeypatch: pytest.MonkeyPatch) -> None:
+    earlier = LocalStack({"services": {}}, {}, {"internal_auth_secret": "canary"})
+    monkeypatch.setattr(target, "running_stack", lambda _environ: earlier)
+    with pytest.raises(NoTarget, match="started by an earlier version") as told:
+        target.find({})
+    assert "canary" not in str(told.value)

@@ -9,9 +9,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 
 from account_gateway.entrypoints.api.rate_limits import Limit
 from account_gateway.entrypoints.api.return_paths import checked_sign_in
-from account_gateway.session.atlas_database import AtlasDatabase, read_atlas_url
 from atlas_contracts.internal_api import GATEWAY_SERVICE
 from atlas_kit.process.settings import HttpOrigin, HttpUrl, PostgresUrl, ServiceSettings, secret_list
+from atlas_kit.storage.atlas_database import AtlasDatabase, read_atlas_url
 
 MAX_SECRETS = 10
 """A request with an unknown token may cost a try with every key; a rotation needs two or three."""

@@ -26,6 +26,7 @@ from checkout.adapters.parked_events_client import ParkedEventsClient
 from checkout.adapters.stripe_gateway import StripeGateway
 from checkout.entrypoints.backfill import backfill_routes
 from checkout.entrypoints.deletion import deletion_routes
+from checkout.entrypoints.imports import IMPORT_PURCHASES, MAX_IMPORT_BYTES, import_routes
 from checkout.entrypoints.internal import internal_routes
 from checkout.entrypoints.operator import operator_routes
 from checkout.settings import CheckoutSettings
@@ -35,6 +36,7 @@ from checkout.use_cases.forget_user import Forgetting
 from checkout.use_cases.open_portal import Portal
 from checkout.use_cases.purchases import Purchases
 from checkout.use_cases.sale import Checkout
+from checkout.use_cases.tell_payments import Telling
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Parts:
     broker: Broker
     stripe: StripeGateway
     stripe_aside: StripeGateway
-    """For a backfill: connections of its own, so that no buyer waits behind it, and no retries by the SDK."""
+    """For backfill and import: connections of its own, so that no buyer waits behind it, and no retries by the SDK."""
     stopping: asyncio.Event
     """Set when the process is told to end."""
     entitlements: ServiceClient
@@ -64,7 +66,7 @@ def build(settings: CheckoutSettings) -> ASGIApp:
     install_doors(app, Doors(TokenVerifier(settings.internal_trusted_keys, CHECKOUT_SERVICE)))
     for router in _routers(parts):
         app.include_router(router)
-    return with_edge(app, on_exit=parts.stopping.set)
+    return with_edge(app, body_limits=[(IMPORT_PURCHASES, MAX_IMPORT_BYTES)], on_exit=parts.stopping.set)
 
 
 def _parts(settings: CheckoutSettings) -> Parts:
@@ -112,6 +114,7 @@ def _routers(parts: Parts) -> list[APIRouter]:
         deletion_routes(forgetting),
         operator_routes(parts.database, parts.stripe, parts.broker, parts.settings.provider_policy(), forgetting),
         backfill_routes(_backfill(parts)),
+        import_routes(_telling(parts), parts.stripe_aside, parts.settings.backfill_rate),
     ]
 
 
@@ -126,6 +129,11 @@ def _backfill(parts: Parts) -> Backfill:
         settings.backfill_rate,
         parts.stopping,
     )
+
+
+def _telling(parts: Parts) -> Telling:
+    rules = parts.settings.provider_policy().ownership
+    return Telling(parts.database, parts.stripe_aside, parts.broker, parts.ledger, rules)
 
 
 def _database(settings: CheckoutSettings) -> Database:

@@ -104,6 +104,16 @@ class EraseCalls(PaymentReads, Protocol):
     async def erase_user(self, object_id: str) -> bool: ...
 
 
+class ClaimReads(AccountReads, Protocol):
+    """Finding what another app says is a user's."""
+
+    def sessions(self, **filters: Any) -> AsyncIterator[Read]: ...
+
+    async def read_whole_session(self, session_id: str) -> Read: ...
+
+    async def read_customer(self, customer_id: str) -> Read: ...
+
+
 class LedgerCustomers(Protocol):
     """The Stripe customers that facts of a user's payments name, newest first."""
 

@@ -23,13 +23,14 @@ from atlas_kit.process.tasks import Workers
 from atlas_stripe.envelope import MAX_BODY_BYTES
 from atlas_stripe.signature import SignatureVerifier
 from webhook_ingest.adapters.bucket import Bucket
+from webhook_ingest.adapters.ledger import EntitlementsLedger
 from webhook_ingest.adapters.own_account import OwnAccount
 from webhook_ingest.adapters.parked_reader import ParkedReader
 from webhook_ingest.adapters.pull_state import PullState
 from webhook_ingest.adapters.stripe_events import StripeEvents
 from webhook_ingest.adapters.told_before import ToldBefore, ledger_of
 from webhook_ingest.adapters.webhook_shares import WebhookShares
-from webhook_ingest.entrypoints.operator import operator_routes
+from webhook_ingest.entrypoints.operator import IMPORT_GRANTS, MAX_GRANTS_BYTES, operator_routes
 from webhook_ingest.entrypoints.pull_schedule import PullSchedule
 from webhook_ingest.entrypoints.users import user_routes
 from webhook_ingest.entrypoints.webhook import WEBHOOK_PATH, WebhookEndpoint
@@ -66,7 +67,7 @@ def build(settings: IngestSettings) -> ASGIApp:
         app.include_router(router)
     verifier = SignatureVerifier(settings.webhook_secrets, settings.billing_webhook_tolerance_seconds)
     webhook = WebhookEndpoint(app, verifier, parts.door, parts.shares)
-    return with_edge(webhook, body_limits=[(WEBHOOK_PATH, MAX_BODY_BYTES)])
+    return with_edge(webhook, body_limits=[(WEBHOOK_PATH, MAX_BODY_BYTES), (IMPORT_GRANTS, MAX_GRANTS_BYTES)])
 
 
 def _parts(settings: IngestSettings) -> Parts:
@@ -113,9 +114,9 @@ def _checks(parts: Parts) -> Mapping[str, Check]:
 
 def _routers(parts: Parts) -> list[APIRouter]:
     """All but the webhook's, which is asked before the application (`entrypoints/webhook.py`)."""
-    parked = ParkedReader(parts.broker)
+    parked, ledger = ParkedReader(parts.broker), EntitlementsLedger(parts.entitlements)
     return [
-        operator_routes(parts.door, parked, parts.pull, parts.bucket, parts.shares),
+        operator_routes(parts.door, parked, parts.pull, parts.bucket, parts.shares, ledger),
         user_routes(parked, parts.door.parked),
     ]
 

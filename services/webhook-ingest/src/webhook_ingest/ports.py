@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 
+from atlas_contracts.billing import BillingData
 from atlas_kit.messaging.broker import Stored
 
 
@@ -15,6 +16,18 @@ class Publisher(Protocol):
         """Returns once the stream has stored the message. Raises BrokerUnavailable when the broker doesn't confirm it
         in time; it may be stored all the same, and publishing it again with the same id is safe.
         """
+        ...
+
+
+class Ledger(Protocol):
+    """What the entitlements service knows. Raises Unavailable."""
+
+    async def news(self, facts: Sequence[BillingData]) -> frozenset[str]:
+        """Event ids of those that say something new."""
+        ...
+
+    async def applied(self, event_ids: Sequence[str], seconds: float) -> bool:
+        """Whether all of these have taken effect, within so many seconds."""
         ...
 
 

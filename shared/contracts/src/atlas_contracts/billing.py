@@ -174,16 +174,27 @@ class RecordedSession(WireModel):
 AdjustmentAction = Literal["grant", "revoke", "revoke_payment", "undo_revoke_payment"]
 
 
+class ImportedGrant(WireModel):
+    """A grant as the app that we replace has it. Absolute: what that app says at a later ``asOf`` takes its place."""
+
+    origin: str = Field(description="the app it comes from: project-atlas")
+    active_from: Instant
+    active_until: Instant | None = Field(default=None, description="when it ended there; null while it lasts")
+    as_of: Instant = Field(description="when that app last changed what it says")
+
+
 class Adjustment(WireModel):
     """An operator's decision: grant or revoke Pro, or revoke what one payment grants, or undo that.
 
-    An event about one payment has ``schemaVersion`` 2, and names the payment in its ``refs``.
+    An event about one payment has ``schemaVersion`` 2, and names the payment in its ``refs``. A grant that was
+    ``imported`` has ``schemaVersion`` 3; its source is the event's ``provider``.
     """
 
     action: AdjustmentAction
     reason: str = Field(description="why, in the operator's words")
     operator: str | None = Field(default=None, description="who did it, where that was given")
     ticket: str | None = Field(default=None, description="the support ticket, where one was given")
+    imported: ImportedGrant | None = Field(default=None, description="null where an operator said it")
 
 
 class RestoreFacts(WireModel):

@@ -273,7 +273,9 @@ class ForgottenPlace(WireModel):
 
     place: str = Field(description="what was looked at, with its id")
     done: str = Field(description="what was done there, in plain words")
-    until: Instant | None = Field(default=None, description="when the last copy there ends; null: there is none, or no end")
+    until: Instant | None = Field(
+        default=None, description="when the last copy there ends; null: there is none, or no end"
+    )
 
 
 class ForgottenFacts(WireModel):

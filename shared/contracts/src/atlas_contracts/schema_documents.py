@@ -18,9 +18,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from atlas_contracts import internal_api, public_api, read_api
+from atlas_contracts import internal_api, moving_in, public_api, read_api
 from atlas_contracts.billing import BillingEvent, BillingType
-from atlas_contracts.cloudevents import CONTENT_TYPE
+from atlas_contracts.cloudevents import CONTENT_TYPE, SCHEMAS
 from atlas_contracts.entitlements import EntitlementEvent, EntitlementType
 from atlas_contracts.openapi_document import read_api_document
 from atlas_contracts.parked import ForgottenEvent, ParkedEvent, RedrivenEvent
@@ -37,7 +37,6 @@ from atlas_contracts.streams import (
 )
 
 DIALECT = GenerateJsonSchema.schema_dialect
-BASE = "https://schemas.atlas.example/"
 PROJECT = Path(__file__).resolve().parents[2]
 
 Document = dict[str, Any]
@@ -79,6 +78,7 @@ def documents() -> dict[str, Document]:
     found = {f"schemas/{name}.json": schema for name, schema in _event_schemas().items()}
     found["schemas/public_api.json"] = _models("public_api", public_api)
     found["schemas/internal_api.json"] = _models("internal_api", internal_api)
+    found["schemas/moving_in.json"] = _models("moving_in", moving_in)
     found["schemas/read_api.json"] = _models("read_api", read_api)
     found["asyncapi.json"] = _asyncapi()
     found["read_api.openapi.json"] = read_api_document()
@@ -104,7 +104,7 @@ def _event(model: type[BaseModel], subject: str | None, meaning: str, narrowing:
     """The schema of the events on one subject, in which ``type`` has only one value."""
     schema = model.model_json_schema(by_alias=True, mode="serialization")
     name = subject or "parked.v1.event"
-    schema |= {"$schema": DIALECT, "$id": f"{BASE}{name}.json", "title": name, "description": meaning}
+    schema |= {"$schema": DIALECT, "$id": f"{SCHEMAS}{name}.json", "title": name, "description": meaning}
     if subject:
         schema["properties"]["type"] = {"const": cloudevent_type(subject), "type": "string"}
     return schema | (narrowing or {})
@@ -126,7 +126,7 @@ def _models(name: str, module: Any) -> Document:
     # A generic model has no schema before its parameter is given.
     models = [model for model in models if not model.__pydantic_generic_metadata__["parameters"]]
     _, schema = models_json_schema([(model, "serialization") for model in models], by_alias=True)
-    return {"$schema": DIALECT, "$id": f"{BASE}{name}.json", "title": name, **schema}
+    return {"$schema": DIALECT, "$id": f"{SCHEMAS}{name}.json", "title": name, **schema}
 
 
 def _asyncapi() -> Document:

@@ -23,7 +23,7 @@ class Command(NamedTuple):
     """Whether arguments that are not options of ours are passed to the command unchanged."""
 
 
-_COMMANDS, _PANEL = "atlas_operator.commands", "Looking after the money"
+_COMMANDS, _PANEL, _MOVING = "atlas_operator.commands", "Looking after the money", "Moving in"
 COMMANDS: Mapping[str, Command] = {
     "explain": Command(f"{_COMMANDS}.explain", _PANEL),
     "audit": Command(f"{_COMMANDS}.audit", _PANEL),
@@ -38,6 +38,8 @@ COMMANDS: Mapping[str, Command] = {
     "doctor": Command(f"{_COMMANDS}.doctor", _PANEL),
     "stripe": Command(f"{_COMMANDS}.stripe_account", _PANEL),
     "keys": Command(f"{_COMMANDS}.keys", _PANEL),
+    "import": Command(f"{_COMMANDS}.import_", _MOVING),
+    "shadow": Command(f"{_COMMANDS}.shadow", _MOVING),
 }
 """The operator's commands. For another one, add a module in `commands/` and a row here."""
 

@@ -57,6 +57,8 @@ def find(environ: Mapping[str, str] | None = None) -> Target:
             f"INTERNAL_SIGNING_KEY and {', '.join(VARIABLES.values())}."
         )
     urls = {name: str(service["url"]) for name, service in running.stack["services"].items()}
+    if "signing_key" not in running.operator:
+        raise NoTarget("The local stack was started by an earlier version. Restart it: ./atlas down, then ./atlas up")
     return Target(urls, SecretStr(as_setting(running.operator["signing_key"])), local=True)
 
 

@@ -15,10 +15,10 @@ from psycopg.sql import SQL, Composable, Identifier
 from psycopg_pool import PoolClosed, PoolTimeout
 from starlette.datastructures import Headers
 
-from account_gateway.session.atlas_database import AtlasDatabase
 from account_gateway.session.cookies import cookie_names, session_cookies
 from atlas_contracts.user_id import is_user_id
 from atlas_kit.http.errors import Unavailable
+from atlas_kit.storage.atlas_database import AtlasDatabase
 from atlas_kit.storage.database import Connection, new_pool
 
 POOL_SIZE = 8

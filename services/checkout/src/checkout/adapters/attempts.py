@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from psycopg.types.json import Jsonb
 
@@ -55,6 +55,22 @@ class Attempt:
         return f"atlas-checkout-{self.id}"
 
 
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A complete session that another app made, as it is recorded."""
+
+    session_id: str
+    user_id: str
+    customer_id: str
+    """Empty where it has none."""
+    amount: int
+    currency: str
+    offers: tuple[Offer, ...]
+    created_at: datetime
+
+
+IMPORTED = "import"
+"""The source of what is recorded so, and the name of its price, which nobody knows."""
 _LIVE = "state IN ('creating', 'open', 'pending')"
 _COLUMNS = "id, user_id, customer_id, price_id, source, state, parameters, expires_at, checkout_session_id, offers"
 
@@ -152,6 +168,40 @@ async def records_of_sessions(database: Database, session_ids: Sequence[str]) ->
             session_id: Record(user_id, recorded_offers(amount, currency, read_back(offers) or ()))
             for session_id, user_id, amount, currency, offers in await cursor.fetchall()
         }
+
+
+async def record_imported(database: Database, rows: Sequence[Imported]) -> None:
+    """Record sessions that another app made, as attempts that are complete. What is recorded already stays as it is."""
+    async with database.transaction() as connection:
+        for row in rows:
+            await connection.execute(
+                "INSERT INTO checkout_attempts (id, user_id, customer_id, price_id, source, state, parameters,"
+                " checkout_session_id, amount, currency, offers, expires_at, created_at)"
+                " VALUES (%s, %s, %s, %s, %s, 'complete', '{}', %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                (
+                    uuid5(NAMESPACE_URL, row.session_id),
+                    row.user_id,
+                    row.customer_id,
+                    IMPORTED,
+                    IMPORTED,
+                    row.session_id,
+                    row.amount,
+                    row.currency,
+                    Jsonb(written(row.offers)),
+                    row.created_at,
+                    row.created_at,
+                ),
+            )
+
+
+async def imported_sessions(database: Database, session_ids: Sequence[str]) -> set[str]:
+    """Those of these sessions that were recorded because another app claimed them."""
+    async with database.transaction() as connection:
+        cursor = await connection.execute(
+            "SELECT checkout_session_id FROM checkout_attempts WHERE checkout_session_id = ANY(%s) AND source = %s",
+            (list(session_ids), IMPORTED),
+        )
+        return {row[0] for row in await cursor.fetchall()}
 
 
 async def recorded_sessions(database: Database, user_id: str, limit: int) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from atlas_stripe.objects import Read
 from atlas_stripe.patience import Persistence
-from checkout.ports import AccountReads, SessionPage
+from checkout.ports import AccountReads, ClaimReads, SessionPage
 
 AnswerT = TypeVar("AnswerT")
 
@@ -47,6 +47,24 @@ class PacedStripe:
         at = max(clock, self._next_at)
         self._next_at = at + self._between
         await asyncio.sleep(at - clock)
+
+
+class PacedClaims(PacedStripe):
+    """The same, with all that finding another app's purchases needs."""
+
+    def __init__(self, stripe: ClaimReads, per_second: float) -> None:
+        super().__init__(stripe, per_second)
+        self._claims = stripe
+
+    async def read_whole_session(self, session_id: str) -> Read:
+        return await self._asked(lambda: self._claims.read_whole_session(session_id))
+
+    async def read_customer(self, customer_id: str) -> Read:
+        return await self._asked(lambda: self._claims.read_customer(customer_id))
+
+    async def sessions(self, **filters: Any) -> AsyncIterator[Read]:
+        for read in await self._asked(lambda: _all(self._claims.sessions(**filters))):
+            yield read
 
 
 async def _all(reads: AsyncIterator[Read]) -> list[Read]:

@@ -14,14 +14,20 @@ from atlas_contracts.billing import (
     Refs,
     RestoreFacts,
     Via,
+    schema_version_of,
 )
 from atlas_contracts.model import WireModel
 
 
 def purchase_initiated(
-    user_id: str, customer_id: str, recorded: RecordedSession, occurred_at: datetime, received_at: datetime
+    user_id: str,
+    customer_id: str | None,
+    recorded: RecordedSession,
+    occurred_at: datetime,
+    received_at: datetime,
+    via: Via = Via.CHECKOUT,
 ) -> BillingData:
-    """A session was made for ``user_id``; a payment must later match what was recorded."""
+    """A session was made for ``user_id``, by us or by the app that we replace; a payment must match it."""
     provider_event_id = f"initiated:{recorded.id}"
     return BillingData(
         event_id=f"{Provider.STRIPE}:{provider_event_id}:{BillingType.PURCHASE_INITIATED}",
@@ -30,9 +36,10 @@ def purchase_initiated(
         user_id=user_id,
         occurred_at=occurred_at,
         received_at=received_at,
-        via=Via.CHECKOUT,
+        via=via,
         payload_hash=_hash_of(recorded, user_id),
         signature_verified=False,
+        schema_version=schema_version_of(via),
         refs=Refs(checkout_session_id=recorded.id, customer_id=customer_id),
         recorded_session=recorded,
     )

@@ -19,6 +19,7 @@ from entitlements.domain.facts import (
     CheckoutSession,
     Dispute,
     FraudWarning,
+    ImportedGrant,
     Knowledge,
     PaymentAdjustment,
     RecordedSession,
@@ -37,12 +38,13 @@ _KINDS: dict[str, type[Any]] = {
     "dispute": Dispute,
     "adjustment": Adjustment,
     "paymentAdjustment": PaymentAdjustment,
+    "importedGrant": ImportedGrant,
     "fraudWarning": FraudWarning,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _KINDS.values()}
 _VALUES = {kind: attrgetter(*names) for kind, names in _FIELDS.items()}
-_MOMENTS = frozenset({"completed_at", "paid_at", "failed_at"})
+_MOMENTS = frozenset({"completed_at", "paid_at", "failed_at", "active_from", "active_until", "as_of"})
 _OFFERS = "offers"
 
 

@@ -25,6 +25,7 @@ from entitlements.domain.facts import (
     Dispute,
     Fact,
     FraudWarning,
+    ImportedGrant,
     PaymentAdjustment,
     RecordedSession,
     Refund,
@@ -117,10 +118,13 @@ def make_fact(
     facts: Mapping[str, Any],
 ) -> Fact:
     """The domain's fact, from the ledger's columns."""
-    snapshots = () if is_newer(schema_version) else tuple(_snapshots(facts, user_id, event_id, ties["charge_id"]))
+    told = () if is_newer(schema_version) else _snapshots(facts, user_id, event_id, ties["charge_id"], provider)
+    snapshots = tuple(told)
     about_payment = any(isinstance(snapshot, PaymentAdjustment) for snapshot in snapshots)
     if about_payment:  # an operator's decision about a payment is assigned to that payment, which is Stripe's
         provider = "stripe"
+    if any(isinstance(snapshot, ImportedGrant) for snapshot in snapshots):  # of whatever source, a word about the user
+        provider = "manual"
     return Fact(
         seq=seq,
         event_id=event_id,
@@ -144,7 +148,7 @@ def _refs(provider: str, user_id: str | None, ties: Mapping[str, str | None]) ->
 
 
 def _snapshots(
-    facts: Mapping[str, Any], user_id: str | None, event_id: str, charge_id: str | None
+    facts: Mapping[str, Any], user_id: str | None, event_id: str, charge_id: str | None, provider: str
 ) -> Iterator[Snapshot]:
     if session := facts.get("checkoutSession"):
         yield _session(session, user_id)
@@ -160,10 +164,19 @@ def _snapshots(
         yield FraudWarning(warning["id"], warning.get("fraudType"), warning.get("actionable"))
     if (adjustment := facts.get("adjustment")) and user_id:
         action = adjustment["action"]
-        if action in ABOUT_A_PAYMENT:
+        if imported := adjustment.get("imported"):
+            yield _imported(imported, user_id, provider)
+        elif action in ABOUT_A_PAYMENT:
             yield PaymentAdjustment(event_id, action)
         else:
             yield Adjustment(event_id, action, user_id)
+
+
+def _imported(imported: Mapping[str, Any], user_id: str, source: str) -> ImportedGrant:
+    active_from, as_of = _moment(imported["activeFrom"]), _moment(imported["asOf"])
+    assert active_from
+    assert as_of
+    return ImportedGrant(user_id, source, active_from, as_of, _moment(imported.get("activeUntil")))
 
 
 def _recorded(recorded: Mapping[str, Any], user_id: str) -> RecordedSession:

@@ -9,6 +9,7 @@ from typing import Any
 from nats.aio.msg import Msg
 from prometheus_client import Counter
 
+from atlas_contracts.cloudevents import data_schema
 from atlas_contracts.parked import ParkedData, ParkedEvent
 from atlas_contracts.streams import PARKED, cloudevent_type, parked_subject
 from atlas_kit.messaging.broker import Broker
@@ -42,6 +43,7 @@ async def park(broker: Broker, message: Msg, reason: str, detail: str, at: datet
         type=cloudevent_type(subject),
         subject=event_id,
         time=at,
+        dataschema=data_schema("parked"),
         requestid=context.current_request_id(),
         data=data,
     )

@@ -97,6 +97,17 @@ class PaymentAdjustment:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportedGrant:
+    """What the app that we replace said of a user's grant when it last changed its mind (``as_of``)."""
+
+    user_id: str
+    source: str
+    active_from: datetime
+    as_of: datetime
+    active_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FraudWarning:
     """The card network's early warning of fraud. Kept so that operators see it; it changes no verdict."""
 
@@ -105,7 +116,19 @@ class FraudWarning:
     actionable: bool | None = None
 
 
-Snapshot = CheckoutSession | RecordedSession | Charge | Refund | Dispute | Adjustment | PaymentAdjustment | FraudWarning
+Snapshot = (
+    CheckoutSession
+    | RecordedSession
+    | Charge
+    | Refund
+    | Dispute
+    | Adjustment
+    | PaymentAdjustment
+    | ImportedGrant
+    | FraudWarning
+)
+BY_WORD = (Adjustment, ImportedGrant)
+"""What is said of a user, by an operator or by the app that we replace, and of no payment."""
 
 
 class Stamp(NamedTuple):
@@ -172,5 +195,5 @@ def add_to(knowledge: dict[Snapshot, Tellings], more: Knowledge) -> None:
 
 def claimed_by(knowledge: Knowledge) -> set[str]:
     """Every user that some fact names as the buyer, whether or not the policy accepts that claim."""
-    told = (s.user_id for s in knowledge if isinstance(s, CheckoutSession | RecordedSession | Adjustment))
+    told = (s.user_id for s in knowledge if isinstance(s, (CheckoutSession, RecordedSession, *BY_WORD)))
     return {user_id for user_id in told if user_id}

@@ -11,11 +11,22 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from entitlements.domain.facts import Charge, CheckoutSession, Dispute, Fact, Knowledge, Refund, Snapshot, merge
+from entitlements.domain.facts import (
+    Charge,
+    CheckoutSession,
+    Dispute,
+    Fact,
+    ImportedGrant,
+    Knowledge,
+    Refund,
+    Snapshot,
+    merge,
+)
 from entitlements.domain.payment import PaymentVerdict, judge
 from entitlements.domain.policy import Policy, is_known_status, rank
 from entitlements.domain.projection import Payment
 from entitlements.domain.timeline import conditions
+from entitlements.domain.verdict import last_imported
 
 NAMING = ("payment_intent", "checkout_session")
 """Ids by which a payment is called. That a further charge, refund or dispute is its own follows from what is told."""
@@ -64,8 +75,15 @@ def _says_more(snapshot: Snapshot, knowledge: Knowledge) -> bool:
         case Dispute(status=status):
             dispute = _latest(snapshot, knowledge)
             return dispute is None or dispute.status != status
+        case ImportedGrant():
+            return _says(last_imported(merge((knowledge, {snapshot: frozenset()})))) != _says(last_imported(knowledge))
         case _:
             return snapshot not in knowledge
+
+
+def _says(grant: ImportedGrant | None) -> tuple[object, ...] | None:
+    """What a grant says beside when it was said: the other app touches its rows without changing what they mean."""
+    return None if grant is None else (grant.source, grant.active_from, grant.active_until)
 
 
 def _outline(session: CheckoutSession) -> tuple[object, ...]:

@@ -36,7 +36,7 @@ class Interval:
 
     start: datetime
     end: datetime | None = None
-    because: RevokedBecause | Literal["contradicting_user"] | None = None
+    because: RevokedBecause | Literal["contradicting_user", "ended_in_old_app"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,8 @@ DISPUTE_RANK = {
 OPEN_DISPUTE = frozenset({"needs_response", "under_review", "appeal_needs_response", "appeal_under_review"})
 
 RevokedBecause = Literal["refunded", "chargeback_lost", "revoked_by_operator", "suspended_by_dispute"]
+ENDED_THERE: Literal["ended_in_old_app"] = "ended_in_old_app"
+"""Why an imported grant is over that no operator of ours has ended: the app that we replace said so."""
 
 
 @dataclass(frozen=True, slots=True)

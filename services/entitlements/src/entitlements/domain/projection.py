@@ -11,13 +11,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from entitlements.domain.facts import Adjustment, Fact, Knowledge, Snapshot, Tellings, add_to
+from entitlements.domain.facts import BY_WORD, Fact, Knowledge, Snapshot, Tellings, add_to
 from entitlements.domain.payment import PaymentVerdict, Review, judge
-from entitlements.domain.policy import Policy
-from entitlements.domain.verdict import NOTHING_KNOWN, Grant, Verdict, decide, manual_grant
+from entitlements.domain.policy import ENDED_THERE, Policy
+from entitlements.domain.verdict import NOTHING_KNOWN, Grant, Verdict, decide, grants_by_word
 
-ENDINGS = ("refunded", "chargeback_lost", "suspended_by_dispute", "revoked_by_operator", "contradicting_user")
+ENDINGS = (
+    "refunded",
+    "chargeback_lost",
+    "suspended_by_dispute",
+    "revoked_by_operator",
+    ENDED_THERE,
+    "contradicting_user",
+)
 """Why a period of granting ended. Where several end in the same second, the reason that comes first here is named."""
+
+WHYS = ("operator", "imported", "purchase")
+"""What made a user Pro; the first one is named where several began at the same moment."""
 
 
 @dataclass(slots=True)
@@ -211,25 +221,26 @@ class Projection:
         return Change(before, after)
 
     def _decide(self, user_id: str) -> tuple[Verdict, str]:
-        grants = [
-            manual_grant(payment.knowledge)
-            if payment.provider == "manual"
-            else Grant(payment.provider, self.judge(payment).intervals_of(user_id))
-            for payment in self.payments_for(user_id)
-        ]
+        grants: list[Grant] = []
+        for payment in self.payments_for(user_id):
+            if payment.provider == "manual":
+                grants += grants_by_word(payment.knowledge)
+            else:
+                grants.append(Grant(payment.provider, self.judge(payment).intervals_of(user_id)))
         verdict = decide(grants)
         return verdict, _reason(verdict, grants)
 
 
 def _adjusted_user(payment: Payment) -> str | None:
-    """The user whom an operator's adjustments are about; None for a real payment."""
-    return next((s.user_id for s in payment.knowledge if isinstance(s, Adjustment)), None)
+    """The user whom an operator's adjustments and imported grants are about; None for a real payment."""
+    return next((s.user_id for s in payment.knowledge if isinstance(s, BY_WORD)), None)
 
 
 def _reason(verdict: Verdict, grants: Sequence[Grant]) -> str:
     """One stable word: what made the user Pro, or what ended it. It doesn't depend on the order in which facts came."""
     if verdict.is_pro:
-        return "operator" if verdict.source == "manual" else "purchase"
+        holding = [grant for grant in grants if grant.source == verdict.source and grant.lasts]
+        return min((grant.intervals[-1].start, WHYS.index(grant.why), grant.why) for grant in holding)[2]
     endings = {
         interval.because
         for grant in grants

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from entitlements.domain.facts import Adjustment, Knowledge
+from entitlements.domain.facts import Adjustment, ImportedGrant, Knowledge
 from entitlements.domain.payment import Interval
+from entitlements.domain.policy import ENDED_THERE
 
 SOURCES = ("stripe", "ios_iap", "android_iap", "manual")
 """The order that decides a tie between grants that began at the same moment."""
@@ -26,6 +27,12 @@ class Grant:
 
     source: str
     intervals: tuple[Interval, ...]
+    why: Literal["operator", "imported", "purchase"] = "purchase"
+    """What made the user Pro, in the word that is told with the verdict."""
+
+    @property
+    def lasts(self) -> bool:
+        return bool(self.intervals) and self.intervals[-1].end is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +77,22 @@ def decide(grants: Iterable[Grant]) -> Verdict:
     )
 
 
-def manual_grant(knowledge: Knowledge) -> Grant:
-    """An operator's grants and revokes as periods. A revoke ends only what an operator granted, no purchase."""
+def grants_by_word(knowledge: Knowledge) -> tuple[Grant, ...]:
+    """What was granted to a user by word: an operator's, and that of the app that we replace.
+
+    An operator's revoke ends both, and nothing else; whatever that app granted before it stays ended, in whatever
+    order the two became known. That app's own revoke ends only what that app granted.
+    """
     told = sorted(
         (min(tellings).at, snapshot.action == "revoke", snapshot.id)
         for snapshot, tellings in knowledge.items()
         if isinstance(snapshot, Adjustment)
     )  # at the same instant, revoke sorts last and counts
+    imported = _imported(knowledge, [at for at, revoked, _ in told if revoked])
+    return (_by_operator(told), *([imported] if imported else ()))
+
+
+def _by_operator(told: Sequence[tuple[datetime, bool, str]]) -> Grant:
     intervals: list[Interval] = []
     start: datetime | None = None
     for at, revoked, _ in told:
@@ -87,7 +103,30 @@ def manual_grant(knowledge: Knowledge) -> Grant:
             start = None
     if start is not None:
         intervals.append(Interval(start))
-    return Grant("manual", tuple(intervals))
+    return Grant("manual", tuple(intervals), "operator")
+
+
+def last_imported(knowledge: Knowledge) -> ImportedGrant | None:
+    """What the other app said last; of one instant that which has ended holds."""
+    said = [snapshot for snapshot in knowledge if isinstance(snapshot, ImportedGrant)]
+    # What is compared beyond that only makes the choice the same everywhere.
+    return max(said, key=lambda s: (s.as_of, s.active_until is not None, *_whole(s)), default=None)
+
+
+def _whole(grant: ImportedGrant) -> tuple[datetime, datetime, str]:
+    return grant.active_until or grant.as_of, grant.active_from, grant.source
+
+
+def _imported(knowledge: Knowledge, revoked: Sequence[datetime]) -> Grant | None:
+    """What the other app said last, ended by an operator's first revoke after it began."""
+    last = last_imported(knowledge)
+    if last is None:
+        return None
+    interval = Interval(last.active_from, last.active_until, ENDED_THERE if last.active_until else None)
+    ended = min((at for at in revoked if at >= last.active_from), default=None)
+    if ended and (last.active_until is None or ended < last.active_until):
+        interval = Interval(last.active_from, ended, "revoked_by_operator")
+    return Grant(last.source, (interval,), "imported")
 
 
 def _last_unbroken(times: Sequence[_Time]) -> list[_Time]:

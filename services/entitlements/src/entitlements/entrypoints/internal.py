@@ -92,6 +92,7 @@ def internal_routes(database: Database, broker: Broker, policy: Policy, folded: 
         async with database.transaction() as connection:
             return await told_again(connection, asked.data)
 
+    _news_route(router, database, broker, policy)
     return router
 
 

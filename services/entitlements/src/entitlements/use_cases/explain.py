@@ -17,7 +17,7 @@ from entitlements.domain.naming import payment_name
 from entitlements.domain.payment import PaymentVerdict, judge
 from entitlements.domain.policy import OPEN_DISPUTE, Policy, is_known_status, rank
 from entitlements.domain.projection import Entitlement
-from entitlements.domain.verdict import manual_grant
+from entitlements.domain.verdict import grants_by_word
 from entitlements.use_cases.fact_amounts import amount_of
 
 _FACTS_OF_USER = f"""
@@ -197,8 +197,8 @@ def _what_helps(payment: _Payment) -> Iterator[str]:
 
 
 def _granted_by_operator(payment: _Payment) -> bool:
-    intervals = manual_grant(payment.knowledge).intervals if payment.provider == "manual" else ()
-    return bool(intervals) and intervals[-1].end is None
+    """Whether an operator's revoke would end something: their own grant, or one imported from another app."""
+    return payment.provider == "manual" and any(grant.lasts for grant in grants_by_word(payment.knowledge))
 
 
 def _by_payment(rows: Sequence[Row]) -> list[list[Row]]:
@@ -229,7 +229,7 @@ def _said_by(adjustment: object) -> dict[str, Any]:
 
 
 def _adjustment(adjustment: Mapping[str, Any]) -> str:
-    """What the operator did, and the reason given for it."""
+    """What the operator (or the app that it is imported from) did, and the reason given for it."""
     return ": ".join(text for text in (adjustment["action"], adjustment.get("reason")) if text)
 
 

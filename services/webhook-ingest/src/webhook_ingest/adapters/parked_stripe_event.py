@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from atlas_contracts.cloudevents import data_schema
 from atlas_contracts.internal_api import INGEST_SERVICE
 from atlas_contracts.parked import ParkedData, ParkedEvent
 from atlas_contracts.streams import cloudevent_type, parked_subject
@@ -39,7 +40,7 @@ def parked_stripe_event(
         type=cloudevent_type(parked_subject(reason.reason)),
         subject=event_id,
         time=at,
-        dataschema="parked/v1",
+        dataschema=data_schema("parked"),
         traceparent=context.current_traceparent(),
         requestid=context.current_request_id(),
         data=ParkedData(

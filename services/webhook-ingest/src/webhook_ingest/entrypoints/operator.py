@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.responses import StreamingResponse
 
 from atlas_contracts.internal_api import AdjustmentRequest, PullRequest
+from atlas_contracts.moving_in import ImportGrantsRequest, ImportGrantsResult
 from atlas_contracts.parked import ParkedData
 from atlas_contracts.public_api import Success
 from atlas_contracts.text import visible
@@ -21,19 +23,26 @@ from webhook_ingest.adapters.bucket import Bucket
 from webhook_ingest.adapters.parked_reader import ParkedReader
 from webhook_ingest.adapters.webhook_shares import WebhookShares
 from webhook_ingest.domain.parked_user import user_of
+from webhook_ingest.ports import Ledger
 from webhook_ingest.use_cases.adjust import adjust
 from webhook_ingest.use_cases.admit import Door
+from webhook_ingest.use_cases.import_grants import import_grants
 from webhook_ingest.use_cases.read_missed_events import Pull, PullProgress
 from webhook_ingest.use_cases.redrive import redrive
 
 log = get_logger()
 
 NDJSON = "application/x-ndjson"
+IMPORT_GRANTS = "/operator/import-grants"
+MAX_GRANTS_BYTES = 512 * 1024
+"""Of that route's body: 500 grants of some 0.5 kB, with room for long ids."""
 SHOWN = {"id", "kind", "reason", "detail", "subject", "event_id", "at"}
 
 
-def operator_routes(door: Door, parked: ParkedReader, pull: Pull, bucket: Bucket, shares: WebhookShares) -> APIRouter:
-    """``/operator/pull``, ``/operator/adjustments``, ``/operator/parked…``, ``/operator/webhook-shares``."""
+def operator_routes(
+    door: Door, parked: ParkedReader, pull: Pull, bucket: Bucket, shares: WebhookShares, ledger: Ledger
+) -> APIRouter:
+    """Every route under ``/operator``: pull, adjustments, grants to import, parked events, shares of webhooks."""
     router = APIRouter(prefix="/operator", route_class=GuardedRoute)
     _parked_routes(router, parked, door)
     _figures(router, door, pull, shares)
@@ -47,6 +56,11 @@ def operator_routes(door: Door, parked: ParkedReader, pull: Pull, bucket: Bucket
     async def make_adjustment(asked: AdjustmentRequest) -> Success[dict[str, Any]]:
         adjusted = await adjust(asked, door.billing, bucket)
         return Success(data={"eventId": adjusted.event_id, "appended": adjusted.appended})
+
+    @router.post(IMPORT_GRANTS.removeprefix(router.prefix))
+    async def import_other_apps_grants(asked: ImportGrantsRequest) -> Success[ImportGrantsResult]:
+        """Grants of the app that we replace, told as facts where they say something new."""
+        return Success(data=await import_grants(asked, door.billing, ledger, datetime.now(UTC)))
 
     return router
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from atlas_contracts.billing import BillingEvent, KeptEvent, Via, read_billing_event
+from atlas_contracts.cloudevents import data_schema
 from atlas_contracts.contradiction import CHANGED_CONTENT
 from atlas_contracts.internal_api import INGEST_SERVICE
 from atlas_contracts.parked import COPIED_EVENT, ParkedData, RedrivenData, RedrivenEvent
@@ -104,7 +105,7 @@ async def _mark(parked_id: str, message_id: str, stream: Publisher) -> None:
         type=cloudevent_type(REDRIVEN_SUBJECT),
         subject=parked_id,
         time=now,
-        dataschema="parked/v1",
+        dataschema=data_schema("parked"),
         requestid=context.current_request_id(),
         data=RedrivenData(id=parked_id, message_id=message_id, at=now),
     )

@@ -88,7 +88,7 @@ class TokenMint:
 
 class TokenVerifier:
     """Verifies tokens for one audience. Valid tokens are remembered (as digests) until they expire, because verifying
-    takes long (docs/decisions/0014).
+    takes long (docs/decisions/0015).
     """
 
     def __init__(self, trusted_keys: str, audience: str) -> None:

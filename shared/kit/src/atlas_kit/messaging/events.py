@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from atlas_contracts.billing import BillingData, BillingEvent
-from atlas_contracts.cloudevents import CloudEvent
+from atlas_contracts.cloudevents import CloudEvent, data_schema
 from atlas_contracts.entitlements import EntitlementData, EntitlementEvent
 from atlas_contracts.streams import billing_subject, cloudevent_type, entitlement_subject
 from atlas_kit.process import context
@@ -35,7 +35,7 @@ def billing_event(data: BillingData, source: str) -> BillingEvent:
         type=cloudevent_type(billing_subject(event_type_of(data.event_id))),
         subject=data.user_id or payment,
         time=data.occurred_at,
-        dataschema="billing/v1",
+        dataschema=data_schema("billing"),
         traceparent=context.current_traceparent(),
         requestid=context.current_request_id(),
         data=data,
@@ -55,7 +55,7 @@ def entitlement_event(data: EntitlementData, event_type: str, at: datetime) -> E
         type=cloudevent_type(entitlement_subject(event_type)),
         subject=data.user_id,
         time=at,
-        dataschema="entitlements/v1",
+        dataschema=data_schema("entitlements"),
         traceparent=context.current_traceparent(),
         requestid=context.current_request_id(),
         data=data,

@@ -16,7 +16,7 @@ from atlas_operator.lookup import owner
 from atlas_operator.target import find
 from atlas_operator.terminal import checks
 from atlas_operator.terminal.console import fail, say, say_json
-from atlas_operator.terminal.progress import Progress, bar
+from atlas_operator.terminal.progress import Advance, bar
 from atlas_operator.terminal.words import counted
 
 TITLES = {
@@ -60,7 +60,7 @@ def _users(operator: Operator, name: str) -> Sequence[str]:
     return found.users
 
 
-def _audited(operator: Operator, step: Progress, user: str | None, days: int) -> tuple[Audited, int]:
+def _audited(operator: Operator, step: Advance, user: str | None, days: int) -> tuple[Audited, int]:
     """The differences, and the number of users that were compared."""
     reviews = _reviews(operator, user)
     found, looked_at = _look(operator, step, user, days, reviews)
@@ -91,7 +91,7 @@ def _reviews(operator: Operator, user: str | None) -> list[Row]:
 
 def _look(
     operator: Operator,
-    step: Progress,
+    step: Advance,
     user: str | None,
     days: int,
     reviews: Iterable[Row],
@@ -108,7 +108,7 @@ def _look(
     return compare(payments, holders, reviews), len(looked_at)
 
 
-def _payments(operator: Operator, path: str, step: Progress, before: int) -> list[ProviderPayment]:
+def _payments(operator: Operator, path: str, step: Advance, before: int) -> list[ProviderPayment]:
     payments: list[ProviderPayment] = []
     for told in operator.lines(CHECKOUT_SERVICE, path):
         if told.get("done"):

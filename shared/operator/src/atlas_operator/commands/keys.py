@@ -35,9 +35,10 @@ class RotationStep(StrEnum):
 
 
 NEXT = {
-    RotationStep.BEGIN: "A second key of {name} is trusted. Give every service the new INTERNAL_TRUSTED_KEYS, one after "
-    "another; then: keys rotate {name} switch",
-    RotationStep.SWITCH: "{name} signs with its second key from its next start on. Restart it; then: keys rotate {name} end",
+    RotationStep.BEGIN: "A second key of {name} is trusted. Give every service the new INTERNAL_TRUSTED_KEYS, one "
+    "after another; then: keys rotate {name} switch",
+    RotationStep.SWITCH: "{name} signs with its second key from its next start on. Restart it; "
+    "then: keys rotate {name} end",
     RotationStep.END: "The earlier key of {name} is trusted no more. Give every service the new INTERNAL_TRUSTED_KEYS.",
 }
 

@@ -19,13 +19,26 @@ def show(told: Row) -> None:
     say(*_verdict(str(told.get("userId")), told.get("verdict", {})))
     for payment in _sorted(told.get("payments", []), key="since"):
         _payment(payment)
-    _table("Adjusted by an operator", told.get("adjustments", []))
+    adjustments = told.get("adjustments", [])
+    _table("Imported from another app", [fact for fact in adjustments if fact.get("via") == "import"])
+    _table("Adjusted by an operator", [fact for fact in adjustments if fact.get("via") != "import"])
     _list("Refused: these count for nothing", [_rejected(row) for row in told.get("rejected", [])])
     _list("Pending", [_sentence(row) for row in _sorted(told.get("pending", []), key="since")])
     _list("Warnings", [_sentence(row) for row in _sorted(told.get("warnings", []), key="at")])
     parked(told.get("parked", []))
     _table("Recorded beside the payments", told.get("requests", []))
     _list("What would change this", [_sentence(row) for row in told.get("wouldChange", [])] + _free(told))
+
+
+def reasons(told: Row) -> str:
+    """Why the verdict is as it is, in one line: the verdict's sentence, and what each payment and each word came to."""
+    verdict = told.get("verdict", {})
+    said = ["".join(_text(part) for part in _sentence_of(str(told.get("userId")), verdict)) + "."]
+    for payment in _sorted(told.get("payments", []), key="since"):
+        what = "grants" if payment.get("grants") else "grants nothing"
+        said.append(f"Payment {payment.get('id')} {what}: {payment.get('because', '')}.")
+    said += [f"{_capital(_effect(fact))} (by {fact.get('via')})." for fact in told.get("adjustments", [])]
+    return " ".join(said if len(said) > 1 else [*said, "Nothing that grants is known here."])
 
 
 def parked(rows: Sequence[Row]) -> None:
@@ -52,7 +65,19 @@ def when(instant: object) -> str:
     return str(instant or "").replace("T", " ").partition(".")[0].removesuffix("Z")
 
 
+def _text(part: Piece) -> str:
+    return part if isinstance(part, str) else part[0]
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def _verdict(user: str, verdict: Row) -> list[Piece]:
+    return [*_sentence_of(user, verdict), (f" (version {verdict.get('version', 0)})", "dim")]
+
+
+def _sentence_of(user: str, verdict: Row) -> list[Piece]:
     is_pro = bool(verdict.get("isPro"))
     parts: list[Piece] = [f"{user} is ", ("Pro", "bold green") if is_pro else ("not Pro", "bold")]
     text = f": {verdict.get('status', 'none')}"
@@ -62,7 +87,7 @@ def _verdict(user: str, verdict: Row) -> list[Piece]:
         text += f", since {when(verdict['activeFrom'])} UTC"
     if verdict.get("activeUntil"):
         text += f", until {when(verdict['activeUntil'])} UTC"
-    return [*parts, text, (f" (version {verdict.get('version', 0)})", "dim")]
+    return [*parts, text]
 
 
 def _payment(payment: Row) -> None:

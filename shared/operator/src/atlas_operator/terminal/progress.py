@@ -11,14 +11,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from atlas_operator.terminal.console import errors
 
 
-class Progress(Protocol):
+class Advance(Protocol):
     """Shows how much is done, and of how much where that is known; ``title``: what is done now, where that changed."""
 
     def __call__(self, done: int, total: int | None = None, title: str | None = None) -> None: ...
 
 
 @contextlib.contextmanager
-def bar(title: str) -> Iterator[Progress]:
+def bar(title: str) -> Iterator[Advance]:
     """Show a bar on stderr. Yields a function to call with the amount done, and the total if it is known."""
     columns = (
         SpinnerColumn(),

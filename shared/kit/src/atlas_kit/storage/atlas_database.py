@@ -1,9 +1,9 @@
-"""``ATLAS_DATABASE_URL`` may be the one that the web app uses, with Prisma's parameters in it, which libpq refuses.
+"""The database of the existing web app, by the URL that the web app itself uses, Prisma's parameters included.
 
-They are translated or left out here. ``schema`` is where the table ``"Session"`` is. ``sslaccept=strict`` becomes
-libpq's ``sslmode=verify-full``, and Prisma's ``sslcert`` (the authority's certificate) its ``sslrootcert``; without
-``sslaccept`` Prisma verifies no certificate, and neither does libpq. Parameters that bound Prisma's own pool, or
-keep it from preparing statements, are left out: the pool here has bounds of its own, and prepares no statements.
+libpq refuses those: they are translated or left out here. ``schema`` is where the web app's tables are.
+``sslaccept=strict`` becomes libpq's ``sslmode=verify-full``, and Prisma's ``sslcert`` (the authority's certificate) its
+``sslrootcert``; without ``sslaccept`` Prisma verifies no certificate, and neither does libpq. Parameters that bound
+Prisma's own pool, or keep it from preparing statements, are left out: whoever connects here prepares no statements.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ FILES = ("sslrootcert", "sslcert", "sslkey")
 
 @dataclass(frozen=True, slots=True)
 class AtlasDatabase:
-    """Where sessions are looked up. ``url`` is one that libpq takes."""
+    """Where the web app's tables are. ``url`` is one that libpq takes."""
 
     url: str
     schema: str

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from account_gateway.session.atlas_database import AtlasDatabase, read_atlas_url
+from atlas_kit.storage.atlas_database import AtlasDatabase, read_atlas_url
 
 PLAIN = "postgresql://atlas:p%40ss@db.example:6543/atlas"
 

@@ -1,0 +1,1 @@
+"""The existing web app's database (project-atlas): read, and never written."""
