@@ -13,7 +13,7 @@ from atlas_operator.predecessor.connection import Predecessor
 from atlas_operator.predecessor.rows import moment_and_count, people
 from atlas_operator.predecessor.there import NOBODY, verdict_there
 from atlas_operator.terminal.explained import reasons
-from atlas_operator.terminal.progress import Step
+from atlas_operator.terminal.progress import Advance
 
 Verdict = Mapping[str, Any]
 FORGOTTEN = "forgotten:"
@@ -34,7 +34,7 @@ class Comparison:
         return {"users": self.users, "equal": self.users - len(self.differ), "differ": self.differ}
 
 
-def compare(operator: Operator, old: Predecessor, here: Mapping[str, Verdict], step: Step) -> Comparison:
+def compare(operator: Operator, old: Predecessor, here: Mapping[str, Verdict], step: Advance) -> Comparison:
     """Everybody there, and whoever is Pro here and not there. Raises CallFailed."""
     found = Comparison()
     _, count = moment_and_count(old, everybody=True)

@@ -18,7 +18,7 @@ from atlas_operator.errors import CallFailed
 from atlas_operator.predecessor.connection import Predecessor
 from atlas_operator.predecessor.meaning import ORIGIN, LeftOut, RowsMeaning, meaning_of, shown
 from atlas_operator.predecessor.rows import moment_and_count, nobodys, people
-from atlas_operator.terminal.progress import Step
+from atlas_operator.terminal.progress import Advance
 
 USERS_AT_ONCE = 2_500
 BYTES_AT_ONCE = 1_500_000
@@ -51,7 +51,7 @@ class ImportReport:
 
 
 def import_grants(
-    operator: Operator, old: Predecessor, report: ImportReport, step: Step, *, dry_run: bool
+    operator: Operator, old: Predecessor, report: ImportReport, step: Advance, *, dry_run: bool
 ) -> list[RowsMeaning]:
     """Tell every grant; the users of whom Stripe has to be asked. Raises CallFailed."""
     now, count = moment_and_count(old, everybody=False)
@@ -87,7 +87,7 @@ def _tell_grants(operator: Operator, meanings: Iterable[RowsMeaning], report: Im
 
 
 def import_purchases(
-    operator: Operator, buyers: Sequence[RowsMeaning], report: ImportReport, step: Step, *, dry_run: bool
+    operator: Operator, buyers: Sequence[RowsMeaning], report: ImportReport, step: Advance, *, dry_run: bool
 ) -> None:
     """Have Stripe asked about every id, and what it says told. Raises CallFailed."""
     total, done = sum(len(told.customers) + len(told.payments) for told in buyers), 0
