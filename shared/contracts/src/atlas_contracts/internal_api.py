@@ -288,9 +288,7 @@ class ForgottenParked(WireModel):
     """``POST /internal/v1/users/{user}/forget`` at webhook-ingest: no list or redrive has the user's parked events."""
 
     parked: int = Field(description="parked events that mention the user and were hidden by this request")
-    newest: Instant | None = Field(
-        description="when the newest parked event that mentions the user was stored, also a hidden one; null: none does"
-    )
+    newest: Instant | None = Field(description="when the newest that mentions them was stored; null: none does")
 
 
 class ForgetResult(WireModel):
