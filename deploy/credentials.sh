@@ -21,7 +21,7 @@ give() {
   mv -f "$1.new" "$1"
 }
 
-for user in INGEST CHECKOUT ENTITLEMENTS GATEWAY OBSERVER ADMIN; do keep "NATS_PASSWORD_$user" nats_; done
+for user in INGEST CHECKOUT ENTITLEMENTS GATEWAY OBSERVER KEEPER ADMIN; do keep "NATS_PASSWORD_$user" nats_; done
 for role in ENTITLEMENTS_OWNER ENTITLEMENTS_SERVICE CHECKOUT_OWNER CHECKOUT_SERVICE; do keep "${role}_PASSWORD" pg_; done
 keep POSTGRES_PASSWORD pg_
 keep MADE_NEXTAUTH_SECRET nextauth_
@@ -125,6 +125,11 @@ $(broker observer "$NATS_PASSWORD_OBSERVER")
 export ENTITLEMENTS_DATABASE_URL=postgresql://entitlements_service:$ENTITLEMENTS_SERVICE_PASSWORD@postgres:5432/entitlements
 export CHECKOUT_DATABASE_URL=postgresql://checkout_service:$CHECKOUT_SERVICE_PASSWORD@postgres:5432/checkout
 $sandbox
+END
+
+# It alone may change streams; it runs before the services and ends.
+give retention.env 10007 <<END
+export NATS_ADMIN_URL=nats://keeper:$NATS_PASSWORD_KEEPER@nats:4222
 END
 
 chmod 755 .

@@ -28,6 +28,8 @@ UP_SECONDS = 150
 MEANINGFUL = (
     "STRIPE_",
     "BILLING_",
+    "ENTITLEMENTS_",
+    "PARKED_",
     "NEXTAUTH_",
     "RATE_LIMIT_",
     "ATLAS_",

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import httpx
 
+from atlas_kit.process.logs import logged_user
 from atlas_localstack.servers.ports import free_port
 from support.gateway import SESSION_SECRET, cookie_of, entitlement_view, gateway_environment, stand_in
 
@@ -93,13 +94,14 @@ def test_logs_are_json_lines_without_cookies_or_hosted_urls() -> None:
     logged = {line["event"]: line for line in map(json.loads, reversed(output.splitlines()))}
     redirect = logged["billing.checkout.redirect"]
     assert redirect.items() >= {
-        "userId": "alice", "source": "hero", "checkoutSessionId": "cs_test_1", "reused": True,
+        "user": logged_user("alice"), "source": "hero", "checkoutSessionId": "cs_test_1", "reused": True,
         "requestId": "req-42", "service": "account-gateway", "level": "info",
     }.items()  # fmt: skip
     assert "timestamp" in redirect
-    assert logged["billing.portal.redirect"]["userId"] == "alice"
+    assert logged["billing.portal.redirect"]["user"] == logged_user("alice")
+    assert "userId" not in logged["billing.portal.redirect"]
     assert logged["billing.checkout.return"].items() >= {
-        "outcome": "success", "source": "hero", "checkoutSessionId": "cs_test_1", "userId": "alice",
+        "outcome": "success", "source": "hero", "checkoutSessionId": "cs_test_1", "user": logged_user("alice"),
     }.items()  # fmt: skip
     for secret in ("canary", SESSION_SECRET, headers["cookie"].partition("=")[2]):
         assert secret not in output

@@ -225,8 +225,24 @@ def _world(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iter
                 "entitlements", {**common, **identity.identity_of("entitlements"), "DATABASE_URL": entitlements_dsn}, logs / "entitlements.log"
             )
         )
+        ingest = running.enter_context(
+            service(
+                "webhook_ingest",
+                {
+                    **common,
+                    **identity.identity_of("webhook-ingest"),
+                    "STRIPE_SECRET_KEY": STRIPE_KEY,
+                    "STRIPE_API_BASE": sandbox,
+                    "STRIPE_WEBHOOK_SECRET": "whsec_checkout_suite",
+                    "BILLING_PULL_INTERVAL_SECONDS": "0",
+                    "ENTITLEMENTS_URL": entitlements,
+                },
+                logs / "ingest.log",
+            )
+        )
         environ = {
             **common,
+            "WEBHOOK_INGEST_URL": ingest,
             **identity.identity_of("checkout"),
             "DATABASE_URL": dsn,
             "STRIPE_SECRET_KEY": STRIPE_KEY,

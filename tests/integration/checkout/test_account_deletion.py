@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 import psycopg
@@ -47,7 +48,10 @@ async def test_the_app_has_a_user_forgotten_at_stripe_here_and_in_the_ledger(wor
     assert (answer.body["known"], answer.body["sessions"]) == (True, 1) and answer.body["facts"] >= 2
     places = [place["place"] for place in answer.body["places"]]
     assert f"checkout session {session['id']} at Stripe" in places
-    assert places[-3:] == ["database of checkout", "ledger and projection", "broker"]
+    assert places[-6:] == ["database of checkout", "ledger and projection", "broker: BILLING", "broker: ENTITLEMENTS", "broker: PARKED", "Stripe"]
+    ends = {place["place"]: place["until"] for place in answer.body["places"] if place["until"]}
+    days = {place: (datetime.fromisoformat(until) - datetime.now(UTC)).total_seconds() / 86_400 for place, until in ends.items()}
+    assert {place: round(left) for place, left in days.items()} == {"broker: BILLING": 400, "broker: ENTITLEMENTS": 90}
     assert "userId" not in (await world.session(session["id"]))["metadata"]
     assert in_ledger(world, user) == 0
     told = await world.entitlement(user)
@@ -68,6 +72,15 @@ async def test_a_death_between_the_two_services_is_healed_by_asking_again(world,
     healed = await forget(world, user)
     assert (healed.status, healed.body["known"], healed.body["sessions"]) == (200, True, 0) and healed.body["facts"] >= 2
     assert in_ledger(world, user) == 0
+
+
+async def test_a_death_before_the_parked_events_is_healed_by_asking_again(world, user):
+    await bought(world, user)
+    with world.start_another("without-ingest", WEBHOOK_INGEST_URL="http://127.0.0.1:9") as alone:
+        answer = await forget(world, user, at=alone)
+        assert answer.status == 503 and answer.error[1].startswith("Not everything was forgotten")
+    healed = await forget(world, user)
+    assert healed.status == 200 and "broker: PARKED" in [place["place"] for place in healed.body["places"]]
 
 
 async def test_a_stripe_that_fails_in_the_middle_is_healed_by_asking_again(world, user):

@@ -38,6 +38,8 @@ def look(sandbox: Sandbox, client: Any) -> Iterator[Callable[..., list[Finding]]
             "webhook_url": URL,
             "webhook_secret": "whsec_x",
             "replicas": 1,
+            "nats_admin_url": None,
+            "streams": (),
         }
         return provider.look(Patient(**{**settings, **changes})).findings
 

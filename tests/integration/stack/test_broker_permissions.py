@@ -80,12 +80,27 @@ async def test_each_user_publishes_what_is_its_own_and_nothing_else(url: str, us
 @pytest.mark.parametrize("verb", ["DELETE", "PURGE", "UPDATE", "MSG.DELETE"])
 @pytest.mark.parametrize("user", list(permissions.GRANTS))
 async def test_nobody_can_change_empty_or_delete_a_stream(url: str, user: str, verb: str) -> None:
+    """But the keeper of the retention, who runs at the start and ends: it can change one."""
+    if (user, verb) == ("keeper", "UPDATE"):
+        return
     async with connected(url, user) as client:
         with pytest.raises(REFUSED):
             await client.request(f"$JS.API.STREAM.{verb}.BILLING", b'{"seq": 1}', timeout=0.3)
         assert client.is_connected
     async with connected(url, "admin") as client:
         assert (await client.jetstream().stream_info("BILLING")).config.name == "BILLING"
+
+
+async def test_the_keeper_of_the_retention_changes_streams_and_does_nothing_else(url: str) -> None:
+    async with connected(url, "keeper") as client:
+        jetstream = client.jetstream(timeout=0.5)
+        config = (await jetstream.stream_info("BILLING")).config
+        await jetstream.update_stream(config.evolve(max_age=config.max_age))
+        for subject in ("$JS.API.STREAM.CREATE.OTHER", "$JS.API.STREAM.MSG.GET.BILLING", "$JS.API.CONSUMER.CREATE.BILLING.mine"):
+            with pytest.raises(REFUSED):
+                await client.request(subject, b'{"seq": 1, "name": "OTHER"}', timeout=0.3)
+    for subject in ("billing.v1.x", "entitlements.v1.x", "parked.v1.x"):
+        assert not await published(url, "keeper", subject)
 
 
 @pytest.mark.parametrize("user", ["ingest", "checkout", "gateway"])

@@ -5,6 +5,7 @@ import json
 import pytest
 from pydantic import SecretStr
 
+from atlas_contracts.streams import STREAMS
 from atlas_kit.process.settings import (
     ConfigurationError,
     HttpOrigin,
@@ -140,3 +141,21 @@ def test_a_list_of_secrets() -> None:
     for bad in ("", " , ", "whsec_a,b"):
         with pytest.raises(ValueError, match="one or more values"):
             secret_list(SecretStr(bad), "whsec_")
+
+
+RETENTIONS = ("BILLING_RETENTION_DAYS", "ENTITLEMENTS_RETENTION_DAYS", "PARKED_RETENTION_DAYS")
+
+
+def test_each_stream_has_a_retention_of_its_own() -> None:
+    settings = load(Example, GOOD | {"ENTITLEMENTS_RETENTION_DAYS": " 4 "})
+    assert [stream.retention_days for stream in settings.kept(*STREAMS)] == [400, 4, 400]
+    assert [stream.retention_days for stream in load(Example, GOOD).kept(*STREAMS)] == [400, 90, 400]
+
+
+@pytest.mark.parametrize("name", RETENTIONS)
+@pytest.mark.parametrize("value", ["3", "0", "-1", "36501", "soon", "4.5", "1e3", "9" * 5000])
+def test_a_retention_shorter_than_the_dedupe_window_or_no_number_is_refused_by_name_in_one_line(name: str, value: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        load(Example, GOOD | {name: value})
+    assert str(refused.value).startswith(f"{name}: ") and "\n" not in str(refused.value)
+    assert value not in str(refused.value) or len(value) < 3

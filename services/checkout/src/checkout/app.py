@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 from starlette.types import ASGIApp
 
-from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE
+from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE
 from atlas_contracts.streams import BILLING
 from atlas_kit.http.app import create_app, with_edge
 from atlas_kit.http.client import ServiceClient
@@ -22,6 +22,7 @@ from atlas_kit.messaging.outbox import OutboxRelay
 from atlas_kit.process.tasks import Workers
 from atlas_kit.storage.database import Database
 from checkout.adapters.entitlements_client import EntitlementsClient
+from checkout.adapters.parked_events_client import ParkedEventsClient
 from checkout.adapters.stripe_gateway import StripeGateway
 from checkout.entrypoints.backfill import backfill_routes
 from checkout.entrypoints.deletion import deletion_routes
@@ -52,6 +53,7 @@ class Parts:
     """Set when the process is told to end."""
     entitlements: ServiceClient
     ledger: EntitlementsClient
+    ingest: ServiceClient
     workers: Workers
 
 
@@ -80,6 +82,7 @@ def _parts(settings: CheckoutSettings) -> Parts:
         stopping=asyncio.Event(),
         entitlements=entitlements,
         ledger=EntitlementsClient(entitlements),
+        ingest=ServiceClient(settings.webhook_ingest_url, INGEST_SERVICE, mint),
         workers=Workers(outbox=OutboxRelay(database, broker, BILLING).run),
     )
 
@@ -90,6 +93,7 @@ async def _lifespan(parts: Parts) -> AsyncIterator[None]:
         stack.push_async_callback(parts.stripe.close)
         stack.push_async_callback(parts.stripe_aside.close)
         await stack.enter_async_context(parts.entitlements)
+        await stack.enter_async_context(parts.ingest)
         await parts.database.start()
         stack.push_async_callback(parts.database.close)
         await parts.broker.start()
@@ -104,7 +108,7 @@ def _checks(parts: Parts) -> Mapping[str, Check]:
 
 def _routers(parts: Parts) -> list[APIRouter]:
     purchases = Purchases(parts.database, parts.stripe, parts.broker, parts.ledger)
-    forgetting = Forgetting(parts.database, parts.stripe, parts.ledger)
+    forgetting = Forgetting(parts.database, parts.stripe, parts.ledger, ParkedEventsClient(parts.ingest), parts.broker)
     return [
         internal_routes(_checkout(parts), purchases, _portal(parts)),
         deletion_routes(forgetting),
@@ -146,7 +150,7 @@ def _broker(settings: CheckoutSettings) -> Broker:
         settings.nats_url,
         CHECKOUT_SERVICE,
         inbox_prefix=settings.nats_inbox_prefix,
-        streams=(BILLING,),
+        streams=settings.kept(BILLING),
         replicas=settings.nats_stream_replicas,
     )
 

@@ -8,10 +8,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Protocol
 
 from atlas_contracts.billing import BillingData
-from atlas_contracts.internal_api import EntitlementOverview, EntitlementView, NewsResult, PaymentVerdictView
+from atlas_contracts.internal_api import (
+    EntitlementOverview,
+    EntitlementView,
+    ForgottenParked,
+    NewsResult,
+    PaymentVerdictView,
+)
 from atlas_contracts.streams import StreamSpec
 from atlas_kit.messaging.broker import Stored
 from atlas_stripe.objects import Read
@@ -117,6 +124,18 @@ class LedgerErasure(Protocol):
     """Taking a user's name out of ledger and projection; how many facts were about them."""
 
     async def forget(self, user_id: str) -> int: ...
+
+
+class ParkedErasure(Protocol):
+    """Taking a user's parked events out of every list and redrive."""
+
+    async def forget(self, user_id: str) -> ForgottenParked: ...
+
+
+class StreamAges(Protocol):
+    """How long a stream keeps its messages; None: for ever."""
+
+    async def keeps_for(self, stream: StreamSpec) -> timedelta | None: ...
 
 
 class Entitlements(Protocol):

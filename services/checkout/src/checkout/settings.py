@@ -54,6 +54,7 @@ class CheckoutSettings(ServiceSettings):
     stripe_allow_promotion_codes: bool = False
     nextauth_url: HttpOrigin
     entitlements_url: HttpUrl = "http://127.0.0.1:8003"
+    webhook_ingest_url: HttpUrl = "http://127.0.0.1:8001"
     backfill_requests_per_second: float | None = Field(default=None, ge=0.1, le=80)
     billing_grant_free_checkouts: bool = False
     """This and the next three are the entitlements service's settings; here only ``audit``'s list uses them."""

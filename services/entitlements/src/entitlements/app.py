@@ -126,6 +126,6 @@ def _broker(settings: EntitlementsSettings) -> Broker:
         settings.nats_url,
         ENTITLEMENTS_SERVICE,
         inbox_prefix=settings.nats_inbox_prefix,
-        streams=(BILLING, ENTITLEMENTS, PARKED),
+        streams=settings.kept(BILLING, ENTITLEMENTS, PARKED),
         replicas=settings.nats_stream_replicas,
     )

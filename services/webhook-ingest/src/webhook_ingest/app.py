@@ -32,6 +32,7 @@ from webhook_ingest.adapters.told_before import ToldBefore, ledger_of
 from webhook_ingest.adapters.webhook_shares import WebhookShares
 from webhook_ingest.entrypoints.operator import IMPORT_GRANTS, MAX_GRANTS_BYTES, operator_routes
 from webhook_ingest.entrypoints.pull_schedule import PullSchedule
+from webhook_ingest.entrypoints.users import user_routes
 from webhook_ingest.entrypoints.webhook import WEBHOOK_PATH, WebhookEndpoint
 from webhook_ingest.settings import IngestSettings
 from webhook_ingest.use_cases.admit import Door
@@ -113,8 +114,11 @@ def _checks(parts: Parts) -> Mapping[str, Check]:
 
 def _routers(parts: Parts) -> list[APIRouter]:
     """All but the webhook's, which is asked before the application (`entrypoints/webhook.py`)."""
-    ledger = EntitlementsLedger(parts.entitlements)
-    return [operator_routes(parts.door, ParkedReader(parts.broker), parts.pull, parts.bucket, parts.shares, ledger)]
+    parked, ledger = ParkedReader(parts.broker), EntitlementsLedger(parts.entitlements)
+    return [
+        operator_routes(parts.door, parked, parts.pull, parts.bucket, parts.shares, ledger),
+        user_routes(parked, parts.door.parked),
+    ]
 
 
 def _broker(settings: IngestSettings) -> Broker:
@@ -122,7 +126,7 @@ def _broker(settings: IngestSettings) -> Broker:
         settings.nats_url,
         INGEST_SERVICE,
         inbox_prefix=settings.nats_inbox_prefix,
-        streams=(BILLING, PARKED),
+        streams=settings.kept(BILLING, PARKED),
         replicas=settings.nats_stream_replicas,
     )
 

@@ -27,7 +27,8 @@ Route = tuple[str, str]
 """A route: its method, and its path as declared (with ``{parameters}``)."""
 
 FORGET = "/internal/v1/users/{user:path}/forget"
-"""At checkout everywhere, at entitlements its own part. A user id may hold a slash, so it is the whole rest."""
+"""At checkout everywhere, at entitlements and webhook-ingest their own part. A user id may hold a slash, so it is the
+whole rest."""
 
 _APP = frozenset({APP})
 ISSUERS = frozenset({GATEWAY_SERVICE, CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE, OPERATOR, APP})
@@ -56,6 +57,7 @@ MAY_CALL: Mapping[str, Mapping[Route, frozenset[str]]] = {
         ("POST", "/operator/import-purchases"): _OPERATOR,
         ("POST", "/operator/backfill"): _OPERATOR,
         ("POST", "/operator/forget"): _OPERATOR,
+        ("GET", "/operator/kept"): _OPERATOR,
     },
     ENTITLEMENTS_SERVICE: {
         ("GET", "/internal/entitlement"): _GATEWAY | _CHECKOUT | _OPERATOR,
@@ -76,8 +78,11 @@ MAY_CALL: Mapping[str, Mapping[Route, frozenset[str]]] = {
         ("GET", "/operator/state"): _OPERATOR,
         ("POST", "/operator/rebuild"): _OPERATOR,
         ("POST", "/operator/forget"): _OPERATOR,
+        ("GET", "/operator/kept"): _OPERATOR,
     },
     INGEST_SERVICE: {
+        ("POST", FORGET): _CHECKOUT,
+        ("GET", "/operator/kept"): _OPERATOR,
         ("POST", "/operator/pull"): _OPERATOR,
         ("GET", "/operator/pull"): _OPERATOR,
         ("GET", "/operator/webhook-shares"): _OPERATOR,

@@ -273,12 +273,22 @@ class ForgottenPlace(WireModel):
 
     place: str = Field(description="what was looked at, with its id")
     done: str = Field(description="what was done there, in plain words")
+    until: Instant | None = Field(
+        default=None, description="when the last copy there ends; null: there is none, or no end"
+    )
 
 
 class ForgottenFacts(WireModel):
     """``POST /internal/v1/users/{user}/forget`` at entitlements: ledger and projection know the user no more."""
 
     facts: int = Field(description="facts that were about the user; the money in them stays, their name is gone")
+
+
+class ForgottenParked(WireModel):
+    """``POST /internal/v1/users/{user}/forget`` at webhook-ingest: no list or redrive has the user's parked events."""
+
+    parked: int = Field(description="parked events that mention the user and were hidden by this request")
+    newest: Instant | None = Field(description="when the newest that mentions them was stored; null: none does")
 
 
 class ForgetResult(WireModel):

@@ -42,5 +42,19 @@ class RedrivenData(WireModel):
     at: Instant
 
 
+class ForgottenData(WireModel):
+    """``data`` of ``parked.v1.forgotten``: the user whom a parked event is about was forgotten. It names nobody."""
+
+    id: str = Field(description="of the parked event")
+    event_digest: str = Field(
+        description="SHA-256 of its eventId, in hexadecimal: the same event parked again is hidden too"
+    )
+    at: Instant
+
+
+class ForgottenEvent(CloudEvent[ForgottenData]):
+    """Takes a parked event out of every list and redrive. It is younger than what it hides, and so outlives it."""
+
+
 class RedrivenEvent(CloudEvent[RedrivenData]):
     """Marks a parked event as redriven. The parked event itself stays on PARKED."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 SECONDS_PER_DAY = 86_400
 DEDUPE_WINDOW_SECONDS = 4 * SECONDS_PER_DAY
 """How long the broker drops repeated message ids: Stripe retries for 3 days, and one day is added. A repetition after
 that does no harm, because the ledger recognizes it."""
+MIN_RETENTION_DAYS = DEDUPE_WINDOW_SECONDS // SECONDS_PER_DAY
+"""The broker refuses a stream that forgets its messages before their ids."""
+MAX_RETENTION_DAYS = 36_500
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +21,23 @@ class StreamSpec:
     name: str
     subjects: tuple[str, ...]
     dedupe_window_seconds: int = DEDUPE_WINDOW_SECONDS
+    retention_days: int = 400
+    """After how many days a message ends. The setting ``<name>_RETENTION_DAYS`` changes it."""
     direct_reads: bool = False
     """Whether direct get is allowed. With it a reader can have the broker send a copy of a message to any subject, also
     one on which the reader may not publish. So it is off for the streams with facts."""
 
+    @property
+    def max_age_seconds(self) -> int:
+        return self.retention_days * SECONDS_PER_DAY
+
+    def keeping(self, days: int) -> Self:
+        """The same stream with another retention."""
+        return replace(self, retention_days=days)
+
 
 BILLING = StreamSpec("BILLING", ("billing.v1.>",))
-ENTITLEMENTS = StreamSpec("ENTITLEMENTS", ("entitlements.v1.>",))
+ENTITLEMENTS = StreamSpec("ENTITLEMENTS", ("entitlements.v1.>",), retention_days=90)
 PARKED = StreamSpec("PARKED", ("parked.v1.>",), direct_reads=True)
 STREAMS = (BILLING, ENTITLEMENTS, PARKED)
 

@@ -33,6 +33,11 @@ class Operator:
         with self._open(service, "GET", path + suffix, None) as answer:
             return _content(json.load(answer))
 
+    def get_as(self, user: str, service: str, path: str) -> Any:
+        """One JSON answer of a route under ``/internal``, which asks for the user that the token names."""
+        with self._open(service, "GET", path, None, subject=user) as answer:
+            return _content(json.load(answer))
+
     def post(self, service: str, path: str, body: Mapping[str, Any]) -> Any:
         """One JSON answer to a command."""
         with self._open(service, "POST", path, body) as answer:
@@ -51,14 +56,16 @@ class Operator:
                 yield read
 
     @contextlib.contextmanager
-    def _open(self, service: str, method: str, path: str, body: Mapping[str, Any] | None) -> Iterator[IO[bytes]]:
+    def _open(
+        self, service: str, method: str, path: str, body: Mapping[str, Any] | None, *, subject: str = OPERATOR
+    ) -> Iterator[IO[bytes]]:
         url = self._target.url(service) + path
         request = urllib.request.Request(  # noqa: S310 - the address comes from our own stack file or the operator
             url,
             method=method,
             data=None if body is None else json.dumps(body).encode(),
             headers={
-                "authorization": f"Bearer {self._mint.token(service, OPERATOR)}",
+                "authorization": f"Bearer {self._mint.token(service, subject)}",
                 "content-type": "application/json",
                 "accept": "application/json, application/x-ndjson",
             },

@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, Command] = {
     "grant": Command(f"{_COMMANDS}.adjust", _PANEL),
     "revoke": Command(f"{_COMMANDS}.adjust", _PANEL),
     "forget": Command(f"{_COMMANDS}.forget", _PANEL),
+    "export": Command(f"{_COMMANDS}.export", _PANEL),
     "doctor": Command(f"{_COMMANDS}.doctor", _PANEL),
     "stripe": Command(f"{_COMMANDS}.stripe_account", _PANEL),
     "keys": Command(f"{_COMMANDS}.keys", _PANEL),

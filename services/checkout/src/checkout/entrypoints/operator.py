@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response, StreamingResponse
@@ -22,6 +22,7 @@ from atlas_contracts.internal_api import (
 from atlas_contracts.user_id import UserId
 from atlas_kit.http.doors import GuardedRoute
 from atlas_kit.storage.database import Database
+from checkout.adapters.kept import kept_about
 from checkout.adapters.stripe_gateway import StripeGateway
 from checkout.entrypoints.deletion import FORGET_SECONDS
 from checkout.entrypoints.failures import told_as
@@ -44,7 +45,7 @@ MAX_SESSIONS = 500
 def operator_routes(
     database: Database, stripe: StripeGateway, broker: Publisher, policy: ProviderPolicy, forgetting: Forgetting
 ) -> APIRouter:
-    """``/operator/provider-state``, ``/operator/whose``, ``/operator/sweep``, ``/operator/forget``."""
+    """``/operator/`` and ``provider-state``, ``whose``, ``sweep``, ``forget``, ``kept``."""
     router = APIRouter(prefix="/operator", route_class=GuardedRoute)
     _provider_state_route(router, database, stripe, policy)
 
@@ -65,6 +66,11 @@ def operator_routes(
         """Forget a user everywhere; 409 while a payment of theirs is being processed."""
         async with told_as(unavailable.FORGETTING, seconds=FORGET_SECONDS):
             return await forget_user(forgetting, body.user_id, even_if_paying=body.even_if_paying)
+
+    @router.get("/kept")
+    async def read_kept(user: UserId) -> dict[str, list[dict[str, Any]]]:
+        """Everything that this service's database has about a user: ``customers`` and ``sessions``."""
+        return await kept_about(database, user)
 
     return router
 

@@ -1,4 +1,4 @@
-"""Forget a user everywhere: their id in Stripe's metadata, their rows here, their name in the ledger.
+"""Forget a user everywhere: their id in Stripe's metadata, their rows here, their name in the ledger, parked events.
 
 The records of the money stay, at Stripe and in the ledger. In this order, because a user id left in the metadata would
 come back with the next pull, sweep or audit. What fails in the middle is finished by a repetition: each part finds what
@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
-from atlas_contracts.internal_api import ForgetResult, ForgottenPlace
+from atlas_contracts.internal_api import ForgetResult, ForgottenParked, ForgottenPlace
+from atlas_contracts.model import iso_utc
 from atlas_contracts.public_api import Recovery
+from atlas_contracts.streams import BILLING, ENTITLEMENTS, PARKED, StreamSpec
 from atlas_kit.http.errors import InvalidRequest
 from atlas_kit.process.logs import get_logger
 from atlas_kit.storage.database import Database
@@ -21,14 +24,18 @@ from atlas_stripe.objects import Read, could_be_id
 from checkout.adapters import attempts
 from checkout.adapters.customers import stored_customer
 from checkout.domain.payment_outcome import PaymentOutcome, charge_of, outcome_of
-from checkout.ports import EraseCalls, LedgerErasure
+from checkout.ports import EraseCalls, LedgerErasure, ParkedErasure, StreamAges
 from checkout.use_cases.owner_of_session import sessions_of
 
 log = get_logger()
 
 ERASED = "user id erased"
 GONE = "gone already: Stripe knows it no more"
-RETENTION = "past events keep the id until the streams' retention ends"
+AT_STRIPE = (
+    "keeps its own records of customers, payments, refunds and disputes, and for 30 days the events and the requests in"
+    " which the id stood; what else it keeps can be deleted only there"
+)
+FOR_EVER = "for ever, because the stream has no retention yet: ./atlas doctor --fix gives it one"
 
 
 class PaymentUnderWay(InvalidRequest):
@@ -57,22 +64,50 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Forgetting:
-    """Where users are forgotten: our own rows, Stripe, and the service that has the ledger."""
+    """Where users are forgotten: our own rows, Stripe, and the services that have ledger and parked events.
+
+    The streams' ages say when the last copy on the broker ends.
+    """
 
     database: Database
     stripe: EraseCalls
     ledger: LedgerErasure
+    parked: ParkedErasure
+    ages: StreamAges
 
 
 async def forget_user(forgetting: Forgetting, user_id: str, *, even_if_paying: bool = False) -> ForgetResult:
     """What was done in each place. Raises PaymentUnderWay, StripeFailure, Unavailable."""
     result = await _forget_here(forgetting.database, forgetting.stripe, user_id, even_if_paying=even_if_paying)
     facts = await forgetting.ledger.forget(user_id)
+    parked = await forgetting.parked.forget(user_id)
     result.places.append(ForgottenPlace(place="ledger and projection", done=f"facts kept without a name: {facts}"))
-    if facts:
-        result.places.append(ForgottenPlace(place="broker", done=RETENTION))
-    log.info("billing.user.forgotten", sessions=result.sessions, facts=facts)
-    return result.model_copy(update={"facts": facts, "known": result.known or facts > 0})
+    result.places.extend(await _on_broker(forgetting.ages, parked))
+    result.places.append(ForgottenPlace(place="Stripe", done=AT_STRIPE))
+    log.info("billing.user.forgotten", sessions=result.sessions, facts=facts, parked=parked.parked)
+    return result.model_copy(update={"facts": facts, "known": result.known or facts > 0 or parked.parked > 0})
+
+
+async def _on_broker(ages: StreamAges, parked: ForgottenParked) -> list[ForgottenPlace]:
+    """What the streams still hold, and until when.
+
+    Nobody may delete a message, and of BILLING and ENTITLEMENTS nobody can ask for a user's newest one. So the last
+    copy there ends, at the latest, when a message stored now would.
+    """
+    places = [
+        await _stream(ages, stream, "past events keep the id", datetime.now(UTC)) for stream in (BILLING, ENTITLEMENTS)
+    ]
+    if parked.newest is None:
+        return [*places, ForgottenPlace(place=f"broker: {PARKED.name}", done="no parked event mentions the user")]
+    hidden = f"the user's parked events are out of every list and redrive (now: {parked.parked}); their bytes stay"
+    return [*places, await _stream(ages, PARKED, hidden, parked.newest)]
+
+
+async def _stream(ages: StreamAges, stream: StreamSpec, what: str, newest: datetime) -> ForgottenPlace:
+    age: timedelta | None = await ages.keeps_for(stream)
+    until = newest + age if age else None
+    when = f"until {iso_utc(until)} at the latest" if until else FOR_EVER
+    return ForgottenPlace(place=f"broker: {stream.name}", done=f"{what} {when}", until=until)
 
 
 async def _forget_here(database: Database, stripe: EraseCalls, user_id: str, *, even_if_paying: bool) -> ForgetResult:

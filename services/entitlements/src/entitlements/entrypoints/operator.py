@@ -20,12 +20,15 @@ from entitlements.use_cases.explain import explain
 from entitlements.use_cases.find_ids import find
 from entitlements.use_cases.forget import forget
 from entitlements.use_cases.holders import changeable_payments, holders
+from entitlements.use_cases.list_kept import kept_facts
 from entitlements.use_cases.list_reviews import reviews
 from entitlements.use_cases.read_figures import figures
 
 NDJSON = "application/x-ndjson"
 PAGE = 200
 """Payments per answer."""
+FACTS_PAGE = 500
+"""Facts per answer, of some 2 kB each."""
 MAX_SEQUENCE = 10**18
 """A sequence number has 63 bits."""
 
@@ -67,6 +70,12 @@ def _questions_about_users(router: APIRouter, database: Database, policy: Policy
         """Users and payments by any id that the ledger knows: a user's or Stripe's."""
         async with database.transaction() as connection:
             return await find(connection, wanted)
+
+    @router.get("/kept")
+    async def read_kept(user: UserId, after: Annotated[int, Query(ge=0, lt=MAX_SEQUENCE)] = 0) -> dict[str, Any]:
+        """A page of everything that the ledger has about a user."""
+        async with database.transaction() as connection:
+            return await kept_facts(connection, user, after, FACTS_PAGE)
 
     @router.get("/holders")
     async def list_holders(user: UserId | None = None) -> StreamingResponse:

@@ -1,17 +1,23 @@
-"""Reads the stream PARKED: events that wait for an operator. Nothing is deleted there; a redrive adds a marker."""
+"""Reads the stream PARKED: events that wait for an operator.
+
+Nothing is deleted there. A redrive adds a marker, and so does forgetting the user whom an event is about: that event is
+shown to nobody any more, and ends with the stream's retention.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from collections.abc import AsyncIterator, Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 import nats.errors
 from nats.aio.msg import Msg
 from pydantic import ValidationError
 
-from atlas_contracts.parked import ParkedData, ParkedEvent, RedrivenData, RedrivenEvent
+from atlas_contracts.parked import ForgottenEvent, ParkedData, ParkedEvent, RedrivenData, RedrivenEvent
 from atlas_contracts.streams import PARKED, parked_subject
 from atlas_kit.http.errors import NotFound
 from atlas_kit.messaging.broker import Broker, BrokerUnavailable
@@ -19,7 +25,7 @@ from atlas_kit.process.logs import get_logger
 
 log = get_logger()
 
-REDRIVEN_SUBJECT = parked_subject("redriven")
+REDRIVEN_SUBJECT, FORGOTTEN_SUBJECT = parked_subject("redriven"), parked_subject("forgotten")
 BATCH = 256
 READ_SECONDS = 5.0
 _END_OF_BATCH, _NOTHING = "204", "404"
@@ -27,10 +33,19 @@ _END_OF_BATCH, _NOTHING = "204", "404"
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """A parked event and the markers of the redrives since."""
+    """A parked event, the markers of its redrives since, when it was stored, and whether its user is forgotten."""
 
     data: ParkedData
     redriven: list[RedrivenData]
+    stored: datetime | None = None
+    forgotten: bool = False
+
+    @property
+    def mark(self) -> tuple[str, str]:
+        """What a forgotten marker names: the parked id, and a digest of the event's own id. The id alone would not do:
+        where a stream was made anew, another event gets it.
+        """
+        return self.data.id, hashlib.sha256(self.data.event_id.encode()).hexdigest()
 
 
 class ParkedReader:
@@ -41,34 +56,40 @@ class ParkedReader:
 
     async def waiting(self) -> list[ParkedData]:
         """Parked and not yet redriven, oldest first. Raises BrokerUnavailable."""
-        return [parked.data for parked in (await self._all()).values() if not parked.redriven]
+        return [parked.data for parked in await self.everything() if not parked.redriven and not parked.forgotten]
 
     async def get(self, parked_id: str) -> Parked:
         """The parked event with this id. Raises NotFound or BrokerUnavailable."""
-        parked = (await self._all()).get(parked_id)
-        if parked is None:
-            raise NotFound("There is no parked event with this id.")
-        return parked
+        for parked in await self.everything():
+            if parked.data.id == parked_id and not parked.forgotten:
+                return parked
+        raise NotFound("There is no parked event with this id.")
 
-    async def _all(self) -> dict[str, Parked]:
-        """All parked events by id. An event that was parked again after a redrive is waiting again."""
+    async def everything(self) -> list[Parked]:
+        """All parked events, oldest first, those of forgotten users too. An event that was parked again after a redrive
+        is waiting again; after its user was forgotten it stays hidden. Raises BrokerUnavailable.
+        """
         found: dict[str, Parked] = {}
-        async for subject, body in self._messages():
+        forgotten: set[tuple[str, str]] = set()
+        async for subject, stored, body in self._messages():
             try:
                 if subject == REDRIVEN_SUBJECT:
                     marker = RedrivenEvent.model_validate_json(body).data
                     if marker.id in found:
                         found[marker.id].redriven.append(marker)
+                elif subject == FORGOTTEN_SUBJECT:
+                    mark = ForgottenEvent.model_validate_json(body).data
+                    forgotten.add((mark.id, mark.event_digest))
                 else:
                     data = ParkedEvent.model_validate_json(body).data
                     found.pop(data.id, None)
-                    found[data.id] = Parked(data, [])
+                    found[data.id] = Parked(data, [], stored)
             except ValidationError:
                 log.warning("parked.unreadable", subject=subject)
-        return found
+        return [replace(parked, forgotten=parked.mark in forgotten) for parked in found.values()]
 
-    async def _messages(self) -> AsyncIterator[tuple[str, bytes]]:
-        """Subject and body of every message of PARKED in order, by batched direct gets (ADR-31 of NATS)."""
+    async def _messages(self) -> AsyncIterator[tuple[str, datetime, bytes]]:
+        """Subject, time and body of every message of PARKED in order, by batched direct gets (ADR-31 of NATS)."""
         client = self._broker.client
         sequence = 1
         while True:
@@ -82,7 +103,7 @@ class ParkedReader:
                     headers = message.headers or {}
                     sequence = int(headers["Nats-Sequence"]) + 1
                     received += 1
-                    yield headers["Nats-Subject"], message.data
+                    yield headers["Nats-Subject"], datetime.fromisoformat(headers["Nats-Time-Stamp"]), message.data
             except (nats.errors.Error, TimeoutError, OSError) as error:
                 raise BrokerUnavailable from error
             finally:

@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import nats
 import nats.errors
@@ -165,6 +166,14 @@ class Broker:
         for stream in self._streams:
             await self.jetstream.stream_info(stream.name)
 
+    async def keeps_for(self, stream: StreamSpec) -> timedelta | None:
+        """How long the stream that exists keeps a message; None: for ever. Raises BrokerUnavailable."""
+        try:
+            age = (await self.jetstream.stream_info(stream.name)).config.max_age
+        except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
+            raise BrokerUnavailable from error
+        return timedelta(seconds=age) if age else None
+
     async def _connect_until_up(self) -> None:
         while True:
             try:
@@ -219,6 +228,7 @@ def stream_config(stream: StreamSpec, replicas: int) -> StreamConfig:
         storage=StorageType.FILE,
         discard=DiscardPolicy.OLD,
         num_replicas=replicas,
+        max_age=float(stream.max_age_seconds),
         duplicate_window=float(stream.dedupe_window_seconds),
         deny_delete=True,
         deny_purge=True,

@@ -1,10 +1,13 @@
 """Structured logs: one JSON line per event, with ids instead of payloads.
 
 Never log a signature, a cookie, a key, a hosted URL or a payload. Of a library's log record only the message is kept.
+No line has a user's id, so that a log needs no cleaning when a user is forgotten: ``userId`` is written as ``user``, a
+digest by which the lines about one user are found (docs/runbook.md).
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import sys
@@ -25,6 +28,22 @@ def _to_json(event: Any, **_options: Any) -> str:
     return _ENCODER.encode(event)
 
 
+def logged_user(user_id: str) -> str:
+    """What stands in a log for a user: the first 16 hexadecimal digits of the SHA-256 of the id."""
+    return hashlib.sha256(user_id.encode(errors="replace")).hexdigest()[:16]
+
+
+def nameless(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Write digests in place of ``userId`` and ``userIds``."""
+    if event.get("userId") is not None:
+        event["user"] = logged_user(str(event["userId"]))
+    if event.get("userIds"):
+        event["users"] = [logged_user(str(user)) for user in event["userIds"]]
+    event.pop("userId", None)
+    event.pop("userIds", None)
+    return event
+
+
 def configure(service: str, level: str = "INFO") -> None:
     """Write what structlog and the standard library's loggers log to stdout, as JSON lines."""
 
@@ -36,6 +55,7 @@ def configure(service: str, level: str = "INFO") -> None:
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         add_ids,
+        nameless,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
     ]

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from atlas_contracts.callers import ISSUERS
+from atlas_contracts.streams import BILLING, ENTITLEMENTS, MAX_RETENTION_DAYS, MIN_RETENTION_DAYS, PARKED, StreamSpec
 from atlas_kit.process.keys import NAME, read_signing_key, read_trusted_keys
 
 EXIT_CONFIGURATION = 2
@@ -134,11 +135,20 @@ def secret_list(value: SecretStr, prefix: str = "") -> tuple[SecretStr, ...]:
     return _check_secrets(value.get_secret_value(), prefix)
 
 
-class ServiceSettings(BaseSettings):
-    """The settings that every service has. A subclass's field ``stripe_secret_key`` reads ``STRIPE_SECRET_KEY``."""
+def _retention(days: int) -> int:
+    if not MIN_RETENTION_DAYS <= days <= MAX_RETENTION_DAYS:
+        raise ValueError(
+            f"must be {MIN_RETENTION_DAYS} to {MAX_RETENTION_DAYS} days, and so no shorter than the"
+            f" {MIN_RETENTION_DAYS} days for which the broker compares message ids"
+        )
+    return days
 
-    service: ClassVar[str] = ""
-    """The name under which the service signs. A key that names another one is refused."""
+
+RetentionDays = Annotated[int, AfterValidator(_retention)]
+
+
+class GivenSettings(BaseSettings):
+    """Settings that are read from what :func:`load` is given and from nowhere else."""
 
     model_config = SettingsConfigDict(
         env_ignore_empty=True, case_sensitive=False, extra="ignore", hide_input_in_errors=True, frozen=True
@@ -155,6 +165,25 @@ class ServiceSettings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Use only the values that :func:`load` passes: the environment is read once, and tests need not change it."""
         return (init_settings,)
+
+
+class RetentionSettings(GivenSettings):
+    """How many days each stream keeps a message."""
+
+    billing_retention_days: RetentionDays = BILLING.retention_days
+    entitlements_retention_days: RetentionDays = ENTITLEMENTS.retention_days
+    parked_retention_days: RetentionDays = PARKED.retention_days
+
+    def kept(self, *streams: StreamSpec) -> tuple[StreamSpec, ...]:
+        """The streams with the retention that is configured for each."""
+        return tuple(stream.keeping(getattr(self, f"{stream.name.lower()}_retention_days")) for stream in streams)
+
+
+class ServiceSettings(RetentionSettings):
+    """The settings that every service has. A subclass's field ``stripe_secret_key`` reads ``STRIPE_SECRET_KEY``."""
+
+    service: ClassVar[str] = ""
+    """The name under which the service signs. A key that names another one is refused."""
 
     host: Annotated[str, BeforeValidator(_trimmed)] = "127.0.0.1"
     port: int = Field(default=0, ge=0, le=65_535)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 # Variables that a user may set for each service. Those that the stack itself sets (addresses, databases, broker) are
 # not among them: a local stack must never migrate a database whose DATABASE_URL happens to be set in the shell.
+RETENTION = ("BILLING_RETENTION_DAYS", "ENTITLEMENTS_RETENTION_DAYS", "PARKED_RETENTION_DAYS")
 # No service reads INTERNAL_AUTH_SECRET any more; each gets it only to log that it is not read.
-SHARED = ("INTERNAL_AUTH_SECRET", "LOG_LEVEL")
+SHARED = ("INTERNAL_AUTH_SECRET", "LOG_LEVEL", *RETENTION)
 # The policy and other settings that are not secret; every service gets them, whether it reads them or not.
 SHARED_PREFIXES = ("BILLING_",)
 OWN: Mapping[str, tuple[str, ...]] = {
@@ -40,7 +41,7 @@ PREFIXES: Mapping[str, tuple[str, ...]] = {"account-gateway": ("RATE_LIMIT_",)}
 # Variables that every process needs; no other variable of the user's shell reaches a service.
 MACHINE = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "VIRTUAL_ENV")
 MACHINE_PREFIXES = ("OTEL_", "PYTHON", "COVERAGE_", "ATLAS_FAILPOINT")
-STACK_OWNED = frozenset({"ENTITLEMENTS_URL", "CHECKOUT_URL", "DATABASE_URL", "NATS_URL"})
+STACK_OWNED = frozenset({"ENTITLEMENTS_URL", "CHECKOUT_URL", "WEBHOOK_INGEST_URL", "DATABASE_URL", "NATS_URL"})
 
 STRIPE_KEY = re.compile(r"(sk|rk)_(test|live)_\S+")
 # The sandbox gets these values too, under other names, and it starts before the services. Its error would name a
@@ -107,6 +108,11 @@ def stripe(given: Mapping[str, str], own_key: str, own_webhook_secret: str) -> S
 def of_machine(given: Mapping[str, str]) -> dict[str, str]:
     """The variables that every process of the stack gets."""
     return {name: value for name, value in given.items() if name in MACHINE or name.startswith(MACHINE_PREFIXES)}
+
+
+def retention(given: Mapping[str, str]) -> dict[str, str]:
+    """How long the streams keep their messages, as far as the user has said it."""
+    return {name: given[name] for name in RETENTION if name in given}
 
 
 def of_user(service: str, given: Mapping[str, str]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from atlas_localstack.servers.errors import ServerError
 from atlas_localstack.servers.ports import LOOPBACK
 from atlas_localstack.servers.process import spawn
 from atlas_localstack.stack import logs, permissions, roles
-from atlas_localstack.stack.plan import MODULES, SANDBOX, Plan, environment
+from atlas_localstack.stack.plan import MODULES, SANDBOX, Plan, environment, keeper_environment
 from atlas_localstack.stack.readiness import ask
 from atlas_operator.local import WORKSPACE
 
@@ -69,10 +69,34 @@ def _broker(plan: Plan) -> Part:
         with logs.open_for_append(plan.home.log("nats")) as log:
             return broker.start(plan.home.broker_config, log)
 
-    async def ready(_: subprocess.Popen[bytes]) -> tuple[bool, str]:
-        return await ask(plan.ports.nats_monitor, "/healthz")
+    kept: list[int] = []
+
+    async def ready(process: subprocess.Popen[bytes]) -> tuple[bool, str]:
+        answer = await ask(plan.ports.nats_monitor, "/healthz")
+        if answer[0] and process.pid not in kept:
+            await _give_retention(plan)
+            kept.append(process.pid)
+        return answer
 
     return Part("nats", start, ready, prepare)
+
+
+async def _give_retention(plan: Plan) -> None:
+    """Give streams of earlier runs the retention of this one. Raises ServerError.
+
+    It is a program of its own, as in compose, because it needs what the supervisor can do without.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *("-m", "atlas_kit.messaging.retention"),
+        env=keeper_environment(plan), cwd=WORKSPACE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    _, said = await process.communicate()
+    if process.returncode:
+        lines = said.decode(errors="replace").splitlines()
+        wrong = [line.removeprefix("configuration: ") for line in lines if line.startswith("configuration: ")]
+        raise ServerError(
+            "\n".join(wrong) or "The streams could not be given their retention.", "", [] if wrong else lines[-10:]
+        )
 
 
 def _postgres(plan: Plan) -> Part:

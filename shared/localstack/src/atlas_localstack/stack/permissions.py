@@ -110,6 +110,11 @@ GRANTS: Mapping[str, BrokerRights] = {
         subscribe=("_INBOX.>",),
         refuse=_others_durable(BILLING.name, PROJECTOR_DURABLE),
     ),
+    # Gives existing streams their retention, and nothing else. No service has its password: an update can shorten a
+    # stream's age, which deletes, or give it other subjects.
+    "keeper": BrokerRights(
+        publish=tuple(f"$JS.API.STREAM.{verb}.{stream}" for stream in EVENTS for verb in ("INFO", "UPDATE"))
+    ),
     # The stack's operator, for doctor and tests. Not even this user can delete events.
     "admin": BrokerRights(
         publish=(">",),

@@ -118,6 +118,12 @@ def environment(plan: Plan, part: str) -> dict[str, str]:
     }
 
 
+def keeper_environment(plan: Plan) -> dict[str, str]:
+    """All environment variables of the program that gives the streams their retention."""
+    machine = configuration.of_machine(plan.given)
+    return {**machine, **configuration.retention(plan.given), "NATS_ADMIN_URL": plan.nats_url("keeper")}
+
+
 def _defaults(plan: Plan, part: str) -> dict[str, str]:
     stripe = {"STRIPE_SECRET_KEY": plan.stripe.secret_key}
     return {
@@ -136,10 +142,11 @@ def _defaults(plan: Plan, part: str) -> dict[str, str]:
 def _wiring(plan: Plan, part: str) -> dict[str, str]:
     stripe = {"STRIPE_API_BASE": plan.url(SANDBOX)} if plan.stripe.sandbox else {}
     checkout, entitlements = {"CHECKOUT_URL": plan.url("checkout")}, {"ENTITLEMENTS_URL": plan.url("entitlements")}
+    ingest = {"WEBHOOK_INGEST_URL": plan.url("webhook-ingest")}
     return {
         "account-gateway": {**checkout, **entitlements},
         "webhook-ingest": {**stripe, **checkout, **entitlements},
-        "checkout": {**stripe, **entitlements, **_database(plan, "checkout")},
+        "checkout": {**stripe, **entitlements, **ingest, **_database(plan, "checkout")},
         "entitlements": {**checkout, **_database(plan, "entitlements"), **_readers(plan)},
     }[part]
 
@@ -190,6 +197,7 @@ def describe(plan: Plan, pids: Mapping[str, int | None]) -> dict[str, Any]:
             "url": plan.nats_url("admin"),
             "pid": pids.get("nats"),
             "observer": {"url": plan.nats_url("observer")},
+            "keeper": {"url": plan.nats_url("keeper")},
         },
         "postgres": {
             "pid": pids.get("postgres"),

@@ -9,25 +9,41 @@ from typing import Annotated
 
 import typer
 
+from atlas_kit.process.settings import ConfigurationError
 from atlas_operator.client import Operator
-from atlas_operator.doctor import broker, databases, doors, provider, services
+from atlas_operator.doctor import broker, databases, doors, provider, retention, services
 from atlas_operator.doctor.finding import Finding, Report
 from atlas_operator.doctor.patient import DATABASES, Patient, examine
 from atlas_operator.target import find
-from atlas_operator.terminal.console import errors, say, say_json
+from atlas_operator.terminal.console import errors, misunderstood, say, say_json
 
 MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "red")}
 
 
-def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="The same for programs.")] = False) -> None:
+def doctor(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="The same for programs.")] = False,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="First give the streams their retention (by NATS_ADMIN_URL).")
+    ] = False,
+) -> None:
     """Check services, broker, streams, databases, Stripe and the clock; exit code 1 where something is wrong."""
     with errors.status("Looking …"):
-        findings = [finding for report in _reports(examine(find())) for finding in report.findings]
+        patient = _patient()
+        mended = [retention.mend(patient.nats_admin_url, patient.streams)] if fix else []
+        findings = [finding for report in (*mended, *_reports(patient)) for finding in report.findings]
     if as_json:
         say_json([asdict(finding) for finding in findings])
     else:
         _show(findings)
     raise typer.Exit(1 if any(finding.level == "error" for finding in findings) else 0)
+
+
+def _patient() -> Patient:
+    try:
+        return examine(find())
+    except ConfigurationError as error:
+        misunderstood(f"{'; '.join(str(error).splitlines())}.")
 
 
 def _reports(patient: Patient) -> list[Report]:
@@ -47,7 +63,7 @@ def _reports(patient: Patient) -> list[Report]:
 
 def _broker(patient: Patient) -> Report:
     if patient.nats_url:
-        return broker.look(patient.nats_url, patient.nats_monitor_url, patient.replicas)
+        return broker.look(patient.nats_url, patient.nats_monitor_url, patient.replicas, patient.streams)
     return _left_out("broker", "Set NATS_URL, with an operator's credentials.")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import urllib.request
+from collections.abc import Sequence
 from typing import Any
 
 import nats
@@ -12,8 +13,9 @@ import nats.errors
 import nats.js.errors
 from nats.js import JetStreamContext
 
-from atlas_contracts.streams import BILLING, PROJECTOR_DURABLE, STREAMS, StreamSpec
+from atlas_contracts.streams import BILLING, PROJECTOR_DURABLE, StreamSpec
 from atlas_kit.messaging.broker import stream_config
+from atlas_kit.messaging.retention import in_days, inbox_of
 from atlas_operator.doctor.finding import Report
 
 CONNECT_SECONDS = 3
@@ -22,13 +24,14 @@ FIELDS = (
     *("subjects", "retention", "storage", "num_replicas", "duplicate_window"),
     *("deny_delete", "deny_purge", "allow_direct"),
 )
+MEND = "`./atlas doctor --fix` gives it that, with NATS_ADMIN_URL where the system is not the local stack."
 RECREATE = "Streams are never changed by a service: `nats stream edit {name}` brings it to the declared shape."
 
 
-def look(url: str, monitor_url: str | None, replicas: int) -> Report:
-    """The broker as the services need it."""
+def look(url: str, monitor_url: str | None, replicas: int, streams: Sequence[StreamSpec]) -> Report:
+    """The broker as the services need it; ``streams`` have the retention that is configured."""
     report = Report("broker")
-    asyncio.run(_look(report, url, replicas))
+    asyncio.run(_look(report, url, replicas, streams))
     if monitor_url:
         _durability(report, monitor_url)
     else:
@@ -36,26 +39,21 @@ def look(url: str, monitor_url: str | None, replicas: int) -> Report:
     return report
 
 
-async def _look(report: Report, url: str, replicas: int) -> None:
+async def _look(report: Report, url: str, replicas: int, streams: Sequence[StreamSpec]) -> None:
     try:
         client = await nats.connect(
-            url, connect_timeout=CONNECT_SECONDS, allow_reconnect=False, error_cb=_quiet, inbox_prefix=_inbox(url)
+            url, connect_timeout=CONNECT_SECONDS, allow_reconnect=False, error_cb=_quiet, inbox_prefix=inbox_of(url)
         )
     except (nats.errors.Error, OSError, TimeoutError) as error:
         report.error(f"the broker does not answer: {type(error).__name__}", "Start it, or check NATS_URL.")
         return
     try:
         broker = client.jetstream(timeout=CONNECT_SECONDS)
-        for stream in STREAMS:
+        for stream in streams:
             await _stream(report, broker, stream, replicas)
         await _projector(report, broker)
     finally:
         await client.close()
-
-
-def _inbox(url: str) -> bytes:
-    user = url.partition("://")[2].partition(":")[0] if "@" in url else ""
-    return f"_INBOX_{user}".encode() if user else b"_INBOX"
 
 
 async def _quiet(_: Exception) -> None:
@@ -75,6 +73,13 @@ async def _stream(report: Report, broker: JetStreamContext, stream: StreamSpec, 
         f"stream {stream.name} is as declared",
         f"stream {stream.name} differs from its declaration in {', '.join(wrong)}",
         RECREATE.format(name=stream.name),
+    )
+    wanted_age, age = in_days(stream.max_age_seconds), in_days(found.max_age or 0)
+    report.check(
+        age == wanted_age,
+        f"stream {stream.name} keeps its messages {age}",
+        f"stream {stream.name} keeps its messages {age}; {wanted_age} is configured",
+        MEND,
     )
 
 

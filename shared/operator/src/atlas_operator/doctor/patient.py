@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from atlas_contracts.streams import STREAMS, StreamSpec
+from atlas_kit.process.settings import RetentionSettings, load
 from atlas_operator.errors import NoTarget
 from atlas_operator.local import environment, running_stack
 from atlas_operator.target import Target
@@ -29,10 +31,14 @@ class Patient:
     webhook_url: str | None
     webhook_secret: str | None
     replicas: int
+    nats_admin_url: str | None
+    """Credentials that may update streams."""
+    streams: tuple[StreamSpec, ...]
+    """Every stream, with the retention that is configured for it."""
 
 
 def examine(target: Target) -> Patient:
-    """Collect the addresses and keys of the system that `target` is."""
+    """Collect the addresses and keys of the system that `target` is. Raises ConfigurationError for a bad retention."""
     given = environment(os.environ)
     return _local(target, given) if target.local else _production(target, given)
 
@@ -55,6 +61,8 @@ def _local(target: Target, given: Mapping[str, str]) -> Patient:
         webhook_url=stack["webhook"]["url"] if sandbox else given.get("WEBHOOK_PUBLIC_URL"),
         webhook_secret=stack["webhook"]["secret"],
         replicas=1,
+        nats_admin_url=stack["nats"]["keeper"]["url"],
+        streams=_streams(running.operator.get("retention", {})),  # what `up` was given, not this shell
     )
 
 
@@ -71,4 +79,10 @@ def _production(target: Target, given: Mapping[str, str]) -> Patient:
         webhook_url=given.get("WEBHOOK_PUBLIC_URL"),
         webhook_secret=given.get("STRIPE_WEBHOOK_SECRET"),
         replicas=int(given.get("NATS_STREAM_REPLICAS", "3")),
+        nats_admin_url=given.get("NATS_ADMIN_URL"),
+        streams=_streams(given),
     )
+
+
+def _streams(given: Mapping[str, str]) -> tuple[StreamSpec, ...]:
+    return load(RetentionSettings, dict(given)).kept(*STREAMS)

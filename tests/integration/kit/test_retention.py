@@ -1,0 +1,111 @@
+"""How long streams keep their messages: existing ones are changed by their keeper alone, and in nothing but their age."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import nats
+import pytest
+
+from atlas_contracts.streams import BILLING, ENTITLEMENTS, PARKED, SECONDS_PER_DAY, STREAMS
+from atlas_kit.messaging.broker import declare_stream, stream_config
+from atlas_kit.messaging.retention import RetentionNotApplied, apply_retention
+from atlas_localstack.stack import permissions
+from support.embedded import embedded_nats
+
+pytestmark = pytest.mark.anyio
+DAY = float(SECONDS_PER_DAY)
+PASSWORDS = {user: f"password-of-{user}" for user in permissions.GRANTS}
+
+
+@pytest.fixture
+def broker() -> Iterator[str]:
+    with embedded_nats(permissions.authorization(PASSWORDS)) as url:
+        yield url
+
+
+def url_of(broker: str, user: str) -> str:
+    return broker.replace("://", f"://{user}:{PASSWORDS[user]}@")
+
+
+async def declare(broker: str, **changes: Any) -> None:
+    """The streams as a service made them before there was a retention, but for ``changes``."""
+    client = await nats.connect(url_of(broker, "ingest"), inbox_prefix=b"_INBOX_ingest")
+    for stream in (BILLING, PARKED):
+        await client.jetstream().add_stream(stream_config(stream, 1).evolve(**{"max_age": 0.0, **changes}))
+    await client.close()
+
+
+async def configs(broker: str) -> dict[str, Any]:
+    client = await nats.connect(url_of(broker, "admin"), inbox_prefix=b"_INBOX_admin")
+    try:
+        return {stream.config.name: stream.config for stream in await client.jetstream().streams_info()}
+    finally:
+        await client.close()
+
+
+async def test_streams_that_exist_get_the_age_and_keep_everything_else(broker: str) -> None:
+    await declare(broker)
+    before = await configs(broker)
+    wanted = [BILLING.keeping(30), ENTITLEMENTS, PARKED]
+    applied = await apply_retention(url_of(broker, "keeper"), wanted)
+    assert [(each.stream.name, each.changed, each.before) for each in applied] == [("BILLING", True, "for ever"), ("PARKED", True, "for ever")]
+    after = await configs(broker)
+    assert set(after) == {"BILLING", "PARKED"}, "a missing stream is left to the service that makes it"
+    assert (after["BILLING"].max_age, after["PARKED"].max_age) == (30 * DAY, 400 * DAY)
+    assert {name: config.evolve(max_age=0.0) for name, config in after.items()} == before
+    assert not any(each.changed for each in await apply_retention(url_of(broker, "keeper"), wanted))
+
+
+async def test_a_new_stream_is_made_with_its_age(broker: str) -> None:
+    client = await nats.connect(url_of(broker, "entitlements"), inbox_prefix=b"_INBOX_entitlements")
+    for stream in STREAMS:
+        await declare_stream(client.jetstream(), stream.keeping(7) if stream is PARKED else stream, 1)
+    await client.close()
+    assert {name: config.max_age / DAY for name, config in (await configs(broker)).items()} == {"BILLING": 400, "ENTITLEMENTS": 90, "PARKED": 7}
+
+
+@pytest.mark.parametrize("user", ["ingest", "checkout", "entitlements", "observer", "admin"])
+async def test_nobody_else_may_change_an_age_and_is_told_what_is_lacking(broker: str, user: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("atlas_kit.messaging.retention.ANSWER_SECONDS", 0.5)
+    await declare(broker)
+    with pytest.raises(RetentionNotApplied, match="may the user of NATS_ADMIN_URL update streams"):
+        await apply_retention(url_of(broker, user), [BILLING])
+    assert not (await configs(broker))["BILLING"].max_age
+
+
+async def test_what_the_broker_refuses_is_told_in_its_words(broker: str) -> None:
+    await declare(broker, duplicate_window=10 * DAY)
+    with pytest.raises(RetentionNotApplied, match="refuses to change stream BILLING: duplicates window"):
+        await apply_retention(url_of(broker, "keeper"), [BILLING.keeping(5)])
+
+
+def run(**environ: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "-m", "atlas_kit.messaging.retention"], env={**kept, **environ}, capture_output=True, text=True, timeout=60
+    )  # fmt: skip
+
+
+def test_the_program_says_what_it_changed_and_the_second_time_nothing(broker: str) -> None:
+    asyncio.run(declare(broker))
+    given = {"NATS_ADMIN_URL": url_of(broker, "keeper"), "PARKED_RETENTION_DAYS": "20"}
+    first, second = run(**given), run(**given)
+    assert (first.returncode, second.returncode, second.stdout) == (0, 0, "")
+    assert first.stdout.splitlines()[-1] == "stream PARKED keeps its messages for 20 days now; before for ever"
+
+
+def test_a_bad_value_changes_nothing_and_a_broker_that_is_away_is_told_without_its_password(broker: str) -> None:
+    asyncio.run(declare(broker))
+    refused = run(NATS_ADMIN_URL=url_of(broker, "keeper"), BILLING_RETENTION_DAYS="3")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("configuration: BILLING_RETENTION_DAYS: must be 4 to 36500 days,") and refused.stderr.count("\n") == 1
+    assert not asyncio.run(configs(broker))["BILLING"].max_age
+    away = run(NATS_ADMIN_URL="nats://keeper:hunter2@127.0.0.1:9")
+    assert away.returncode == 1 and "does not answer" in away.stderr
+    assert "hunter2" not in away.stderr and "Traceback" not in away.stderr
