@@ -17,6 +17,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from atlas_kit.process.logs import logged_user
 from atlas_localstack.stack.home import Home
 from support.canaries import files_below
 from support.canary_scene import CREDENTIALS, MAY_STAND_IN_FILES, SERVICES, Scene, canary_scene
@@ -53,9 +54,10 @@ def test_the_search_finds_what_is_there(scene: Scene) -> None:
     stripe = b"".join(content for _, content in files_below(Home(scene.stack.home).sandbox_data, ()))
     for personal in ("email", "card holder", "typed email, as stored"):
         assert scene.canaries.values[personal].encode() in stripe, f"{personal} never reached Stripe"
-    for folder in ("logs", "data/nats", "data/postgres"):
+    buyer = scene.buyers[0]
+    for folder, name in (("logs", logged_user(buyer)), ("data/nats", buyer), ("data/postgres", buyer)):
         content = b"".join(content for _, content in files_below(scene.stack.home / folder, ()))
-        assert scene.buyers[0].encode() in content, f"nothing of the purchase was found in {folder}"
+        assert name.encode() in content, f"nothing of the purchase was found in {folder}"
     assert any(scene.buyers[0].encode() in content for _, content in _tables(scene))
     assert len(scene.answers) > 20
     logs = b"".join(content for _, content in files_below(scene.stack.home / "logs", ()))

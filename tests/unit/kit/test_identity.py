@@ -49,6 +49,24 @@ def test_a_token_is_reused_for_half_of_its_life(monkeypatch: pytest.MonkeyPatch)
     assert ours.token("b", "u") != first
 
 
+def test_a_token_that_was_made_while_the_clock_was_ahead_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, real = TokenMint(SecretStr(json.dumps(KEY)), GATEWAY), time.time
+    with monkeypatch.context() as ahead:
+        ahead.setattr(time, "time", lambda: real() + 3600)
+        ours.token("checkout", "u")
+    assert verifier("checkout").verify(f"Bearer {ours.token('checkout', 'u')}") == Caller(GATEWAY, "u")
+
+
+def test_a_token_that_was_verified_while_the_clock_was_ahead_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, real = verifier("checkout"), time.time
+    early = f"Bearer {token(iat=NOW + 3600, exp=NOW + 3660)}"
+    with monkeypatch.context() as ahead:
+        ahead.setattr(time, "time", lambda: real() + 3601)
+        assert ours.verify(early) == Caller(GATEWAY, "user_1")
+    with pytest.raises(Unauthorized):
+        ours.verify(early)
+
+
 REFUSED = {
     "no header": None,
     "empty": "",

@@ -70,7 +70,7 @@ class TokenMint:
         """A token for ``subject`` that ``audience`` accepts for at least 30 more seconds."""
         now = time.time()
         cached = self._cache.get((audience, subject))
-        if cached and cached[1] > now:
+        if cached and 0 <= now - cached[1] < TOKEN_SECONDS / 2:  # below 0: made while the clock was ahead
             return cached[0]
         claims = {
             "iss": self._issuer,
@@ -80,7 +80,7 @@ class TokenMint:
             "exp": int(now) + TOKEN_SECONDS,
         }
         token = jwt.encode(self._header, claims, self._key, registry=_REGISTRY)
-        self._cache[audience, subject] = (token, now + TOKEN_SECONDS / 2)
+        self._cache[audience, subject] = (token, now)
         if len(self._cache) > _CACHED_TOKENS:
             self._cache.popitem(last=False)
         return token
@@ -88,13 +88,13 @@ class TokenMint:
 
 class TokenVerifier:
     """Verifies tokens for one audience. Valid tokens are remembered (as digests) until they expire, because verifying
-    takes long (docs/decisions/0015).
+    takes long (docs/decisions/0014).
     """
 
     def __init__(self, trusted_keys: str, audience: str) -> None:
         self._trusted = read_trusted_keys(trusted_keys)
         self.audience = audience
-        self._cache: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
+        self._cache: OrderedDict[bytes, tuple[Caller, float, float]] = OrderedDict()
 
     def verify(self, authorization: str | None) -> Caller:
         """The caller named by an ``Authorization: Bearer`` header. Raises Unauthorized for anything else."""
@@ -103,15 +103,15 @@ class TokenVerifier:
             raise Unauthorized
         digest = hashlib.sha256(token.encode()).digest()
         known = self._cache.get(digest)
-        if known and known[1] > time.time():
+        if known and _in_time(known[1], known[2]):
             return known[0]
-        caller, expires = self._decode(token)
-        self._cache[digest] = (caller, expires)
+        caller, issued, expires = self._decode(token)
+        self._cache[digest] = (caller, issued, expires)
         if len(self._cache) > _CACHED_TOKENS:
             self._cache.popitem(last=False)
         return caller
 
-    def _decode(self, token: str) -> tuple[Caller, float]:
+    def _decode(self, token: str) -> tuple[Caller, float, float]:
         try:
             signed = jws.extract_compact(token.encode(), registry=_REGISTRY)
             issuer = self._signer(signed)
@@ -130,16 +130,20 @@ class TokenVerifier:
             raise Unauthorized
         return str(issuer)
 
-    def _caller(self, issuer: str, claims: dict[str, Any]) -> tuple[Caller, float]:
-        subject, now = claims.get("sub"), time.time()
+    def _caller(self, issuer: str, claims: dict[str, Any]) -> tuple[Caller, float, float]:
+        subject = claims.get("sub")
         if claims.get("iss") != issuer or claims.get("aud") != self.audience or not is_user_id(subject):
             raise Unauthorized
         issued, expires = _moment(claims.get("iat")), _moment(claims.get("exp"))
-        if not issued < expires <= issued + TOKEN_SECONDS or expires <= now or issued > now + CLOCK_SLACK_SECONDS:
+        begins = max(issued, _moment(claims["nbf"])) if "nbf" in claims else issued
+        if not issued < expires <= issued + TOKEN_SECONDS or not _in_time(begins, expires):
             raise Unauthorized
-        if "nbf" in claims and _moment(claims["nbf"]) > now + CLOCK_SLACK_SECONDS:
-            raise Unauthorized
-        return Caller(issuer, subject), expires
+        return Caller(issuer, subject), begins, expires
+
+
+def _in_time(begins: float, expires: float) -> bool:
+    """Whether a token of these times is valid now, by this machine's clock, which may have been set back."""
+    return begins - CLOCK_SLACK_SECONDS <= time.time() < expires
 
 
 def _moment(claim: object) -> float:
