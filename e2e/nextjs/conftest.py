@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import shutil
 import threading
@@ -97,7 +96,7 @@ def built(
         "ATLAS_CHECKOUT_URL": stack.url("checkout"),
         "EXAMPLE_SIGN_IN": "true",
     }
-    environ["INTERNAL_SIGNING_KEY"] = json.dumps(stack.json["auth"]["web"]["signing_key"])
+    environ["INTERNAL_SIGNING_KEY"] = (stack.home / "keys" / "atlas-web.json").read_text()
     app = installed_app(tmp_path_factory.mktemp("next"), origin, environ)
     app.build()
     return app

@@ -7,6 +7,7 @@ compared with what really happened at Stripe.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
@@ -34,6 +35,7 @@ class Story:
     def __post_init__(self) -> None:
         self.user = f"story-{self.teller.seed}-{self.number}"
         self.chance = Random(f"{self.teller.seed}:{self.number}")
+        self.last_read = 0
         self.cookie = {"cookie": f"{self.teller.cookie}={mint_token(self.user, self.teller.secret)}"}
 
     @property
@@ -187,7 +189,9 @@ class Story:
     async def restores(self) -> None:
         """Restore re-reads Stripe and waits: what it answers is the truth of this moment, webhooks or not."""
         truth = self.truth
+        await self.next_second()
         status, answer = await self.gateway("POST", "/api/pro/restore", {"trigger": "account"})
+        self.last_read = int(time.time())
         if status != 200:
             raise Wrong(f"restore answered {status}: {answer}")
         said = answer["data"]
@@ -196,10 +200,17 @@ class Story:
         ):
             raise Wrong(f"restore said {said}, the truth is {truth}")
 
+    async def next_second(self) -> None:
+        """Reads of one second are one moment (CONTRACT 11): what a refund does between two of them would not be seen."""
+        while int(time.time()) <= self.last_read:
+            await asyncio.sleep(0.05)
+
     async def confirms(self, bought: Bought) -> None:
+        await self.next_second()
         status, answer = await self.gateway(
             "POST", "/api/billing/stripe/confirm", {"checkoutSessionId": bought.session}
         )
+        self.last_read = int(time.time())
         if status == 404 and all(bought.session not in line for line in self.log if line.startswith("opens")):
             return  # a session that our checkout service never made isn't confirmed
         if status != 200:

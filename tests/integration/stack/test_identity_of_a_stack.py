@@ -16,10 +16,11 @@ import pytest
 from pydantic import SecretStr
 
 from atlas_contracts.callers import MAY_CALL, READER
+from atlas_contracts.internal_api import APP
 from atlas_kit.http.identity import TokenMint
 from atlas_localstack.stack.plan import SERVICES, SIGNERS
 from support.buyer import Buyer
-from support.identity import key_of, key_set, mint
+from support.identity import key_of, key_set, mint, mint_of_stack
 from support.stack import WORKSPACE, Stack, eventually, running_stack
 
 OBSOLETE = "canary-of-the-secret-that-was-shared-0123456789"
@@ -48,7 +49,9 @@ def pro(stack: Stack) -> Iterator[str]:
 
 
 def told(stack: Stack, name: str) -> tuple[str, TokenMint]:
-    """The issuer that `stack.json` names, and its key."""
+    """The reader that `stack.json` names, or the web app, whose key lies among the stack's keys; and the key."""
+    if name == APP:
+        return name, mint_of_stack(stack.home, name)
     found = stack.json["auth"][name]
     assert set(found) == {"issuer", "signing_key"}
     return found["issuer"], TokenMint(SecretStr(json.dumps(found["signing_key"])), found["issuer"])
@@ -66,8 +69,8 @@ def test_the_stacks_reader_learns_who_is_pro(stack: Stack, pro: str) -> None:
     assert (answer.status_code, set(answer.json()), answer.json()["isPro"]) == (200, READ, True)
 
 
-@pytest.mark.parametrize("name", ["reader", "web"])
-def test_a_key_in_stack_json_opens_its_own_rows_and_no_other(stack: Stack, name: str) -> None:
+@pytest.mark.parametrize("name", ["reader", APP])
+def test_a_key_that_the_stack_makes_for_others_opens_its_own_rows_and_no_other(stack: Stack, name: str) -> None:
     issuer, signing = told(stack, name)
     role = READER if name == "reader" else issuer
     for service, rows in MAY_CALL.items():

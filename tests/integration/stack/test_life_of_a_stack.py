@@ -45,7 +45,7 @@ def test_stack_json_has_exactly_the_names_of_the_contract(stack: Stack) -> None:
     assert set(found["nats"]["observer"]) == {"url"}
     assert set(found["postgres"]) == {"pid", "databases"}
     assert set(found["postgres"]["databases"]) == {"entitlements", "checkout"}
-    assert set(found["auth"]) == {"strategy", "nextauth_secret", "cookie"}
+    assert set(found["auth"]) == {"strategy", "nextauth_secret", "cookie", "reader"}
     ports = [int(found["services"][name]["url"].rsplit(":", 1)[1]) for name in SERVICES]
     assert ports == [stack.port_base + offset for offset in range(4)]
     assert found["sandbox"]["url"].endswith(f":{stack.port_base + 4}")

@@ -59,7 +59,9 @@ class LocalStack:
     """`stack.json`."""
     ports: dict[str, int]
     operator: dict[str, Any]
-    """`run/operator.json`: the private key that signs an operator's calls, and the retention that `up` was given."""
+    """`run/operator.json`: the private key that signs an operator's calls, the broker user who may change what streams
+    keep, and the retention that `up` was given.
+    """
 
 
 def running_stack(environ: Mapping[str, str]) -> LocalStack | None:

@@ -82,7 +82,11 @@ def _prepare(home: Home, port_base: int, fresh: bool, given: Mapping[str, str]) 
     _check_ports(port_base, stripe.sandbox)
     keys = keys_of(home, SIGNERS)
     plan = Plan(home, port_base, ports_of(home), secrets, keys, stripe, given)
-    told = {"signing_key": plan.signing_key(OPERATOR), "retention": configuration.retention(given)}
+    told = {
+        "signing_key": plan.signing_key(OPERATOR),
+        "nats_admin_url": plan.nats_url("keeper"),
+        "retention": configuration.retention(given),
+    }
     write_json(home.operator_file, told)
     return plan
 

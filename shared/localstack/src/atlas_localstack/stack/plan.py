@@ -197,7 +197,6 @@ def describe(plan: Plan, pids: Mapping[str, int | None]) -> dict[str, Any]:
             "url": plan.nats_url("admin"),
             "pid": pids.get("nats"),
             "observer": {"url": plan.nats_url("observer")},
-            "keeper": {"url": plan.nats_url("keeper")},
         },
         "postgres": {
             "pid": pids.get("postgres"),
@@ -208,7 +207,6 @@ def describe(plan: Plan, pids: Mapping[str, int | None]) -> dict[str, Any]:
             "nextauth_secret": nextauth_secret,
             "cookie": "__Secure-next-auth.session-token" if plan.https else "next-auth.session-token",
             "reader": {"issuer": READER, "signing_key": plan.signing_key(READER)},
-            "web": {"issuer": APP, "signing_key": plan.signing_key(APP)},
         },
         "nextauth_url": plan.public_url,
     }

@@ -61,7 +61,7 @@ def _local(target: Target, given: Mapping[str, str]) -> Patient:
         webhook_url=stack["webhook"]["url"] if sandbox else given.get("WEBHOOK_PUBLIC_URL"),
         webhook_secret=stack["webhook"]["secret"],
         replicas=1,
-        nats_admin_url=stack["nats"]["keeper"]["url"],
+        nats_admin_url=running.operator["nats_admin_url"],
         streams=_streams(running.operator.get("retention", {})),  # what `up` was given, not this shell
     )
 
