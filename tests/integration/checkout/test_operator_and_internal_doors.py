@@ -226,11 +226,9 @@ async def test_a_forgotten_user_is_found_nowhere_any_more(world, user):
         assert world.rows(f"SELECT count(*) FROM {table} WHERE user_id = %s", user) == [(0,)]
     assert await provider_state(world, f"?user={user}") == []
     again = await world.ask("POST", "/operator/forget", body={"userId": user}, **OPERATOR)
-    places = [
-        {"place": "database of checkout", "done": "rows deleted: 0"},
-        {"place": "ledger and projection", "done": "facts kept without a name: 0"},
-    ]
-    assert (again.status, again.body) == (200, {"known": False, "sessions": 0, "facts": 0, "places": places})
+    done = {place["place"]: place["done"] for place in again.body["places"]}
+    assert (again.status, again.body["known"], again.body["sessions"], again.body["facts"]) == (200, False, 0, 0)
+    assert (done["database of checkout"], done["ledger and projection"]) == ("rows deleted: 0", "facts kept without a name: 0")
     assert (await world.restore(user)).body["outcome"] == "not_found"
 
 

@@ -167,7 +167,7 @@ def _renamed(history, number):
             yield fact
         elif fact.data.adjustment:
             key = f"{fact.data.provider_event_id}-{number}"
-            event_id = f"manual:{key}:{fact.data.event_id.rsplit(':', 1)[1]}"
+            event_id = f"{fact.data.provider}:{key}:{fact.data.event_id.rsplit(':', 1)[1]}"
             yield fact.changed(user_id=f"{user}-{number}", provider_event_id=key, event_id=event_id)
         else:
             yield fact.changed(user_id=f"{user}-{number}")

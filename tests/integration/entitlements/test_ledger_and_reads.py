@@ -121,7 +121,7 @@ def test_applied_tells_honestly_whether_facts_are_folded(nats_url, postgres_dsn)
 MAY_ASK = {
     "/internal/entitlement": {"account-gateway", "checkout", "operator"},
     "/internal/overview": {"account-gateway", "checkout"},
-    "/internal/applied": {"checkout"},
+    "/internal/applied": {"checkout", "webhook-ingest"},
 }
 
 

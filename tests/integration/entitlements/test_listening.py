@@ -14,6 +14,7 @@ from atlas_contracts.streams import BILLING, PROJECTOR_DURABLE, billing_subject
 from atlas_kit.messaging.events import billing_event, encode, event_type_of
 from atlas_kit.messaging.listening.durable import ACK_WAIT_SECONDS
 from atlas_kit.process import context
+from atlas_kit.process.logs import logged_user
 from entitlements.adapters.ledger import FOLD_LOCK
 from support.entitlements import Service, on_broker, publish, running, unacknowledged
 from support.facts import Purchase, Told
@@ -67,8 +68,8 @@ def test_each_fact_of_a_batch_keeps_its_own_request_and_trace_up_to_the_announce
             told, came = str(event["traceparent"]).split("-"), ids.traceparent.split("-")
             assert (told[1], told[3]) == (came[1], came[3]), "the fact's trace, and its flags"
             assert told[2] != came[2], "in a span of its own"
-        applied = {line["userId"]: line["requestId"] for line in lines(service, "billing.projection.applied")}
-        assert applied == {user: ids_of(user).request_id for user in users}
+        applied = {line["user"]: line["requestId"] for line in lines(service, "billing.projection.applied")}
+        assert applied == {logged_user(user): ids_of(user).request_id for user in users}
 
 
 def test_a_refund_is_announced_in_the_refunds_request_not_the_purchases(nats_url, postgres_dsn):
