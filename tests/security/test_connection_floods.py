@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
+import re
 import selectors
 import signal
 import socket
@@ -16,6 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from atlas_kit.http.app import serve_as
 from atlas_localstack.servers.ports import LOOPBACK
 from support.embedded import embedded_nats
 from support.ingest import PATH, Ingest, eventually, running_ingest
@@ -158,6 +161,8 @@ def test_webhooks_that_wait_for_the_broker_are_bounded_too_and_the_rest_hears_50
 
 @pytest.mark.parametrize("service", ["account-gateway", "checkout", "entitlements", "webhook-ingest"])
 def test_every_service_is_served_with_the_bound_from_its_settings(service: str) -> None:
-    """`serve` takes no default for it; here, that no service writes a number of its own."""
-    main = SERVICES / service / "src" / service.replace("-", "_") / "__main__.py"
-    assert main.read_text().count("max_connections=settings.http_max_connections,") == 1
+    """`serve` takes no default for it. Every service is served by the kit's `serve_as`, which passes the setting on, and by nothing else."""
+    main = (SERVICES / service / "src" / service.replace("-", "_") / "__main__.py").read_text()
+    assert re.search(r"\bserve_as\([A-Z_]+, build, settings, ", main)
+    assert not re.search(r"\bserve\(|\buvicorn\b", main)
+    assert inspect.getsource(serve_as).count("max_connections=settings.http_max_connections,") == 1

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,8 +16,7 @@ import nats
 import nats.errors
 from nats.aio.client import Client
 
-from atlas_contracts.streams import SECONDS_PER_DAY, STREAMS, StreamSpec
-from atlas_kit.process.settings import NatsUrl, RetentionSettings, load_or_exit
+from atlas_contracts.streams import SECONDS_PER_DAY, StreamSpec
 
 CONNECT_SECONDS = 5
 ANSWER_SECONDS = 10.0
@@ -44,12 +41,6 @@ class Applied:
     def before(self) -> str:
         """What it was, in words."""
         return in_days(self.before_seconds)
-
-
-class ApplySettings(RetentionSettings):
-    """The retention, and the credentials that may change streams."""
-
-    nats_admin_url: NatsUrl
 
 
 def in_days(seconds: float) -> str:
@@ -117,23 +108,3 @@ def _said(told: dict[str, Any]) -> str:
 
 async def _quiet(_: Exception) -> None:
     """Ignores the client's error messages: the failed call raises the error anyway."""
-
-
-def main() -> int:
-    """Apply the retention once. Exit code 0, 1 where the broker didn't do it, 2 for a bad configuration."""
-    settings = load_or_exit(ApplySettings, dict(os.environ))
-    url = settings.nats_admin_url.get_secret_value()
-    try:
-        applied = asyncio.run(apply_retention(url, settings.kept(*STREAMS)))
-    except RetentionNotApplied as error:
-        print(error, file=sys.stderr)
-        return 1
-    for each in applied:
-        if each.changed:
-            days = in_days(each.stream.max_age_seconds)
-            print(f"stream {each.stream.name} keeps its messages {days} now; before {each.before}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
