@@ -32,6 +32,7 @@ from atlas_contracts.internal_api import (
     ToldAgain,
     VerdictsRequest,
 )
+from atlas_contracts.moving_in import ImportGrantsRequest, ImportPurchasesRequest
 from atlas_contracts.read_api import EntitlementQuery
 from atlas_kit.http.identity import TokenMint
 from atlas_localstack.stack.plan import READER
@@ -87,6 +88,8 @@ ROUTES: list[tuple[str, str, str, str, dict[str, Any], Any]] = [
     (CHECKOUT_SERVICE, OPERATOR, "post", "/operator/sweep", {}, SweepRequest),
     (CHECKOUT_SERVICE, OPERATOR, "post", "/operator/forget", {}, ForgetRequest),
     (CHECKOUT_SERVICE, OPERATOR, "post", "/operator/backfill", {}, BackfillRequest),
+    (CHECKOUT_SERVICE, OPERATOR, "post", "/operator/import-purchases", {}, ImportPurchasesRequest),
+    (INGEST_SERVICE, OPERATOR, "post", "/operator/import-grants", {}, ImportGrantsRequest),
     (INGEST_SERVICE, OPERATOR, "post", "/operator/pull", {}, PullRequest),
     (INGEST_SERVICE, OPERATOR, "get", "/operator/pull", {}, None),
     (INGEST_SERVICE, OPERATOR, "get", "/operator/webhook-shares", {}, None),

@@ -117,3 +117,13 @@ async def test_a_forgotten_user_is_not_brought_back_by_what_stripe_still_says(wo
     assert (again.refused[made["id"]]["because"], again.refused[made["id"]]["userId"]) == ("forgotten", None)
     assert ledger(world) == rows
     assert (await status(world, user))[1] == "none"
+
+
+async def test_a_user_whose_sessions_only_a_backfill_found_is_forgotten_at_stripe_too(world: World, user: str):
+    made = await seeded(world, [old(user, 400), old(user, 300, customer=True)])
+    await backfill(world)
+    answer = await world.ask("POST", f"/internal/v1/users/{user}/forget", user, issuer="atlas-web")
+    assert (answer.status, answer.body["sessions"]) == (200, 2)
+    assert ["userId" in (await world.session(one["id"]))["metadata"] for one in made] == [False, False]
+    again = await backfill(world)
+    assert {line["because"] for key, line in again.refused.items() if key in {one["id"] for one in made}} <= {"forgotten", "no_user_in_metadata"}

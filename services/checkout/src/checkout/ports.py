@@ -121,7 +121,9 @@ class LedgerCustomers(Protocol):
 
 
 class LedgerErasure(Protocol):
-    """Taking a user's name out of ledger and projection; how many facts were about them."""
+    """Taking a user's name out of ledger and projection; how many facts were about them, and the sessions it knows."""
+
+    async def sessions(self, user_id: str) -> list[str]: ...
 
     async def forget(self, user_id: str) -> int: ...
 

@@ -21,7 +21,6 @@ OPERATOR = "operator"
 APP = "atlas-web"
 """Issuer of the web app's tokens: it may have the account of one of its users forgotten, and nothing else."""
 
-
 PAYMENT_ACTIONS = frozenset({"revoke_payment", "undo_revoke_payment"})
 """Actions of an adjustment that are about one payment."""
 
@@ -115,9 +114,10 @@ class PaymentVerdicts(WireModel):
 
 
 class KnownCustomers(WireModel):
-    """``GET /internal/customers`` at entitlements: the Stripe customers named by facts of the user's payments."""
+    """``GET /internal/customers`` at entitlements: the Stripe customers and sessions that the user's payments name."""
 
     customer_ids: list[str] = Field(description="newest first")
+    checkout_session_ids: list[str] = Field(default_factory=list, description="in no order; at most 1,000")
 
 
 class CheckoutSessionRequest(WireModel):

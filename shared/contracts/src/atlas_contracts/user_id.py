@@ -14,6 +14,8 @@ from atlas_contracts.text import is_invisible
 
 MAX_USER_ID = 255
 """In characters."""
+FORGOTTEN = "forgotten:"
+"""Prefix of the random alias that replaces a forgotten user's id; no user has such an id any more."""
 DESCRIPTION = f"1 to {MAX_USER_ID} printable characters, none of them white space or invisible at its ends"
 
 

@@ -33,13 +33,21 @@ class KeyFolder:
         for name in wanted:
             if not NAME.fullmatch(name) or name == TRUSTED or name.endswith(".next"):
                 raise KeysRefused(f"{name!r} can't be a service's name: letters, digits, . _ -; 64 characters at most.")
-        self.path.mkdir(parents=True, exist_ok=True)
-        self.path.chmod(PRIVATE_FOLDER)
+        self._make_folder()
         made = [name for name in wanted if self._read(name) is None]
         for name in made:
             write_json(self._file(name), new_key(name))
         self._trust([public_half(self.signing_key(name)) for name in wanted])
         return made
+
+    def _make_folder(self) -> None:
+        """For its owner only. A folder that is there stays as it is: others may need to read what else it holds."""
+        try:
+            self.path.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+        except OSError as error:
+            raise KeysRefused(
+                f"{self.path} can't be a folder for keys: {error.strerror}. Name another --folder."
+            ) from error
 
     def signing_key(self, name: str) -> dict[str, Any]:
         """The private key that ``name`` signs with, as a JWK. Raises KeysRefused where there is none."""

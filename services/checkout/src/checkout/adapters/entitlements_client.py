@@ -59,8 +59,15 @@ class EntitlementsClient:
 
     async def customers(self, user_id: str) -> list[str]:
         """The Stripe customers that facts of the user's payments name, newest first."""
+        return (await self._known(user_id)).customer_ids
+
+    async def sessions(self, user_id: str) -> list[str]:
+        """The checkout sessions of the user's payments, those that we didn't make among them."""
+        return (await self._known(user_id)).checkout_session_ids
+
+    async def _known(self, user_id: str) -> KnownCustomers:
         try:
-            return (await self._client.get("/internal/customers", user_id, KnownCustomers)).customer_ids
+            return await self._client.get("/internal/customers", user_id, KnownCustomers)
         except AtlasError as error:
             raise Unavailable from error
 

@@ -78,7 +78,7 @@ class Forgetting:
 
 async def forget_user(forgetting: Forgetting, user_id: str, *, even_if_paying: bool = False) -> ForgetResult:
     """What was done in each place. Raises PaymentUnderWay, StripeFailure, Unavailable."""
-    result = await _forget_here(forgetting.database, forgetting.stripe, user_id, even_if_paying=even_if_paying)
+    result = await _forget_here(forgetting, user_id, even_if_paying=even_if_paying)
     facts = await forgetting.ledger.forget(user_id)
     parked = await forgetting.parked.forget(user_id)
     result.places.append(ForgottenPlace(place="ledger and projection", done=f"facts kept without a name: {facts}"))
@@ -110,9 +110,10 @@ async def _stream(ages: StreamAges, stream: StreamSpec, what: str, newest: datet
     return ForgottenPlace(place=f"broker: {stream.name}", done=f"{what} {when}", until=until)
 
 
-async def _forget_here(database: Database, stripe: EraseCalls, user_id: str, *, even_if_paying: bool) -> ForgetResult:
+async def _forget_here(forgetting: Forgetting, user_id: str, *, even_if_paying: bool) -> ForgetResult:
     """At Stripe and in our own database."""
-    found = await _find(database, stripe, user_id)
+    database, stripe = forgetting.database, forgetting.stripe
+    found = await _find(database, stripe, user_id, await forgetting.ledger.sessions(user_id))
     _refuse_while_paying(found.sessions.values(), even_if_paying=even_if_paying)
     await _close_open(stripe, found)
     _refuse_while_paying(found.sessions.values(), even_if_paying=even_if_paying)  # paid while it was being closed
@@ -128,13 +129,14 @@ async def _forget_here(database: Database, stripe: EraseCalls, user_id: str, *, 
     return ForgetResult(known=known, sessions=len(mine), facts=0, places=places)
 
 
-async def _find(database: Database, stripe: EraseCalls, user_id: str) -> Found:
+async def _find(database: Database, stripe: EraseCalls, user_id: str, in_ledger: Iterable[str]) -> Found:
+    """By customers, by our own record, and by the ledger, which alone knows sessions that were read by a backfill."""
     stored = await stored_customer(database, user_id)
     found = Found(list(dict.fromkeys([*([stored] if stored else []), *await stripe.search_customers(user_id)])))
     listed: dict[str, Read] = {}
     for customer_id in found.customers:
         await _list(stripe, customer_id, listed)
-    for session_id in await attempts.all_sessions(database, user_id):
+    for session_id in dict.fromkeys([*await attempts.all_sessions(database, user_id), *in_ledger]):
         if session_id in listed:
             continue
         read = await _read(stripe, session_id)

@@ -10,11 +10,10 @@ from psycopg.rows import dict_row
 from atlas_contracts.contradiction import contradiction
 from atlas_contracts.internal_api import ToldAgainResult
 from atlas_contracts.model import iso_utc
+from atlas_contracts.user_id import FORGOTTEN
 from atlas_kit.storage.database import Connection
 from entitlements.adapters.ledger_entry import LedgerEntry
 
-FORGOTTEN = "forgotten:"
-"""Prefix of the random id that replaces a forgotten user's (``forget``)."""
 _REFS = {
     "checkoutSessionId": "checkout_session_id",
     "paymentIntentId": "payment_intent_id",

@@ -34,7 +34,7 @@ from entitlements.domain.policy import Policy
 from entitlements.use_cases.find_news import caught_up, find_news
 from entitlements.use_cases.forget import forget
 from entitlements.use_cases.read_entitlement import EntitlementReader, overview, view
-from entitlements.use_cases.read_payments import customers_of, verdicts_on
+from entitlements.use_cases.read_payments import customers_of, session_ids_of, verdicts_on
 from entitlements.use_cases.wait_until_applied import wait_until_applied
 
 FOLD_MS = 1_000
@@ -71,7 +71,10 @@ def internal_routes(database: Database, broker: Broker, policy: Policy, folded: 
     @router.get("/customers")
     async def read_customers(caller: AdmittedCaller) -> KnownCustomers:
         async with database.transaction() as connection:
-            return KnownCustomers(customer_ids=await customers_of(connection, caller.subject))
+            return KnownCustomers(
+                customer_ids=await customers_of(connection, caller.subject),
+                checkout_session_ids=await session_ids_of(connection, caller.subject),
+            )
 
     @router.post("/payment-verdicts")
     async def read_verdicts(asked: VerdictsRequest) -> PaymentVerdicts:

@@ -12,13 +12,13 @@ import nats.js.errors
 from atlas_contracts.billing import BillingData
 from atlas_contracts.internal_api import NewsResult
 from atlas_contracts.streams import BILLING, PROJECTOR_DURABLE
+from atlas_contracts.user_id import FORGOTTEN
 from atlas_kit.messaging.broker import Broker, BrokerUnavailable
 from atlas_kit.messaging.events import now
 from atlas_kit.storage.database import Connection
 from entitlements.adapters import projection_store
 from entitlements.adapters.ledger import known_keys
 from entitlements.adapters.ledger_entry import entry_of
-from entitlements.adapters.told_again import FORGOTTEN
 from entitlements.domain.facts import claimed_by
 from entitlements.domain.news import is_news
 from entitlements.domain.policy import Policy

@@ -6,6 +6,7 @@ import json
 import secrets
 from typing import Any
 
+from atlas_contracts.user_id import FORGOTTEN
 from atlas_kit.storage.database import Connection
 from entitlements.adapters import ledger
 
@@ -16,7 +17,7 @@ async def forget(connection: Connection, user_id: str) -> int:
     Events about the user that are still in the outbox are deleted and so never published.
     """
     await ledger.lock_fold(connection)
-    alias = f"forgotten:{secrets.token_hex(12)}"
+    alias = f"{FORGOTTEN}{secrets.token_hex(12)}"
     cursor = await connection.execute("SELECT forget_user(%s, %s)", (user_id, alias))
     row = await cursor.fetchone()
     await connection.execute("UPDATE entitlements SET user_id = %s WHERE user_id = %s", (alias, user_id))

@@ -12,7 +12,7 @@ from entitlements.domain.payment import judge
 from entitlements.domain.policy import Policy
 
 SESSION_REF = "stripe:checkout_session:"
-MAX_CUSTOMERS = 20
+MAX_CUSTOMERS, MAX_SESSIONS = 20, 1_000
 
 _PAYMENTS = """
 SELECT r.ref, p.provider, p.knowledge FROM payment_refs r JOIN payments p ON p.id = r.payment_id
@@ -23,6 +23,10 @@ SELECT l.customer_id FROM payments p JOIN payment_facts f ON f.payment_id = p.id
 WHERE (p.user_id = %(user)s OR p.also_users @> ARRAY[%(user)s]) AND p.provider = 'stripe' AND l.customer_id IS NOT NULL
   AND l.type <> 'purchase_initiated'
 GROUP BY l.customer_id ORDER BY max(l.occurred_at) DESC, l.customer_id LIMIT %(most)s
+"""
+_SESSIONS = """
+SELECT r.ref FROM payments p JOIN payment_refs r ON r.payment_id = p.id
+WHERE (p.user_id = %(user)s OR p.also_users @> ARRAY[%(user)s]) AND starts_with(r.ref, %(prefix)s) LIMIT %(most)s
 """
 
 
@@ -39,6 +43,13 @@ async def customers_of(connection: Connection, user_id: str) -> list[str]:
     """
     cursor = await connection.execute(_CUSTOMERS, {"user": user_id, "most": MAX_CUSTOMERS})
     return [row[0] for row in await cursor.fetchall()]
+
+
+async def session_ids_of(connection: Connection, user_id: str) -> list[str]:
+    """Ids of the checkout sessions of the user's payments, and of payments that name this user beside another."""
+    asked = {"user": user_id, "prefix": SESSION_REF, "most": MAX_SESSIONS}
+    cursor = await connection.execute(_SESSIONS, asked)
+    return [row[0].removeprefix(SESSION_REF) for row in await cursor.fetchall()]
 
 
 def _view(ref: str, provider: str, stored: list[Any], *, policy: Policy) -> PaymentVerdictView:

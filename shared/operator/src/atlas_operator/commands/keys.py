@@ -9,13 +9,14 @@ from typing import Annotated
 
 import typer
 
-from atlas_operator.key_folder import KeyFolder
+from atlas_operator.errors import KeysRefused
+from atlas_operator.key_folder import KeyFolder, as_setting
 from atlas_operator.local import atlas_home, environment
-from atlas_operator.terminal.console import say, say_json
+from atlas_operator.terminal.console import say
 
 app = typer.Typer(help="The keys by which services know each other.", no_args_is_help=True)
 Folder = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--folder",
         envvar="ATLAS_KEYS",
@@ -79,9 +80,16 @@ def trusted(
     folder: Folder = None,
 ) -> None:
     """The public keys as JSON: a value for INTERNAL_TRUSTED_KEYS, and what to hand to whom you ask."""
-    found = _folder(folder).trusted()["keys"]
-    say_json({"keys": [key for key in found if not names or key.get("kid") in names]})
+    keys = _folder(folder)
+    found = keys.trusted()["keys"]
+    unknown = sorted(set(names or ()) - {str(key.get("kid")) for key in found})
+    if unknown or not found:
+        what = f"of {', '.join(unknown)} " if unknown else ""
+        raise KeysRefused(f"There is no public key {what}in {keys.path}. Make one: keys make NAME")
+    print(as_setting({"keys": [key for key in found if not names or key.get("kid") in names]}))
 
 
-def _folder(given: Path | None) -> KeyFolder:
-    return KeyFolder(given or atlas_home(environment(os.environ)) / "keys")
+def _folder(given: str | None) -> KeyFolder:
+    if given is not None and not given.strip():
+        raise KeysRefused("--folder must not be empty.")
+    return KeyFolder(Path(given) if given else atlas_home(environment(os.environ)) / "keys")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from atlas_contracts.internal_api import ENTITLEMENTS_SERVICE
-from atlas_contracts.user_id import is_user_id
+from atlas_contracts.user_id import FORGOTTEN, is_user_id
 from atlas_operator.client import Operator
 from atlas_operator.predecessor.connection import Predecessor
 from atlas_operator.predecessor.rows import moment_and_count, people
@@ -16,8 +16,6 @@ from atlas_operator.terminal.explained import reasons
 from atlas_operator.terminal.progress import Advance
 
 Verdict = Mapping[str, Any]
-FORGOTTEN = "forgotten:"
-"""How the alias of a forgotten user begins: nobody's id any more."""
 UNKNOWN = "There is no such account there."
 
 
