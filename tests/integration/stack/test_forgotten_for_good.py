@@ -31,7 +31,8 @@ def stack() -> Iterator[Stack]:
 
 def asked(stack: Stack, user: str, question: Any) -> Any:
     async def ask() -> Any:
-        url = stack.json["nats"]["url"] if user == "admin" else stack.json["nats"][user]["url"]
+        told = json.loads((stack.home / "run" / "operator.json").read_text())
+        url = stack.json["nats"]["url"] if user == "admin" else told["nats_admin_url"]
         client = await nats.connect(url, inbox_prefix=f"_INBOX_{user}".encode())
         try:
             return await question(client)

@@ -51,6 +51,11 @@ def test_who_is_pro_by_an_operators_word_needs_no_payment() -> None:
     assert compare([], [here("ada", manual, source="manual")]) == NOTHING
 
 
+def test_whom_nobody_knows_any_more_is_not_compared() -> None:
+    found = compare([], [here("forgotten:0d4f", payment())])
+    assert not is_wrong(found) and users_in(found) == []
+
+
 def test_a_second_granting_payment_is_reported_and_the_first_is_not() -> None:
     found = compare(
         [at_stripe("ada"), at_stripe("ada", "cs_2")],

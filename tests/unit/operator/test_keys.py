@@ -153,6 +153,28 @@ def test_the_command_says_what_is_in_the_way(atlas: CommandLine) -> None:
     assert atlas("keys", "rotate", "checkout", "sideways").code == 2
 
 
+def test_a_folder_of_others_keeps_its_mode_and_what_is_no_folder_is_said(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o755)
+    KeyFolder(shared).make(["coach"])
+    assert (shared.stat().st_mode & 0o777, (shared / "coach.json").stat().st_mode & 0o777) == (0o755, 0o600)
+    KeyFolder(tmp_path / "own").make(["coach"])
+    assert (tmp_path / "own").stat().st_mode & 0o777 == 0o700
+    (tmp_path / "file").touch()
+    with pytest.raises(KeysRefused, match="can't be a folder for keys: File exists"):
+        KeyFolder(tmp_path / "file").make(["coach"])
+
+
+def test_a_public_key_that_is_not_there_is_a_failure_and_one_that_is_comes_in_one_line(atlas: CommandLine, keys: KeyFolder) -> None:
+    shown = atlas("keys", "trusted", "checkout", "--folder", str(keys.path))
+    assert shown.out.count("\n") == 1 and [key["kid"] for key in json.loads(shown.out)["keys"]] == ["checkout"]
+    for typo in (["typo"], ["checkout", "typo"]):
+        refused = atlas("keys", "trusted", *typo, "--folder", str(keys.path))
+        assert (refused.code, refused.out) == (1, "") and "no public key of typo" in refused.err
+    empty = atlas("keys", "make", "coach", "--folder", " ")
+    assert empty.code == 1 and "--folder must not be empty" in empty.err
+
+
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
