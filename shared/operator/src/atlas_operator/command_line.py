@@ -72,6 +72,9 @@ def run(
         _leave("Stopped.", 1)
     except typer.TyperException as error:  # what was typed is not understood
         said = getattr(error, "format_message", lambda: "")()  # empty: the help is printed already
+        variable = getattr(getattr(error, "param", None), "envvar", None)
+        if said.startswith("Missing argument") and variable:
+            said = f"{said.rstrip('.')}; it may also come from {variable}"
         _leave(said.rstrip(".") + "." if said else "", EXIT_MISUNDERSTOOD)
     except BrokenPipeError:  # `./atlas logs … | head`
         sys.stderr.close()
