@@ -59,7 +59,8 @@ def test_a_token_that_was_made_while_the_clock_was_ahead_is_not_used_again(monke
 
 def test_a_token_that_was_verified_while_the_clock_was_ahead_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, real = verifier("checkout"), time.time
-    early = f"Bearer {token(iat=NOW + 3600, exp=NOW + 3660)}"
+    now = int(time.time())
+    early = f"Bearer {token(iat=now + 3600, exp=now + 3660)}"
     with monkeypatch.context() as ahead:
         ahead.setattr(time, "time", lambda: real() + 3601)
         assert ours.verify(early) == Caller(GATEWAY, "user_1")

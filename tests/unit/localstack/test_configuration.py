@@ -138,12 +138,11 @@ def test_keys_are_made_once_kept_and_private(home: Home) -> None:
     assert {file.stat().st_mode & 0o777 for file in home.keys.iterdir()} == {0o600}
 
 
-def test_the_stack_tells_a_readers_and_the_web_apps_key_and_nobody_elses(home: Home) -> None:
+def test_the_stack_tells_a_readers_key_and_nobody_elses(home: Home) -> None:
     made = planned(home)
     told = plan.describe(made, {})
-    for name, issuer in (("reader", "atlas-reader"), ("web", "atlas-web")):
-        assert told["auth"][name] == {"issuer": issuer, "signing_key": made.signing_key(issuer)}
-    others = set(plan.SIGNERS) - {"atlas-reader", "atlas-web"}
+    assert told["auth"]["reader"] == {"issuer": "atlas-reader", "signing_key": made.signing_key("atlas-reader")}
+    others = set(plan.SIGNERS) - {"atlas-reader"}
     assert not [name for name in others if made.signing_key(name)["d"] in json.dumps(told)]
 
 
