@@ -19,14 +19,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.identity import identity_of
-
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "tests")]
 
 from ledger_rows import fill
 
 from support.embedded import EmbeddedPostgres, embedded_postgres
+from support.identity import identity_of
 
 MOST_GROWTH = 1.5
 ATLAS = ["-m", "entitlements"]

@@ -25,8 +25,6 @@ from pathlib import Path
 import psutil
 import uvloop
 
-from support.identity import identity_of
-
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "tests")]
 
@@ -34,6 +32,7 @@ from webhook_events import event_body, request
 
 from atlas_localstack.servers.ports import LOOPBACK, free_port
 from support.embedded import embedded_nats, embedded_postgres
+from support.identity import identity_of
 
 SECRET = "whsec_" + secrets.token_hex(16)
 
