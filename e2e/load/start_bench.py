@@ -1,6 +1,6 @@
 """What starting a stack costs, and what it holds when nothing happens: this tree beside another one, in turn, in one run.
 
-    python e2e/load/start_bench.py [--beside /path/to/another/work/tree] [--rounds 5]
+    python e2e/load/start_bench.py [--beside OTHER_TREE] [--rounds 5]
 
 Another tree is a `git worktree` of another commit with a `.venv` of its own (`./atlas up` makes it). Counted is processor
 time (user and system) until `./atlas up` says that all are healthy, since a busy machine doesn't change it much, and memory

@@ -75,7 +75,7 @@ class Told:
     @property
     def counts(self) -> tuple[int, int, int, int]:
         assert self.last["stage"] == "done", self.last
-        return tuple(self.last[name] for name in ("read", "new", "known", "refused"))  # type: ignore[return-value]
+        return tuple(self.last[name] for name in ("read", "new", "known", "refused"))  # type: ignore[return-value]  # four names, four numbers
 
 
 async def backfill(world: World, *, at: str | None = None, **asked: Any) -> Told:

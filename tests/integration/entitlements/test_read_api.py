@@ -163,7 +163,7 @@ async def test_many_cost_one_query(service: Service) -> None:
             return await self.connection.execute(*arguments)
 
     users = [f"user_{number}" for number in range(498)] + ["ada", "bob"]
-    found = await EntitlementReader(Counting()).read_many(users)  # type: ignore[arg-type]
+    found = await EntitlementReader(Counting()).read_many(users)  # type: ignore[arg-type]  # stands in for a Database
     assert Counting.statements == 1
     assert [user for user in users if found[user].version] == ["ada", "bob"]
 

@@ -82,7 +82,8 @@ class StripeGateway:
         """At most a hundred whole sessions by the filters, newest first, from the session ``after`` (exclusive) on."""
         expand = [f"data.{SESSION_EXPANSION}", f"data.{REFUNDS_EXPANSION}"]
         parameters = {**filters, "limit": PAGE_SIZE, "expand": expand, **({"starting_after": after} if after else {})}
-        page = await _asked(self._client.v1.checkout.sessions.list_async(parameters))  # type: ignore[arg-type]
+        listing = self._client.v1.checkout.sessions.list_async
+        page = await _asked(listing(parameters))  # type: ignore[arg-type] # the SDK wants a TypedDict; ours is built
         return SessionPage(rows_of(page), page.has_more)
 
     async def read_price(self, price_id: str) -> Read:

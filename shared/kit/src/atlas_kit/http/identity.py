@@ -39,7 +39,7 @@ class _EdDSA(EdDSAAlgorithm):
     ours: the key's curve is checked when it is read, so that the name leaves nothing open.
     """
 
-    security_warning = None  # type: ignore[assignment]
+    security_warning = None  # type: ignore[assignment]  # joserfc declares a text; None is how it says "no warning"
 
 
 class _Registry(JWSRegistry):
