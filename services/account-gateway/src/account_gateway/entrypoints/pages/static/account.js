@@ -130,9 +130,10 @@ function stopWaiting() {
 async function onEntitlement(entitlement) {
   const before = shown();
   if (JSON.stringify(before) === JSON.stringify(entitlement)) return;
+  const announced = expected > 0; // asked before the wait below: after it, who announces this change may have done so
   await account.refresh();
   if (waiting) settle();
-  else if (before && !expected && before.isPro !== shown()?.isPro) {
+  else if (before && !announced && before.isPro !== shown()?.isPro) {
     if (returned && shown()?.isPro) return sayBought();
     toast(shown()?.isPro ? copy.live.active : copy.live.ended, { tone: shown()?.isPro ? "success" : "info", key: "live" });
   }
