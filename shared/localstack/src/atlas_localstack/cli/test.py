@@ -23,7 +23,7 @@ MOST_WORKERS = 4
 IN_ORDER = "--no-loadscope-reorder"
 """pytest's option to keep our order (`conftest.py`): files that take long first. Its own puts those with many tests."""
 MEASURED_MINUTES = {"fast": 1.5, "all": 20.0}
-"""How long each scope took on two cores, with browser, Docker and node; said where no run on this machine tells better."""
+"""How long each took on two cores, with browser, Docker and node; said where no run on this machine tells better."""
 LAST_RUN = Path(".pytest_cache") / "atlas"
 """Where the minutes that the last whole run took are kept, a file a scope."""
 SELECTING = (
@@ -66,7 +66,7 @@ def test(context: typer.Context) -> None:
 
 
 def announcement(scope: str, kept: Path) -> str:
-    """How long the tests will take: as long as the last time here, else as long as on the machine they were timed on."""
+    """How long the tests will take: as long as the last time here, else as long as where they were timed."""
     try:
         minutes, because = float((kept / scope).read_text()), "as the last time here"
     except (OSError, ValueError):
