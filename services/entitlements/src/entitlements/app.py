@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE
 from atlas_contracts.read_api import MAX_QUERY_BYTES, READ_MANY
-from atlas_contracts.streams import BILLING, ENTITLEMENTS, PARKED
+from atlas_contracts.streams import BILLING, ENTITLEMENTS, PARKED, STATE
 from atlas_kit.http.app import create_app, with_edge
 from atlas_kit.http.client import ServiceClient
 from atlas_kit.http.doors import Doors, install_doors
@@ -24,11 +24,13 @@ from atlas_kit.messaging.events import now
 from atlas_kit.messaging.outbox import OutboxRelay
 from atlas_kit.process.tasks import Workers
 from atlas_kit.storage.database import Database
+from entitlements.adapters.state_bucket import StateBucket
 from entitlements.entrypoints.internal import MAX_NEWS_BYTES, NEWS, forgetting_route, hot_read, internal_routes
 from entitlements.entrypoints.operator import operator_routes
 from entitlements.entrypoints.projector import Projector
 from entitlements.entrypoints.readers import read_routes
 from entitlements.settings import EntitlementsSettings
+from entitlements.use_cases.keep_state import StateKeeper
 from entitlements.use_cases.read_entitlement import EntitlementReader
 from entitlements.use_cases.refold_after_upgrade import RefoldAfterUpgrade
 from entitlements.use_cases.resolve_charges import ChargeResolver
@@ -67,6 +69,7 @@ def _parts(settings: EntitlementsSettings) -> Parts:
     database, broker, folded = _database(settings), _broker(settings), asyncio.Condition()
     mint = TokenMint(settings.internal_signing_key, ENTITLEMENTS_SERVICE)
     checkout = ServiceClient(settings.checkout_url, CHECKOUT_SERVICE, mint)
+    keeper = StateKeeper(StateBucket(broker, settings.nats_stream_replicas))
     projector = Projector(database, broker, settings.policy(), now, folded)
     return Parts(
         settings=settings,
@@ -78,7 +81,7 @@ def _parts(settings: EntitlementsSettings) -> Parts:
         reader=EntitlementReader(database),
         workers=Workers(
             projector=projector.run,
-            outbox=OutboxRelay(database, broker, ENTITLEMENTS).run,
+            outbox=OutboxRelay(database, broker, ENTITLEMENTS, beside=keeper).run,
             charge_resolver=ChargeResolver(database, checkout, folded).run,
             rereading=RefoldAfterUpgrade(database).run,
         ),
@@ -126,6 +129,6 @@ def _broker(settings: EntitlementsSettings) -> Broker:
         settings.nats_url,
         ENTITLEMENTS_SERVICE,
         inbox_prefix=settings.nats_inbox_prefix,
-        streams=settings.kept(BILLING, ENTITLEMENTS, PARKED),
+        streams=settings.kept(BILLING, ENTITLEMENTS, PARKED, STATE),
         replicas=settings.nats_stream_replicas,
     )

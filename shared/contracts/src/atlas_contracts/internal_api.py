@@ -282,6 +282,9 @@ class ForgottenFacts(WireModel):
     """``POST /internal/v1/users/{user}/forget`` at entitlements: ledger and projection know the user no more."""
 
     facts: int = Field(description="facts that were about the user; the money in them stays, their name is gone")
+    entry_removed: bool = Field(
+        default=False, description="the state bucket has no entry of the user; false: it goes once the broker answers"
+    )
 
 
 class ForgottenParked(WireModel):
