@@ -6,7 +6,15 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from atlas_contracts.streams import BILLING, ENTITLEMENTS, INGEST_BUCKET, PARKED, PROJECTOR_DURABLE
+from atlas_contracts.streams import (
+    BILLING,
+    ENTITLEMENTS,
+    INGEST_BUCKET,
+    PARKED,
+    PROJECTOR_DURABLE,
+    REPUBLISHER_CONSUMER,
+    STATE,
+)
 
 KV = f"KV_{INGEST_BUCKET}"
 
@@ -86,18 +94,23 @@ GRANTS: Mapping[str, BrokerRights] = {
     ),
     # Publishes facts (sessions, reads at Stripe, restores); reads nothing.
     "checkout": BrokerRights(publish=(*BILLING.subjects, *_declare(*EVENTS))),
-    # Reads facts through its one durable consumer, publishes entitlement events; cannot publish a fact.
+    # Reads facts through its one durable consumer, publishes entitlement events and every user's newest state; cannot
+    # publish a fact.
     "entitlements": BrokerRights(
         publish=(
             *ENTITLEMENTS.subjects,
             *PARKED.subjects,
-            *_declare(*EVENTS),
+            *STATE.subjects,
+            *_declare(*EVENTS, STATE.name),
+            *_read(STATE.name),
             *_consume(BILLING.name, PROJECTOR_DURABLE),
+            *_consume(ENTITLEMENTS.name, REPUBLISHER_CONSUMER),
+            f"$JS.API.CONSUMER.DELETE.{ENTITLEMENTS.name}.{REPUBLISHER_CONSUMER}",
         ),
     ),
     # Receives entitlement events only as hints that something changed; it reads the entitlement over HTTP.
     "gateway": BrokerRights(subscribe=ENTITLEMENTS.subjects),
-    # Another Atlas service: reads both streams with durable consumers of its own, publishes no events.
+    # Another Atlas service: reads both streams and the bucket with durable consumers of its own, publishes no events.
     "observer": BrokerRights(
         publish=(
             "$JS.API.INFO",
@@ -106,6 +119,7 @@ GRANTS: Mapping[str, BrokerRights] = {
             f"$JS.API.STREAM.INFO.{PARKED.name}",  # its shape and its figures, for `doctor`; no message of it
             *_read(BILLING.name),
             *_read(ENTITLEMENTS.name),
+            *_read(STATE.name),
         ),
         subscribe=("_INBOX.>",),
         refuse=_others_durable(BILLING.name, PROJECTOR_DURABLE),
@@ -113,9 +127,12 @@ GRANTS: Mapping[str, BrokerRights] = {
     # Gives existing streams their retention, and nothing else. No service has its password: an update can shorten a
     # stream's age, which deletes, or give it other subjects.
     "keeper": BrokerRights(
-        publish=tuple(f"$JS.API.STREAM.{verb}.{stream}" for stream in EVENTS for verb in ("INFO", "UPDATE"))
+        publish=tuple(
+            f"$JS.API.STREAM.{verb}.{stream}" for stream in (*EVENTS, STATE.name) for verb in ("INFO", "UPDATE")
+        )
     ),
-    # The stack's operator, for doctor and tests. Not even this user can delete events.
+    # The stack's operator, for doctor and tests. Not even this user can delete events. The bucket of states is a copy:
+    # `./atlas republish` makes it anew.
     "admin": BrokerRights(
         publish=(">",),
         subscribe=(">",),
