@@ -58,6 +58,16 @@ STATE = StreamSpec(
 )
 """The stream in which the broker keeps that bucket."""
 
+MIRRORED = (BILLING, ENTITLEMENTS, STATE)
+"""What other services may read: mirrors of these, under the same names, in the readers' own account on the broker."""
+ATLAS_ACCOUNT, READERS_ACCOUNT = "ATLAS", "READERS"
+ORIGIN_API = f"{ATLAS_ACCOUNT}.JS.API"
+"""The prefix under which the readers' account knows the one request that a mirror makes of its origin."""
+READERS_API = f"{READERS_ACCOUNT}.JS.API"
+"""The prefix under which our account knows the requests by which its keeper makes and looks at the mirrors."""
+MIRROR_DELIVERY = "atlas.mirror"
+"""The beginning of the subjects on which an origin sends its messages to a mirror; no stream listens there."""
+
 PROJECTOR_DURABLE = "entitlements-projector"
 """The durable consumer of BILLING that all replicas of the entitlements service share."""
 

@@ -24,13 +24,16 @@ def doctor(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="The same for programs.")] = False,
     fix: Annotated[
-        bool, typer.Option("--fix", help="First give the streams their retention (by NATS_ADMIN_URL).")
+        bool,
+        typer.Option(
+            "--fix", help="First give the streams their retention and readers their mirrors (by NATS_ADMIN_URL)."
+        ),
     ] = False,
 ) -> None:
     """Check services, broker, streams, databases, Stripe and the clock; exit code 1 where something is wrong."""
     with errors.status("Looking …"):
         patient = _patient()
-        mended = [retention.mend(patient.nats_admin_url, patient.streams)] if fix else []
+        mended = [retention.mend(patient.nats_admin_url, patient.streams, patient.replicas)] if fix else []
         findings = [finding for report in (*mended, *_reports(patient)) for finding in report.findings]
     if as_json:
         say_json([asdict(finding) for finding in findings])
