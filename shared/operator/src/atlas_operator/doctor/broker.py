@@ -16,8 +16,8 @@ from nats.js import JetStreamContext
 
 from atlas_contracts.streams import BILLING, MIRRORED, PROJECTOR_DURABLE, StreamSpec
 from atlas_kit.messaging.broker import stream_config
-from atlas_kit.messaging.retention.mirrors import what_is_wrong
 from atlas_kit.messaging.retention import KeepingFailed, in_days, inbox_of
+from atlas_kit.messaging.retention.mirrors import what_is_wrong
 from atlas_operator.doctor.finding import Report
 
 CONNECT_SECONDS = 3

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Sequence
 
 from atlas_contracts.streams import STATE, StreamSpec
-from atlas_kit.messaging.retention.mirrors import NoReaders, apply_mirrors
 from atlas_kit.messaging.retention import KeepingFailed, apply_retention, in_days
+from atlas_kit.messaging.retention.mirrors import NoReaders, apply_mirrors
 from atlas_operator.doctor.finding import Report
 
 AREA = "retention"

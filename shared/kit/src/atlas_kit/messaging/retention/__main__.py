@@ -11,8 +11,8 @@ import sys
 from pydantic import Field
 
 from atlas_contracts.streams import STATE, STREAMS
-from atlas_kit.messaging.retention.mirrors import NoReaders, apply_mirrors
 from atlas_kit.messaging.retention import KeepingFailed, apply_retention, in_days
+from atlas_kit.messaging.retention.mirrors import NoReaders, apply_mirrors
 from atlas_kit.process.settings import NatsUrl, RetentionSettings, load_or_exit
 
 
