@@ -137,15 +137,9 @@ def test_a_row_of_the_old_life_that_comes_late_stays_out(nats_url, knows_the_ent
             await stalled.store([row_of(1, "ada", 1)])
         await successor.store([row_of(2, "ada", 2), removal_of(4, "ada")])
         await stalled.store([row_of(3, "ada", 3)])
-        assert entries_now() == {}
+        assert await asyncio.to_thread(entries, nats_url) == {}
         await successor.store([row_of(5, "ada", 1)])
         await stalled.store([row_of(3, "ada", 3), removal_of(4, "ada")])
-
-    def entries_now() -> dict[str, Any]:
-        import concurrent.futures
-
-        with concurrent.futures.ThreadPoolExecutor(1) as pool:
-            return pool.submit(entries, nats_url).result()
 
     asyncio.run(act())
     assert [value["version"] for value in entries(nats_url).values()] == [1]

@@ -17,7 +17,7 @@ from atlas_kit.messaging.broker import Broker, BrokerUnavailable
 from entitlements.adapters.state_bucket import BucketMissing, entry_of
 from entitlements.domain.state_entry import Entry
 
-BATCH = 500
+BATCH = 1_000
 """Messages per request."""
 FETCH_SECONDS = 10.0
 IDLE_SECONDS = 60.0

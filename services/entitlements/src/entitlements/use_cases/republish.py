@@ -25,7 +25,7 @@ from entitlements.adapters.state_bucket import StateBucket
 from entitlements.adapters.state_passes import AGAIN, announced_ids
 from entitlements.domain.projection import Entitlement
 from entitlements.domain.state_entry import Word, Write
-from entitlements.use_cases.compare_states import Seen, all_seen, says, seen
+from entitlements.use_cases.compare_states import SeenEntry, all_seen, says, seen
 from entitlements.use_cases.fold import data_of
 from entitlements.use_cases.keep_state import entry_value
 
@@ -88,7 +88,7 @@ class Republisher:
             self._held = await announced_ids(self._broker)
         return made
 
-    async def _put_right(self, users: Sequence[str], entries: dict[str, Seen]) -> None:
+    async def _put_right(self, users: Sequence[str], entries: dict[str, SeenEntry]) -> None:
         """Entries and announcements of these users; what is looked at is taken out of ``entries``."""
         waiting = list(users)
         for attempt in range(TRIES):
@@ -96,7 +96,7 @@ class Republisher:
             if not attempt:
                 self._done["users"] += len(rows)
                 await self._announce(rows, queued)
-            told = {row.user_id: entries.pop(state_key(row.user_id), Seen()) for row in rows}
+            told = {row.user_id: entries.pop(state_key(row.user_id), SeenEntry()) for row in rows}
             wrong = [row for row in rows if not says(told[row.user_id], row)]
             written = await asyncio.gather(*(self._write(row, number, told[row.user_id]) for row in wrong))
             self._done["written"] += sum(written)
@@ -116,11 +116,11 @@ class Republisher:
             ids = [_event(row).id for row in rows] if self._held is not None else []
             return rows, number, await projected_states.waiting_in_outbox(self._connection, ids)
 
-    async def _write(self, row: Entitlement, number: int, told: Seen) -> bool:
+    async def _write(self, row: Entitlement, number: int, told: SeenEntry) -> bool:
         word = Word(number, state_key(row.user_id), entry_value(data_of(row)), row.version)
         return await self._bucket.replace(Write(word), told.entry.revision) is not None
 
-    async def _remove(self, entries: Mapping[str, Seen]) -> None:
+    async def _remove(self, entries: Mapping[str, SeenEntry]) -> None:
         """Entries of nobody. One that was written since it was read is somebody's."""
         for key, told in entries.items():
             async with self._connection.transaction():
