@@ -139,7 +139,7 @@ def test_a_wrong_entry_of_the_state_bucket_is_told_and_republish_mends_it(stack:
     assert (right["userId"], right["isPro"], right["version"]) == (buyer.user, True, 1)
     asyncio.run(entry(json.dumps({**right, "isPro": False, "version": 7}).encode()))
     findings = json.loads(stack.atlas("doctor", "--json").stdout)
-    [told] = [each for each in findings if each["area"] == "state bucket"]
+    [told] = [each for each in findings if "bucket of states" in each["what"]]
     assert (told["level"], "1 user with an entry that says something else" in told["what"]) == ("error", True)
     assert buyer.user in told["what"] and "./atlas republish" in told["remedy"]
     verified = stack.atlas("rebuild", "--verify")

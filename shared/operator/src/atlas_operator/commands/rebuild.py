@@ -55,11 +55,11 @@ def _tell(compared: Mapping[str, Any] | None) -> None:
     if compared is None:
         return
     if "error" in compared:
-        errors.print(line(f"The state bucket was not compared: {compared['error']}."))
+        errors.print(line(f"The bucket of states was not compared: {compared['error']}."))
     elif wrong := states.differences(compared):
-        errors.print(line(f"  ≠ state bucket: {wrong}. {states.MEND}"))
+        errors.print(line(f"  ≠ bucket of states: {wrong}. {states.MEND}"))
     else:
-        say(f"The state bucket says the same of {counted(int(compared['users']), 'user')}.")
+        say(f"The bucket of states says the same of {counted(int(compared['users']), 'user')}.")
 
 
 def _run(operator: Operator, *, verify: bool) -> dict[str, Any]:

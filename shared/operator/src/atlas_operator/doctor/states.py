@@ -11,7 +11,7 @@ from atlas_operator.doctor.finding import Report
 from atlas_operator.errors import CallFailed, NoTarget
 from atlas_operator.terminal.words import counted
 
-AREA = "state bucket"
+AREA = "broker"
 MEND = "./atlas republish writes it again from the projection."
 
 
@@ -24,22 +24,23 @@ def look(operator: Operator, services: Iterable[str]) -> Report:
         found = operator.get(ENTITLEMENTS_SERVICE, "/operator/states")
     except (CallFailed, NoTarget) as error:
         report.warning(
-            f"it was not compared: {error}", "Run ./atlas doctor again; ./atlas logs entitlements tells more."
+            f"the bucket of states was not compared: {error}",
+            "Run ./atlas doctor again; ./atlas logs entitlements tells more.",
         )
         return report
     if wrong := differences(found):
-        report.error(wrong, MEND)
+        report.error(f"the bucket of states differs from the projection: {wrong}", MEND)
     else:
         users, compared = int(found["users"]), int(found["compared"])
         sample = "" if compared == users else f" (of {users:,}; ./atlas rebuild --verify compares all)"
-        report.ok(f"it says what the projection says of {counted(compared, 'user')}{sample}")
+        report.ok(f"the bucket of states says what the projection says of {counted(compared, 'user')}{sample}")
     return report
 
 
 def differences(found: Mapping[str, Any]) -> str:
     """What differs, in words; empty where nothing does."""
     if not found["bucket"]:
-        return "the bucket is missing: other services can't learn who is Pro"
+        return "it is missing, so other services can't learn who is Pro"
     counts = (
         ("missing", "user", "without an entry"),
         ("different", "user", "with an entry that says something else"),
