@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from atlas_contracts.streams import STATE, StreamSpec
+from atlas_contracts.streams import StreamSpec
 from atlas_kit.messaging.retention import KeepingFailed, apply_retention, in_days
 from atlas_kit.messaging.retention.mirrors import NoReaders, apply_mirrors
 from atlas_operator.doctor.finding import Report
@@ -24,7 +24,7 @@ def mend(admin_url: str | None, streams: Sequence[StreamSpec], replicas: int) ->
         return report
     try:
         applied = asyncio.run(apply_retention(admin_url, streams))
-        mirrors = asyncio.run(apply_mirrors(admin_url, (*streams, STATE), replicas))
+        mirrors = asyncio.run(apply_mirrors(admin_url, streams, replicas))
     except NoReaders:  # nothing that could be mended; the broker's own findings tell of it
         mirrors = []
     except KeepingFailed as error:
