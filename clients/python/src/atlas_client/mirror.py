@@ -113,7 +113,9 @@ class EntitlementMirror:
             try:
                 await Reading(self._entries, self._listeners.tell, self._confirm).run(self._servers, self._inbox_prefix)
             except Exception as error:  # noqa: BLE001 - whatever it was, the next reading begins from the start
-                self._trouble = str(error) if isinstance(error, Interrupted) else f"{type(error).__name__} {error}".strip()
+                self._trouble = (
+                    str(error) if isinstance(error, Interrupted) else f"{type(error).__name__} {error}".strip()
+                )
             if self._went_well:
                 pause = FIRST_PAUSE_SECONDS
                 log.warning("The mirror of entitlements is not current: %s.", self._trouble)
