@@ -22,7 +22,7 @@ class EntitlementState:
     status: str
     """none: never Pro, or forgotten; active: Pro; revoked: was Pro and isn't any more."""
     version: int
-    """Grows by one with each change of this user's entitlement; 0: nothing is known. A forgotten user starts again at 1."""
+    """Grows by one with each change; 0: nothing is known. A forgotten user starts again at 1."""
     product_key: str = PRODUCT
     source: str | None = None
     active_from: datetime | None = None
@@ -44,7 +44,7 @@ def state_key(user_id: str) -> str:
 
 
 def read_state(key: str, value: bytes) -> EntitlementState:
-    """An entry's value. Members that a newer writer adds are left aside. Raises ValueError if it can't be understood."""
+    """An entry's value. Members that a newer writer adds are left aside. Raises ValueError."""
     try:
         told: dict[str, Any] = json.loads(value)
         state = EntitlementState(
