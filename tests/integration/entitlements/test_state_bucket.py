@@ -32,7 +32,7 @@ def forget(service: Any, user: str) -> dict[str, Any]:
 
 
 def test_the_bucket_says_what_the_projection_says(nats_url, postgres_dsn):
-    with running(nats_url, postgres_dsn) as service:
+    with running(nats_url, postgres_dsn):
         ada = Purchase("ada")
         publish(nats_url, [ada.paid(at=0), ada.charge_refunded(at=60), *bought("bob", "cyd")])
         eventually(lambda: len(told(nats_url)) == 3 and told(nats_url) == projected(postgres_dsn), what="entries")

@@ -29,7 +29,9 @@ from entitlements.entrypoints.internal import MAX_NEWS_BYTES, NEWS, forgetting_r
 from entitlements.entrypoints.operator import operator_routes
 from entitlements.entrypoints.projector import Projector
 from entitlements.entrypoints.readers import read_routes
+from entitlements.entrypoints.states import state_routes
 from entitlements.settings import EntitlementsSettings
+from entitlements.use_cases.fill_state import FillNewBucket
 from entitlements.use_cases.keep_state import StateKeeper
 from entitlements.use_cases.read_entitlement import EntitlementReader
 from entitlements.use_cases.refold_after_upgrade import RefoldAfterUpgrade
@@ -47,6 +49,7 @@ class Parts:
     folded: asyncio.Condition
     projector: Projector
     reader: EntitlementReader
+    bucket: StateBucket
     workers: Workers
 
 
@@ -69,7 +72,8 @@ def _parts(settings: EntitlementsSettings) -> Parts:
     database, broker, folded = _database(settings), _broker(settings), asyncio.Condition()
     mint = TokenMint(settings.internal_signing_key, ENTITLEMENTS_SERVICE)
     checkout = ServiceClient(settings.checkout_url, CHECKOUT_SERVICE, mint)
-    keeper = StateKeeper(StateBucket(broker, settings.nats_stream_replicas))
+    bucket = StateBucket(broker, settings.nats_stream_replicas)
+    relay = OutboxRelay(database, broker, ENTITLEMENTS, beside=StateKeeper(bucket))
     projector = Projector(database, broker, settings.policy(), now, folded)
     return Parts(
         settings=settings,
@@ -79,11 +83,13 @@ def _parts(settings: EntitlementsSettings) -> Parts:
         folded=folded,
         projector=projector,
         reader=EntitlementReader(database),
+        bucket=bucket,
         workers=Workers(
             projector=projector.run,
-            outbox=OutboxRelay(database, broker, ENTITLEMENTS, beside=keeper).run,
+            outbox=relay.run,
             charge_resolver=ChargeResolver(database, checkout, folded).run,
             rereading=RefoldAfterUpgrade(database).run,
+            filling=FillNewBucket(database, broker, bucket, relay).run,
         ),
     )
 
@@ -112,6 +118,7 @@ def _routers(parts: Parts) -> list[APIRouter]:
         forgetting_route(database),
         read_routes(parts.reader),
         operator_routes(database, policy),
+        state_routes(database, parts.broker, parts.bucket),
     ]
 
 

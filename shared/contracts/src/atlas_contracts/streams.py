@@ -61,6 +61,9 @@ STATE = StreamSpec(
 PROJECTOR_DURABLE = "entitlements-projector"
 """The durable consumer of BILLING that all replicas of the entitlements service share."""
 
+REPUBLISHER_CONSUMER = "entitlements-republisher"
+"""The consumer by which the entitlements service reads ENTITLEMENTS, to find which announcements it lacks."""
+
 INGEST_BUCKET = "INGEST"
 """Key-value bucket of webhook-ingest: the pull's cursor and lease, claimed idempotency keys, counts of webhooks."""
 

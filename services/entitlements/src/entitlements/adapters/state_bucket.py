@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import OrderedDict
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Mapping
+from typing import Any, TypeVar
 
 import nats.errors
 import nats.js.errors
@@ -17,6 +18,7 @@ from atlas_kit.process.logs import get_logger
 from entitlements.domain.state_entry import NEVER, Entry, Write
 
 log = get_logger()
+T = TypeVar("T")
 
 ROW_HEADER = "Atlas-Outbox-Row"
 """Names the outbox row for which an entry was written."""
@@ -26,6 +28,8 @@ TRIES = 10
 """How often a write is tried when others write the same entry; there are two writers at most."""
 REMEMBERED = 10_000
 """Entries whose revision is kept in memory, of some 200 bytes each: they are replaced without reading them first."""
+NO_MESSAGE = 10037
+"""JetStream's error code for a subject without a message."""
 WRONG_REVISION = 10071
 """JetStream's error code for a revision that isn't the newest."""
 _BROKER_ERRORS = (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError, ValueError)
@@ -39,8 +43,10 @@ class StateBucket:
     """Every method raises BrokerUnavailable when the broker doesn't answer."""
 
     def __init__(self, broker: Broker, replicas: int) -> None:
-        self._broker, self._replicas = broker, replicas
+        self._broker, self.replicas = broker, replicas
         self._known: OrderedDict[str, Entry] = OrderedDict()
+        self.made_anew = asyncio.Event()
+        """Set when :meth:`store` found no bucket and made one, in which all other entries are missing."""
 
     async def store(self, write: Write) -> None:
         """Bring the entry to what ``write`` says, unless it is further already. A missing bucket is made anew."""
@@ -48,26 +54,48 @@ class StateBucket:
             await self._store(write)
         except BucketMissing:
             await self.declare()
+            self.made_anew.set()
             await self._store(write)
 
-    async def declare(self) -> None:
-        """Make the bucket if it is missing."""
+    async def declare(self) -> str:
+        """Make the bucket if it is missing. Returns when it was made, which tells one bucket from another."""
+        jetstream = self._broker.jetstream
+        await self.guarded(declare_stream(jetstream, STATE, self.replicas))
+        info = await self.guarded(jetstream.stream_info(STATE.name))
+        return info.created.isoformat() if info.created else ""
+
+    async def size(self) -> int:
+        """How many keys there are, markers of removals among them. Raises BucketMissing."""
         try:
-            await declare_stream(self._broker.jetstream, STATE, self._replicas)
+            return int((await self._broker.jetstream.stream_info(STATE.name)).state.messages)
+        except nats.js.errors.NotFoundError as error:
+            raise BucketMissing from error
         except _BROKER_ERRORS as error:
             raise BrokerUnavailable from error
 
     async def read(self, key: str) -> Entry:
         """What is under ``key``. Raises BucketMissing."""
+        return (await self.read_value(key))[0]
+
+    async def read_value(self, key: str) -> tuple[Entry, bytes]:
+        """The same with its value. Raises BucketMissing."""
         try:
             found = await self._broker.jetstream.get_msg(STATE.name, subject=state_subject(key))
         except nats.js.errors.NotFoundError as error:
-            if error.err_code == 10037:  # no message found
-                return NEVER
+            if error.err_code == NO_MESSAGE:
+                return NEVER, b""
             raise BucketMissing from error
         except _BROKER_ERRORS as error:
             raise BrokerUnavailable from error
-        return entry_of(found.seq or 0, found.headers or {}, found.data or b"")
+        value = found.data or b""
+        return entry_of(found.seq or 0, found.headers or {}, value), value
+
+    async def guarded(self, call: Awaitable[T]) -> T:
+        """The result of a call to the broker; whatever is wrong with the broker becomes BrokerUnavailable."""
+        try:
+            return await call
+        except _BROKER_ERRORS as error:
+            raise BrokerUnavailable from error
 
     async def replace(self, write: Write, revision: int) -> int | None:
         """Write if the entry's revision is ``revision`` still. Returns the new one, None if somebody else wrote.

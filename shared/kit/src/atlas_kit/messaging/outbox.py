@@ -97,6 +97,8 @@ class OutboxRelay:
 
     def __init__(self, database: Database, broker: Broker, stream: StreamSpec, *, beside: Beside | None = None) -> None:
         self._database, self._broker, self._stream, self._beside = database, broker, stream, beside
+        self.leading = asyncio.Event()
+        """Set while this replica is the one that publishes."""
         self._events = tuple(subject.removesuffix(">") for subject in stream.subjects)
 
     async def run(self) -> None:
@@ -108,11 +110,14 @@ class OutboxRelay:
                     await self._relay_while_connected(connection)
             except (psycopg.OperationalError, Unavailable, OSError) as error:
                 log.warning("outbox.waiting", error=type(error).__name__)
+            finally:
+                self.leading.clear()
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _relay_while_connected(self, connection: Connection) -> None:
         while not await _take_lease(connection):  # noqa: ASYNC110 - another process holds it
             await asyncio.sleep(RETRY_SECONDS)
+        self.leading.set()
         await connection.execute("LISTEN outbox")
         while True:
             if await self._publish_batch(connection) < BATCH:

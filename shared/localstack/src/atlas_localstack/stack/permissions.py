@@ -6,7 +6,15 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from atlas_contracts.streams import BILLING, ENTITLEMENTS, INGEST_BUCKET, PARKED, PROJECTOR_DURABLE, STATE
+from atlas_contracts.streams import (
+    BILLING,
+    ENTITLEMENTS,
+    INGEST_BUCKET,
+    PARKED,
+    PROJECTOR_DURABLE,
+    REPUBLISHER_CONSUMER,
+    STATE,
+)
 
 KV = f"KV_{INGEST_BUCKET}"
 
@@ -94,8 +102,10 @@ GRANTS: Mapping[str, BrokerRights] = {
             *PARKED.subjects,
             *STATE.subjects,
             *_declare(*EVENTS, STATE.name),
-            f"$JS.API.STREAM.MSG.GET.{STATE.name}",
+            *_read(STATE.name),
             *_consume(BILLING.name, PROJECTOR_DURABLE),
+            *_consume(ENTITLEMENTS.name, REPUBLISHER_CONSUMER),
+            f"$JS.API.CONSUMER.DELETE.{ENTITLEMENTS.name}.{REPUBLISHER_CONSUMER}",
         ),
     ),
     # Receives entitlement events only as hints that something changed; it reads the entitlement over HTTP.
