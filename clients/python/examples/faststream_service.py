@@ -2,8 +2,8 @@
 
     ATLAS_NATS_URL=nats://observer:…@127.0.0.1:4222 NATS_URL=nats://127.0.0.1:4222 python examples/faststream_service.py
 
-``ATLAS_NATS_URL`` is where Atlas billing lets you read (``./atlas status --json``: ``nats.observer.url``), ``NATS_URL`` the
-broker of this service's own messages.
+``ATLAS_NATS_URL`` is where Atlas billing lets you read (``./atlas status --json``: ``nats.observer.url``), ``NATS_URL``
+the broker of this service's own messages.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ def service(atlas_url: str, own_url: str) -> FastStream:
     """The application: it takes messages only while the mirror runs."""
     mirror, broker = EntitlementMirror(atlas_url), NatsBroker(own_url, logger=None)
 
-    @mirror.on_change
-    async def on_change(state: EntitlementState) -> None:
+    async def show(state: EntitlementState) -> None:
         print(f"{state.user_id} is {'' if state.is_pro else 'not '}Pro", flush=True)
+
+    mirror.on_change(show)
 
     @broker.subscriber("coach.questions.*")
     async def answer(user_id: str) -> str:

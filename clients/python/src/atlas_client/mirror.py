@@ -64,9 +64,9 @@ class EntitlementMirror:
     def on_change(self, callback: Callback) -> Callable[[], None]:
         """Have ``callback(state)`` called, plain or async, for each user whose state differs from what was known here.
 
-        Before :meth:`start` nothing is known, so whoever is added before it is told of every user. Of somebody forgotten
-        it is told a state with version 0. Calls come one after another; of several changes of a user in a row the newest
-        is told. An exception is logged and stops nothing. Returns a function that takes the callback away.
+        Before :meth:`start` nothing is known, so whoever is added before it is told of every user. Of somebody
+        forgotten it is told a state with version 0. Calls come one after another; of several changes of a user in a row
+        the newest is told. An exception is logged and stops nothing. Returns a function that takes the callback away.
         """
         return self._listeners.add(callback)
 

@@ -1,4 +1,4 @@
-"""Who is Pro, asked over HTTP: for a service that needs an answer now and then, and for one that needs it surely now."""
+"""Who is Pro, asked over HTTP: for a service that needs an answer now and then."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class EntitlementReader:
     def __init__(
         self, base_url: str, issuer: str, signing_key: str | Mapping[str, Any], *, timeout_seconds: float = 5.0
     ) -> None:
-        """``issuer`` is the name under which your service was admitted, ``signing_key`` its private key (JWK or PEM)."""
+        """``issuer``: the name under which your service was admitted; ``signing_key``: its private key (JWK or PEM)."""
         self._mint = TokenMint(issuer, signing_key)
         self._http = httpx.AsyncClient(base_url=base_url.rstrip("/"), timeout=timeout_seconds, trust_env=False)
 
@@ -131,12 +131,10 @@ def _listed(answer: Any) -> list[Any]:
 
 def _record(told: Any) -> EntitlementRecord:
     try:
-        if type(told["isPro"]) is not bool:
-            raise TypeError("isPro")
         return EntitlementRecord(
             user_id=told["userId"],
             product_key=told["productKey"],
-            is_pro=told["isPro"],
+            is_pro=told["isPro"] is True,
             status=told["status"],
             source=told["source"],
             active_from=instant(told["activeFrom"]),

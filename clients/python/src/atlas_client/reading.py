@@ -120,7 +120,7 @@ class Reading:
         }
         return {"stream_name": STREAM, "config": config, "action": "create"}
 
-    # --- Messages ------------------------------------------------------------------------------------------------------
+    # --- Messages ----------------------------------------------------------------------------------------------------
 
     async def _take_all(self, messages: Subscription) -> None:
         await self._pull()
@@ -163,7 +163,7 @@ class Reading:
             return True
         raise Interrupted(f"the broker says: {status} {says}".strip())
 
-    # --- Whether anything is missing -----------------------------------------------------------------------------------
+    # --- Whether anything is missing ---------------------------------------------------------------------------------
 
     async def _check_always(self) -> None:
         stuck = 0
@@ -204,7 +204,7 @@ class Reading:
         if self._position <= state["last_seq"] and state.get("num_subjects", 0) != self._entries.seen:
             raise Interrupted("entries have left the bucket without a word")
 
-    # --- The connection ------------------------------------------------------------------------------------------------
+    # --- The connection ----------------------------------------------------------------------------------------------
 
     async def _ask(self, what: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         wanted = json.dumps(body).encode() if body else b""
