@@ -53,6 +53,18 @@ def in_python(folder: Path) -> Iterator[Path]:
         yield said
 
 
+@contextlib.contextmanager
+def in_node(folder: Path) -> Iterator[Path]:
+    """TypeScript without types is JavaScript: the guide's program has none of its own."""
+    kit = node.typescript_kit()
+    (folder / "mirror.mjs").write_text(program("ts"))
+    modules = folder / "node_modules"
+    (modules / "@atlas").mkdir(parents=True)
+    (modules / "@atlas" / "billing").symlink_to(kit)
+    with running([str(node.wheel() / "bin" / "node"), "mirror.mjs"], folder, node.environment()) as said:
+        yield said
+
+
 def sees_a_purchase_and_its_end(said: Path, buyer: Buyer) -> None:
     eventually(lambda: "current:" in said.read_text(), 120, f"the mirror is current: {said.read_text()}")
     session = buyer.buy()
@@ -63,4 +75,9 @@ def sees_a_purchase_and_its_end(said: Path, buyer: Buyer) -> None:
 
 def test_the_guides_mirror_in_python_sees_a_purchase_and_its_end(buyer: Buyer, folder: Path) -> None:
     with in_python(folder) as said:
+        sees_a_purchase_and_its_end(said, buyer)
+
+
+def test_the_guides_mirror_in_typescript_sees_a_purchase_and_its_end(buyer: Buyer, folder: Path) -> None:
+    with in_node(folder) as said:
         sees_a_purchase_and_its_end(said, buyer)

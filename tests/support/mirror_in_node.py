@@ -25,7 +25,8 @@ class NodeMirror:
         assert self._process.stdin and self._process.stdout
         async with self._one:
             self._process.stdin.write(json.dumps({"do": name, **given}).encode() + b"\n")
-            line = await asyncio.wait_for(self._process.stdout.readline(), ANSWER_SECONDS)
+            async with asyncio.timeout(ANSWER_SECONDS):  # wait_for would lose a cancellation now and then
+                line = await self._process.stdout.readline()
         assert line, "the process has ended"
         return json.loads(line)
 

@@ -14,7 +14,7 @@ from atlas_contracts.streams import ENTITLEMENTS, STATE, state_key, state_subjec
 from support.mirror_in_node import NodeMirror, becomes, mirror_in_node
 from support.state_scene import LINK, Scene, data, state_scene
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
 USERS = 1_000
 SLACK_SECONDS = 3.0
@@ -88,7 +88,7 @@ async def test_stopped_it_is_not_current_and_started_again_it_knows_what_happene
     await scene.forget(*some(scene, 3))
     assert await mirror.do("start") == "started"
     assert await mirror.equals(scene)
-    assert await mirror.do("start") == "The mirror runs already." or not await mirror.is_current()
+    assert await mirror.do("start") == "The mirror runs already."
 
 
 async def test_a_killed_broker_is_noticed_and_followed_back(mirror, scene):

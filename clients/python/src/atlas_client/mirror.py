@@ -14,6 +14,7 @@ from atlas_client.entries import Entries
 from atlas_client.listeners import Callback, Listeners
 from atlas_client.reading import Interrupted, Reading
 from atlas_client.state import EntitlementState
+from atlas_client.tasks import end
 
 log = logging.getLogger("atlas_client")
 
@@ -92,9 +93,7 @@ class EntitlementMirror:
     async def stop(self) -> None:
         """End everything. What was known stays readable, and isn't current. :meth:`start` may follow."""
         tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tasks)
         self._confirmed = None
 
     async def __aenter__(self) -> Self:

@@ -22,6 +22,7 @@ from nats.aio.subscription import Subscription
 from atlas_client.clock import now
 from atlas_client.entries import Entries
 from atlas_client.state import EntitlementState
+from atlas_client.tasks import end
 
 BUCKET = "ENTITLEMENT_STATE"
 STREAM = f"KV_{BUCKET}"
@@ -239,6 +240,4 @@ async def _first_of(*works: Any) -> None:
         for task in done:
             task.result()
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tasks)
