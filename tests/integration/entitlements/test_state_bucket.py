@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -101,13 +103,18 @@ def removal_of(number: int, user: str) -> OutboxRow:
     return OutboxRow(number, f"state:{number}", state_subject(state_key(user)), '{"known": true}', None)
 
 
-async def keepers(url: str, count: int) -> list[StateKeeper]:
+@asynccontextmanager
+async def keepers(url: str, count: int) -> AsyncIterator[list[StateKeeper]]:
     """As many replicas' writers, each with a connection and a memory of its own."""
     brokers = [Broker(SecretStr(url), f"keeper-{number}", streams=(STATE,)) for number in range(count)]
-    for broker in brokers:
-        await broker.start()
-        await asyncio.wait_for(broker.connected.wait(), 30)
-    return [StateKeeper(StateBucket(broker, 1)) for broker in brokers]
+    try:
+        for broker in brokers:
+            await broker.start()
+            await asyncio.wait_for(broker.connected.wait(), 30)
+        yield [StateKeeper(StateBucket(broker, 1)) for broker in brokers]
+    finally:
+        for broker in brokers:
+            await broker.close()
 
 
 def test_two_writers_at_once_never_bring_an_entry_back(nats_url):
@@ -115,15 +122,14 @@ def test_two_writers_at_once_never_bring_an_entry_back(nats_url):
     users = [f"user-{number}" for number in range(8)]
     rows = [row_of(100 * step + at, user, step) for step in range(1, 13) for at, user in enumerate(users)]
 
+    async def deliver(keeper: StateKeeper, batch: int) -> None:
+        for start in range(0, len(rows), batch):
+            assert not any(await keeper.store(rows[start : start + batch]))
+
     async def act() -> None:
-        one, two, late = await keepers(nats_url, 3)
-
-        async def deliver(keeper: StateKeeper, batch: int) -> None:
-            for start in range(0, len(rows), batch):
-                assert not any(await keeper.store(rows[start : start + batch]))
-
-        await asyncio.gather(deliver(one, 7), deliver(two, 24))
-        await late.store(rows[:40])
+        async with keepers(nats_url, 3) as (one, two, late):
+            await asyncio.gather(deliver(one, 7), deliver(two, 24))
+            await late.store(rows[:40])
 
     asyncio.run(act())
     assert {value["version"] for value in entries(nats_url).values()} == {12}
@@ -132,20 +138,14 @@ def test_two_writers_at_once_never_bring_an_entry_back(nats_url):
 @pytest.mark.parametrize("knows_the_entry", [True, False])
 def test_a_row_of_the_old_life_that_comes_late_stays_out(nats_url, knows_the_entry):
     async def act() -> None:
-        stalled, successor = await keepers(nats_url, 2)
-        if knows_the_entry:
-            await stalled.store([row_of(1, "ada", 1)])
-        await successor.store([row_of(2, "ada", 2), removal_of(4, "ada")])
-        await stalled.store([row_of(3, "ada", 3)])
-        assert entries_now() == {}
-        await successor.store([row_of(5, "ada", 1)])
-        await stalled.store([row_of(3, "ada", 3), removal_of(4, "ada")])
-
-    def entries_now() -> dict[str, Any]:
-        import concurrent.futures
-
-        with concurrent.futures.ThreadPoolExecutor(1) as pool:
-            return pool.submit(entries, nats_url).result()
+        async with keepers(nats_url, 2) as (stalled, successor):
+            if knows_the_entry:
+                await stalled.store([row_of(1, "ada", 1)])
+            await successor.store([row_of(2, "ada", 2), removal_of(4, "ada")])
+            await stalled.store([row_of(3, "ada", 3)])
+            assert await asyncio.to_thread(entries, nats_url) == {}
+            await successor.store([row_of(5, "ada", 1)])
+            await stalled.store([row_of(3, "ada", 3), removal_of(4, "ada")])
 
     asyncio.run(act())
     assert [value["version"] for value in entries(nats_url).values()] == [1]

@@ -12,7 +12,7 @@ from typing import Any
 import nats
 import pytest
 
-from atlas_contracts.streams import BILLING, ENTITLEMENTS, PARKED, SECONDS_PER_DAY, STREAMS
+from atlas_contracts.streams import BILLING, ENTITLEMENTS, PARKED, SECONDS_PER_DAY, STATE, STREAMS
 from atlas_kit.messaging.broker import declare_stream, stream_config
 from atlas_kit.messaging.retention import RetentionNotApplied, apply_retention
 from atlas_localstack.stack import permissions
@@ -60,6 +60,20 @@ async def test_streams_that_exist_get_the_age_and_keep_everything_else(broker: s
     assert (after["BILLING"].max_age, after["PARKED"].max_age) == (30 * DAY, 400 * DAY)
     assert {name: config.evolve(max_age=0.0) for name, config in after.items()} == before
     assert not any(each.changed for each in await apply_retention(url_of(broker, "keeper"), wanted))
+
+
+async def test_the_bucket_of_states_keeps_its_entries_for_ever_whatever_age_it_was_given(broker: str) -> None:
+    client = await nats.connect(url_of(broker, "entitlements"), inbox_prefix=b"_INBOX_entitlements")
+    await declare_stream(client.jetstream(), STATE, 1)
+    await client.close()
+    keeper = await nats.connect(url_of(broker, "keeper"), inbox_prefix=b"_INBOX_keeper")
+    config = (await keeper.jetstream().stream_info(STATE.name)).config
+    assert not config.max_age
+    await keeper.jetstream().update_stream(config.evolve(max_age=7.0 * DAY))
+    await keeper.close()
+    [applied] = await apply_retention(url_of(broker, "keeper"), [STATE])
+    assert (applied.changed, applied.before) == (True, "for 7 days")
+    assert not (await configs(broker))[STATE.name].max_age
 
 
 async def test_a_new_stream_is_made_with_its_age(broker: str) -> None:

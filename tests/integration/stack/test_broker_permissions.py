@@ -13,7 +13,15 @@ import pytest
 from nats.aio.client import Client
 from nats.js.api import ConsumerConfig
 
-from atlas_contracts.streams import BILLING, PROJECTOR_DURABLE, STREAMS
+from atlas_contracts.streams import (
+    BILLING,
+    ENTITLEMENTS,
+    PROJECTOR_DURABLE,
+    REPUBLISHER_CONSUMER,
+    STATE,
+    STREAMS,
+    state_subject,
+)
 from atlas_kit.messaging.broker import declare_stream
 from atlas_localstack.stack import permissions
 from support.embedded import embedded_nats
@@ -35,6 +43,7 @@ async def declare(url: str) -> None:
         for stream in STREAMS:
             await declare_stream(client.jetstream(), stream, 1)
     async with connected(url, "entitlements") as client:
+        await declare_stream(client.jetstream(), STATE, 1)
         await client.jetstream().add_consumer(BILLING.name, ConsumerConfig(durable_name=PROJECTOR_DURABLE))
 
 
@@ -67,12 +76,12 @@ async def published(url: str, user: str, subject: str) -> bool:
 MAY_PUBLISH = {
     ("ingest", "billing.v1.x"), ("ingest", "parked.v1.x"),
     ("checkout", "billing.v1.x"),
-    ("entitlements", "entitlements.v1.x"), ("entitlements", "parked.v1.x"),
+    ("entitlements", "entitlements.v1.x"), ("entitlements", "parked.v1.x"), ("entitlements", state_subject("x")),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("subject", ["billing.v1.x", "entitlements.v1.x", "parked.v1.x"])
-@pytest.mark.parametrize("user", ["ingest", "checkout", "entitlements", "gateway", "observer"])
+@pytest.mark.parametrize("subject", ["billing.v1.x", "entitlements.v1.x", "parked.v1.x", state_subject("x")])
+@pytest.mark.parametrize("user", ["ingest", "checkout", "entitlements", "gateway", "observer", "keeper"])
 async def test_each_user_publishes_what_is_its_own_and_nothing_else(url: str, user: str, subject: str) -> None:
     assert await published(url, user, subject) == ((user, subject) in MAY_PUBLISH)
 
@@ -99,8 +108,37 @@ async def test_the_keeper_of_the_retention_changes_streams_and_does_nothing_else
         for subject in ("$JS.API.STREAM.CREATE.OTHER", "$JS.API.STREAM.MSG.GET.BILLING", "$JS.API.CONSUMER.CREATE.BILLING.mine"):
             with pytest.raises(REFUSED):
                 await client.request(subject, b'{"seq": 1, "name": "OTHER"}', timeout=0.3)
-    for subject in ("billing.v1.x", "entitlements.v1.x", "parked.v1.x"):
-        assert not await published(url, "keeper", subject)
+
+
+async def test_the_bucket_of_states_is_read_by_others_and_changed_by_its_service_and_the_keeper_alone(url: str) -> None:
+    assert await published(url, "entitlements", state_subject("y"))
+    async with connected(url, "observer", inbox="_INBOX") as client:  # as any client of key-value buckets
+        bucket = await client.jetstream().key_value("ENTITLEMENT_STATE")
+        assert (await bucket.get("y")).value == b"{}"
+        watched = await bucket.watch("y")
+        assert (await watched.updates(timeout=5)).key == "y"
+        await watched.stop()
+    async with connected(url, "keeper") as client:
+        config = (await client.jetstream().stream_info(STATE.name)).config
+        await client.jetstream().update_stream(config)
+    for user in ("ingest", "checkout", "gateway", "observer"):
+        async with connected(url, user) as client:
+            for verb in ("UPDATE", "DELETE", "PURGE"):
+                with pytest.raises(REFUSED):
+                    await client.request(f"$JS.API.STREAM.{verb}.{STATE.name}", b"{}", timeout=0.3)
+
+
+async def test_the_entitlements_service_reads_announcements_by_one_consumer_and_touches_nobody_elses(url: str) -> None:
+    async with connected(url, "observer") as client:
+        await client.jetstream().add_consumer(ENTITLEMENTS.name, ConsumerConfig(durable_name="theirs"))
+    async with connected(url, "entitlements") as client:
+        jetstream = client.jetstream(timeout=0.5)
+        await jetstream.add_consumer(ENTITLEMENTS.name, ConsumerConfig(name=REPUBLISHER_CONSUMER, inactive_threshold=5))
+        await jetstream.delete_consumer(ENTITLEMENTS.name, REPUBLISHER_CONSUMER)
+        with pytest.raises(REFUSED):
+            await jetstream.delete_consumer(ENTITLEMENTS.name, "theirs")
+        with pytest.raises(REFUSED):
+            await jetstream.get_last_msg(ENTITLEMENTS.name, "entitlements.v1.x")
 
 
 @pytest.mark.parametrize("user", ["ingest", "checkout", "gateway"])

@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 
+from entitlements.adapters.state_bucket import ROW_HEADER, entry_of
 from entitlements.domain.state_entry import NEVER, Entry, Word, last_words
 
 
@@ -66,6 +67,13 @@ def test_of_an_entry_that_somebody_else_wrote_the_version_decides(foreign):
     assert stored(foreign, state(1, 4)).version == 4
     assert stored(foreign, state(1, 3)).version == 3
     assert not stored(foreign, removal(1)).holds
+
+
+@pytest.mark.parametrize("row", ["", "-1", "x", "１", "9" * 5000])
+def test_a_header_that_is_no_row_of_ours_counts_as_none(row):
+    assert entry_of(5, {ROW_HEADER: row}, b'{"version": 3}') == Entry(5, None, 3, True)
+    assert entry_of(5, {ROW_HEADER: "7"}, b'{"version": true}') == Entry(5, 7, 0, True)
+    assert entry_of(5, {ROW_HEADER: "7", "KV-Operation": "DEL"}, b"") == Entry(5, 7)
 
 
 def test_whatever_comes_again_in_between_the_last_row_wins():

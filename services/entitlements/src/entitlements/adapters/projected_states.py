@@ -27,9 +27,9 @@ async def count_states(connection: Connection) -> int:
     return int(row[0]) if row else 0
 
 
-async def users_after(connection: Connection, after: str) -> list[str]:
+async def users_after(connection: Connection, after: str, limit: int = PAGE) -> list[str]:
     """The page of users after this one."""
-    cursor = await connection.execute(_PAGE.encode(), (after, PAGE))
+    cursor = await connection.execute(_PAGE.encode(), (after, limit))
     return [row[0] for row in await cursor.fetchall()]
 
 

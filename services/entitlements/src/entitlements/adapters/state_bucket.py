@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 ROW_HEADER = "Atlas-Outbox-Row"
 """Names the outbox row for which an entry was written."""
+ROW_DIGITS = 19
+"""Of a number with 63 bits; what is longer isn't ours."""
 REMOVED = {"KV-Operation": "DEL"}
 """The header by which every client of key-value buckets knows the marker of a removal."""
 TRIES = 10
@@ -151,7 +153,7 @@ class StateBucket:
 def entry_of(revision: int, headers: Mapping[str, str], value: bytes) -> Entry:
     """A message of the bucket as an entry, whoever wrote it."""
     row = headers.get(ROW_HEADER, "")
-    number = int(row) if row.isascii() and row.isdigit() else None
+    number = int(row) if row.isascii() and row.isdigit() and len(row) <= ROW_DIGITS else None
     if "KV-Operation" in headers:
         return Entry(revision, number)
     try:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import nats.errors
 import nats.js.errors
@@ -17,8 +18,9 @@ from atlas_kit.messaging.broker import Broker, BrokerUnavailable
 from entitlements.adapters.state_bucket import BucketMissing, entry_of
 from entitlements.domain.state_entry import Entry
 
-BATCH = 500
+BATCH = 1_000
 """Messages per request."""
+TICK = 20_000
 FETCH_SECONDS = 10.0
 IDLE_SECONDS = 60.0
 """After this time the broker drops the consumer of a pass whose process was killed."""
@@ -39,15 +41,19 @@ async def bucket_entries(broker: Broker) -> AsyncIterator[tuple[str, Entry, byte
         raise BucketMissing from error
 
 
-async def announced_ids(broker: Broker) -> set[str]:
+async def announced_ids(broker: Broker, tick: Callable[[], None]) -> set[str]:
     """The event ids of all announcements that the stream holds, by their message ids. Raises BrokerUnavailable.
+
+    ``tick`` is called every ``TICK`` messages.
 
     The consumer has a fixed name, because the service may read this stream by no other: one pass at a time.
     """
     with contextlib.suppress(nats.js.errors.NotFoundError, *_BROKER_ERRORS):
         await broker.jetstream.delete_consumer(ENTITLEMENTS.name, REPUBLISHER_CONSUMER)
-    found = set()
+    found, ticks = set(), itertools.count(1)
     async for message in _messages(broker, ENTITLEMENTS, REPUBLISHER_CONSUMER, headers_only=True):
+        if next(ticks) % TICK == 0:
+            tick()
         told = (message.headers or {}).get("Nats-Msg-Id", "")
         found.add(told.split(":", 2)[2] if told.startswith(AGAIN) else told)
     return found

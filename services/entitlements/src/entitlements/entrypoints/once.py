@@ -37,7 +37,7 @@ async def republish(settings: EntitlementsSettings, options: Sequence[str]) -> i
             [stream] = settings.kept(ENTITLEMENTS)
             run = Republisher(connection, broker, bucket, stream=stream)
             entries_only = "--entries-only" in options
-            done = await (run.one(user) if user else run.everybody(_progress, announce=not entries_only))
+            done = await (run.one(user, _progress) if user else run.everybody(_progress, announce=not entries_only))
     except AlreadyRunning as error:
         return _failed(str(error))
     except Unavailable:

@@ -25,9 +25,10 @@ from entitlements.domain.projection import Entitlement
 from entitlements.domain.state_entry import NEVER, Entry
 from entitlements.use_cases.fold import data_of
 
-WHOLE = 20_000
+WHOLE = 12_000
 """Up to so many users ``atlas doctor`` compares all, which takes about a second; of more it compares a sample."""
 SAMPLE = 1_000
+READ_PAGE = 1_000
 AT_ONCE = 100
 LOOKS = 4
 LOOK_SECONDS = 0.5
@@ -40,7 +41,7 @@ Transaction = Callable[[], AbstractAsyncContextManager[Connection]]
 
 
 @dataclass(slots=True)
-class Seen:
+class SeenEntry:
     """An entry, and what it says; None: no state."""
 
     entry: Entry = NEVER
@@ -48,27 +49,31 @@ class Seen:
 
 
 def fingerprint_of(data: EntitlementData) -> Fingerprint:
-    """Equal for equal states. The reason is left out: the same verdict may be worded anew without an event."""
+    """Equal for equal states, with times as they are written, in milliseconds. The reason is left out: the same verdict
+    may be worded anew without an event.
+    """
+    times = (
+        at and at.replace(microsecond=at.microsecond // 1000 * 1000) for at in (data.active_from, data.active_until)
+    )
     return hash(
-        (data.user_id, data.product_key, data.is_pro, data.status, data.source, data.active_from, data.active_until,
-         data.version, data.caused_by)
-    )  # fmt: skip
+        (data.user_id, data.product_key, data.is_pro, data.status, data.source, *times, data.version, data.caused_by)
+    )
 
 
-def seen(entry: Entry, value: bytes) -> Seen:
+def seen(entry: Entry, value: bytes) -> SeenEntry:
     """An entry as it is compared."""
     try:
-        return Seen(entry, fingerprint_of(EntitlementData.model_validate_json(value)) if entry.holds else None)
+        return SeenEntry(entry, fingerprint_of(EntitlementData.model_validate_json(value)) if entry.holds else None)
     except ValidationError:
-        return Seen(entry)
+        return SeenEntry(entry)
 
 
-def says(found: Seen, row: Entitlement) -> bool:
+def says(found: SeenEntry, row: Entitlement) -> bool:
     """Whether the entry says what the projection says."""
     return found.fingerprint == fingerprint_of(data_of(row))
 
 
-async def all_seen(broker: Broker) -> dict[str, Seen]:
+async def all_seen(broker: Broker) -> dict[str, SeenEntry]:
     """The whole bucket by key. Raises BucketMissing, BrokerUnavailable."""
     return {key: seen(entry, value) async for key, entry, value in bucket_entries(broker)}
 
@@ -113,23 +118,22 @@ async def compare_states(
 
 async def _all(transaction: Transaction, broker: Broker) -> _Suspects:
     found, entries = _Suspects(), await all_seen(broker)
-    async for users in _pages(transaction):
-        async with transaction() as connection:
-            rows = await projected_states.states_of(connection, users)
+    async for rows in _pages(transaction):
         for row in rows:
-            _compare(found, row, entries.pop(state_key(row.user_id), Seen()))
+            _compare(found, row, entries.pop(state_key(row.user_id), SeenEntry()))
     found.extra = {key for key, left in entries.items() if left.entry.holds}
     return found
 
 
-async def _pages(transaction: Transaction) -> AsyncIterator[list[str]]:
+async def _pages(transaction: Transaction) -> AsyncIterator[list[Entitlement]]:
     after = ""
     while True:
         async with transaction() as connection:
-            users = await projected_states.users_after(connection, after)
+            users = await projected_states.users_after(connection, after, READ_PAGE)
+            rows = await projected_states.states_of(connection, users)
         if not users:
             return
-        yield users
+        yield rows
         after = users[-1]
 
 
@@ -156,7 +160,7 @@ async def _look(transaction: Transaction, bucket: StateBucket, users: Collection
                 found.extra.add(state_key(user))
 
 
-def _compare(found: _Suspects, row: Entitlement, told: Seen) -> None:
+def _compare(found: _Suspects, row: Entitlement, told: SeenEntry) -> None:
     if not told.entry.holds:
         found.missing.add(row.user_id)
     elif not says(told, row):

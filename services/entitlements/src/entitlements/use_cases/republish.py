@@ -25,7 +25,7 @@ from entitlements.adapters.state_bucket import StateBucket
 from entitlements.adapters.state_passes import AGAIN, announced_ids
 from entitlements.domain.projection import Entitlement
 from entitlements.domain.state_entry import Word, Write
-from entitlements.use_cases.compare_states import Seen, all_seen, says, seen
+from entitlements.use_cases.compare_states import SeenEntry, all_seen, says, seen
 from entitlements.use_cases.fold import data_of
 from entitlements.use_cases.keep_state import entry_value
 
@@ -54,9 +54,10 @@ class Republisher:
 
     async def everybody(self, progress: Progress, *, announce: bool = True) -> Republished:
         """Raises AlreadyRunning, BrokerUnavailable, psycopg.Error."""
-        made = await self._begin(announce=announce)
-        entries = await all_seen(self._broker)
         total, after = await projected_states.count_states(self._connection), ""
+        progress(0, total)
+        made = await self._begin(lambda: progress(0, total), announce=announce)
+        entries = await all_seen(self._broker)
         progress(0, total)
         while users := await projected_states.users_after(self._connection, after):
             await self._put_right(users, entries)
@@ -66,9 +67,9 @@ class Republisher:
         await projected_states.mark_filled(self._connection, made)
         return self._result()
 
-    async def one(self, user_id: str) -> Republished:
+    async def one(self, user_id: str, progress: Progress) -> Republished:
         """The same for one user."""
-        await self._begin(announce=True)
+        await self._begin(lambda: progress(0, 1), announce=True)
         key = state_key(user_id)
         entries = {key: seen(*await self._bucket.read_value(key))}
         await self._put_right([user_id], entries)
@@ -78,17 +79,20 @@ class Republisher:
     def _result(self) -> Republished:
         return Republished(**self._done)
 
-    async def _begin(self, *, announce: bool) -> str:
-        """Make what is missing at the broker. Returns when the bucket was made, which tells one bucket from another."""
+    async def _begin(self, tick: Callable[[], None], *, announce: bool) -> str:
+        """Make what is missing at the broker. Returns when the bucket was made, which tells one bucket from another.
+
+        ``tick`` is called while the announcements are read: whoever waits for the answer hears that it goes on.
+        """
         if not await projected_states.take_lock(self._connection):
             raise AlreadyRunning
         made = await self._bucket.declare()
         if announce:
             await self._bucket.guarded(declare_stream(self._broker.jetstream, self._stream, self._bucket.replicas))
-            self._held = await announced_ids(self._broker)
+            self._held = await announced_ids(self._broker, tick)
         return made
 
-    async def _put_right(self, users: Sequence[str], entries: dict[str, Seen]) -> None:
+    async def _put_right(self, users: Sequence[str], entries: dict[str, SeenEntry]) -> None:
         """Entries and announcements of these users; what is looked at is taken out of ``entries``."""
         waiting = list(users)
         for attempt in range(TRIES):
@@ -96,7 +100,7 @@ class Republisher:
             if not attempt:
                 self._done["users"] += len(rows)
                 await self._announce(rows, queued)
-            told = {row.user_id: entries.pop(state_key(row.user_id), Seen()) for row in rows}
+            told = {row.user_id: entries.pop(state_key(row.user_id), SeenEntry()) for row in rows}
             wrong = [row for row in rows if not says(told[row.user_id], row)]
             written = await asyncio.gather(*(self._write(row, number, told[row.user_id]) for row in wrong))
             self._done["written"] += sum(written)
@@ -116,16 +120,18 @@ class Republisher:
             ids = [_event(row).id for row in rows] if self._held is not None else []
             return rows, number, await projected_states.waiting_in_outbox(self._connection, ids)
 
-    async def _write(self, row: Entitlement, number: int, told: Seen) -> bool:
+    async def _write(self, row: Entitlement, number: int, told: SeenEntry) -> bool:
         word = Word(number, state_key(row.user_id), entry_value(data_of(row)), row.version)
         return await self._bucket.replace(Write(word), told.entry.revision) is not None
 
-    async def _remove(self, entries: Mapping[str, Seen]) -> None:
+    async def _remove(self, entries: Mapping[str, SeenEntry]) -> None:
         """Entries of nobody. One that was written since it was read is somebody's."""
+        if not entries:
+            return
+        async with self._connection.transaction():
+            await ledger.lock_fold(self._connection)
+            number = await projected_states.next_row(self._connection)
         for key, told in entries.items():
-            async with self._connection.transaction():
-                await ledger.lock_fold(self._connection)
-                number = await projected_states.next_row(self._connection)
             removed = await self._bucket.replace(Write(Word(number, key)), told.entry.revision)
             self._done["removed"] += removed is not None
 

@@ -11,7 +11,7 @@ import typer
 
 from atlas_kit.process.settings import ConfigurationError
 from atlas_operator.client import Operator
-from atlas_operator.doctor import broker, databases, doors, provider, retention, services
+from atlas_operator.doctor import broker, databases, doors, provider, retention, services, states
 from atlas_operator.doctor.finding import Finding, Report
 from atlas_operator.doctor.patient import DATABASES, Patient, examine
 from atlas_operator.target import find
@@ -54,6 +54,7 @@ def _reports(patient: Patient) -> list[Report]:
         lambda: [services.operator_access(operator, patient.target)],
         lambda: doors.look(operator, patient.target.urls),
         lambda: [_broker(patient)],
+        lambda: [states.look(operator, patient.target.urls)],
         lambda: [_databases(patient)],
         lambda: [provider.look(patient)],
     ]

@@ -21,10 +21,12 @@ from atlas_operator.doctor.finding import Report
 CONNECT_SECONDS = 3
 BACKLOG = 1_000
 FIELDS = (
-    *("subjects", "retention", "storage", "num_replicas", "duplicate_window"),
+    *("subjects", "retention", "storage", "num_replicas", "duplicate_window", "max_msgs_per_subject"),
     *("deny_delete", "deny_purge", "allow_direct"),
 )
 MEND = "`./atlas doctor --fix` gives it that, with NATS_ADMIN_URL where the system is not the local stack."
+REMAKE = "./atlas republish makes the bucket anew and fills it."
+RESTART = "Restart a service that uses it: that makes it. ENTITLEMENTS needs ./atlas republish afterwards."
 RECREATE = "Streams are never changed by a service: `nats stream edit {name}` brings it to the declared shape."
 
 
@@ -63,8 +65,13 @@ async def _quiet(_: Exception) -> None:
 async def _stream(report: Report, broker: JetStreamContext, stream: StreamSpec, replicas: int) -> None:
     try:
         found = (await broker.stream_info(stream.name)).config
+    except nats.js.errors.NotFoundError:
+        report.error(f"stream {stream.name} is missing", REMAKE if stream.is_bucket else RESTART)
+        return
     except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as error:
-        report.error(f"stream {stream.name}: {type(error).__name__}", "Start a service that declares it.")
+        report.error(
+            f"stream {stream.name}: {type(error).__name__}", "Is the broker up, and may the user of NATS_URL ask?"
+        )
         return
     wanted = stream_config(stream, replicas)
     wrong = [name for name in FIELDS if _value(found, name) != _value(wanted, name)]

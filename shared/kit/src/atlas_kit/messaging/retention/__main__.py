@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 
-from atlas_contracts.streams import STREAMS
+from atlas_contracts.streams import STATE, STREAMS
 from atlas_kit.messaging.retention import RetentionNotApplied, apply_retention, in_days
 from atlas_kit.process.settings import NatsUrl, RetentionSettings, load_or_exit
 
@@ -22,7 +22,7 @@ def main() -> int:
     settings = load_or_exit(ApplySettings, dict(os.environ))
     url = settings.nats_admin_url.get_secret_value()
     try:
-        applied = asyncio.run(apply_retention(url, settings.kept(*STREAMS)))
+        applied = asyncio.run(apply_retention(url, settings.kept(*STREAMS, STATE)))
     except RetentionNotApplied as error:
         print(error, file=sys.stderr)
         return 1
