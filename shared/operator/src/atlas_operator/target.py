@@ -46,7 +46,11 @@ class Target:
 
 def find(environ: Mapping[str, str] | None = None) -> Target:
     """The system in the environment (`*_URL` with INTERNAL_SIGNING_KEY), else the running local stack."""
-    given = environment(os.environ if environ is None else environ)
+    return find_exactly(environment(os.environ if environ is None else environ))
+
+
+def find_exactly(given: Mapping[str, str]) -> Target:
+    """As :func:`find`, by these variables alone: a `.env` file is not read. Raises NoTarget."""
     named = {service: given[variable] for service, variable in VARIABLES.items() if variable in given}
     if named:
         return Target(named, _signing_key(given, named), local=False)

@@ -30,10 +30,14 @@ def show(told: Row) -> None:
     _list("What would change this", [_sentence(row) for row in told.get("wouldChange", [])] + _free(told))
 
 
+def sentence(told: Row) -> str:
+    """The verdict as one sentence, without its version."""
+    return "".join(_text(part) for part in _sentence_of(str(told.get("userId")), told.get("verdict", {}))) + "."
+
+
 def reasons(told: Row) -> str:
     """Why the verdict is as it is, in one line: the verdict's sentence, and what each payment and each word came to."""
-    verdict = told.get("verdict", {})
-    said = ["".join(_text(part) for part in _sentence_of(str(told.get("userId")), verdict)) + "."]
+    said = [sentence(told)]
     for payment in _sorted(told.get("payments", []), key="since"):
         what = "grants" if payment.get("grants") else "grants nothing"
         said.append(f"Payment {payment.get('id')} {what}: {payment.get('because', '')}.")
