@@ -52,6 +52,8 @@ REMEDIES: Mapping[str, str] = {
 
 REVIEW = "A person has to decide: refund it at Stripe, or grant Pro if the buyer should have it."
 
+NO_PAYMENT = "No payment is known here. If the buyer says that they paid, read their payments at Stripe."
+
 
 def verdict(told: Row) -> str:
     """``ada is Pro: active through stripe, since 2026-11-26 12:00:00 UTC.``: the verdict without its version."""
@@ -82,6 +84,15 @@ def remedy(payment: Row) -> str:
     if payment.get("grants"):
         return ""
     return REVIEW if payment.get("needsReview") else REMEDIES.get(str(payment.get("because")), "")
+
+
+def advice(told: Row) -> list[str]:
+    """What to do for a buyer who isn't Pro, payment by payment; empty for one who is."""
+    if told.get("verdict", {}).get("isPro"):
+        return []
+    payments = told.get("payments", ())
+    said = [remedy(payment) for payment in payments] if payments else [NO_PAYMENT]
+    return list(dict.fromkeys(sentence for sentence in said if sentence))
 
 
 def effect(fact: Row) -> str:

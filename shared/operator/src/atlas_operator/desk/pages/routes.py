@@ -1,35 +1,34 @@
-"""The routes of the pages, `page_routes`, and the pages that other routes answer with, `DeskPages`.
-
-This is the shape that the application expects; it is plain until the pages replace it.
-"""
+"""The routes of the pages, `page_routes`, and the pages that other routes answer with, `DeskPages`."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
-from html import escape
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from atlas_operator.desk.guards import SignedIn
+from atlas_operator.desk.pages.buyer_view import buyer_view
+from atlas_operator.desk.pages.rendering import STATIC, render
+from atlas_operator.desk.pages.today_view import today_view
 from atlas_operator.desk.person import Visit
-from atlas_operator.desk.ports import MESSAGES, Asked, Desk, Found, Refused
+from atlas_operator.desk.ports import Asked, Desk, Found, Refused
 
-CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-)
+HAVE = "x-desk-have"
+"""Header by which the script says what it shows (a page's digest): 204 where nothing of it has changed."""
 
 
 class DeskPages:
-    """Makes the pages."""
+    """Makes the pages; see :class:`atlas_operator.desk.ports.Pages`."""
 
-    def found(self, _request: Request, visit: Visit, query: str, found: Found) -> Response:
-        links = "".join(f'<li><a href="/buyer?{urlencode({"user": u})}">{escape(u)}</a></li>' for u in found.users)
-        return _page(f"<p>{escape(found.said)}</p><ul>{links}</ul>{_search(visit, query)}")
+    def found(self, request: Request, visit: Visit, query: str, found: Found) -> Response:
+        return render(request, "found.html", visit=visit, query=query, found=found)
 
     def buyer(
         self,
@@ -41,13 +40,13 @@ class DeskPages:
         refused: Refused | None = None,
         status: int = 200,
     ) -> Response:
-        del asked
-        said = MESSAGES.get(request.query_params.get("done", ""), "")
-        wrong = f'<p role="alert">{escape(str(refused))}</p>' if refused else ""
-        return _page(f"<p>{escape(said)}</p>{wrong}<h1>{escape(told['sentence'])}</h1>{_search(visit)}", status)
+        values = buyer_view(told, visit, datetime.now(UTC), asked, refused)
+        # A form that was refused stays as it is: the page after it is not refreshed.
+        digest = "" if refused else _digest(told)
+        return render(request, "buyer.html", visit=visit, status=status, digest=digest, **values)
 
-    def problem(self, _request: Request, status: int, sentence: str) -> Response:
-        return _page(f"<h1>{status}</h1><p>{escape(sentence)}</p>", status)
+    def problem(self, request: Request, status: int, sentence: str) -> Response:
+        return render(request, "problem.html", visit=None, status=status, code=status, sentence=sentence)
 
 
 def page_routes(desk: Desk, pages: DeskPages) -> APIRouter:
@@ -55,27 +54,30 @@ def page_routes(desk: Desk, pages: DeskPages) -> APIRouter:
     router = APIRouter()
 
     @router.get("/")
-    def start(visit: SignedIn) -> Response:
-        return _page(_search(visit))
+    def start(request: Request, visit: SignedIn) -> Response:
+        return render(request, "find.html", visit=visit)
 
     @router.get("/buyer")
     def buyer(request: Request, visit: SignedIn, user: str) -> Response:
-        return pages.buyer(request, visit, desk.buyer(user))
+        told = desk.buyer(user)
+        return _unchanged(request, told) or pages.buyer(request, visit, told)
 
     @router.get("/today")
-    def today(_visit: SignedIn) -> Response:
-        return _page(f"<h1>Today</h1><p>{len(desk.today().parked)} parked</p>")
+    def today(request: Request, visit: SignedIn) -> Response:
+        told = desk.today()
+        values = asdict(told)
+        if unchanged := _unchanged(request, values):
+            return unchanged
+        return render(request, "today.html", visit=visit, digest=_digest(values), **today_view(told, visit))
 
+    router.include_router(STATIC.routes())
     return router
 
 
-def _search(visit: Visit, query: str = "") -> str:
-    return (
-        '<form method="post" action="/find"><label>Find a buyer <input name="query" '
-        f'value="{escape(query)}"></label><input type="hidden" name="csrf" value="{escape(visit.csrf)}"></form>'
-    )
+def _digest(told: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:24]
 
 
-def _page(body: str, status: int = 200) -> Response:
-    page = f'<!doctype html><html lang="en"><title>Atlas support desk</title><body>{body}'
-    return HTMLResponse(page, status, {"content-security-policy": CSP, "vary": "cookie"})
+def _unchanged(request: Request, told: Mapping[str, Any]) -> Response | None:
+    have = request.headers.get(HAVE)
+    return Response(status_code=204) if have and have == _digest(told) else None
