@@ -11,6 +11,8 @@ from atlas_operator.terminal.console import Piece, say
 
 Row = Mapping[str, Any]
 NO_EFFECT = "recorded, changes nothing"
+SAID = (("ticket", "ticket"), ("by", "operator"), ("approved by", "approvedBy"))
+"""What is shown beside an operator's adjustment: a word, and the field that it stands before."""
 FREE_SETTING = "BILLING_GRANT_FREE_CHECKOUTS"
 
 
@@ -142,7 +144,7 @@ def _effect(fact: Row) -> str:
     """The effect of a fact; for an operator's adjustment also why, for which ticket and by whom."""
     effect, reason = str(fact.get("effect") or ""), str(fact.get("reason") or "")
     said = [reason] if reason not in effect else []
-    said += [f"{name} {fact[key]}" for name, key in (("ticket", "ticket"), ("by", "operator")) if fact.get(key)]
+    said += [f"{name} {fact[key]}" for name, key in SAID if fact.get(key)]
     return ", ".join([*([effect] if effect != NO_EFFECT else []), *said])
 
 
