@@ -28,6 +28,7 @@ from entitlements.entrypoints.internal import MAX_NEWS_BYTES, NEWS, forgetting_r
 from entitlements.entrypoints.operator import operator_routes
 from entitlements.entrypoints.projector import Projector
 from entitlements.entrypoints.readers import read_routes
+from entitlements.entrypoints.support import support_routes
 from entitlements.settings import EntitlementsSettings
 from entitlements.use_cases.read_entitlement import EntitlementReader
 from entitlements.use_cases.refold_after_upgrade import RefoldAfterUpgrade
@@ -109,6 +110,7 @@ def _routers(parts: Parts) -> list[APIRouter]:
         forgetting_route(database),
         read_routes(parts.reader),
         operator_routes(database, policy),
+        support_routes(database, policy),
     ]
 
 

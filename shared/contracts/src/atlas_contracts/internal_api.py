@@ -154,6 +154,7 @@ class AdjustmentRequest(WireModel):
     ticket: str | None = Field(default=None, max_length=255, pattern=PRINTABLE)
     reason: str = Field(min_length=1, max_length=500, pattern=PRINTABLE)
     operator: str | None = Field(default=None, max_length=255, pattern=PRINTABLE)
+    approved_by: str | None = Field(default=None, max_length=255, pattern=PRINTABLE)
     idempotency_key: str = Field(
         min_length=1,
         max_length=200,
@@ -273,9 +274,7 @@ class ForgottenPlace(WireModel):
 
     place: str = Field(description="what was looked at, with its id")
     done: str = Field(description="what was done there, in plain words")
-    until: Instant | None = Field(
-        default=None, description="when the last copy there ends; null: there is none, or no end"
-    )
+    until: Instant | None = Field(default=None, description="when the last copy there ends; null: none, or no end")
 
 
 class ForgottenFacts(WireModel):

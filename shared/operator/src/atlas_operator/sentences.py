@@ -9,6 +9,8 @@ from atlas_operator import money
 
 Row = Mapping[str, Any]
 NO_EFFECT = "recorded, changes nothing"
+SAID = (("ticket", "ticket"), ("by", "operator"), ("approved by", "approvedBy"))
+"""What is shown beside an operator's adjustment: a word, and the field that it stands before."""
 FREE_SETTING = "BILLING_GRANT_FREE_CHECKOUTS"
 
 BECAUSE: Mapping[str, str] = {
@@ -99,7 +101,7 @@ def effect(fact: Row) -> str:
     """The effect of a fact; for an operator's adjustment also why, for which ticket and by whom."""
     said, reason = str(fact.get("effect") or ""), str(fact.get("reason") or "")
     more = [reason] if reason not in said else []
-    more += [f"{name} {fact[key]}" for name, key in (("ticket", "ticket"), ("by", "operator")) if fact.get(key)]
+    more += [f"{name} {fact[key]}" for name, key in SAID if fact.get(key)]
     return ", ".join([*([said] if said != NO_EFFECT else []), *more])
 
 

@@ -115,6 +115,20 @@ class StripeGateway:
         service = readers.get(object_id.partition("_")[0])
         return read_of(await _asked(service.retrieve_async(object_id))) if service else None
 
+    def customers_with(self, email: str) -> AsyncIterator[Read]:
+        """Customers with exactly this e-mail, newest first."""
+        return _pages(self._client.v1.customers.list_async, {"email": email})
+
+    async def invoices_numbered(self, number: str) -> AsyncIterator[Read]:
+        """Invoices with this number, which :class:`BuyersWanted` has checked. New ones are found after a moment."""
+        found = await _asked(self._client.v1.invoices.search_async({"query": f"number:'{number}'", "limit": PAGE_SIZE}))
+        for read in rows_of(found):
+            yield read
+
+    async def read_warning(self, warning_id: str) -> Read:
+        """An early fraud warning, which names its charge and its payment."""
+        return read_of(await _asked(self._client.v1.radar.early_fraud_warnings.retrieve_async(warning_id)))
+
     def refunds(self, charge_id: str) -> AsyncIterator[Read]:
         return _pages(self._client.v1.refunds.list_async, {"charge": charge_id})
 

@@ -225,7 +225,7 @@ def _described(row: Row, effect: str) -> dict[str, Any]:
 def _said_by(adjustment: object) -> dict[str, Any]:
     """Who made an adjustment, why, and for which ticket, as far as that was given."""
     told = adjustment if isinstance(adjustment, Mapping) else {}
-    return {name: told[name] for name in ("reason", "operator", "ticket") if told.get(name)}
+    return {name: told[name] for name in ("reason", "operator", "ticket", "approvedBy") if told.get(name)}
 
 
 def _adjustment(adjustment: Mapping[str, Any]) -> str:

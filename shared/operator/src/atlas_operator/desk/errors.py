@@ -26,6 +26,12 @@ class NotAllowed(DeskError):
     status = 403
 
 
+class NotThere(DeskError):
+    """There is no such page."""
+
+    status = 404
+
+
 class Malformed(DeskError):
     """The form was not understood."""
 

@@ -35,7 +35,9 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Whose a search was. ``said`` is a sentence where ``users`` is not exactly one; it never repeats an e-mail."""
+    """Whose a search was. ``said`` is empty where the page of the one user in ``users`` should open at once; else it is
+    a sentence to be shown above links to the users. It never repeats an e-mail.
+    """
 
     users: tuple[str, ...] = ()
     said: str = ""
@@ -52,8 +54,10 @@ class Outcome:
 
 
 MESSAGES: Mapping[str, str] = {
-    "read": "Stripe was asked for this buyer's payments.",
-    "nothing-to-read": "Stripe knows no payment of this buyer.",
+    "read-restored": "This buyer's payments were read at Stripe, and make them Pro.",
+    "read-active": "This buyer's payments were read at Stripe. They are Pro, as they were before.",
+    "read-refused": "This buyer's payments were read at Stripe. None makes them Pro; the reasons stand below.",
+    "read-none": "Stripe knows no completed payment of this buyer.",
     "redriven": "The event was sent again.",
     "granted": "Granted: this buyer is Pro by your word.",
     "revoked": "Revoked.",

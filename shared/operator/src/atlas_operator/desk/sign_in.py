@@ -24,7 +24,8 @@ COOKIE = "atlas-desk"
 SESSION_SECONDS = 12 * 3600
 """A working day: whoever comes back tomorrow asks for a new link."""
 MOST_SESSIONS = 100
-TOKEN_BYTES = 32
+TOKEN_BYTES = 16
+"""128 bits can't be guessed, and the link fits into one line of a terminal."""
 LINK_PATH = "/sign-in"
 EMAIL_HEADER, SECRET_HEADER = "x-forwarded-email", "x-desk-proxy-secret"
 
