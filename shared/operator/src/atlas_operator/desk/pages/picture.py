@@ -16,7 +16,7 @@ from atlas_operator.desk.pages.history import FactSeen, History, Lane, Period
 
 WIDTHS = (328, 640, 720, 1060)
 """Widths in which the picture is drawn; the style sheet shows the one that fits."""
-MARGIN, TOP, LANE, BAND, LINE = 14, 46, 52, 64, 19
+MARGIN, TOP, LANE, BAND, LINE = 14, 46, 56, 58, 19
 MOST_LANES = 8
 CLUSTER = 19.0
 """Marks nearer than this (pixels) become one, which tells how many it stands for."""
@@ -132,7 +132,7 @@ def picture(history: History, width: int, now: datetime) -> Picture | None:
     kinds = {fact.kind for fact in history.facts}
     return Picture(
         width,
-        band_y + BAND + LINE * (TOLD_AT_ONCE * (2 if width < TICK_WIDTH * 4 else 1) + 1),
+        band_y + BAND + LINE * max(len(mark.tip) for row in rows for mark in row.marks) + 4,
         tuple(scale.ticks()),
         rows,
         band_y,
