@@ -45,13 +45,15 @@ async function refresh() {
   }
   if (answer.status !== 200) return true;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-  let all = true;
+  let waits = false;
   for (const part of fresh.querySelectorAll("[data-part]")) {
     const shown = document.querySelector(`[data-part="${part.dataset.part}"]`);
-    if (shown && plain(shown) !== plain(part)) all = replace(shown, part) && all;
+    if (!shown || plain(shown) === plain(part)) continue;
+    if (replace(shown, part)) changedAt = performance.now();
+    else waits = true;
   }
-  changedAt = performance.now();
-  if (all) document.body.dataset.have = fresh.body.dataset.have;
+  // What somebody types in is put in place later: until then the page does not have all of what it was told.
+  if (!waits) document.body.dataset.have = fresh.body.dataset.have;
   return true;
 }
 
