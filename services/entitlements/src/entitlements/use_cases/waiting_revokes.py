@@ -29,8 +29,9 @@ VALUES (%(id)s, %(user_id)s, %(payment_id)s, %(reason)s, %(ticket)s, %(requested
 ON CONFLICT DO NOTHING RETURNING {_COLUMNS}
 """  # noqa: S608 - names of our own columns
 _SAME = f"""
-SELECT {_COLUMNS} FROM waiting_revokes WHERE (id = %(id)s OR {_OPEN})
-AND user_id = %(user_id)s AND payment_id IS NOT DISTINCT FROM %(payment_id)s ORDER BY id = %(id)s DESC LIMIT 1
+SELECT {_COLUMNS} FROM waiting_revokes
+WHERE {_OPEN} AND user_id = %(user_id)s AND payment_id IS NOT DISTINCT FROM %(payment_id)s
+ORDER BY id = %(id)s DESC LIMIT 1
 """  # noqa: S608 - as above
 _LIST = f"""
 SELECT {_COLUMNS} FROM waiting_revokes WHERE {_OPEN} AND (%(user)s::text IS NULL OR user_id = %(user)s)
