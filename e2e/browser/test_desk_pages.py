@@ -221,7 +221,7 @@ def test_everything_but_the_live_refresh_works_without_script(visit: Visit, gall
 def test_the_desk_looks_like_the_products_pages() -> None:
     root = Path(__file__).resolve().parents[2]
     tokens = [
-        re.search(r":root \{\n(.*?)\n\}", (root / path).read_text(), re.S)
+        re.search(r":root \{\n(.*?)\n\}", (root / path).read_text(), re.DOTALL)
         for path in (
             "services/account-gateway/src/account_gateway/entrypoints/pages/static/pages.css",
             "shared/operator/src/atlas_operator/desk/pages/static/desk.css",
