@@ -17,8 +17,8 @@ import uvicorn
 
 from atlas_operator import sentences
 from atlas_operator.desk.app import build
-from atlas_operator.desk.person import Person
-from atlas_operator.desk.ports import Asked, Found, Outcome, Refused, Today
+from atlas_operator.desk.person import StaffMember
+from atlas_operator.desk.ports import ActionForm, ActionOutcome, ActionRefused, FoundBuyers, Today
 from atlas_operator.desk.settings import DeskSettings
 
 SECRET = "a secret of the proxy"
@@ -124,13 +124,13 @@ class ChosenDesk:
     """Answers with STATES; every action that gets here is kept, and refused where its reason is "refuse me"."""
 
     def __init__(self) -> None:
-        self.acts: list[tuple[Person, Asked]] = []
+        self.acts: list[tuple[StaffMember, ActionForm]] = []
         self.states: dict[str, dict[str, Any]] = dict(STATES)
 
-    def find(self, query: str) -> Found:
+    def find(self, query: str) -> FoundBuyers:
         if query == "several":
-            return Found(("pro", "refunded", HOSTILE), "Several users bought with this e-mail address.")
-        return Found((query,)) if query in self.states else Found((), "Stripe knows nothing of this e-mail address.")
+            return FoundBuyers(("pro", "refunded", HOSTILE), "Several users bought with this e-mail address.")
+        return FoundBuyers((query,)) if query in self.states else FoundBuyers((), "Stripe knows nothing of this e-mail address.")
 
     def buyer(self, user_id: str) -> dict[str, Any]:
         return self.states.get(user_id) or told(user_id, "none", [])
@@ -141,11 +141,11 @@ class ChosenDesk:
     def check(self) -> None:
         return None
 
-    def act(self, person: Person, asked: Asked) -> Outcome:
+    def act(self, person: StaffMember, asked: ActionForm) -> ActionOutcome:
         if asked.reason == "refuse me":
-            raise Refused("Give a reason of at least 5 characters.", "reason")
+            raise ActionRefused("Give a reason of at least 5 characters.", "reason")
         self.acts.append((person, asked))
-        return Outcome("granted")
+        return ActionOutcome("granted")
 
 
 def headers(email: str) -> dict[str, str]:

@@ -28,7 +28,7 @@ class ChangesNothing(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Adjusted:
+class AppliedAdjustment:
     """What came of it. ``appended``: false where the same was recorded before; ``told``: the explanation with it."""
 
     appended: bool
@@ -69,13 +69,13 @@ def refuse_what_changes_nothing(operator: Operator, request: AdjustmentRequest) 
         )
 
 
-def adjust(operator: Operator, request: AdjustmentRequest, seconds: float = APPLIED_SECONDS) -> Adjusted:
+def adjust(operator: Operator, request: AdjustmentRequest, seconds: float = APPLIED_SECONDS) -> AppliedAdjustment:
     """Publish it, and wait until it has taken effect. Raises CallFailed; the same request again is safe then."""
     done = operator.post(
         INGEST_SERVICE, "/operator/adjustments", json.loads(request.model_dump_json(by_alias=True, exclude_none=True))
     )
     told = _once_applied(operator, request.user_id, str(done.get("eventId")), seconds)
-    return Adjusted(bool(done.get("appended", True)), told)
+    return AppliedAdjustment(bool(done.get("appended", True)), told)
 
 
 def _once_applied(operator: Operator, user: str, event_id: str, seconds: float) -> dict[str, Any] | None:

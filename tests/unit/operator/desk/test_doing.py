@@ -10,15 +10,15 @@ import pytest
 from pydantic import SecretStr
 
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE
-from atlas_operator.desk.person import Action, Person, Role
-from atlas_operator.desk.ports import Asked, DeskUnavailable, Refused
+from atlas_operator.desk.person import Action, Role, StaffMember
+from atlas_operator.desk.ports import ActionForm, ActionRefused, DeskUnavailable
 from atlas_operator.desk.support import Support
 from atlas_operator.target import Target
 from support.fake_operator import FakeOperator, fake_operator, nobody
 from support.fake_operator import Refused as Answered
 from support.identity import key_of
 
-PETRA, PAUL = Person("petra@support.example", Role.APPROVER), Person("paul@support.example", Role.APPROVER)
+PETRA, PAUL = StaffMember("petra@support.example", Role.APPROVER), StaffMember("paul@support.example", Role.APPROVER)
 GOOD = {"reason": "paid by bank transfer", "ticket": "T-1"}
 GRANTED = {**nobody("ada"), "grantedByOperator": True, "adjustments": [{"eventId": "manual:k:entitlement_granted"}]}
 
@@ -42,7 +42,7 @@ def desk(fake: FakeOperator, *, two_people: bool = False) -> Support:
 
 def test_a_grant_carries_who_said_it_why_and_for_which_ticket(fake: FakeOperator) -> None:
     fake.routes["/operator/explain"] = GRANTED
-    assert desk(fake).act(PETRA, Asked(Action.GRANT, "ada", **GOOD, key="k")).code == "granted"
+    assert desk(fake).act(PETRA, ActionForm(Action.GRANT, "ada", **GOOD, key="k")).code == "granted"
     [body] = fake.posts("/operator/adjustments")
     assert {name: body[name] for name in ("userId", "action", "reason", "ticket", "operator")} == {
         "userId": "ada", "action": "grant", "reason": GOOD["reason"], "ticket": "T-1", "operator": PETRA.email,
@@ -52,7 +52,7 @@ def test_a_grant_carries_who_said_it_why_and_for_which_ticket(fake: FakeOperator
 def test_one_form_sent_twice_says_one_thing_and_another_persons_form_another(fake: FakeOperator) -> None:
     fake.routes["/operator/explain"] = GRANTED
     for person, key in ((PETRA, "k"), (PETRA, "k"), (PETRA, "l"), (PAUL, "k")):
-        desk(fake).act(person, Asked(Action.GRANT, "ada", **GOOD, key=key))
+        desk(fake).act(person, ActionForm(Action.GRANT, "ada", **GOOD, key=key))
     keys = [body["idempotencyKey"] for body in fake.posts("/operator/adjustments")]
     assert (keys[0] == keys[1], len(set(keys))) == (True, 3)
 
@@ -76,8 +76,8 @@ def test_one_form_sent_twice_says_one_thing_and_another_persons_form_another(fak
 def test_no_action_without_a_reason_and_a_ticket_and_no_buyers_address_in_them(
     fake: FakeOperator, action: Action, fields: dict[str, str], field: str
 ) -> None:
-    with pytest.raises(Refused) as refused:
-        desk(fake).act(PETRA, Asked(action, "ada", **fields))
+    with pytest.raises(ActionRefused) as refused:
+        desk(fake).act(PETRA, ActionForm(action, "ada", **fields))
     assert refused.value.field == field
     assert [asked for asked in fake.asked if asked[0] == "POST"] == []
 
@@ -85,21 +85,21 @@ def test_no_action_without_a_reason_and_a_ticket_and_no_buyers_address_in_them(
 def test_who_may_not_do_it_is_refused_whoever_called(fake: FakeOperator) -> None:
     for role in (Role.VIEWER, Role.AGENT):
         for action in (Action.GRANT, Action.REVOKE, Action.UNDO, Action.APPROVE):
-            with pytest.raises(Refused):
-                desk(fake).act(Person("a@support.example", role), Asked(action, "ada", **GOOD))
+            with pytest.raises(ActionRefused):
+                desk(fake).act(StaffMember("a@support.example", role), ActionForm(action, "ada", **GOOD))
     assert fake.asked == []
 
 
 def test_a_revoke_of_nothing_changes_nothing_and_says_what_is_the_case(fake: FakeOperator) -> None:
     for two_people in (False, True):
-        with pytest.raises(Refused, match="No operator's grant makes ada Pro"):
-            desk(fake, two_people=two_people).act(PETRA, Asked(Action.REVOKE, "ada", **GOOD))
+        with pytest.raises(ActionRefused, match="No operator's grant makes ada Pro"):
+            desk(fake, two_people=two_people).act(PETRA, ActionForm(Action.REVOKE, "ada", **GOOD))
     assert [asked for asked in fake.asked if asked[0] == "POST"] == []
 
 
 def test_where_two_people_are_needed_a_revoke_is_asked_for_and_not_made(fake: FakeOperator) -> None:
     fake.routes["/operator/explain"] = GRANTED
-    assert desk(fake, two_people=True).act(PETRA, Asked(Action.REVOKE, "ada", **GOOD)).code == "waits"
+    assert desk(fake, two_people=True).act(PETRA, ActionForm(Action.REVOKE, "ada", **GOOD)).code == "waits"
     assert fake.posts("/operator/adjustments") == []
     [body] = fake.posts("/operator/waiting-revokes")
     assert (body["userId"], body["requestedBy"], body["ticket"]) == ("ada", PETRA.email, "T-1")
@@ -116,7 +116,7 @@ def waiting(fake: FakeOperator, **changes: Any) -> None:
 def test_an_approval_is_published_under_one_key_with_both_names(fake: FakeOperator) -> None:
     waiting(fake)
     for _ in range(2):
-        desk(fake).act(PAUL, Asked(Action.APPROVE, "ada", waiting_id="a" * 32))
+        desk(fake).act(PAUL, ActionForm(Action.APPROVE, "ada", waiting_id="a" * 32))
     first, second = fake.posts("/operator/adjustments")
     assert first == second
     assert (first["idempotencyKey"], first["operator"], first["approvedBy"]) == ("waiting-" + "a" * 32, PETRA.email, PAUL.email)
@@ -124,39 +124,39 @@ def test_an_approval_is_published_under_one_key_with_both_names(fake: FakeOperat
 
 def test_nobody_approves_their_own_request_however_their_address_is_written(fake: FakeOperator) -> None:
     waiting(fake, requestedBy="PETRA@Support.Example")
-    with pytest.raises(Refused, match="another approver"):
-        desk(fake).act(PETRA, Asked(Action.APPROVE, "ada", waiting_id="a" * 32))
+    with pytest.raises(ActionRefused, match="another approver"):
+        desk(fake).act(PETRA, ActionForm(Action.APPROVE, "ada", waiting_id="a" * 32))
     assert [asked for asked in fake.asked if asked[0] == "POST"] == []
 
 
 def test_the_services_refusal_of_an_own_request_is_told_too(fake: FakeOperator) -> None:
     waiting(fake)
     fake.routes[f"/operator/waiting-revokes/{'a' * 32}/approve"] = Answered(403, "Forbidden.")
-    with pytest.raises(Refused, match="another approver"):
-        desk(fake).act(PAUL, Asked(Action.APPROVE, "ada", waiting_id="a" * 32))
+    with pytest.raises(ActionRefused, match="another approver"):
+        desk(fake).act(PAUL, ActionForm(Action.APPROVE, "ada", waiting_id="a" * 32))
 
 
 def test_only_this_buyers_parked_event_is_sent_again(fake: FakeOperator) -> None:
     fake.routes["/operator/parked"] = [{"id": "p/1", "userId": "ada"}, {"id": "p2", "userId": "bob"}, {"id": "p3", "userId": None}]
     for path in ("p/1", "p2", "p3"):
         fake.routes[f"/operator/parked/{path}/redrive"] = {"id": path}
-    agent = Person("agnes@support.example", Role.AGENT)
-    assert desk(fake).act(agent, Asked(Action.REDRIVE, "ada", parked_id="p/1")).code == "redriven"
-    assert desk(fake).act(agent, Asked(Action.REDRIVE, "", parked_id="p3")).code == "redriven"
-    with pytest.raises(Refused):
-        desk(fake).act(agent, Asked(Action.REDRIVE, "ada", parked_id="p2"))
+    agent = StaffMember("agnes@support.example", Role.AGENT)
+    assert desk(fake).act(agent, ActionForm(Action.REDRIVE, "ada", parked_id="p/1")).code == "redriven"
+    assert desk(fake).act(agent, ActionForm(Action.REDRIVE, "", parked_id="p3")).code == "redriven"
+    with pytest.raises(ActionRefused):
+        desk(fake).act(agent, ActionForm(Action.REDRIVE, "ada", parked_id="p2"))
     posted = [path for method, path, _, _ in fake.asked if method == "POST"]
     assert posted == ["/operator/parked/p/1/redrive", "/operator/parked/p3/redrive"]
 
 
 def test_what_a_service_says_of_the_request_is_told_and_its_failures_are_not(fake: FakeOperator) -> None:
     fake.routes["/operator/adjustments"] = Answered(409, "This idempotency key was used before.")
-    with pytest.raises(Refused, match=r"^This idempotency key was used before\.$"):
-        desk(fake).act(PETRA, Asked(Action.GRANT, "ada", **GOOD))
+    with pytest.raises(ActionRefused, match=r"^This idempotency key was used before\.$"):
+        desk(fake).act(PETRA, ActionForm(Action.GRANT, "ada", **GOOD))
     for status in (401, 403, 500, 503):
         fake.routes["/operator/adjustments"] = Answered(status, "postgres is on fire at 10.0.0.1")
         with pytest.raises(DeskUnavailable) as told:
-            desk(fake).act(PETRA, Asked(Action.GRANT, "ada", **GOOD))
+            desk(fake).act(PETRA, ActionForm(Action.GRANT, "ada", **GOOD))
         assert "postgres" not in str(told.value)
 
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from atlas_kit.process.settings import ConfigurationError, load
 from atlas_operator.desk.errors import NotAllowed, NotSignedIn
-from atlas_operator.desk.person import Action, Person, Role
+from atlas_operator.desk.person import Action, Role, StaffMember
 from atlas_operator.desk.settings import DeskSettings
 from atlas_operator.desk.sign_in import SESSION_SECONDS, Links, Proxy, write_link
 from support.desk import PEOPLE, SECRET
@@ -29,7 +29,7 @@ def request(*headers: tuple[str, str], **cookies: str) -> Request:
     ("role", "may"), [(Role.VIEWER, set()), (Role.AGENT, READS), (Role.APPROVER, set(Action))]
 )
 def test_each_role_may_do_this_and_no_more(role: Role, may: set[Action]) -> None:
-    assert {action for action in Action if Person("a@b.c", role).may(action)} == may
+    assert {action for action in Action if StaffMember("a@b.c", role).may(action)} == may
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from atlas_contracts.user_id import is_user_id
 from atlas_kit.process.logs import get_logger
 from atlas_operator.adjusting import ChangesNothing, adjust, refuse_what_changes_nothing
 from atlas_operator.client import Operator
-from atlas_operator.desk.person import Action, Person
-from atlas_operator.desk.ports import Asked, Outcome, Refused
+from atlas_operator.desk.person import Action, StaffMember
+from atlas_operator.desk.ports import ActionForm, ActionOutcome, ActionRefused
 from atlas_operator.errors import CallFailed
 
 log = get_logger()
@@ -44,7 +44,7 @@ class Acting:
 
     def __init__(self, operator: Operator, *, two_people: bool) -> None:
         self._operator, self._two_people = operator, two_people
-        self._do: dict[Action, Callable[[Person, Asked], Outcome]] = {
+        self._do: dict[Action, Callable[[StaffMember, ActionForm], ActionOutcome]] = {
             Action.READ_PAYMENTS: self._read_payments,
             Action.REDRIVE: self._redrive,
             Action.GRANT: self._grant,
@@ -54,19 +54,19 @@ class Acting:
             Action.WITHDRAW: self._withdraw,
         }
 
-    def act(self, person: Person, asked: Asked) -> Outcome:
-        """Do it. Raises Refused, where nothing was changed, or CallFailed."""
+    def act(self, person: StaffMember, asked: ActionForm) -> ActionOutcome:
+        """Do it. Raises ActionRefused, where nothing was changed, or CallFailed."""
         if not person.may(asked.action):
-            raise Refused("You may not do this.")
+            raise ActionRefused("You may not do this.")
         if not (is_user_id(asked.user_id) or (asked.action is Action.REDRIVE and not asked.user_id)):
-            raise Refused("The form names no user.")
+            raise ActionRefused("The form names no user.")
         try:
             outcome = self._do[asked.action](person, asked)
         except ChangesNothing as refusal:
-            raise Refused(f"{refusal} {_without_command(refusal.remedy)}".strip()) from None
+            raise ActionRefused(f"{refusal} {_without_command(refusal.remedy)}".strip()) from None
         except CallFailed as error:
             if error.status in REFUSALS:
-                raise Refused(error.said or "The service refused this; nothing was changed.") from None
+                raise ActionRefused(error.said or "The service refused this; nothing was changed.") from None
             raise
         log.info(
             "desk.acted",
@@ -78,24 +78,24 @@ class Acting:
         )
         return outcome
 
-    def _read_payments(self, _person: Person, asked: Asked) -> Outcome:
+    def _read_payments(self, _person: StaffMember, asked: ActionForm) -> ActionOutcome:
         told = self._operator.post(CHECKOUT_SERVICE, "/operator/read-payments", {"userId": asked.user_id})
-        return Outcome(OUTCOMES.get(str(told.get("outcome")), "read-refused"))
+        return ActionOutcome(OUTCOMES.get(str(told.get("outcome")), "read-refused"))
 
-    def _redrive(self, _person: Person, asked: Asked) -> Outcome:
+    def _redrive(self, _person: StaffMember, asked: ActionForm) -> ActionOutcome:
         if not asked.parked_id:
-            raise Refused("The form names no parked event.")
+            raise ActionRefused("The form names no parked event.")
         rows: list[dict[str, Any]] = self._operator.get(INGEST_SERVICE, "/operator/parked")
         found = next((row for row in rows if row.get("id") == asked.parked_id), None)
         if found is None or (found.get("userId") or "") != asked.user_id:
-            raise Refused("This event is not parked any more.")
+            raise ActionRefused("This event is not parked any more.")
         self._operator.post(INGEST_SERVICE, f"/operator/parked/{quote(asked.parked_id, safe='')}/redrive", {})
-        return Outcome("redriven")
+        return ActionOutcome("redriven")
 
-    def _grant(self, person: Person, asked: Asked) -> Outcome:
+    def _grant(self, person: StaffMember, asked: ActionForm) -> ActionOutcome:
         return self._adjusted(_request("grant", person, asked), "granted")
 
-    def _revoke(self, person: Person, asked: Asked) -> Outcome:
+    def _revoke(self, person: StaffMember, asked: ActionForm) -> ActionOutcome:
         request = _request("revoke_payment" if asked.payment_id else "revoke", person, asked)
         if not self._two_people:
             return self._adjusted(request, "revoked")
@@ -109,64 +109,64 @@ class Acting:
             "requestedBy": person.email,
         }
         self._operator.post(ENTITLEMENTS_SERVICE, WAITING, wanted)
-        return Outcome("waits")
+        return ActionOutcome("waits")
 
-    def _undo(self, person: Person, asked: Asked) -> Outcome:
+    def _undo(self, person: StaffMember, asked: ActionForm) -> ActionOutcome:
         if not asked.payment_id:
-            raise Refused("Say of which payment the revoke is to be taken back.", "payment")
+            raise ActionRefused("Say of which payment the revoke is to be taken back.", "payment")
         return self._adjusted(_request("undo_revoke_payment", person, asked), "undone")
 
-    def _approve(self, person: Person, asked: Asked) -> Outcome:
+    def _approve(self, person: StaffMember, asked: ActionForm) -> ActionOutcome:
         row = self._waiting(asked)
         if person.is_same_as(str(row["requestedBy"])):
-            raise Refused("You asked for this revoke yourself: another approver has to approve it.")
+            raise ActionRefused("You asked for this revoke yourself: another approver has to approve it.")
         refuse_what_changes_nothing(self._operator, _agreed(row, person.email))
         agreed = self._decided(row, "approve", person)
         return self._adjusted(_agreed(agreed, str(agreed["approvedBy"])), "approved")
 
-    def _withdraw(self, person: Person, asked: Asked) -> Outcome:
+    def _withdraw(self, person: StaffMember, asked: ActionForm) -> ActionOutcome:
         self._decided(self._waiting(asked), "withdraw", person)
-        return Outcome("withdrawn")
+        return ActionOutcome("withdrawn")
 
-    def _waiting(self, asked: Asked) -> dict[str, Any]:
+    def _waiting(self, asked: ActionForm) -> dict[str, Any]:
         told = self._operator.get(ENTITLEMENTS_SERVICE, WAITING, user=asked.user_id)
         rows: list[dict[str, Any]] = told["revokes"]
         found = next((row for row in rows if row["id"] == asked.waiting_id), None)
         if found is None:
-            raise Refused("This revoke was done or withdrawn before; nothing was changed.")
+            raise ActionRefused("This revoke was done or withdrawn before; nothing was changed.")
         return found
 
-    def _decided(self, row: dict[str, Any], how: str, person: Person) -> dict[str, Any]:
+    def _decided(self, row: dict[str, Any], how: str, person: StaffMember) -> dict[str, Any]:
         try:
             told: dict[str, Any] = self._operator.post(
                 ENTITLEMENTS_SERVICE, f"{WAITING}/{row['id']}/{how}", {"by": person.email}
             )
         except CallFailed as error:
             if error.status == 403:
-                raise Refused("You asked for this revoke yourself: another approver has to approve it.") from None
+                raise ActionRefused("You asked for this revoke yourself: another approver has to approve it.") from None
             raise
         return told
 
-    def _adjusted(self, request: AdjustmentRequest, code: str) -> Outcome:
+    def _adjusted(self, request: AdjustmentRequest, code: str) -> ActionOutcome:
         refuse_what_changes_nothing(self._operator, request)
         done = adjust(self._operator, request, APPLIED_SECONDS)
         if not done.appended:
-            return Outcome("repeated")
-        return Outcome(code if done.told is not None else "not-applied")
+            return ActionOutcome("repeated")
+        return ActionOutcome(code if done.told is not None else "not-applied")
 
 
-def _request(action: str, person: Person, asked: Asked) -> AdjustmentRequest:
-    """The adjustment that the form asks for. Raises Refused for a reason or a ticket that doesn't do."""
+def _request(action: str, person: StaffMember, asked: ActionForm) -> AdjustmentRequest:
+    """The adjustment that the form asks for. Raises ActionRefused for a reason or a ticket that doesn't do."""
     reason, ticket = _one_line(asked.reason), _one_line(asked.ticket)
     if len(reason) < SHORTEST_REASON:
-        raise Refused(f"Give a reason of at least {SHORTEST_REASON} characters.", "reason")
+        raise ActionRefused(f"Give a reason of at least {SHORTEST_REASON} characters.", "reason")
     if len(reason) > LONGEST_REASON:
-        raise Refused(f"The reason may have {LONGEST_REASON} characters at most.", "reason")
+        raise ActionRefused(f"The reason may have {LONGEST_REASON} characters at most.", "reason")
     if not 0 < len(ticket) <= LONGEST_TICKET:
-        raise Refused(f"Give the ticket, in {LONGEST_TICKET} characters at most.", "ticket")
+        raise ActionRefused(f"Give the ticket, in {LONGEST_TICKET} characters at most.", "ticket")
     for name, text in (("reason", reason), ("ticket", ticket)):
         if EMAIL.search(text):
-            raise Refused("Leave e-mail addresses out: what is written here is kept for ever.", name)
+            raise ActionRefused("Leave e-mail addresses out: what is written here is kept for ever.", name)
     key = hashlib.sha256("\n".join((asked.action, person.email, asked.key or uuid.uuid4().hex)).encode()).hexdigest()
     try:
         return AdjustmentRequest(
@@ -180,7 +180,7 @@ def _request(action: str, person: Person, asked: Asked) -> AdjustmentRequest:
         )
     except ValidationError as error:
         field = str(error.errors()[0]["loc"][0]) if error.errors()[0]["loc"] else ""
-        raise Refused("This can't be recorded as it is: use printable text.", field) from None
+        raise ActionRefused("This can't be recorded as it is: use printable text.", field) from None
 
 
 def _agreed(row: dict[str, Any], approver: str) -> AdjustmentRequest:

@@ -18,7 +18,7 @@ from starlette.responses import RedirectResponse, Response
 
 from atlas_operator.desk.guards import Form, allowed, form_for, visit_of
 from atlas_operator.desk.person import Action, Visit
-from atlas_operator.desk.ports import Asked, Desk, Pages, Refused
+from atlas_operator.desk.ports import ActionForm, ActionRefused, Desk, Pages
 
 Sent = tuple[Visit, Form]
 
@@ -49,7 +49,7 @@ def _act(action: Action, desk: Desk, pages: Pages) -> Callable[..., Response]:
         asked = _asked(action, form)
         try:
             outcome = desk.act(visit.person, asked)
-        except Refused as refused:
+        except ActionRefused as refused:
             if not asked.user_id:
                 return pages.problem(request, 400, str(refused))
             told = desk.buyer(asked.user_id)
@@ -59,8 +59,8 @@ def _act(action: Action, desk: Desk, pages: Pages) -> Callable[..., Response]:
     return act
 
 
-def _asked(action: Action, form: Form) -> Asked:
-    return Asked(
+def _asked(action: Action, form: Form) -> ActionForm:
+    return ActionForm(
         action,
         form.get("user", ""),
         reason=form.get("reason", ""),

@@ -6,7 +6,7 @@ from typing import Any
 
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, INGEST_SERVICE
 from atlas_operator.client import Operator
-from atlas_operator.desk.ports import Found, Row
+from atlas_operator.desk.ports import FoundBuyers, Row
 from atlas_operator.desk.query import Kind, Query, understand
 from atlas_operator.errors import CallFailed, NoTarget
 from atlas_operator.lookup import owner
@@ -15,14 +15,14 @@ WHAT = {Kind.EMAIL: "this e-mail address", Kind.LINK: "this payment link", Kind.
 FIELDS = {Kind.EMAIL: "email", Kind.LINK: "paymentLink", Kind.WARNING: "fraudWarning"}
 
 
-def find(operator: Operator, typed: str) -> Found:
+def find(operator: Operator, typed: str) -> FoundBuyers:
     """Whose it is. Raises CallFailed."""
     query = understand(typed)
     match query.kind:
         case Kind.NOTHING:
-            return Found(said="Enter a user's id, one of Stripe's, an invoice number or an e-mail address.")
+            return FoundBuyers(said="Enter a user's id, one of Stripe's, an invoice number or an e-mail address.")
         case Kind.UNUSABLE:
-            return Found(said="That is no id, no invoice number and no e-mail address.")
+            return FoundBuyers(said="That is no id, no invoice number and no e-mail address.")
         case Kind.EMAIL | Kind.LINK:
             return _at_stripe(operator, {FIELDS[query.kind]: query.text}, WHAT[query.kind])
         case Kind.WARNING:
@@ -36,7 +36,7 @@ def find(operator: Operator, typed: str) -> Found:
             return _ours(operator, query)
 
 
-def _stripes(operator: Operator, query: Query) -> Found:
+def _stripes(operator: Operator, query: Query) -> FoundBuyers:
     name = query.text
     whose = owner(operator, name, may_be_stripes=True)
     parked = _parked(operator, name)
@@ -44,14 +44,14 @@ def _stripes(operator: Operator, query: Query) -> Found:
     if users:
         return users
     if parked:
-        return Found(said=f"{name} is parked, and names no user.", parked=tuple(parked))
+        return FoundBuyers(said=f"{name} is parked, and names no user.", parked=tuple(parked))
     if whose.known:
         where = "here" if whose.recorded else "at Stripe"
-        return Found(said=f"{name} is known {where}, but is no user's of ours.")
-    return Found(said=f"{name} is unknown, here and at Stripe.")
+        return FoundBuyers(said=f"{name} is known {where}, but is no user's of ours.")
+    return FoundBuyers(said=f"{name} is unknown, here and at Stripe.")
 
 
-def _ours(operator: Operator, query: Query) -> Found:
+def _ours(operator: Operator, query: Query) -> FoundBuyers:
     name = query.text
     whose = owner(operator, name, may_be_stripes=False)
     if found := _users(whose.users, name):
@@ -65,17 +65,17 @@ def _ours(operator: Operator, query: Query) -> Found:
             return _answer(told, f"the invoice {name}")
     # The page of a user of whom nothing is known can still be opened: somebody may have to grant them Pro.
     nothing = f"Nothing at all is known of a user {name}, nor of an invoice with that number."
-    return Found((name,), nothing, tuple(parked))
+    return FoundBuyers((name,), nothing, tuple(parked))
 
 
-def _users(users: tuple[str, ...], name: str) -> Found | None:
+def _users(users: tuple[str, ...], name: str) -> FoundBuyers | None:
     distinct = tuple(dict.fromkeys(users))
     if not distinct:
         return None
-    return Found(distinct, f"{name} belongs to several users." if len(distinct) > 1 else "")
+    return FoundBuyers(distinct, f"{name} belongs to several users." if len(distinct) > 1 else "")
 
 
-def _at_stripe(operator: Operator, wanted: dict[str, str], what: str) -> Found:
+def _at_stripe(operator: Operator, wanted: dict[str, str], what: str) -> FoundBuyers:
     return _answer(_asked(operator, wanted), what)
 
 
@@ -89,14 +89,14 @@ def _asked(operator: Operator, wanted: dict[str, str]) -> dict[str, Any]:
     return told
 
 
-def _answer(told: Row, what: str) -> Found:
+def _answer(told: Row, what: str) -> FoundBuyers:
     users = tuple(told["userIds"])
     if not told["known"]:
-        return Found(said=f"Stripe knows nothing of {what}.")
+        return FoundBuyers(said=f"Stripe knows nothing of {what}.")
     if not users:
-        return Found(said=f"Stripe knows {what}, but nothing there is a user's of ours.")
+        return FoundBuyers(said=f"Stripe knows {what}, but nothing there is a user's of ours.")
     more = " Stripe has more than were looked at." if told.get("more") else ""
-    return Found(users, f"Several users bought with {what}.{more}" if len(users) > 1 else more.strip())
+    return FoundBuyers(users, f"Several users bought with {what}.{more}" if len(users) > 1 else more.strip())
 
 
 def _parked(operator: Operator, name: str) -> list[Row]:

@@ -43,7 +43,7 @@ NEEDED: dict[Action, Role] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class StaffMember:
     """Somebody who is signed in at the desk. ``email`` is in lower case; it goes into the facts they make."""
 
     email: str
@@ -62,7 +62,7 @@ class Person:
 class Visit:
     """One request of somebody who is signed in. ``csrf`` is what their forms send back in the field ``csrf``."""
 
-    person: Person
+    person: StaffMember
     csrf: str
 
 

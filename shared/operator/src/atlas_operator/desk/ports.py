@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from starlette.requests import Request
 from starlette.responses import Response
 
-from atlas_operator.desk.person import Action, Person, Visit
+from atlas_operator.desk.person import Action, StaffMember, Visit
 
 Row = Mapping[str, Any]
 
@@ -22,7 +22,7 @@ class DeskUnavailable(Exception):
     """Something that the desk asks does not answer now; the message is a sentence for the person, without details."""
 
 
-class Refused(Exception):
+class ActionRefused(Exception):
     """What was asked for can't be done; nothing was changed. The message is a sentence for the person.
 
     ``field`` is the form's field that is wrong (``reason``, ``ticket`` …); empty where it is about no field.
@@ -34,7 +34,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundBuyers:
     """Whose a search was. ``said`` is empty where the page of the one user in ``users`` should open at once; else it is
     a sentence to be shown above links to the users. It never repeats an e-mail.
     """
@@ -46,7 +46,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ActionOutcome:
     """What an action came to. ``message`` is a sentence; ``code`` names it for a redirect (:data:`MESSAGES`)."""
 
     code: str
@@ -100,7 +100,7 @@ class Today:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ActionForm:
     """A form of an action as it was sent. ``key`` is random per form: sending it twice does it once."""
 
     action: Action
@@ -119,7 +119,7 @@ class Asked:
 class Desk(Protocol):
     """What the pages call."""
 
-    def find(self, query: str) -> Found:
+    def find(self, query: str) -> FoundBuyers:
         """Whose this is: a user id, any id of Stripe's, an invoice number, an e-mail (asked of Stripe, never kept)."""
         ...
 
@@ -145,15 +145,15 @@ class Desk(Protocol):
         """Raises unless entitlements answers and trusts this desk's key."""
         ...
 
-    def act(self, person: Person, asked: Asked) -> Outcome:
-        """Do it. Raises Refused; the route has checked the person's role before, and this checks it again."""
+    def act(self, person: StaffMember, asked: ActionForm) -> ActionOutcome:
+        """Do it. Raises ActionRefused; the route has checked the person's role before, and this checks it again."""
         ...
 
 
 class Pages(Protocol):
     """What the desk's routes need of the pages (``desk.pages`` implements it; see ``pages/__init__.py``)."""
 
-    def found(self, request: Request, visit: Visit, query: str, found: Found) -> Response:
+    def found(self, request: Request, visit: Visit, query: str, found: FoundBuyers) -> Response:
         """The answer to a search that found nobody, or several; ``query`` is empty where it was an e-mail."""
         ...
 
@@ -163,8 +163,8 @@ class Pages(Protocol):
         visit: Visit,
         told: Mapping[str, Any],
         *,
-        asked: Asked | None = None,
-        refused: Refused | None = None,
+        asked: ActionForm | None = None,
+        refused: ActionRefused | None = None,
         status: int = 200,
     ) -> Response:
         """The buyer's page; after a refused action with the form filled as it was sent, and the reason beside it."""

@@ -16,7 +16,7 @@ from typing import Protocol
 from starlette.requests import Request
 
 from atlas_operator.desk.errors import NotAllowed, NotSignedIn
-from atlas_operator.desk.person import Person, Role, Visit, role_of
+from atlas_operator.desk.person import Role, StaffMember, Visit, role_of
 from atlas_operator.desk.settings import DeskSettings
 from atlas_operator.files import write_json
 
@@ -53,7 +53,7 @@ class Links:
 
     def __init__(self, url: str, tell: Callable[[str], None], clock: Callable[[], float] = time.time) -> None:
         self._url, self._tell, self._clock = url, tell, clock
-        self._person = Person(_here(), Role.APPROVER)
+        self._person = StaffMember(_here(), Role.APPROVER)
         self._sessions: dict[str, _Session] = {}
         self._token = ""
         self._lock = threading.Lock()
@@ -110,7 +110,7 @@ class Proxy:
         role = role_of(email, lists.desk_viewers, lists.desk_agents, lists.desk_approvers)
         if role is None:
             raise NotAllowed("Your e-mail address is on no list of the people who may use this desk.")
-        return Visit(Person(email, role), self._csrf(email))
+        return Visit(StaffMember(email, role), self._csrf(email))
 
     def _csrf(self, email: str) -> str:
         """The same in every process of the desk, so that a form may be answered by another one."""

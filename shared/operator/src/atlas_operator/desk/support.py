@@ -16,8 +16,8 @@ from atlas_operator.desk.acting import WAITING, Acting
 from atlas_operator.desk.errors import NotThere
 from atlas_operator.desk.finding import find
 from atlas_operator.desk.overview import DoctorsRounds, examination, today
-from atlas_operator.desk.person import Person
-from atlas_operator.desk.ports import Asked, DeskUnavailable, Found, Outcome, Row, Today
+from atlas_operator.desk.person import StaffMember
+from atlas_operator.desk.ports import ActionForm, ActionOutcome, DeskUnavailable, FoundBuyers, Row, Today
 from atlas_operator.errors import CallFailed, NoTarget
 from atlas_operator.target import Target
 from atlas_operator.terminal import explained
@@ -48,7 +48,7 @@ class Support:
     def check(self) -> None:
         self._checking.get(ENTITLEMENTS_SERVICE, WAITING)
 
-    def find(self, query: str) -> Found:
+    def find(self, query: str) -> FoundBuyers:
         with _answering(AWAY):
             return find(self._searching, query)
 
@@ -74,7 +74,7 @@ class Support:
         with _answering(AWAY):
             return today(self._reading, self._rounds)
 
-    def act(self, person: Person, asked: Asked) -> Outcome:
+    def act(self, person: StaffMember, asked: ActionForm) -> ActionOutcome:
         with _answering(NOT_KNOWN):
             return self._acting.act(person, asked)
 

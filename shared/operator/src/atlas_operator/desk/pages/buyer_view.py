@@ -12,7 +12,7 @@ from atlas_operator import sentences
 from atlas_operator.desk.pages.history import FactSeen, history_of
 from atlas_operator.desk.pages.picture import WIDTHS, picture, short
 from atlas_operator.desk.person import Action, Visit
-from atlas_operator.desk.ports import Asked, Refused
+from atlas_operator.desk.ports import ActionForm, ActionRefused
 
 FACTS_SHOWN = 25
 """Facts of the table that are seen at once; the older ones are folded."""
@@ -49,7 +49,9 @@ class ActForm:
     field: str
 
 
-def buyer_view(told: Told, visit: Visit, now: datetime, asked: Asked | None, refused: Refused | None) -> dict[str, Any]:
+def buyer_view(
+    told: Told, visit: Visit, now: datetime, asked: ActionForm | None, refused: ActionRefused | None
+) -> dict[str, Any]:
     """The values of ``buyer.html``."""
     history = history_of(told)
     payments = [_payment(row) for row in _newest_first(told.get("payments", ()))]
@@ -126,7 +128,7 @@ def _named(facts: Sequence[FactSeen]) -> list[tuple[FactSeen, str]]:
     return [(fact, short(fact.lane)) for fact in facts]
 
 
-def _form(told: Told, visit: Visit, asked: Asked | None, refused: Refused | None) -> ActForm | None:
+def _form(told: Told, visit: Visit, asked: ActionForm | None, refused: ActionRefused | None) -> ActForm | None:
     if not visit.person.may(Action.GRANT):
         return None
     payments = _endable(told)

@@ -18,7 +18,7 @@ from atlas_operator.desk.pages.buyer_view import buyer_view
 from atlas_operator.desk.pages.rendering import STATIC, render
 from atlas_operator.desk.pages.today_view import today_view
 from atlas_operator.desk.person import Visit
-from atlas_operator.desk.ports import Asked, Desk, Found, Refused
+from atlas_operator.desk.ports import ActionForm, ActionRefused, Desk, FoundBuyers
 
 HAVE = "x-desk-have"
 """Header by which the script says what it shows (a page's digest): 204 where nothing of it has changed."""
@@ -27,7 +27,7 @@ HAVE = "x-desk-have"
 class DeskPages:
     """Makes the pages; see :class:`atlas_operator.desk.ports.Pages`."""
 
-    def found(self, request: Request, visit: Visit, query: str, found: Found) -> Response:
+    def found(self, request: Request, visit: Visit, query: str, found: FoundBuyers) -> Response:
         return render(request, "found.html", visit=visit, query=query, found=found)
 
     def buyer(
@@ -36,8 +36,8 @@ class DeskPages:
         visit: Visit,
         told: Mapping[str, Any],
         *,
-        asked: Asked | None = None,
-        refused: Refused | None = None,
+        asked: ActionForm | None = None,
+        refused: ActionRefused | None = None,
         status: int = 200,
     ) -> Response:
         values = buyer_view(told, visit, datetime.now(UTC), asked, refused)
