@@ -56,6 +56,11 @@ REVIEW = "A person has to decide: refund it at Stripe, or grant Pro if the buyer
 
 NO_PAYMENT = "No payment is known here. If the buyer says that they paid, read their payments at Stripe."
 
+PARKED = (
+    "An event of theirs could not be processed: see Parked. Redrive it when its cause is gone; if the buyer should "
+    "have Pro now, grant it."
+)
+
 
 def verdict(told: Row) -> str:
     """``ada is Pro: active through stripe, since 2026-11-26 12:00:00 UTC.``: the verdict without its version."""
@@ -93,7 +98,8 @@ def advice(told: Row) -> list[str]:
     if told.get("verdict", {}).get("isPro"):
         return []
     payments = told.get("payments", ())
-    said = [remedy(payment) for payment in payments] if payments else [NO_PAYMENT]
+    parked = [PARKED] if told.get("parked") else []
+    said = parked + [remedy(payment) for payment in payments] if payments or parked else [NO_PAYMENT]
     return list(dict.fromkeys(sentence for sentence in said if sentence))
 
 

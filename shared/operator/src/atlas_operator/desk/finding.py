@@ -100,9 +100,9 @@ def _answer(told: Row, what: str) -> FoundBuyers:
 
 
 def _parked(operator: Operator, name: str) -> list[Row]:
-    """Parked events of this id; none where webhook-ingest doesn't answer: the search goes on without them."""
+    """Parked events of this id or this user; none where webhook-ingest doesn't answer: the search goes on without."""
     try:
         rows: list[Row] = operator.get(INGEST_SERVICE, "/operator/parked")
     except (CallFailed, NoTarget):
         return []
-    return [row for row in rows if name in (row.get("id"), row.get("eventId"))]
+    return [row for row in rows if name in (row.get("id"), row.get("eventId"), row.get("userId"))]
