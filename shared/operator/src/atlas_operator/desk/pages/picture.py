@@ -192,7 +192,7 @@ def _few(lanes: Sequence[Lane]) -> list[Lane]:
 
 
 def _row(lane: Lane, y: int, scale: _Scale) -> Row:
-    lasts = lane.state in ("grants", "pending")
+    lasts = lane.state in ("grants", "pending", "refused")
     line = scale.span(Period(lane.facts[0].at, None if lasts else lane.facts[-1].at))
     room = int((scale.width - 2 * MARGIN) / LETTER)
     title = " · ".join(text for text in (short(lane.name), lane.note) if text)
