@@ -118,6 +118,9 @@ def test_every_row_of_today_leads_to_its_buyer(visit: Visit) -> None:
 
     links = set(page.locator("main ul a").evaluate_all("all => all.map(a => a.textContent)"))
     assert links == {"waiting", "parked", "review", "pro"}
+    page.get_by_role("button", name="Find the buyer").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("review is not Pro")
+    page.get_by_role("link", name="Today").click()
     page.get_by_role("link", name="review").click()
     expect(page.get_by_text("Paid through a payment link").or_(page.get_by_text("paid through a payment link")).first).to_be_visible()
 

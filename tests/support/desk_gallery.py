@@ -112,7 +112,8 @@ TODAY = Today(
     second_payments=({"userId": "pro", "since": "2026-03-01T09:00:30Z", "checkoutSessionId": None, "paymentIntentId": PI, "chargeId": None},),
     fraud_warnings=({"userId": "waiting", "at": "2026-03-01T09:00:30Z", "id": "issfr_1", "fraudType": "made_with_stolen_card", "actionable": True, "paymentIntentId": PI},),
     waiting_revokes=(WAITING,),
-    findings=({"area": "provider", "level": "error", "what": "Stripe sends no refund.updated events to this endpoint", "remedy": "./atlas stripe setup adds them"},),
+    findings=({"area": "provider", "level": "error", "what": "Stripe sends no refund.updated events to this endpoint", "remedy": "./atlas stripe setup adds them"},
+              {"area": "operator", "level": "error", "what": f"review paid and is not Pro through {PI}: made_by_a_payment_link", "remedy": ""}),
     looked_at="2026-11-26T10:00:00Z",
     pull={"ageSeconds": 372, "failed": None},
     audit={"at": "2026-11-26T09:00:00Z", "by": "root", "users": 50_000, "paidNotPro": 0, "proNotPaid": 1, "secondPayments": 1},
@@ -130,6 +131,7 @@ class ChosenDesk:
     def find(self, query: str) -> FoundBuyers:
         if query == "several":
             return FoundBuyers(("pro", "refunded", HOSTILE), "Several users bought with this e-mail address.")
+        query = "review" if query == PI else query
         return FoundBuyers((query,)) if query in self.states else FoundBuyers((), "Stripe knows nothing of this e-mail address.")
 
     def buyer(self, user_id: str) -> dict[str, Any]:

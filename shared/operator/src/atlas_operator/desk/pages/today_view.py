@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from atlas_operator.desk.pages.buyer_view import waiting_revoke
 from atlas_operator.desk.person import Visit
 from atlas_operator.desk.ports import Today
 
+STRIPE_ID = re.compile(r"\b(pi|cs|ch|py)_\w+", re.ASCII)
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 
@@ -21,6 +23,7 @@ def today_view(today: Today, visit: Visit) -> dict[str, Any]:
         "refused": [{**row, "because": sentences.because(row.get("reason")), "id": _id(row)} for row in today.refused],
         "second": [{**row, "id": _id(row)} for row in today.second_payments],
         "warnings": [{**row, "payment": _id(row)} for row in today.fraud_warnings],
+        "findings": [{**row, "about": _about(str(row.get("what") or ""))} for row in today.findings],
         "pull": _pull(today.pull),
         "quiet": not any((
             today.parked, today.refused, today.second_payments, today.fraud_warnings, today.waiting_revokes,
@@ -39,6 +42,12 @@ def ago(seconds: float) -> str:
 
 def _id(row: Mapping[str, Any]) -> str:
     return next((str(row[key]) for key in ("paymentIntentId", "checkoutSessionId", "chargeId") if row.get(key)), "")
+
+
+def _about(finding: str) -> str:
+    """The id of Stripe's that a finding names, by which its buyer is found; empty for a finding about nobody."""
+    named = STRIPE_ID.search(finding)
+    return named[0] if named else ""
 
 
 def _pull(pull: Mapping[str, Any]) -> dict[str, str]:
