@@ -127,6 +127,12 @@ export CHECKOUT_DATABASE_URL=postgresql://checkout_service:$CHECKOUT_SERVICE_PAS
 $sandbox
 END
 
+# The support desk signs as the operator too, and sees neither a database nor a key of Stripe's.
+give desk.env 10008 <<END
+$(signs operator)
+$(broker operator "$NATS_PASSWORD_OPERATOR")
+END
+
 # It alone may change streams and make mirrors; it runs before the services and ends.
 give retention.env 10007 <<END
 export NATS_ADMIN_URL=nats://keeper:$NATS_PASSWORD_KEEPER@nats:4222

@@ -8,7 +8,7 @@ from support.compose import PORTS, ComposeStack
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
 
-SERVICES = ("account-gateway", "webhook-ingest", "checkout", "entitlements", "sandbox")
+SERVICES = ("account-gateway", "webhook-ingest", "checkout", "entitlements", "sandbox", "desk")
 EVERYTHING = {f"{part}-1" for part in (*SERVICES, "postgres", "nats")}
 
 

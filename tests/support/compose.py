@@ -26,6 +26,7 @@ PORTS = {
     "account-gateway": "ATLAS_GATEWAY_PORT",
     "webhook-ingest": "ATLAS_INGEST_PORT",
     "sandbox": "ATLAS_SANDBOX_PORT",
+    "desk": "ATLAS_DESK_PORT",
 }
 
 

@@ -59,6 +59,7 @@ class FakeOperator:
             "/operator/find": {"users": [], "payments": [], "known": False},
             "/operator/whose": {"known": False, "userId": None, "checkoutSessionId": None, "paymentIntentId": None},
             "/operator/reviews": {"refused": [], "fraudWarnings": []},
+            "/operator/audits": {"kept": True},
             "/operator/holders": Lines([]),
             "/operator/provider-state": Lines([{"done": True, "payments": 0}]),
             "/operator/parked": [],

@@ -22,7 +22,7 @@ from atlas_localstack.servers.ports import NEVER_EPHEMERAL, is_free
 T = TypeVar("T")
 
 WORKSPACE = Path(__file__).resolve().parents[2]
-PORTS_PER_STACK = 5
+PORTS_PER_STACK = 6
 UP_SECONDS = 150
 # Variables of the caller's shell that would change what a stack does.
 MEANINGFUL = (
@@ -37,12 +37,13 @@ MEANINGFUL = (
     "INTERNAL_",
     "NATS_",
     "LOG_LEVEL",
+    "DESK_",
 )
 KEPT = ("ATLAS_REQUIRE", "ATLAS_TEST_SERVERS")
 
 
 def free_port_base() -> int:
-    """The first of five free ports in a row."""
+    """The first of six free ports in a row."""
     while True:
         base = random.choice(NEVER_EPHEMERAL[:-PORTS_PER_STACK])
         if all(is_free(base + offset) for offset in range(PORTS_PER_STACK)):

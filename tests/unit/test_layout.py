@@ -21,7 +21,7 @@ SERVICES = {
 }
 SHARED = {
     "contracts": set(), "stripe": set(), "kit": {"http", "messaging", "storage", "process"}, "stripe-sandbox": {"resources", "static", "templates"},
-    "operator": {"commands", "doctor", "predecessor", "stripe_setup", "terminal"}, "localstack": {"cli", "servers", "stack"},
+    "operator": {"commands", "desk", "doctor", "predecessor", "stripe_setup", "terminal"}, "localstack": {"cli", "servers", "stack"},
 }  # fmt: skip
 CLIENTS = {"python", "typescript"}
 BESIDE_THE_ROOMS = {"__init__.py", "__main__.py", "app.py", "settings.py", "ports.py", "py.typed"}

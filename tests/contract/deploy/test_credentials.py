@@ -64,7 +64,7 @@ def test_on_this_machine_everything_is_there(credentials: Path) -> None:
 
 def test_each_part_signs_with_its_own_key_and_holds_nobody_elses(credentials: Path) -> None:
     private = {name: KeyFolder(credentials / "keys").signing_key(name)["d"] for name in SIGNERS}
-    parts = {**{service: service for service in SERVICES}, "operator": "operator", "sandbox": "stripe-sandbox"}
+    parts = {**{service: service for service in SERVICES}, "operator": "operator", "desk": "operator", "sandbox": "stripe-sandbox"}
     assert set(parts.values()) == set(SIGNERS)
     for part, name in parts.items():
         found = read_by(credentials, part)
@@ -72,6 +72,13 @@ def test_each_part_signs_with_its_own_key_and_holds_nobody_elses(credentials: Pa
         assert {owner for owner, secret in private.items() if secret in (credentials / f"{part}.env").read_text()} == {name}
     for service in SERVICES:
         assert set(read_trusted_keys(read_by(credentials, service)["INTERNAL_TRUSTED_KEYS"])) == set(SIGNERS)
+
+
+def test_the_support_desk_gets_no_database_and_no_key_of_stripes(credentials: Path) -> None:
+    found = read_by(credentials, "desk")
+    assert not [name for name in found if "DATABASE" in name or "STRIPE" in name]
+    assert COMPOSE["desk"]["environment"]["CREDENTIALS"].endswith("/desk.env")
+    assert all(port.startswith("127.0.0.1:") for port in COMPOSE["desk"]["ports"])
 
 
 def test_a_further_service_is_admitted_beside_the_sandbox_which_is_none_in_public(credentials: Path) -> None:

@@ -27,19 +27,20 @@ def stack() -> Iterator[Stack]:
 
 def test_every_part_is_healthy_and_every_service_answers(stack: Stack) -> None:
     status = stack.status()
-    parts = {**status["services"], "sandbox": status["sandbox"], "nats": status["nats"], "postgres": status["postgres"]}
+    parts = {**status["services"], "sandbox": status["sandbox"], "desk": status["desk"], "nats": status["nats"], "postgres": status["postgres"]}
     assert {name: part["health"] for name, part in parts.items()} == dict.fromkeys(parts, "ok")
     assert list(status["services"]) == SERVICES
-    for name in [*SERVICES, "sandbox"]:
+    for name in [*SERVICES, "sandbox", "desk"]:
         with urllib.request.urlopen(f"{stack.url(name)}/readyz", timeout=5) as answer:
             assert answer.status == 200
 
 
 def test_stack_json_has_exactly_the_names_of_the_contract(stack: Stack) -> None:
     found = stack.json
-    assert set(found) == {"services", "sandbox", "webhook", "nats", "postgres", "auth", "nextauth_url"}
+    assert set(found) == {"services", "sandbox", "desk", "webhook", "nats", "postgres", "auth", "nextauth_url"}
     assert all(set(service) == {"url", "pid"} for service in found["services"].values())
     assert set(found["sandbox"]) == {"url", "pid", "secret_key", "price_id"}
+    assert set(found["desk"]) == {"url", "pid", "sign_in_url"}
     assert set(found["webhook"]) == {"url", "secret"}
     assert set(found["nats"]) == {"url", "pid", "observer"}
     assert set(found["nats"]["observer"]) == {"url"}
@@ -49,6 +50,8 @@ def test_stack_json_has_exactly_the_names_of_the_contract(stack: Stack) -> None:
     ports = [int(found["services"][name]["url"].rsplit(":", 1)[1]) for name in SERVICES]
     assert ports == [stack.port_base + offset for offset in range(4)]
     assert found["sandbox"]["url"].endswith(f":{stack.port_base + 4}")
+    assert found["desk"]["url"].endswith(f":{stack.port_base + 5}")
+    assert found["desk"]["sign_in_url"].startswith(found["desk"]["url"] + "/")
     assert found["nextauth_url"] == stack.url("account-gateway")
 
 
@@ -81,7 +84,7 @@ def test_two_stacks_run_side_by_side(stack: Stack) -> None:
         assert {other.pid(name) for name in SERVICES}.isdisjoint({stack.pid(name) for name in SERVICES})
 
 
-@pytest.mark.parametrize("part", ["entitlements", "webhook-ingest", "sandbox", "nats", "postgres"])
+@pytest.mark.parametrize("part", ["entitlements", "webhook-ingest", "sandbox", "desk", "nats", "postgres"])
 def test_a_part_that_dies_is_restarted_and_status_tells(stack: Stack, part: str) -> None:
     before = stack.pid(part)
 

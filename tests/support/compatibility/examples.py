@@ -23,11 +23,17 @@ from atlas_contracts.schema_documents import documents
 from support.compatibility.judgement import bodies
 from support.compatibility.shapes import Schema, shape
 
-WORDS = ("text", "cs_test_1", "pi_1", "user-1", "usd", "a", "1")
+WORDS = ("text", "cs_test_1", "pi_1", "user-1", "usd", "a", "1", "ada@example.com", "plink_1", "issfr_1", "0a1b2c3d")
 """One of them fits every pattern of ours; a release with a pattern that none fits is refused."""
 INSTANT = "2026-11-23T10:00:00Z"
-BY_HAND: dict[tuple[str, str], Schema] = {("AdjustmentRequest", "full"): {"action": "revoke_payment"}}
-"""Fields on which a model has rules that its schema doesn't say: a payment is named with a payment's action alone."""
+ONE_OF_FOUR = {"email": None, "invoiceNumber": None, "paymentLink": None, "fraudWarning": None}
+BY_HAND: dict[tuple[str, str], Schema] = {
+    ("AdjustmentRequest", "full"): {"action": "revoke_payment"},
+    ("BuyersWanted", "full"): {**ONE_OF_FOUR, "email": "ada@example.com"},
+    ("BuyersWanted", "least"): {"email": "ada@example.com"},
+}
+"""Fields on which a model has rules that its schema doesn't say: a payment is named with a payment's action alone,
+and buyers are sought by one thing."""
 Examples = dict[str, dict[str, Any]]
 """``full`` and ``least`` by the name of an event or a model."""
 

@@ -29,6 +29,7 @@ from checkout.entrypoints.deletion import deletion_routes
 from checkout.entrypoints.imports import IMPORT_PURCHASES, MAX_IMPORT_BYTES, import_routes
 from checkout.entrypoints.internal import internal_routes
 from checkout.entrypoints.operator import operator_routes
+from checkout.entrypoints.support import support_routes
 from checkout.settings import CheckoutSettings
 from checkout.use_cases.backfill import Backfill
 from checkout.use_cases.find_customer import Customers
@@ -113,6 +114,7 @@ def _routers(parts: Parts) -> list[APIRouter]:
         internal_routes(_checkout(parts), purchases, _portal(parts)),
         deletion_routes(forgetting),
         operator_routes(parts.database, parts.stripe, parts.broker, parts.settings.provider_policy(), forgetting),
+        support_routes(purchases, parts.stripe),
         backfill_routes(_backfill(parts)),
         import_routes(_telling(parts), parts.stripe_aside, parts.settings.backfill_rate),
     ]

@@ -30,6 +30,7 @@ from entitlements.entrypoints.operator import operator_routes
 from entitlements.entrypoints.projector import Projector
 from entitlements.entrypoints.readers import read_routes
 from entitlements.entrypoints.states import state_routes
+from entitlements.entrypoints.support import support_routes
 from entitlements.settings import EntitlementsSettings
 from entitlements.use_cases.fill_state import FillNewBucket
 from entitlements.use_cases.keep_state import StateKeeper
@@ -119,6 +120,7 @@ def _routers(parts: Parts) -> list[APIRouter]:
         read_routes(parts.reader),
         operator_routes(database, policy),
         state_routes(database, parts.broker, parts.bucket),
+        support_routes(database, policy),
     ]
 
 

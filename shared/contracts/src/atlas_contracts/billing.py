@@ -194,13 +194,14 @@ class Adjustment(WireModel):
     reason: str = Field(description="why, in the operator's words")
     operator: str | None = Field(default=None, description="who did it, where that was given")
     ticket: str | None = Field(default=None, description="the support ticket, where one was given")
+    approved_by: str | None = Field(default=None, description="who approved it, where two people were needed")
     imported: ImportedGrant | None = Field(default=None, description="null where an operator said it")
 
 
 class RestoreFacts(WireModel):
     """A user's request to restore a purchase, and what came of it."""
 
-    trigger: str = Field(description="where the user asked: account")
+    trigger: str = Field(description="where it was asked: account, by the user; support-desk, by an operator")
     outcome: str | None = Field(default=None, description="null while the restore is running")
     reason: str | None = Field(default=None, description="why nothing was restored, in one stable word")
 

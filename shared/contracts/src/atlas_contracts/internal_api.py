@@ -154,6 +154,7 @@ class AdjustmentRequest(WireModel):
     ticket: str | None = Field(default=None, max_length=255, pattern=PRINTABLE)
     reason: str = Field(min_length=1, max_length=500, pattern=PRINTABLE)
     operator: str | None = Field(default=None, max_length=255, pattern=PRINTABLE)
+    approved_by: str | None = Field(default=None, max_length=255, pattern=PRINTABLE)
     idempotency_key: str = Field(
         min_length=1,
         max_length=200,

@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from atlas_contracts import internal_api, moving_in, public_api, read_api
+from atlas_contracts import internal_api, moving_in, public_api, read_api, support
 from atlas_contracts.billing import BillingEvent, BillingType
 from atlas_contracts.cloudevents import CONTENT_TYPE, SCHEMAS
 from atlas_contracts.entitlements import EntitlementEvent, EntitlementType
@@ -79,6 +79,7 @@ def documents() -> dict[str, Document]:
     found["schemas/public_api.json"] = _models("public_api", public_api)
     found["schemas/internal_api.json"] = _models("internal_api", internal_api)
     found["schemas/moving_in.json"] = _models("moving_in", moving_in)
+    found["schemas/support.json"] = _models("support", support)
     found["schemas/read_api.json"] = _models("read_api", read_api)
     found["asyncapi.json"] = _asyncapi()
     found["read_api.openapi.json"] = read_api_document()

@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from atlas_contracts.internal_api import OPERATOR
 from atlas_kit.http.identity import TokenMint
+from atlas_kit.process import context
 from atlas_operator.errors import CallFailed
 from atlas_operator.target import Target
 
@@ -21,10 +22,10 @@ TIMEOUT_SECONDS = 120.0
 
 
 class Operator:
-    """Calls the services of one target as the operator."""
+    """Calls the services of one target as the operator; ``seconds``: how long an answer may take to begin."""
 
-    def __init__(self, target: Target) -> None:
-        self._target = target
+    def __init__(self, target: Target, seconds: float = TIMEOUT_SECONDS) -> None:
+        self._target, self._seconds = target, seconds
         self._mint = TokenMint(target.signing_key, OPERATOR)
 
     def get(self, service: str, path: str, **query: str) -> Any:
@@ -68,13 +69,15 @@ class Operator:
                 "authorization": f"Bearer {self._mint.token(service, subject)}",
                 "content-type": "application/json",
                 "accept": "application/json, application/x-ndjson",
+                "x-request-id": context.current_request_id(),
             },
         )
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - as above
+            with urllib.request.urlopen(request, timeout=self._seconds) as answer:  # noqa: S310 - as above
                 yield answer
         except urllib.error.HTTPError as error:
-            raise CallFailed(_explain(service, error), error.code) from None
+            said = _said(error)
+            raise CallFailed(_explain(service, error.code, said), error.code, said) from None
         except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
             reason = getattr(error, "reason", error)
             raise CallFailed(f"{service} does not answer at {url.partition('?')[0]}: {reason}") from None
@@ -85,13 +88,16 @@ def _content(answer: Any) -> Any:
     return answer["data"] if isinstance(answer, dict) and answer.get("ok") is True and "data" in answer else answer
 
 
-def _explain(service: str, error: urllib.error.HTTPError) -> str:
+def _said(error: urllib.error.HTTPError) -> str:
     try:
-        said = json.load(error)["error"]["message"]
+        return str(json.load(error)["error"]["message"])
     except (ValueError, KeyError, TypeError):
-        said = error.reason
+        return str(error.reason)
+
+
+def _explain(service: str, status: int, said: str) -> str:
     hints = {
         401: " (does this system trust the operator's INTERNAL_SIGNING_KEY, and are both clocks right?)",
         404: "",
     }
-    return f"{service} answered {error.code}: {said}{hints.get(error.code, '')}"
+    return f"{service} answered {status}: {said}{hints.get(status, '')}"

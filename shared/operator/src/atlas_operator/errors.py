@@ -8,11 +8,11 @@ class NoTarget(Exception):
 
 
 class CallFailed(Exception):
-    """A service refused or did not answer; the message is for a person."""
+    """A service refused or did not answer; the message is for a person. ``said``: the service's own words, if any."""
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    def __init__(self, message: str, status: int | None = None, said: str = "") -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.said = status, said
 
     @property
     def misunderstood(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
@@ -36,6 +36,8 @@ class Target:
     urls: Mapping[str, str]
     signing_key: SecretStr
     local: bool
+    beside: Mapping[str, str] = field(default_factory=dict)
+    """Addresses of what runs beside the services and is only asked whether it is ready: the support desk."""
 
     def url(self, service: str) -> str:
         """A service's address. Raises NoTarget when the environment names none."""
@@ -46,7 +48,11 @@ class Target:
 
 def find(environ: Mapping[str, str] | None = None) -> Target:
     """The system in the environment (`*_URL` with INTERNAL_SIGNING_KEY), else the running local stack."""
-    given = environment(os.environ if environ is None else environ)
+    return find_exactly(environment(os.environ if environ is None else environ))
+
+
+def find_exactly(given: Mapping[str, str]) -> Target:
+    """As :func:`find`, by these variables alone: a `.env` file is not read. Raises NoTarget."""
     named = {service: given[variable] for service, variable in VARIABLES.items() if variable in given}
     if named:
         return Target(named, _signing_key(given, named), local=False)
@@ -59,7 +65,8 @@ def find(environ: Mapping[str, str] | None = None) -> Target:
     urls = {name: str(service["url"]) for name, service in running.stack["services"].items()}
     if "signing_key" not in running.operator:
         raise NoTarget("The local stack was started by an earlier version. Restart it: ./atlas down, then ./atlas up")
-    return Target(urls, SecretStr(as_setting(running.operator["signing_key"])), local=True)
+    beside = {"desk": str(running.stack["desk"]["url"])} if "desk" in running.stack else {}
+    return Target(urls, SecretStr(as_setting(running.operator["signing_key"])), local=True, beside=beside)
 
 
 def _signing_key(given: Mapping[str, str], named: Mapping[str, str]) -> SecretStr:

@@ -58,10 +58,8 @@ class StripeGateway:
 
     async def search_customers(self, user_id: str) -> list[str]:
         """Customers with our metadata, oldest first. Stripe's index lags behind by up to a minute."""
-        escaped = user_id.replace("\\", "\\\\").replace("'", "\\'")
-        found = await _asked(
-            self._client.v1.customers.search_async({"query": f"metadata['userId']:'{escaped}'", "limit": PAGE_SIZE})
-        )
+        query = f"metadata['userId']:'{_escaped(user_id)}'"
+        found = await _asked(self._client.v1.customers.search_async({"query": query, "limit": PAGE_SIZE}))
         ours = [read.body for read in rows_of(found) if _metadata(read.body).get("userId") == user_id]
         return [str(customer["id"]) for customer in sorted(ours, key=lambda customer: customer["created"])]
 
@@ -114,6 +112,26 @@ class StripeGateway:
         }  # fmt: skip
         service = readers.get(object_id.partition("_")[0])
         return read_of(await _asked(service.retrieve_async(object_id))) if service else None
+
+    async def customers_with(self, email: str) -> AsyncIterator[Read]:
+        """Customers with this e-mail: those of the list, which minds capitals, and of the search, which minds none and
+        finds new customers after a moment. One that is in both comes twice.
+        """
+        async for read in _pages(self._client.v1.customers.list_async, {"email": email}):
+            yield read
+        query = f"email:'{_escaped(email)}'"
+        for read in rows_of(await _asked(self._client.v1.customers.search_async({"query": query, "limit": PAGE_SIZE}))):
+            yield read
+
+    async def invoices_numbered(self, number: str) -> AsyncIterator[Read]:
+        """Invoices with this number, which :class:`BuyersWanted` has checked. New ones are found after a moment."""
+        found = await _asked(self._client.v1.invoices.search_async({"query": f"number:'{number}'", "limit": PAGE_SIZE}))
+        for read in rows_of(found):
+            yield read
+
+    async def read_warning(self, warning_id: str) -> Read:
+        """An early fraud warning, which names its charge and its payment."""
+        return read_of(await _asked(self._client.v1.radar.early_fraud_warnings.retrieve_async(warning_id)))
 
     def refunds(self, charge_id: str) -> AsyncIterator[Read]:
         return _pages(self._client.v1.refunds.list_async, {"charge": charge_id})
@@ -191,6 +209,11 @@ async def _pages(ask: StripeCall, filters: Mapping[str, Any], expand: tuple[str,
         if not rows or not page.has_more:
             return
         parameters["starting_after"] = rows[-1].id
+
+
+def _escaped(text: str) -> str:
+    """Text that stands between single quotes in a search."""
+    return text.replace("\\", "\\\\").replace("'", "\\'")
 
 
 def _metadata(body: StripeObject) -> Mapping[str, Any]:

@@ -17,8 +17,11 @@ async def find_owner(database: Database, stripe: ObjectReads, object_id: str) ->
     Raises StripeFailure.
     """
     body = await _read(stripe, object_id)
-    if body is None:
-        return Whose(known=False)
+    return Whose(known=False) if body is None else await owner_of(database, stripe, body)
+
+
+async def owner_of(database: Database, stripe: ObjectReads, body: StripeObject) -> Whose:
+    """The user and the payment that an object of Stripe's belongs to. Raises StripeFailure."""
     if body.get("object") == "event":
         body = body["data"]["object"]
     session = await _session_of(stripe, body)

@@ -138,6 +138,46 @@ class ChargesSoughtRow(Table, table=True):
     until: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
+class WaitingRevokeRow(Table, table=True):
+    """Revokes that another person has to approve; see ``use_cases/waiting_revokes``."""
+
+    __tablename__ = "waiting_revokes"
+    __table_args__ = (
+        Index(
+            "waiting_revokes_open",
+            "user_id",
+            text("COALESCE(payment_id, ''::text)"),
+            unique=True,
+            postgresql_where=text("approved_at IS NULL AND withdrawn_at IS NULL"),
+        ),
+        Index("waiting_revokes_user", "user_id"),
+    )
+    id: str = Field(sa_column=Column(Text, primary_key=True))
+    user_id: str = Field(sa_column=Column(Text, nullable=False))
+    payment_id: str | None = Field(sa_column=Column(Text))
+    reason: str = Field(sa_column=Column(Text, nullable=False))
+    ticket: str = Field(sa_column=Column(Text, nullable=False))
+    requested_by: str = Field(sa_column=Column(Text, nullable=False))
+    requested_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, server_default=func.now()))
+    approved_by: str | None = Field(sa_column=Column(Text))
+    approved_at: datetime | None = Field(sa_column=_when(null=True))
+    withdrawn_by: str | None = Field(sa_column=Column(Text))
+    withdrawn_at: datetime | None = Field(sa_column=_when(null=True))
+
+
+class AuditRow(Table, table=True):
+    """Results of audits, in numbers."""
+
+    __tablename__ = "audits"
+    id: int = Field(sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
+    at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, server_default=func.now()))
+    told_by: str | None = Field(sa_column=Column(Text))
+    users: int = Field(sa_column=Column(BigInteger, nullable=False))
+    paid_not_pro: int = Field(sa_column=Column(BigInteger, nullable=False))
+    pro_not_paid: int = Field(sa_column=Column(BigInteger, nullable=False))
+    second_payments: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
 class OutboxRow(Table, table=True):
     """Events to announce; see ``atlas_kit.messaging.outbox``."""
 

@@ -19,6 +19,7 @@ from entitlements.domain.policy import OPEN_DISPUTE, Policy, is_known_status, ra
 from entitlements.domain.projection import Entitlement
 from entitlements.domain.verdict import grants_by_word
 from entitlements.use_cases.fact_amounts import amount_of
+from entitlements.use_cases.fact_effects import changes
 
 _FACTS_OF_USER = f"""
 WITH mine AS (SELECT id AS payment_id FROM payments WHERE user_id = %(user)s OR also_users @> ARRAY[%(user)s]
@@ -32,6 +33,7 @@ ORDER BY seq
 """  # noqa: S608 - names of our own columns
 
 Row = dict[str, Any]
+NOTHING = "recorded, changes nothing"
 
 
 async def explain(connection: Connection, user_id: str, policy: Policy) -> dict[str, Any]:
@@ -87,20 +89,19 @@ class _Payment:
             "facts": [_described(row, effect) for row, effect in zip(self.rows, self._effects(), strict=True)],
         }
 
-    def _effects(self) -> Iterator[str]:
+    def _effects(self) -> list[str]:
         """The effect of each fact when it arrived, in the ledger's order."""
-        before = self._judged(())
-        for count, fact in enumerate(self.facts, start=1):
-            after = self._judged(self.facts[:count])
-            yield _effect(before, after, fact)
-            before = after
+        effects = [NOTHING] * len(self.facts)
+        for number, before, after in changes(len(self.facts), lambda count: self._judged(self.facts[:count])):
+            effects[number - 1] = _effect(before, after, self.facts[number - 1])
+        return effects
 
     def rejected(self, user_id: str) -> Iterator[dict[str, Any]]:
         for row, fact in zip(self.rows, self.facts, strict=True):
             if not all(is_known_status(snapshot) for snapshot in fact.snapshots):
-                yield {"fact": _described(row, "recorded, changes nothing"), "because": "unknown_status"}
+                yield {"fact": _described(row, NOTHING), "because": "unknown_status"}
             elif self.verdict.rejected and row["user_id"] == user_id:
-                yield {"fact": _described(row, "recorded, changes nothing"), "because": self.verdict.rejected}
+                yield {"fact": _described(row, NOTHING), "because": self.verdict.rejected}
 
     def pending(self) -> Iterator[dict[str, Any]]:
         if self.verdict.unfinished:
@@ -139,7 +140,6 @@ def _effect(before: PaymentVerdict, after: PaymentVerdict, fact: Fact) -> str:
     """The effect of a fact, in a few words: the first description that applies."""
     stopped, started = before.grants and not after.grants, after.grants and not before.grants
     effects = (
-        (before == after, "recorded, changes nothing"),
         (started, "grants again" if before.intervals else "grants"),
         (stopped, f"revokes ({after.because})"),
         (after.rejected is not None, f"rejected ({after.rejected})"),
@@ -225,7 +225,7 @@ def _described(row: Row, effect: str) -> dict[str, Any]:
 def _said_by(adjustment: object) -> dict[str, Any]:
     """Who made an adjustment, why, and for which ticket, as far as that was given."""
     told = adjustment if isinstance(adjustment, Mapping) else {}
-    return {name: told[name] for name in ("reason", "operator", "ticket") if told.get(name)}
+    return {name: told[name] for name in ("reason", "operator", "ticket", "approvedBy") if told.get(name)}
 
 
 def _adjustment(adjustment: Mapping[str, Any]) -> str:

@@ -66,6 +66,7 @@ async def forget(connection: Connection, user_id: str) -> Forgotten:
         )
     # A rebuild that read the ledger before this commit must read it again: it would write the old user id back.
     await connection.execute("UPDATE projection_reading SET forgets = forgets + 1")
+    await connection.execute("DELETE FROM waiting_revokes WHERE user_id = %s", (user_id,))
     await connection.execute("DELETE FROM outbox WHERE payload::jsonb ->> 'subject' = %s", (user_id,))
     await enqueue(connection, [entry])
     return Forgotten(int(row[0]) if row else 0, entry.message_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from atlas_contracts.model import iso_utc
@@ -21,8 +21,10 @@ SELECT e.user_id, e.is_pro, e.status, e.source,
        coalesce((SELECT json_agg(json_build_array(p.provider, p.knowledge, r.refs)) FROM payments p,
                  LATERAL (SELECT array_agg(ref) AS refs FROM payment_refs WHERE payment_id = p.id) r
                  WHERE p.user_id = e.user_id OR p.also_users @> ARRAY[e.user_id]), '[]'::json)
-FROM entitlements e WHERE %(user)s::text IS NULL OR e.user_id = %(user)s ORDER BY e.user_id
+FROM entitlements e
 """
+_EVERYBODY = f"{_HOLDERS} WHERE %(user)s::text IS NULL OR e.user_id = %(user)s ORDER BY e.user_id"
+_NAMED = f"{_HOLDERS} WHERE e.user_id = ANY(%(users)s) ORDER BY e.user_id"
 _CHANGEABLE = """
 SELECT p.id, (SELECT array_agg(ref) FROM payment_refs r WHERE r.payment_id = p.id)
 FROM payments p JOIN ledger l ON l.seq = p.id
@@ -34,15 +36,26 @@ ORDER BY p.id LIMIT %s
 async def holders(connection: Connection, user_id: str | None, policy: Policy) -> AsyncIterator[dict[str, Any]]:
     """Every user with an entitlement row (or only ``user_id``), with the verdict on each of their payments."""
     async with connection.cursor("holders") as cursor:
-        await cursor.execute(_HOLDERS, {"user": user_id})
-        async for owner, is_pro, status, source, payments in cursor:
-            yield {
-                "userId": owner,
-                "isPro": is_pro,
-                "status": status,
-                "source": source,
-                "payments": [_payment(*payment, policy=policy) for payment in payments],
-            }
+        await cursor.execute(_EVERYBODY.encode(), {"user": user_id})
+        async for row in cursor:
+            yield _holder(row, policy)
+
+
+async def holders_named(connection: Connection, user_ids: Sequence[str], policy: Policy) -> list[dict[str, Any]]:
+    """These users, as :func:`holders` tells of them."""
+    cursor = await connection.execute(_NAMED.encode(), {"users": list(user_ids)})
+    return [_holder(row, policy) for row in await cursor.fetchall()]
+
+
+def _holder(row: Sequence[Any], policy: Policy) -> dict[str, Any]:
+    owner, is_pro, status, source, payments = row
+    return {
+        "userId": owner,
+        "isPro": is_pro,
+        "status": status,
+        "source": source,
+        "payments": [_payment(*payment, policy=policy) for payment in payments],
+    }
 
 
 def _payment(provider: str, knowledge: list[Any], refs: list[str], *, policy: Policy) -> dict[str, Any]:

@@ -107,7 +107,11 @@ def _data(request: AdjustmentRequest, now: datetime) -> BillingData:
         schema_version=ABOUT_A_PAYMENT if request.payment_id else 1,
         refs=_refs(request.payment_id),
         adjustment=Adjustment(
-            action=request.action, reason=request.reason, operator=request.operator, ticket=request.ticket
+            action=request.action,
+            reason=request.reason,
+            operator=request.operator,
+            ticket=request.ticket,
+            approved_by=request.approved_by,
         ),
     )
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -34,16 +35,18 @@ def up(
     *,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return as soon as everything is healthy.")] = False,
     port_base: Annotated[
-        int, typer.Option(help="The gateway's port; the others follow: ingest, checkout, entitlements, sandbox.")
+        int, typer.Option(help="The gateway's port; the others follow: ingest, checkout, entitlements, sandbox, desk.")
     ] = DEFAULT_PORT_BASE,
     fresh: Annotated[bool, typer.Option("--fresh", help="Throw away all local data first.")] = False,
 ) -> None:
-    """Start NATS, Postgres, the Stripe sandbox and the four services."""
+    """Start NATS, Postgres, the Stripe sandbox, the four services and the support desk."""
     home = homes.find(os.environ)
     given = environment(os.environ)
-    if not LOWEST_PORT <= port_base <= HIGHEST_PORT - max(OFFSETS.values()):
+    highest = HIGHEST_PORT - max(OFFSETS.values())
+    if not LOWEST_PORT <= port_base <= highest:
         misunderstood(
-            f"--port-base {port_base} leaves no room for {len(OFFSETS)} ports.", "Choose one from 1024 to 65531."
+            f"--port-base {port_base} leaves no room for {len(OFFSETS)} ports.",
+            f"Choose one from {LOWEST_PORT} to {highest}.",
         )
     if homes.is_running(home):
         _already_running(home, fresh, port_base)
@@ -109,9 +112,15 @@ def _welcome(home: Home, given: dict[str, str], current: State) -> None:
         # Development sign-in makes encrypted cookies; only the web app makes sessions in a database.
         and stack.get("auth", {}).get("strategy") == "jwt"
     )
-    panel = view.welcome(public, "sandbox" in stack, dev_sign_in, current.port_base)
+    panel = view.welcome(public, "sandbox" in stack, dev_sign_in, current.port_base, _desk(stack))
     out.print(panel, soft_wrap=False)
     out.print(f"Healthy after {current.healthy_after:.1f} s.", style="dim")
+
+
+def _desk(stack: Mapping[str, Any]) -> str:
+    """Where the support desk is opened: by its one-time link, or behind a proxy by its own address."""
+    desk = stack.get("desk", {})
+    return str(desk.get("sign_in_url") or desk.get("url", ""))
 
 
 def _attend(home: Home, supervisor: subprocess.Popen[bytes]) -> None:

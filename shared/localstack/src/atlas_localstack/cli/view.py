@@ -28,6 +28,7 @@ ROLES = {
     "webhook-ingest": "Stripe's webhooks come in",
     "checkout": "talks to Stripe",
     "entitlements": "ledger and verdicts",
+    "desk": "for those who answer buyers",
 }
 
 
@@ -96,11 +97,13 @@ def starting(current: State) -> RenderableType:
     return Group(Spinner("dots", Text(f"Starting … {seconds:.1f} s")), table(current))
 
 
-def welcome(public_url: str, sandbox: bool, dev_sign_in: bool, port_base: int) -> Panel:
+def welcome(public_url: str, sandbox: bool, dev_sign_in: bool, port_base: int, desk: str = "") -> Panel:
     """The addresses, and what to do first."""
     lines = [f"[bold]Product[/]        {public_url}/pro", f"[bold]Account[/]        {public_url}/account"]
     if sandbox:
         lines.append(f"[bold]Stripe sandbox[/] http://{LOOPBACK}:{port_base + OFFSETS[SANDBOX]}/")
+    if desk:
+        lines.append(f"[bold]Support desk[/]   {desk}")
     if dev_sign_in:
         lines += [
             "",

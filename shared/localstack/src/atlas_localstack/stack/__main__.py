@@ -73,7 +73,8 @@ def _prepare(home: Home, port_base: int, fresh: bool, given: Mapping[str, str]) 
     configuration.check(given)
     for name in leftovers.end(home):
         print(f"stopped a process that was left from an earlier run: {name}", file=sys.stderr)
-    home.stack_file.unlink(missing_ok=True)
+    for file in (home.stack_file, home.desk_link_file):
+        file.unlink(missing_ok=True)
     if fresh:
         home.wipe()
     home.create()

@@ -36,8 +36,9 @@ OWN: Mapping[str, tuple[str, ...]] = {
         "DATABASE_POOL_SIZE",
     ),
     "entitlements": ("DATABASE_POOL_SIZE",),
+    "desk": (),
 }
-PREFIXES: Mapping[str, tuple[str, ...]] = {"account-gateway": ("RATE_LIMIT_",)}
+PREFIXES: Mapping[str, tuple[str, ...]] = {"account-gateway": ("RATE_LIMIT_",), "desk": ("DESK_",)}
 # Variables that every process needs; no other variable of the user's shell reaches a service.
 MACHINE = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "VIRTUAL_ENV")
 MACHINE_PREFIXES = ("OTEL_", "PYTHON", "COVERAGE_", "ATLAS_FAILPOINT")

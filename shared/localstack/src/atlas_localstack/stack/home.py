@@ -63,6 +63,11 @@ class Home:
         return self.path / "run" / "operator.json"
 
     @property
+    def desk_link_file(self) -> Path:
+        """The link that signs in at the support desk once; the desk writes it, and replaces it when it was used."""
+        return self.path / "run" / "desk.json"
+
+    @property
     def lock_file(self) -> Path:
         """Held by the running supervisor."""
         return lock_file(self.path)

@@ -13,19 +13,22 @@ from atlas_localstack.servers.ports import LOOPBACK
 from atlas_localstack.stack import configuration, permissions, roles
 from atlas_localstack.stack.generated import Secrets, ServerPorts
 from atlas_localstack.stack.home import Home
+from atlas_operator.files import read_json
 from atlas_operator.key_folder import KeyFolder, as_setting
 
 SERVICES = ("account-gateway", "webhook-ingest", "checkout", "entitlements")
 SANDBOX = "sandbox"
-PARTS = ("nats", "postgres", SANDBOX, *SERVICES)
+DESK = "desk"
+PARTS = ("nats", "postgres", SANDBOX, *SERVICES, DESK)
 MODULES = {
     "account-gateway": "account_gateway",
     "webhook-ingest": "webhook_ingest",
     "checkout": "checkout",
     "entitlements": "entitlements",
     SANDBOX: "stripe_sandbox",
+    DESK: "atlas_operator.desk",
 }
-OFFSETS = {"account-gateway": 0, "webhook-ingest": 1, "checkout": 2, "entitlements": 3, SANDBOX: 4}
+OFFSETS = {"account-gateway": 0, "webhook-ingest": 1, "checkout": 2, "entitlements": 3, SANDBOX: 4, DESK: 5}
 BROKER_USERS = {
     "account-gateway": "gateway",
     "webhook-ingest": "ingest",
@@ -104,6 +107,8 @@ def environment(plan: Plan, part: str) -> dict[str, str]:
     decided = {"HOST": LOOPBACK, "PORT": str(plan.port(part))}
     if part == SANDBOX:
         return {**machine, **decided, **_sandbox(plan)}
+    if part == DESK:
+        return {**machine, **configuration.of_user(DESK, plan.given), **decided, **_desk(plan)}
     user = BROKER_USERS[part]
     broker = {"NATS_URL": plan.nats_url(user), "NATS_INBOX_PREFIX": permissions.inbox(user)}
     # The stack's own addresses override the user's values, and the user's values override the defaults.
@@ -177,6 +182,21 @@ def _sandbox(plan: Plan) -> dict[str, str]:
     }
 
 
+def _desk(plan: Plan) -> dict[str, str]:
+    """It finds services and the operator's key in this stack's folder, as the command line does."""
+    return {
+        "ATLAS_HOME": str(plan.home.path),
+        "DESK_URL": plan.given.get("DESK_URL", plan.url(DESK)),
+        "DESK_LINK_FILE": str(plan.home.desk_link_file),
+    }
+
+
+def sign_in_link(home: Home) -> str | None:
+    """The link that signs in at the support desk once; None before it has started, or behind a proxy."""
+    told = read_json(home.desk_link_file)
+    return str(told["sign_in_url"]) if isinstance(told, dict) and "sign_in_url" in told else None
+
+
 def describe(plan: Plan, pids: Mapping[str, int | None]) -> dict[str, Any]:
     """The content of `stack.json`; its names are fixed by CONTRACT.md."""
     nextauth_secret = configuration.first(plan.given.get("NEXTAUTH_SECRET", plan.secrets.nextauth))
@@ -189,6 +209,7 @@ def describe(plan: Plan, pids: Mapping[str, int | None]) -> dict[str, Any]:
     return {
         "services": {name: {"url": plan.url(name), "pid": pids.get(name)} for name in SERVICES},
         **({"sandbox": sandbox} if plan.stripe.sandbox else {}),
+        "desk": {"url": plan.url(DESK), "pid": pids.get(DESK), "sign_in_url": sign_in_link(plan.home)},
         "webhook": {
             "url": plan.url("webhook-ingest") + WEBHOOK_PATH,
             "secret": configuration.first(plan.stripe.webhook_secret),

@@ -12,7 +12,7 @@ from atlas_localstack.servers.errors import ServerError
 from atlas_localstack.servers.process import tail
 from atlas_localstack.stack import leftovers, logs, state
 from atlas_localstack.stack.parts import FRESH, Part, build
-from atlas_localstack.stack.plan import MODULES, SANDBOX, Plan, describe
+from atlas_localstack.stack.plan import MODULES, SANDBOX, Plan, describe, sign_in_link
 from atlas_localstack.stack.state import PartState, StartFailure, State
 from atlas_operator.files import write_json
 
@@ -66,7 +66,7 @@ class Supervisor:
         for name in self._parts:
             logs.begin(self._home.log(name))
         watchers = [asyncio.create_task(self._watch(part), name=part.name) for part in self._parts.values()]
-        housekeeping = asyncio.create_task(self._limit_logs())
+        housekeeping = [asyncio.create_task(self._limit_logs()), asyncio.create_task(self._follow_link())]
         try:
             if await self._become_healthy(watchers):
                 self.state.phase = state.RUNNING
@@ -74,9 +74,9 @@ class Supervisor:
                 self._changed()
                 await self._wait_for_stop(watchers)
         finally:
-            for task in (*watchers, housekeeping):
+            for task in (*watchers, *housekeeping):
                 task.cancel()
-            await asyncio.gather(*watchers, housekeeping, return_exceptions=True)
+            await asyncio.gather(*watchers, *housekeeping, return_exceptions=True)
             await self._stop_all()
 
     async def _become_healthy(self, watchers: list[asyncio.Task[None]]) -> bool:
@@ -215,6 +215,16 @@ class Supervisor:
             for name in self._parts:
                 logs.limit(self._home.log(name))
 
+    async def _follow_link(self) -> None:
+        """Tell each new link of the support desk in `stack.json`: the one before it is used up."""
+        told = None
+        while True:
+            link = sign_in_link(self._home)
+            if link != told:
+                told = link
+                self._changed()
+            await asyncio.sleep(CALM_LOOK_SECONDS)
+
     async def _stop_all(self) -> None:
         """Services first, so that they can finish what they began; then the sandbox, the broker, the database."""
         if self.state.phase != state.FAILED:
@@ -225,6 +235,7 @@ class Supervisor:
             await asyncio.gather(*(self._stop(self._parts[name]) for name in group if name in self._processes))
         self._home.processes_file.unlink(missing_ok=True)
         self._home.stack_file.unlink(missing_ok=True)
+        self._home.desk_link_file.unlink(missing_ok=True)
 
     async def _stop(self, part: Part) -> None:
         process = self._processes[part.name]

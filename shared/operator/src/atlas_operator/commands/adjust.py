@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import getpass
-import json
-import time
 import uuid
 from typing import Annotated, Any
 
 import typer
 
-from atlas_contracts.internal_api import ENTITLEMENTS_SERVICE, INGEST_SERVICE, AdjustmentRequest
-from atlas_operator import revoking
+from atlas_contracts.internal_api import AdjustmentRequest
+from atlas_operator.adjusting import ChangesNothing, adjust, refuse_what_changes_nothing
 from atlas_operator.client import Operator
-from atlas_operator.lookup import owner
 from atlas_operator.target import find
 from atlas_operator.terminal import checks, explained
 from atlas_operator.terminal.console import fail, misunderstood, say
@@ -27,8 +24,6 @@ NAMES = {
     "idempotency_key": "--idempotency-key",
     "operator": "The operator's name",
 }
-APPLIED_SECONDS = 20.0
-POLL_SECONDS = 0.1
 
 User = Annotated[str, typer.Argument(metavar="USER", help="The user's id.")]
 Reason = Annotated[str, typer.Option(help="Why; kept in the ledger.")]
@@ -66,9 +61,6 @@ def revoke(
     request = _request(action, user, reason, ticket, key, payment)
     operator = Operator(find())
     a_user(operator, user, "revoke")
-    told = _explained(operator, user)
-    if not revoking.said_before(told, request.idempotency_key):
-        _refuse_what_changes_nothing(operator, told, request)
     _adjust(operator, request)
 
 
@@ -100,53 +92,18 @@ def _who() -> str:
         )
 
 
-def _refuse_what_changes_nothing(operator: Operator, told: dict[str, Any], request: AdjustmentRequest) -> None:
-    user, payment = request.user_id, request.payment_id
-    if payment is None:
-        if not revoking.granted_by_operator(told):
-            fail(f"No operator's grant makes {user} Pro; nothing was changed.", revoking.through(told))
-        return
-    found = owner(operator, payment, may_be_stripes=True)
-    if user not in found.users:
-        theirs = (
-            f"It is a payment of {' and '.join(found.users)}." if found.users else "It is unknown, here and at Stripe."
-        )
-        fail(f"{payment} is no payment of {user}; nothing was changed.", theirs)
-    revoked = revoking.is_revoked(told, {payment, *found.payments})
-    if request.action == "undo_revoke_payment" and not revoked:
-        fail(f"{payment} was not revoked by an operator; nothing was changed.", revoking.through(told))
-    if request.action == "revoke_payment" and revoked:
-        fail(f"{payment} was revoked by an operator before; nothing was changed.", revoking.through(told))
-
-
 def _adjust(operator: Operator, request: AdjustmentRequest) -> None:
-    done = operator.post(
-        INGEST_SERVICE, "/operator/adjustments", json.loads(request.model_dump_json(by_alias=True, exclude_none=True))
-    )
+    try:
+        refuse_what_changes_nothing(operator, request)
+    except ChangesNothing as refusal:
+        fail(str(refusal), refusal.remedy)
+    done = adjust(operator, request)
     what = request.action.replace("_", " ")
-    if done.get("appended", True):
+    if done.appended:
         say(f"{what.capitalize()} recorded for {request.user_id}.")
     else:
         say(f"This {what} was recorded before.")
-    told = _once_applied(operator, request.user_id, str(done.get("eventId")))
-    if told is None:
+    if done.told is None:
         say(("! ", "yellow"), "It is not applied yet; ./atlas status says whether entitlements runs.")
     else:
-        explained.verdict_of(told)
-
-
-def _once_applied(operator: Operator, user: str, event_id: str) -> dict[str, Any] | None:
-    """The explanation in which the event is; None when it is not applied in time."""
-    deadline = time.monotonic() + APPLIED_SECONDS
-    while True:
-        told = _explained(operator, user)
-        if revoking.knows(told, event_id):
-            return told
-        if time.monotonic() > deadline:
-            return None
-        time.sleep(POLL_SECONDS)
-
-
-def _explained(operator: Operator, user: str) -> dict[str, Any]:
-    told: dict[str, Any] = operator.get(ENTITLEMENTS_SERVICE, "/operator/explain", user=user)
-    return told
+        explained.verdict_of(done.told)

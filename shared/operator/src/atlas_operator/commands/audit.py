@@ -9,13 +9,14 @@ from urllib.parse import urlencode
 import typer
 
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, ProviderPayment
+from atlas_contracts.support import AuditDone
 from atlas_operator.audit import AGREED, WRONG, Audited, Row, compare, is_wrong, sessions_of, users_in
 from atlas_operator.client import Operator
 from atlas_operator.errors import CallFailed
 from atlas_operator.lookup import owner
 from atlas_operator.target import find
 from atlas_operator.terminal import checks
-from atlas_operator.terminal.console import fail, say, say_json
+from atlas_operator.terminal.console import errors, fail, line, say, say_json
 from atlas_operator.terminal.progress import Advance, bar
 from atlas_operator.terminal.words import counted
 
@@ -41,11 +42,27 @@ def audit(
     with bar("Reading entitlements and Stripe") as step:
         looks = [_audited(operator, step, name, days) for name in users]
     found: Audited = {kind: [row for look, _ in looks for row in look[kind]] for kind in (*WRONG, AGREED)}
+    if user is None:
+        _tell(operator, found, sum(looked_at for _, looked_at in looks))
     if as_json:
         say_json({kind: rows for kind, rows in found.items() if rows or kind in WRONG})
     else:
         _show(found, sum(looked_at for _, looked_at in looks))
     raise typer.Exit(1 if is_wrong(found) else 0)
+
+
+def _tell(operator: Operator, found: Audited, users: int) -> None:
+    """The result in numbers, for the support desk; an audit is worth as much where they can't be kept."""
+    done = AuditDone(
+        users=users,
+        paid_not_pro=len(found["paidNotPro"]),
+        pro_not_paid=len(found["proNotPaid"]),
+        second_payments=len(found["secondPayments"]),
+    )
+    try:
+        operator.post(ENTITLEMENTS_SERVICE, "/operator/audits", done.model_dump(by_alias=True))
+    except CallFailed as error:
+        errors.print(line(("! ", "yellow"), f"The support desk won't show this audit: {error}"))
 
 
 def _users(operator: Operator, name: str) -> Sequence[str]:

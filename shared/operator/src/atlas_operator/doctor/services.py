@@ -24,8 +24,8 @@ REMEDY = "Look at its log: ./atlas logs {service} (in production: your platform'
 def readiness(target: Target) -> Report:
     """Each service's `/readyz`."""
     report = Report("services")
-    for service in target.urls:
-        failing = _failing(target.url(service))
+    for service, url in {**{name: target.url(name) for name in target.urls}, **target.beside}.items():
+        failing = _failing(url)
         if failing is None:
             report.ok(f"{service} is ready")
         else:
