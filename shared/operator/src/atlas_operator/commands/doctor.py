@@ -14,6 +14,7 @@ from atlas_operator.client import Operator
 from atlas_operator.doctor import broker, databases, doors, provider, retention, services
 from atlas_operator.doctor.finding import Finding, Report
 from atlas_operator.doctor.patient import DATABASES, Patient, examine
+from atlas_operator.held import delivery_of, held_back
 from atlas_operator.target import find
 from atlas_operator.terminal.console import errors, misunderstood, say, say_json
 
@@ -56,6 +57,7 @@ def _reports(patient: Patient) -> list[Report]:
         lambda: [_broker(patient)],
         lambda: [_databases(patient)],
         lambda: [provider.look(patient)],
+        lambda: [_sandbox(patient)],
     ]
     with ThreadPoolExecutor(len(areas)) as pool:
         return [report for reports in pool.map(lambda look: look(), areas) for report in reports]
@@ -72,6 +74,15 @@ def _databases(patient: Patient) -> Report:
     for name, variable in DATABASES.items():
         if name not in patient.databases:
             report.warning(f"{name}: not looked at", f"Set {variable} to include it.")
+    return report
+
+
+def _sandbox(patient: Patient) -> Report:
+    """Only where the local stack has one: a switch that somebody left on explains why no webhook comes."""
+    report = Report("sandbox")
+    url = patient.stripe_api_base if patient.target.local else None
+    if sentence := held_back(delivery_of(url)):
+        report.warning(sentence, f"Choose Deliver in its control room, {url}/")
     return report
 
 
