@@ -1,4 +1,4 @@
-"""Whether the sandbox of the local stack keeps webhooks back, for `status` and doctor: the switch survives a restart."""
+"""Whether the sandbox of the local stack keeps webhooks back, for status and doctor: the switch survives restarts."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ FREE_CHECKOUT: Final = (
 RESTORE_FAILED: Final = "Unable to restore your purchase right now."
 
 BANK_DAYS: Final = "3 to 5 business days"
-"""How long a bank debit takes to settle. Stripe's documentation: ACH up to four business days, BACS three, SEPA five."""
+"""How long a bank debit takes. Stripe's documentation: ACH up to four business days, BACS three, SEPA five."""
 PAYMENT_ON_ITS_WAY: Final = (
     f"Checkout completed. Your bank payment is on its way. It usually takes {BANK_DAYS}, and Pro starts by itself when "
     "it arrives."
