@@ -69,3 +69,14 @@ def test_every_list_has_its_frame(lived, route):
     assert (page["object"], page["url"], isinstance(page["has_more"], bool), isinstance(page["data"], list)) == (kind, route.path, True, True)
     if kind == "search_result":
         assert "next_page" in page
+
+
+def test_a_declined_card_is_told_with_its_charge_intent_and_method(lived):
+    declined = {"amount": 700, "currency": "usd", "payment_method": "pm_card_visa_chargeDeclined", "confirm": True}
+    status, body = lived("POST", "/v1/payment_intents", declined)
+    error = body["error"]
+    assert (status, error["type"], error["code"], error["decline_code"]) == (402, "card_error", "card_declined", "generic_decline")
+    assert error["charge"] == error["payment_intent"]["latest_charge"]
+    for name in ("payment_intent", "payment_method"):
+        assert error[name]["object"] == name and not sdk_problems(error[name])
+    assert lived.get(f"/v1/payment_intents/{error['payment_intent']['id']}") == error["payment_intent"]
