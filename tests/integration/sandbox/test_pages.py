@@ -242,10 +242,11 @@ def test_the_control_room_and_its_state(sandbox, client, new_session, endpoint):
 def test_the_portal_lists_only_what_paid(sandbox, client, new_session):
     customer = client.v1.customers.create({})
     session = new_session(customer=customer.id, invoice_creation={"enabled": True})
-    assert visit(session.url, {**CARD, "cardNumber": "4000 0000 0000 0002", "email": "typed@example.com"})[0] != 303
+    assert visit(session.url, {**CARD, "card": "4000 0000 0000 0002", "email": "typed@example.com"})[0] != 303
     assert visit(session.url, {**CARD, "email": "typed@example.com"})[0] == 303
-    client.v1.billing_portal.configurations.create({"features": {"invoice_history": {"enabled": True}}})
-    text = visit(client.v1.billing_portal.sessions.create({"customer": customer.id}).url)[2]
+    shown = client.v1.billing_portal.configurations.create({"features": {"invoice_history": {"enabled": True}}})
+    made = client.v1.billing_portal.sessions.create({"customer": customer.id, "configuration": shown.id})
+    text = visit(made.url)[2]
     assert "typed@example.com" in text and "4242" in text and "0002" not in text
 
 

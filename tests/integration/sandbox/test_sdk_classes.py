@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.support.stripe_types.sdk import members, sdk_problems
+from tests.support.stripe_types.sdk import sdk_problems
 
 from stripe_sandbox.routes import ROUTES
 

@@ -144,7 +144,8 @@ class ControlRoom:
             for holder in (thing, customer):
                 if user := (holder.get("metadata") or {}).get("userId"):
                     return str(user)
-        return ""
+        sessions = store.of("checkout.session").having("payment_intent", str(intent.get("id") or ""))
+        return next((user for session in sessions if (user := self.user_of(session))), "")
 
     def event(self, event: Json) -> Json:
         """An event with its deliveries."""
