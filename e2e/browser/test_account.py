@@ -204,3 +204,27 @@ def test_without_a_stream_the_page_asks(shopper: Shopper) -> None:
     shopper.page.clock.run_for(10_000)
 
     shopper.sees_badge("Pro active")
+
+
+def test_a_refund_right_after_the_purchase_takes_the_word_of_it_away(shopper: Shopper) -> None:
+    session = shopper.go_to_checkout()
+    shopper.pay()
+    bought = shopper.sees_toast("Checkout completed and Pro is now active on your account.")
+    bought.hover()  # who reads a toast keeps it: it would not leave by itself
+
+    buyer_of(shopper).refund(session)
+
+    expect(shopper.page.get_by_text("Pro has ended on this account.")).to_be_visible()
+    expect(bought).to_have_count(0)
+
+
+def test_signing_out_ends_the_session_and_leads_to_the_sign_in(shopper: Shopper) -> None:
+    shopper.open("/account").page.get_by_role("button", name="Sign out").click()
+    expect(shopper.page.get_by_text("Sign in to see where you stand.")).to_be_visible()
+    expect(shopper.page.get_by_role("button", name="Sign out")).to_have_count(0)
+
+
+def test_localhost_is_the_same_place(shopper: Shopper) -> None:
+    shopper.page.goto(shopper.origin.replace("127.0.0.1", "localhost") + "/account")
+    assert shopper.page.url == f"{shopper.origin}/account"
+    expect(shopper.page.get_by_text(f"Signed in as {shopper.user}")).to_be_visible()

@@ -196,6 +196,7 @@ def test_a_delayed_payment_shows_as_processing_until_it_settles(shopper: Shopper
     session = shopper.go_to_checkout()
     shopper.pay(BANK_DEBIT)
     shopper.sees_badge("Payment processing")
+    shopper.sees_toast("Your bank payment is on its way. It usually takes 3 to 5 business days")
 
     control(shopper.stack, "POST", f"/checkout/{session}/settle", {"result": "succeeded"})
 

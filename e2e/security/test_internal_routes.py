@@ -82,6 +82,7 @@ ROUTES: list[tuple[str, str, str, str, dict[str, Any], Any]] = [
     (CHECKOUT_SERVICE, GATEWAY_SERVICE, "post", "/internal/checkout-sessions", {}, CheckoutSessionRequest),
     (CHECKOUT_SERVICE, GATEWAY_SERVICE, "post", "/internal/portal-sessions", {}, None),
     (CHECKOUT_SERVICE, GATEWAY_SERVICE, "get", "/internal/billing-profile", {}, None),
+    (CHECKOUT_SERVICE, GATEWAY_SERVICE, "get", "/internal/price", {}, None),
     (CHECKOUT_SERVICE, GATEWAY_SERVICE, "post", "/internal/restore", {}, RESTORE),
     (CHECKOUT_SERVICE, GATEWAY_SERVICE, "post", "/internal/confirm", {}, CONFIRM),
     (CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, "post", "/internal/charges/{id}/resolve", {}, None),

@@ -109,7 +109,7 @@ def test_production_code_reads_the_environment_in_one_place_per_service() -> Non
 
 
 def test_production_code_knows_no_test_switch() -> None:
-    known = {"ATLAS_DATABASE_URL", "ATLAS_DEV_SIGN_IN", "ATLAS_SIGN_IN_URL"}
+    known = {"ATLAS_DATABASE_URL", "ATLAS_DEV_SIGN_IN", "ATLAS_SIGN_IN_URL", "ATLAS_SIGN_OUT_URL"}
     named = {name for path in PRODUCTION for name in re.findall(r"\bATLAS_[A-Z_]+\b", path.read_text())}
     assert named <= known
     assert not [path for path in PRODUCTION if re.search(r"failpoint", path.read_text(), re.IGNORECASE)]

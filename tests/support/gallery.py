@@ -25,7 +25,10 @@ from starlette.routing import Route
 from account_gateway.entrypoints.api.guards import same_origin
 from account_gateway.entrypoints.pages.dependencies import PageDependencies
 from account_gateway.entrypoints.pages.dev_sign_in import dev_sign_in_routes
+from account_gateway.entrypoints.pages.dev_sign_out import DEV_SIGN_OUT
+from account_gateway.entrypoints.pages.not_found import unknown_path
 from account_gateway.entrypoints.pages.routes import page_routes
+from atlas_contracts.billing import Offer
 from atlas_contracts.public_api import BillingOverview, Entitlement, PaymentState
 from atlas_kit.http.answers import error_response, ok
 from atlas_kit.http.app import with_edge
@@ -84,6 +87,10 @@ async def read_overview(user_id: str) -> BillingOverview:
     return overview
 
 
+async def offers() -> tuple[Offer, ...]:
+    return (Offer(amount=4900, currency="usd"), Offer(amount=4500, currency="eur"))
+
+
 async def read_entitlement(user_id: str) -> Entitlement:
     return (await read_overview(user_id)).entitlement
 
@@ -102,13 +109,16 @@ def gallery() -> Iterator[str]:
         origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
         pages = PageDependencies(
             sessions=sessions,
-            read_entitlement=read_entitlement,
+            read_standing=read_overview,
             read_overview=read_overview,
             sign_in=lambda path: f"/dev/sign-in?callbackUrl={path}",
+            offers=offers,
+            sign_out=DEV_SIGN_OUT,
         )
         app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
         app.include_router(page_routes(pages))
         app.include_router(dev_sign_in_routes(sessions, "s" * 32, same_origin(origin)))
+        app.add_exception_handler(404, unknown_path(pages))
         app.router.routes.append(Route("/api/pro/entitlement", partial(_entitlement, sessions=sessions)))
         server = uvicorn.Server(uvicorn.Config(with_edge(app), log_config=None, ws="none"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)

@@ -46,6 +46,24 @@ async def price_in_two_currencies(world) -> str:
     return str(price["id"])
 
 
+async def test_the_page_that_sells_is_told_every_offer_and_nothing_of_a_price_that_is_not_for_sale(world):
+    price = await price_in_two_currencies(world)
+    with world.start_another("offers", STRIPE_PRICE_PRO_LIFETIME=price) as both:
+        answer = await world.ask("GET", "/internal/price", "account-gateway", at=both)
+        assert answer.body == {"offers": [{"amount": 4900, "currency": "usd"}, {"amount": 4500, "currency": "eur"}]}
+        await world.stripe("post", f"/v1/prices/{price}", active="false")
+        assert (await world.ask("GET", "/internal/price", "account-gateway", at=both)).body == {"offers": []}
+
+
+async def test_while_stripe_is_away_the_price_is_unavailable_and_not_invented(world):
+    await world.control("PUT", "/api", {"fail_next": 10, "status": 500})
+    try:
+        answer = await world.ask("GET", "/internal/price", "account-gateway")
+    finally:
+        await world.control("PUT", "/api", {})
+    assert (answer.status, answer.error) == (503, CHECKOUT_DOWN)
+
+
 async def test_what_the_price_asks_in_every_currency_is_recorded_with_the_session(world, user):
     offers = [{"amount": 4900, "currency": "usd"}, {"amount": 4500, "currency": "eur"}]
     with world.start_another("two-currencies", STRIPE_PRICE_PRO_LIFETIME=await price_in_two_currencies(world)) as both:

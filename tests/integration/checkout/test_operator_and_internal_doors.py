@@ -108,6 +108,7 @@ USER_ROUTES = [
     ("POST", "/internal/checkout-sessions", {"source": "hero"}),
     ("POST", "/internal/portal-sessions", None),
     ("GET", "/internal/billing-profile", None),
+    ("GET", "/internal/price", None),
     ("POST", "/internal/restore", {"trigger": "account"}),
     ("POST", "/internal/confirm", {"checkoutSessionId": "cs_test_1"}),
 ]

@@ -23,6 +23,7 @@ def test_the_same_key_and_parameters_replay_the_first_answer(client):
     assert "Idempotent-Replayed" not in first.last_response.headers
     assert second.last_response.headers["Idempotent-Replayed"] == "true"
     assert second.last_response.headers["Original-Request"] == first.last_response.request_id
+    assert first.last_response.headers["Original-Request"] == first.last_response.request_id
     assert second.last_response.headers["Idempotency-Key"] == options["idempotency_key"]
 
 

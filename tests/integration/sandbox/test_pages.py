@@ -239,6 +239,39 @@ def test_the_control_room_and_its_state(sandbox, client, new_session, endpoint):
     assert sandbox.http("GET", "/_sandbox/entitlements?user=room-user") == (200, {"data": {"room-user": None}})
 
 
+def test_the_portal_lists_only_what_paid(sandbox, client, new_session):
+    customer = client.v1.customers.create({})
+    session = new_session(customer=customer.id, invoice_creation={"enabled": True})
+    assert visit(session.url, {**CARD, "card": "4000 0000 0000 0002", "email": "typed@example.com"})[0] != 303
+    assert visit(session.url, {**CARD, "email": "typed@example.com"})[0] == 303
+    shown = client.v1.billing_portal.configurations.create({"features": {"invoice_history": {"enabled": True}}})
+    made = client.v1.billing_portal.sessions.create({"customer": customer.id, "configuration": shown.id})
+    text = visit(made.url)[2]
+    assert "typed@example.com" in text and "4242" in text and "0002" not in text
+
+
+def test_an_event_in_the_room_says_whose_it_is_and_how_much(sandbox, client, new_session, endpoint):
+    session = new_session(metadata={"userId": "event-user"})
+    sandbox.pay(session.id)
+    intent = client.v1.checkout.sessions.retrieve(session.id).payment_intent
+    client.v1.refunds.create({"payment_intent": intent, "amount": 700})
+    dispute = sandbox.control("POST", "/disputes", {"payment_intent": intent})
+    events = sandbox.http("GET", "/_sandbox/state")[1]["events"]
+    told = {event["type"]: (event["user"], event["amount"]) for event in events if event["user"] == "event-user"}
+    assert told["checkout.session.completed"] == ("event-user", "$49.00")
+    assert told["charge.refunded"] == told["refund.created"] == ("event-user", "$7.00")
+    assert told["charge.dispute.created"] == ("event-user", "$42.00") and dispute["amount"] == 4200
+
+
+def test_the_room_shows_more_buyers_than_fit_on_a_screen(start_sandbox):
+    alone = start_sandbox()
+    alone.control("POST", "/seed", {"sessions": [{"metadata": {"userId": f"u{place}"}} for place in range(60)]})
+    state = alone.http("GET", "/_sandbox/state")[1]
+    assert (len(state["buyers"]), state["paid"]) == (60, 60)
+    users = "&".join(f"user=u{place}" for place in range(60))
+    assert len(alone.http("GET", f"/_sandbox/entitlements?{users}")[1]["data"]) == 24, "a bounded number is asked about at once"
+
+
 def test_other_sites_cannot_press_the_buttons(sandbox, new_session):
     session = new_session()
     cross = {"Sec-Fetch-Site": "cross-site"}

@@ -141,3 +141,16 @@ def test_an_event_of_another_account_changes_nothing_and_one_of_ours_does(stack:
     assert deliver(context=ours)["ignored"] is False
     eventually(buyer.is_pro, what="an event that names our own account counts")
 
+
+def test_a_hold_in_the_sandbox_is_told_by_doctor_and_status(stack: Stack, buyer: Buyer) -> None:
+    assert "webhooks" not in stack.atlas("status").stdout.lower().replace("stripe's webhooks come in", "")
+    buyer.sandbox("PUT", "/_sandbox/delivery", {"mode": "hold"})
+    try:
+        buyer.pay(buyer.open_checkout())
+        told = bad(found(stack), "The sandbox holds webhooks back: 1 waits")
+        assert "control room" in told["remedy"]
+        assert "The sandbox holds webhooks back: 1 waits. Choose Deliver" in " ".join(stack.atlas("status").stdout.split())
+        assert stack.status()["sandbox"]["delivery"] == {"mode": "hold", "held": 1}
+    finally:
+        buyer.sandbox("PUT", "/_sandbox/delivery", {"mode": "normal"})
+    assert not [finding for finding in found(stack) if "sandbox" in finding["what"].lower()]

@@ -14,15 +14,16 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from account_gateway.adapters.lean_client import LeanClient
+from account_gateway.adapters.offered_prices import OfferedPrices
 from account_gateway.entrypoints.api.checkout import checkout_routes
 from account_gateway.entrypoints.api.confirm import confirm_routes
 from account_gateway.entrypoints.api.documentation import operation_id
-from account_gateway.entrypoints.api.entitlement import entitlement_routes, read_entitlement
+from account_gateway.entrypoints.api.entitlement import entitlement_routes
 from account_gateway.entrypoints.api.guards import same_origin
 from account_gateway.entrypoints.api.health import public_health_routes
 from account_gateway.entrypoints.api.navigation import SentBack, answer_sent_back
 from account_gateway.entrypoints.api.openapi import describe
-from account_gateway.entrypoints.api.overview import overview_routes, read_overview
+from account_gateway.entrypoints.api.overview import overview_routes, read_overview, read_standing
 from account_gateway.entrypoints.api.portal import portal_routes
 from account_gateway.entrypoints.api.rate_limits import Limit, RequireLimitedUser, UserLimiter, within
 from account_gateway.entrypoints.api.restore import restore_routes
@@ -30,14 +31,18 @@ from account_gateway.entrypoints.api.return_paths import sign_in_location
 from account_gateway.entrypoints.api.upgrade import upgrade_routes
 from account_gateway.entrypoints.live.changes import EntitlementChanges
 from account_gateway.entrypoints.live.stream import Streams, StreamTimes, stream_routes
-from account_gateway.entrypoints.pages.dependencies import PageDependencies
+from account_gateway.entrypoints.pages.dependencies import PageDependencies, SignOut
 from account_gateway.entrypoints.pages.dev_sign_in import dev_sign_in_routes
+from account_gateway.entrypoints.pages.dev_sign_out import DEV_SIGN_OUT, dev_sign_out_routes
+from account_gateway.entrypoints.pages.not_found import unknown_path
+from account_gateway.entrypoints.pages.one_origin import OneOrigin
 from account_gateway.entrypoints.pages.routes import page_routes
 from account_gateway.session.caller import require_user
 from account_gateway.session.encrypted import EncryptedSessions
 from account_gateway.session.stored import StoredSessions
 from account_gateway.settings import GatewaySettings
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, GATEWAY_SERVICE
+from atlas_contracts.price_api import OfferedPrice
 from atlas_contracts.public_api import Recovery
 from atlas_kit.http.answers import error_response
 from atlas_kit.http.app import create_app, with_edge
@@ -60,6 +65,7 @@ class Parts:
     sessions: EncryptedSessions | StoredSessions
     entitlements: LeanClient
     checkout: ServiceClient
+    prices: OfferedPrices
     broker: Broker
     changes: EntitlementChanges
     workers: Workers
@@ -84,13 +90,15 @@ def build(settings: GatewaySettings, times: StreamTimes | None = None) -> ASGIAp
         generate_unique_id_function=operation_id,
     )
     entitlement = entitlement_routes(require_user(parts.sessions), parts.entitlements)
-    routers = [entitlement, *_routers(parts, times or StreamTimes())]
+    pages = _pages(parts)
+    routers = [entitlement, *_routers(parts, pages, times or StreamTimes())]
     for router in routers:
         app.include_router(router)
     app.add_exception_handler(SentBack, answer_sent_back)
+    app.add_exception_handler(404, unknown_path(pages))
     app.add_exception_handler(405, _method_not_allowed([*app.routes, *_routes_of(routers)]))
     describe(app, version=VERSION, server=settings.nextauth_url, secure=settings.secure)
-    hot = HotRoute(app, only_route(entitlement))
+    hot = HotRoute(OneOrigin(app, settings.nextauth_url), only_route(entitlement))
     return with_edge(hot, hsts=settings.secure, on_exit=parts.changes.end_streams)
 
 
@@ -98,11 +106,13 @@ def _parts(settings: GatewaySettings) -> Parts:
     mint = TokenMint(settings.internal_signing_key, GATEWAY_SERVICE)
     broker = Broker(settings.nats_url, GATEWAY_SERVICE, inbox_prefix=settings.nats_inbox_prefix)
     changes = EntitlementChanges(broker)
+    checkout = ServiceClient(settings.checkout_url, CHECKOUT_SERVICE, mint)
     return Parts(
         settings=settings,
         sessions=_sessions(settings),
         entitlements=LeanClient(settings.entitlements_url, ENTITLEMENTS_SERVICE, mint),
-        checkout=ServiceClient(settings.checkout_url, CHECKOUT_SERVICE, mint),
+        checkout=checkout,
+        prices=OfferedPrices(lambda: checkout.get("/internal/price", GATEWAY_SERVICE, OfferedPrice)),
         broker=broker,
         changes=changes,
         workers=Workers(entitlement_changes=changes.follow),
@@ -123,6 +133,7 @@ async def _lifespan(parts: Parts) -> AsyncIterator[None]:
             stack.push_async_callback(parts.sessions.close)
         stack.push_async_callback(parts.entitlements.close)
         await stack.enter_async_context(parts.checkout)
+        stack.push_async_callback(parts.prices.close)
         await parts.broker.start()
         stack.push_async_callback(parts.broker.close)
         await stack.enter_async_context(parts.workers)
@@ -140,7 +151,7 @@ def _checks(parts: Parts) -> Mapping[str, Check]:
     return {"sessions": parts.sessions.check, "entitlements": entitlements_answer}
 
 
-def _routers(parts: Parts, times: StreamTimes) -> list[APIRouter]:
+def _routers(parts: Parts, pages: PageDependencies, times: StreamTimes) -> list[APIRouter]:
     """All routers except that of the entitlement read, in the order of /openapi.json."""
     settings, sessions, entitlements, checkout = parts.settings, parts.sessions, parts.entitlements, parts.checkout
     user, ours = require_user(sessions), same_origin(settings.nextauth_url)
@@ -148,8 +159,7 @@ def _routers(parts: Parts, times: StreamTimes) -> list[APIRouter]:
     def limited(name: str, limit: Limit | None) -> RequireLimitedUser:
         return within(UserLimiter(name, limit), user)
 
-    pages = _pages(parts)
-    dev = [dev_sign_in_routes(sessions, settings.secrets[0], ours)] if settings.dev_sign_in else []
+    dev = [dev_sign_in_routes(sessions, settings.secrets[0], ours), dev_sign_out_routes(ours)]
     return [
         stream_routes(user, Streams(sessions, entitlements, parts.changes, times)),
         restore_routes(limited("restore", settings.rate_limit_restore), checkout, ours),
@@ -159,7 +169,7 @@ def _routers(parts: Parts, times: StreamTimes) -> list[APIRouter]:
         overview_routes(user, entitlements, checkout),
         upgrade_routes(sessions, pages.sign_in),
         public_health_routes(),
-        *dev,
+        *(dev if settings.dev_sign_in else []),
         page_routes(pages),
     ]
 
@@ -177,10 +187,19 @@ def _pages(parts: Parts) -> PageDependencies:
 
     return PageDependencies(
         sessions=parts.sessions,
-        read_entitlement=lambda user_id: read_entitlement(user_id, entitlements),
+        read_standing=lambda user_id: read_standing(user_id, entitlements),
         read_overview=lambda user_id: read_overview(user_id, entitlements, parts.checkout),
         sign_in=sign_in,
+        offers=parts.prices.now,
+        sign_out=_sign_out(settings),
     )
+
+
+def _sign_out(settings: GatewaySettings) -> SignOut | None:
+    """Ours ends the sessions that /dev/sign-in makes; all others belong to the web app, which has to say where."""
+    if settings.dev_sign_in:
+        return DEV_SIGN_OUT
+    return SignOut(settings.atlas_sign_out_url) if settings.atlas_sign_out_url else None
 
 
 def _routes_of(routers: Iterable[APIRouter]) -> list[BaseRoute]:

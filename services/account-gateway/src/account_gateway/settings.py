@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 
 from account_gateway.entrypoints.api.rate_limits import Limit
-from account_gateway.entrypoints.api.return_paths import checked_sign_in
+from account_gateway.entrypoints.api.return_paths import checked_sign_in, checked_sign_out
 from atlas_contracts.internal_api import GATEWAY_SERVICE
 from atlas_kit.process.settings import HttpOrigin, HttpUrl, PostgresUrl, ServiceSettings, secret_list
 from atlas_kit.storage.atlas_database import AtlasDatabase, read_atlas_url
@@ -34,6 +34,7 @@ def _check_secrets(value: SecretStr) -> SecretStr:
 
 
 SignInUrl = Annotated[str, AfterValidator(checked_sign_in)]
+SignOutUrl = Annotated[str, AfterValidator(checked_sign_out)]
 RateLimit = Annotated[Limit | None, BeforeValidator(_parse_limit)]
 
 
@@ -46,6 +47,7 @@ class GatewaySettings(ServiceSettings):
     nextauth_session_strategy: Literal["jwt", "database"] = "jwt"
     atlas_database_url: PostgresUrl | None = Field(default=None, validate_default=True)
     atlas_sign_in_url: SignInUrl = "/api/auth/signin?callbackUrl="
+    atlas_sign_out_url: SignOutUrl | None = None
     atlas_dev_sign_in: bool = False
     checkout_url: HttpUrl = "http://127.0.0.1:8002"
     entitlements_url: HttpUrl = "http://127.0.0.1:8003"

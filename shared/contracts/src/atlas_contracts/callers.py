@@ -47,6 +47,7 @@ MAY_CALL: Mapping[str, Mapping[Route, frozenset[str]]] = {
         ("POST", "/internal/checkout-sessions"): _GATEWAY,
         ("POST", "/internal/portal-sessions"): _GATEWAY,
         ("GET", "/internal/billing-profile"): _GATEWAY,
+        ("GET", "/internal/price"): _GATEWAY,
         ("POST", "/internal/restore"): _GATEWAY,
         ("POST", "/internal/confirm"): _GATEWAY,
         ("POST", "/internal/charges/{charge_id}/resolve"): _ENTITLEMENTS,

@@ -91,7 +91,7 @@ class StripeApi:
         call = self.understand(request, request_id, raw)
         if call.key is None:
             return self.perform(call)
-        headers["Idempotency-Key"] = call.key
+        headers.update({"Idempotency-Key": call.key, "Original-Request": request_id})
         return await self.once(call, call.key, headers)
 
     async def once(self, call: Call, key: str, headers: dict[str, str]) -> tuple[int, Json]:

@@ -19,7 +19,9 @@ class StripeError(Exception):
         code: str | None = None,
         param: str | None = None,
         decline_code: str | None = None,
+        about: dict[str, Any] | None = None,
     ) -> None:
+        """``about``: further members of a declined card's error: its charge, payment intent and payment method."""
         super().__init__(message)
         self.message = message
         self.status = status
@@ -27,6 +29,7 @@ class StripeError(Exception):
         self.code = code
         self.param = param
         self.decline_code = decline_code
+        self.about = about or {}
 
     def envelope(self, request_id: str) -> dict[str, Any]:
         """The body of the answer."""
@@ -44,6 +47,7 @@ class StripeError(Exception):
             f"https://dashboard.stripe.com/acct_1AtlasSandbox/test/workbench/logs?object={request_id}"
         )
         error["type"] = self.type
+        error.update(self.about)
         return {"error": error}
 
 

@@ -72,8 +72,8 @@ class PortalPages:
     ) -> Response:
         """The page."""
         store = self.world.store
-        invoices = store.of("invoice").having("customer", customer["id"])
-        methods = store.of("payment_method").having("customer", customer["id"])[:SHOWN_METHODS]
+        invoices = [each for each in store.of("invoice").having("customer", customer["id"]) if each["status"] == "paid"]
+        methods = paid_with(self.world, customer["id"])[:SHOWN_METHODS]
         return page(
             "portal.html",
             200 if not problem else 422,
@@ -107,6 +107,15 @@ class PortalPages:
             )
         refunds = self.world.store.of("refund").having("charge", charge["id"])
         return page("receipt.html", charge=charge, refunds=refunds)
+
+
+def paid_with(world: World, customer: str) -> list[Json]:
+    """The customer's payment methods with which a payment succeeded, the last used first; a declined card is none."""
+    charges = [each for each in world.store.of("charge").having("customer", customer) if each["status"] == "succeeded"]
+    charges.sort(key=lambda charge: -charge["created"])
+    methods = dict.fromkeys(charge["payment_method"] for charge in charges)
+    found = (world.store.get("payment_method", identifier or "") for identifier in methods)
+    return [method for method in found if method]
 
 
 def allowed_fields(configuration: Json) -> list[str]:

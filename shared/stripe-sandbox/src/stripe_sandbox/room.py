@@ -17,9 +17,12 @@ from stripe_sandbox.entitlement import Entitlements
 from stripe_sandbox.operation import World
 from stripe_sandbox.pages import money, page
 from stripe_sandbox.resources.disputes import STATUSES
+from stripe_sandbox.resources.endpoints import shown_event
 from stripe_sandbox.store import Json
 
-MAX_SESSIONS, MAX_EVENTS, MAX_USERS = 60, 150, 24
+MAX_SESSIONS, MAX_EVENTS, MAX_BUYERS = 500, 300, 200
+MAX_ASKED = 24
+"""Users of whom the product is asked at once."""
 
 
 @dataclass(slots=True)
@@ -50,8 +53,10 @@ class ControlRoom:
         tag = f'"{hash(revision) & 0xFFFFFFFFFFFF:x}"'
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers={"ETag": tag})
+        buyers = self.buyers()
         body = {
-            "buyers": self.buyers(),
+            "buyers": buyers,
+            "paid": sum(any(each["payment_status"] == "paid" for each in buyer["sessions"]) for buyer in buyers),
             "events": [self.event(event) for event in islice(self.world.store.of("event").newest_first(), MAX_EVENTS)],
             "delivery": self.delivery.shown(),
             "api": self.behavior.shown(),
@@ -60,16 +65,16 @@ class ControlRoom:
 
     async def now(self, request: Request) -> Response:
         """The given users' present entitlements, as the product tells them."""
-        users = [user for user in request.query_params.getlist("user") if user][:MAX_USERS]
+        users = [user for user in request.query_params.getlist("user") if user][:MAX_ASKED]
         answers = await asyncio.gather(*(self.entitlements.of(user) for user in users))
         return JSONResponse({"data": dict(zip(users, answers, strict=True))}, headers={"Cache-Control": "no-store"})
 
     def buyers(self) -> list[Json]:
-        """Users with their sessions, the most recently active first."""
+        """Users with their sessions, whoever began one last comes first; so does each one's newest session."""
         found: dict[str, Json] = {}
         for session in islice(self.world.store.of("checkout.session").newest_first(), MAX_SESSIONS):
             user = self.user_of(session)
-            if user not in found and len(found) == MAX_USERS:
+            if user not in found and len(found) == MAX_BUYERS:
                 break
             email = (session["customer_details"] or {}).get("email") or session["customer_email"]
             buyer = found.setdefault(user, {"user": user, "email": email, "sessions": []})
@@ -129,16 +134,46 @@ class ControlRoom:
             ],
         }
 
+    def buyer_behind(self, about: Json) -> str:
+        """The user whom an event's object concerns: by its own metadata, its payment's, or its customer's."""
+        store = self.world.store
+        charge = store.get("charge", id_in(about, "charge")) or {}
+        intent = store.get("payment_intent", id_in(about, "payment_intent") or id_in(charge, "payment_intent")) or {}
+        for thing in (about, charge, intent):
+            customer = store.get("customer", id_in(thing, "customer")) or {}
+            for holder in (thing, customer):
+                if user := (holder.get("metadata") or {}).get("userId"):
+                    return str(user)
+        sessions = store.of("checkout.session").having("payment_intent", str(intent.get("id") or ""))
+        return next((user for session in sessions if (user := self.user_of(session))), "")
+
     def event(self, event: Json) -> Json:
         """An event with its deliveries."""
         ids = (self.world.store.get("deliveries_of", event["id"]) or {}).get("ids", [])
         deliveries = [self.world.store.get("delivery", identifier) for identifier in ids]
+        about = shown_event(self.world.store, event)["data"]["object"]
         return {
             "id": event["id"],
             "type": event["type"],
+            "user": self.buyer_behind(about),
+            "amount": amount_of(about, event["type"]),
+            "about": about.get("id"),
             "created": event["created"],
             "deliveries": [travel(delivery) for delivery in deliveries if delivery],
         }
+
+
+def id_in(thing: Json, name: str) -> str:
+    """The id of another object that ``thing`` names; empty if it names none."""
+    value = thing.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def amount_of(about: Json, event_type: str) -> str | None:
+    """The money that an event is about; None where it is about none."""
+    told = ("amount_refunded",) if event_type == "charge.refunded" else ("amount_total", "amount", "total")
+    amount = next((about[name] for name in told if isinstance(about.get(name), int)), None)
+    return money(amount, about["currency"]) if amount is not None and about.get("currency") else None
 
 
 def brief(item: Json) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from atlas_contracts.internal_api import (
     CheckoutSessionRequest,
     CheckoutSessionResult,
 )
+from atlas_contracts.price_api import OfferedPrice
 from atlas_contracts.public_api import ConfirmRequest, ConfirmResult, RedirectTarget, RestoreRequest, RestoreResult
 from atlas_kit.http.doors import AdmittedCaller, GuardedRoute
 from atlas_kit.http.errors import InvalidRequest
@@ -24,6 +25,7 @@ from checkout.use_cases.open_checkout import open_checkout
 from checkout.use_cases.open_portal import Portal, open_portal
 from checkout.use_cases.purchases import Purchases
 from checkout.use_cases.read_billing_profile import Unsought, read_billing_profile
+from checkout.use_cases.read_offers import read_offers
 from checkout.use_cases.resolve_charge import resolve_charge
 from checkout.use_cases.restore import restore
 from checkout.use_cases.sale import Checkout
@@ -39,6 +41,7 @@ PORTAL_SECONDS = 15
 CONFIRM_SECONDS = 15
 RESTORE_SECONDS = 25
 PROFILE_SECONDS = 5
+PRICE_SECONDS = 5
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
 
@@ -80,6 +83,12 @@ def _sale_routes(router: APIRouter, checkout: Checkout) -> None:
                 return await open_checkout(checkout, caller.subject, body.source)
 
         return await opening.run(caller.subject, work)
+
+    @router.get("/price")
+    async def price() -> OfferedPrice:
+        """Called by the gateway, not on behalf of a user: everybody sees the same price."""
+        async with told_as(CHECKOUT_DOWN, seconds=PRICE_SECONDS):
+            return await read_offers(checkout.stripe, checkout.price_id)
 
 
 def _purchase_routes(router: APIRouter, purchases: Purchases) -> None:

@@ -14,6 +14,7 @@ from atlas_localstack.stack.home import Home
 from atlas_localstack.stack.plan import PARTS, SERVICES
 from atlas_localstack.stack.state import PartState, State
 from atlas_operator.files import read_json
+from atlas_operator.held import delivery_of, held_back
 from atlas_operator.terminal.console import say, say_json
 
 EXIT_UNHEALTHY = 1
@@ -32,6 +33,7 @@ def status(*, as_json: Annotated[bool, typer.Option("--json", help="stack.json, 
             say(sentence)
     else:
         view.show(current)
+        _say_what_is_held(home)
     raise typer.Exit(0 if healthy else EXIT_UNHEALTHY)
 
 
@@ -45,7 +47,15 @@ def describe(home: Home, current: State, *, running: bool) -> dict[str, Any]:
         holder = stack["services"] if name in SERVICES else stack
         if name != "sandbox" or "sandbox" in stack:
             holder.setdefault(name, {"pid": None}).update(_health(part))
+    if running and (delivery := delivery_of(stack.get("sandbox", {}).get("url"))):
+        stack["sandbox"]["delivery"] = delivery
     return {**stack, "phase": current.phase}
+
+
+def _say_what_is_held(home: Home) -> None:
+    url = (read_json(home.stack_file) or {}).get("sandbox", {}).get("url")
+    if sentence := held_back(delivery_of(url)):
+        say((f"{sentence}. Choose Deliver in its control room: {url}/", "yellow"))
 
 
 def _health(part: PartState) -> dict[str, Any]:

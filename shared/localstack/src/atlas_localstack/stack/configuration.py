@@ -21,6 +21,7 @@ OWN: Mapping[str, tuple[str, ...]] = {
         "ATLAS_DATABASE_URL",
         "ATLAS_DEV_SIGN_IN",
         "ATLAS_SIGN_IN_URL",
+        "ATLAS_SIGN_OUT_URL",
     ),
     "webhook-ingest": ("STRIPE_SECRET_KEY", "STRIPE_API_BASE", "STRIPE_WEBHOOK_SECRET", "STRIPE_ACCOUNT_ID"),
     "checkout": (

@@ -9,6 +9,7 @@ from atlas_operator.client import Operator
 from atlas_operator.doctor import broker, databases, doors, provider, services, states
 from atlas_operator.doctor.finding import Report
 from atlas_operator.doctor.patient import DATABASES, Patient
+from atlas_operator.held import delivery_of, held_back
 
 
 def reports(patient: Patient) -> list[Report]:
@@ -22,6 +23,7 @@ def reports(patient: Patient) -> list[Report]:
         lambda: [states.look(operator, patient.target.urls)],
         lambda: [_databases(patient)],
         lambda: [provider.look(patient)],
+        lambda: [_sandbox(patient)],
     ]
     with ThreadPoolExecutor(len(areas)) as pool:
         return [report for reports in pool.map(lambda look: look(), areas) for report in reports]
@@ -38,6 +40,15 @@ def _databases(patient: Patient) -> Report:
     for name, variable in DATABASES.items():
         if name not in patient.databases:
             report.warning(f"{name}: not looked at", f"Set {variable} to include it.")
+    return report
+
+
+def _sandbox(patient: Patient) -> Report:
+    """Only where the local stack has one: a switch that somebody left on explains why no webhook comes."""
+    report = Report("sandbox")
+    url = patient.stripe_api_base if patient.target.local else None
+    if sentence := held_back(delivery_of(url)):
+        report.warning(sentence, f"Choose Deliver in its control room, {url}/")
     return report
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 from stripe_sandbox.errors import StripeError, invalid, no_such
 from stripe_sandbox.operation import Operation, change, merge_metadata
 from stripe_sandbox.resources.aftermath import follow_payment
@@ -94,9 +96,26 @@ def confirm(op: Operation, params: Json, identifier: str) -> Json:
         reason = DECLINES[card.buyer.decline_code]
         fail(op, intent, charge, reason.code, reason.message, reason.decline_code)
         raise StripeError(
-            reason.message, status=402, type="card_error", code=reason.code, decline_code=reason.decline_code
+            reason.message,
+            status=402,
+            type="card_error",
+            code=reason.code,
+            decline_code=reason.decline_code,
+            about=declined(intent),
         )
     return intent
+
+
+def declined(intent: Json) -> Json:
+    """What a card error says beside its code: whatever was made before the bank declined, as it is then."""
+    told = intent["last_payment_error"]
+    members = {
+        "advice_code": "try_again_later",
+        "charge": told["charge"],
+        "payment_intent": intent,
+        "payment_method": told["payment_method"],
+    }
+    return copy.deepcopy(members)
 
 
 def cancel(op: Operation, params: Json, identifier: str) -> Json:

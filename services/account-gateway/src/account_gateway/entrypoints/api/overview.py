@@ -40,6 +40,12 @@ async def read_overview(user_id: str, entitlements: ReadsService, checkout: Read
     return BillingOverview(entitlement=known.entitlement.public(), payment=known.payment, can_manage_billing=can_manage)
 
 
+async def read_standing(user_id: str, entitlements: ReadsService) -> BillingOverview:
+    """The same without asking the checkout service, for a page that shows no link to the portal. Raises Unavailable."""
+    known = await entitlements.get("/internal/overview", user_id, EntitlementOverview)
+    return BillingOverview(entitlement=known.entitlement.public(), payment=known.payment, can_manage_billing=False)
+
+
 def overview_routes(user: RequireUser, entitlements: ReadsService, checkout: ReadsService) -> APIRouter:
     router = APIRouter()
 

@@ -19,6 +19,15 @@ def safe_return_path(candidate: str | None, default: str = DEFAULT_RETURN_PATH) 
 
 def checked_sign_in(value: str) -> str:
     """``value``, if it can be ATLAS_SIGN_IN_URL, to which a return path is appended. Raises ValueError."""
+    return _checked_page(value)
+
+
+def checked_sign_out(value: str) -> str:
+    """``value``, if it can be ATLAS_SIGN_OUT_URL, to which the pages link as it is. Raises ValueError."""
+    return _checked_page(value)
+
+
+def _checked_page(value: str) -> str:
     parts = urlsplit(value)
     path = value if value.startswith("/") else parts.path or "/"
     absolute = parts.scheme == "https" and parts.hostname and not parts.username

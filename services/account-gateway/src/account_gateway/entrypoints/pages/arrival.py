@@ -53,6 +53,8 @@ def _success(state: AccountState) -> Toast:
         return Toast(copy.CHECKOUT_ACTIVE, "success", key="checkout")
     if state is AccountState.NEEDS_REVIEW:
         return Toast(copy.NEEDS_REVIEW, "warning", key="checkout")
+    if state is AccountState.PROCESSING:
+        return Toast(copy.PAYMENT_ON_ITS_WAY, key="checkout")
     if state is AccountState.SIGNED_OUT:
         return Toast(copy.CHECKOUT_SIGNED_OUT, key="checkout")
     return Toast(copy.CHECKOUT_CONFIRMING, key="checkout")

@@ -23,6 +23,13 @@ FREE_CHECKOUT: Final = (
 )
 RESTORE_FAILED: Final = "Unable to restore your purchase right now."
 
+BANK_DAYS: Final = "3 to 5 business days"
+"""How long a bank debit takes. Stripe's documentation: ACH up to four business days, BACS three, SEPA five."""
+PAYMENT_ON_ITS_WAY: Final = (
+    f"Checkout completed. Your bank payment is on its way. It usually takes {BANK_DAYS}, and Pro starts by itself when "
+    "it arrives."
+)
+
 HINTS: Final = {
     Recovery.NONE: "",
     Recovery.RETRY: "Try again.",
@@ -64,6 +71,7 @@ FOR_SCRIPT: Final = {
         "ended": "Pro is no longer active on your account.",
         "signed_out": "Not authenticated.",
     },
+    "payment": {"on_its_way": PAYMENT_ON_ITS_WAY},
     "busy": {"restore": "Restoring purchase...", "check": "Checking..."},
     "theme": {"dark": "Switch to dark theme", "light": "Switch to light theme"},
     "hints": {recovery.value: hint for recovery, hint in HINTS.items()},

@@ -53,6 +53,7 @@ _ENVIRONMENT.globals.update(
     asset=ASSETS.url,
     scripts=SCRIPTS,
     needs_review=copy.NEEDS_REVIEW,
+    bank_days=copy.BANK_DAYS,
     script_copy=json.dumps(copy.FOR_SCRIPT, separators=(",", ":")),
 )
 
@@ -63,5 +64,6 @@ def render(request: Request, template: str, *, status: int = 200, csp: str = PAG
     page = _ENVIRONMENT.get_template(template).render(
         path=request.url.path, theme=chosen if chosen in THEMES else None, **({"toasts": []} | values)
     )
-    # Vary: a page depends on its visitor's cookies. The edge adds no-store: nothing on the way may keep it.
-    return HTMLResponse(page, status, {"content-security-policy": csp, "vary": "cookie"})
+    # Vary: a page depends on its visitor's cookies, the price on their languages. The edge adds no-store, so that
+    # nothing on the way keeps a page.
+    return HTMLResponse(page, status, {"content-security-policy": csp, "vary": "cookie, accept-language"})

@@ -1,5 +1,6 @@
 """``/pro``, ``/account``, ``/legal`` and the files they need."""
 
+import asyncio
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
@@ -12,9 +13,12 @@ from account_gateway.entrypoints.api.navigation import see_other
 from account_gateway.entrypoints.pages.account_state import SOURCES, AccountState, account_state, waiting_for
 from account_gateway.entrypoints.pages.arrival import arrival_toasts
 from account_gateway.entrypoints.pages.dependencies import PageDependencies
+from account_gateway.entrypoints.pages.price import price_for
 from account_gateway.entrypoints.pages.rendering import ASSETS, render
-from account_gateway.entrypoints.pages.visitor import is_pro, overview_of, visitor_of
+from account_gateway.entrypoints.pages.visitor import overview_of, state_to_sell_to, visitor_of
 
+NOT_SOLD_TO = (AccountState.PRO, AccountState.PROCESSING, AccountState.NEEDS_REVIEW)
+"""Checkout refuses them, so that the page doesn't offer it."""
 KEPT_THROUGH_SIGN_IN = ("checkout", "source", "checkout_session_id")
 
 
@@ -24,11 +28,14 @@ def page_routes(pages: PageDependencies) -> APIRouter:
     @router.get("/pro")
     async def pro(request: Request) -> Response:
         visitor = await visitor_of(request, pages)
+        state, offers = await asyncio.gather(state_to_sell_to(visitor.user_id, pages), pages.offers())
         return render(
             request,
             "pro.html",
             user_id=visitor.user_id,
-            is_pro=bool(visitor.user_id) and await is_pro(visitor.user_id or "", pages),
+            standing=state,
+            sells=state not in NOT_SOLD_TO,
+            price=price_for(request.headers.get("accept-language", ""), offers),
             sign_in=pages.sign_in("/pro"),
         )
 
@@ -67,6 +74,7 @@ async def _account_page(request: Request, pages: PageDependencies) -> Response:
         overview=overview,
         standing=state,
         sources=SOURCES,
+        sign_out=pages.sign_out,
         sign_in=pages.sign_in(_return_path(query)),
         toasts=arrival_toasts(query, state, request.headers.get("referer", "")),
     )

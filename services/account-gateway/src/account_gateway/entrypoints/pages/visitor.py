@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from account_gateway.entrypoints.pages.account_state import AccountState, account_state
 from account_gateway.entrypoints.pages.dependencies import PageDependencies
 from atlas_contracts.public_api import BillingOverview
 from atlas_kit.http.errors import AtlasError
@@ -38,12 +39,14 @@ async def overview_of(user_id: str, pages: PageDependencies) -> BillingOverview 
         return None
 
 
-async def is_pro(user_id: str, pages: PageDependencies) -> bool:
-    """False also when the service doesn't answer: the page then shows the upgrade link, and Checkout refuses whoever is
-    Pro.
+async def state_to_sell_to(user_id: str | None, pages: PageDependencies) -> AccountState:
+    """Where a visitor of the offer stands. FREE also when the service doesn't answer: the page then shows the upgrade
+    link, and Checkout refuses whoever is Pro or has paid already.
     """
+    if user_id is None:
+        return AccountState.SIGNED_OUT
     try:
-        return (await pages.read_entitlement(user_id)).is_pro
+        return account_state(await pages.read_standing(user_id), None)
     except AtlasError as error:
         log.warning("page.entitlement_unavailable", userId=user_id, error=type(error).__name__)
-        return False
+        return AccountState.FREE

@@ -2,7 +2,7 @@
 import { ask, copy, pause, wording } from "./api.js";
 import { follow } from "./live.js";
 import { enable, refresh, shown, standing } from "./parts.js";
-import { toast } from "./toasts.js";
+import { toast, withdraw } from "./toasts.js";
 
 const READ_ONCE = ["checkout", "source", "checkout_session_id", "billing_error", "view"];
 const PENDING = "atlas-checkout"; // in sessionStorage: a reload in the middle goes on waiting
@@ -17,10 +17,19 @@ let live = null;
 let returned = false; // from Checkout, and Pro was not announced yet: a delayed payment may settle while the page is open
 
 export const account = {
-  refresh: () => refresh(() => waiting),
+  refresh: refreshAndWithdraw,
   expectChange: (now) => (expected += now ? 1 : -1),
   signedOut,
 };
+
+// A toast that says the opposite of what the page has come to show goes: a refund may follow a purchase at once.
+async function refreshAndWithdraw() {
+  const before = shown();
+  await refresh(() => waiting);
+  const now = shown();
+  if (!before || !now || before.isPro === now.isPro) return;
+  withdraw((box) => (now.isPro ? box.dataset.key === "live" : box.dataset.tone === "success"));
+}
 
 export function startAccount() {
   enable(document);
@@ -112,7 +121,8 @@ function settle() {
   if (!waiting) return true;
   if (standing() === "pro") sayBought();
   else if (standing() === "needs-review") toast(copy.checkout.needs_review, { tone: "warning", key: "checkout" });
-  else if (!["processing", "signed-out"].includes(standing())) return false;
+  else if (standing() === "processing") toast(copy.payment.on_its_way, { key: "checkout" });
+  else if (standing() !== "signed-out") return false;
   stopWaiting();
   return true;
 }

@@ -29,6 +29,11 @@ export function toast(text, { tone = "info", hint = "", key = "" } = {}) {
   enliven(box, line);
 }
 
+// Takes away toasts that are no longer true, without waiting for their time to end.
+export function withdraw(isUntrue) {
+  for (const box of [...stack.children]) if (isUntrue(box)) leave(box);
+}
+
 // Those that the server rendered into the page, for browsers without a script.
 export function adoptToasts() {
   for (const box of stack.querySelectorAll(".toast:not([data-live])")) enliven(box, box.querySelector("p"));

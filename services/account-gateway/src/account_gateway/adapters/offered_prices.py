@@ -1,0 +1,63 @@
+"""What Pro costs, kept for a minute: the page that sells it asks the checkout service rarely and never hangs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from atlas_contracts.billing import Offer
+from atlas_contracts.price_api import OfferedPrice
+from atlas_kit.http.errors import AtlasError
+from atlas_kit.process.logs import get_logger
+
+log = get_logger()
+
+KEPT_SECONDS = 60.0
+AGAIN_SECONDS = 10.0
+"""After a failure nothing is asked for so long: no page waits again for a Stripe that is away."""
+WAIT_SECONDS = 1.0
+"""The longest that a page waits for the answer. What comes later is kept for the next page."""
+Offers = tuple[Offer, ...]
+
+
+class OfferedPrices:
+    """The offers of the price. ``ask`` reads them; it raises an AtlasError where it can't."""
+
+    def __init__(
+        self,
+        ask: Callable[[], Awaitable[OfferedPrice]],
+        *,
+        wait: float = WAIT_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._ask, self._wait, self._clock = ask, wait, clock
+        self._offers: Offers = ()
+        self._good_until = float("-inf")
+        self._asking: asyncio.Task[None] | None = None
+
+    async def now(self) -> Offers:
+        """The offers, at once or after a short wait; none while they aren't known."""
+        if self._clock() < self._good_until:
+            return self._offers
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._read())
+        await asyncio.wait({self._asking}, timeout=self._wait)
+        return self._offers if self._clock() < self._good_until else ()
+
+    async def close(self) -> None:
+        """Stop waiting for an answer that nobody will see."""
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.gather(self._asking, return_exceptions=True)
+
+    async def _read(self) -> None:
+        try:
+            self._offers = tuple((await self._ask()).offers)
+            self._good_until = self._clock() + KEPT_SECONDS
+        except AtlasError as error:
+            log.warning("page.price_unavailable", error=type(error).__name__)
+            self._offers = ()
+            self._good_until = self._clock() + AGAIN_SECONDS
+        finally:
+            self._asking = None
