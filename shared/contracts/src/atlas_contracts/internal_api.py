@@ -41,6 +41,7 @@ class EntitlementView(WireModel):
     version: int
     reason: str | None
     updated_at: Instant | None = Field(description="when the entitlement changed last; null with version 0")
+    request_id: str | None = Field(default=None, description="id of the request whose fact changed it last")
 
     def public(self) -> Entitlement:
         """The entitlement as the public API shows it."""

@@ -168,7 +168,7 @@ class Projector:
             after = change.after
             log.info(
                 "billing.projection.applied",
-                requestId=ids[after.caused_by].request_id,
+                **ids[after.caused_by].logged(),
                 eventId=after.caused_by,
                 userId=after.user_id,
                 status=after.verdict.status,
@@ -178,7 +178,7 @@ class Projector:
             PAYMENTS_REFUSED.labels(refused.review.reason).inc()
             log.warning(
                 "billing.payment.refused",
-                requestId=ids[refused.fact.event_id].request_id,
+                **ids[refused.fact.event_id].logged(),
                 eventId=refused.fact.event_id,
                 paymentId=payment_name(refused.payment.refs),
                 userIds=list(refused.review.users),

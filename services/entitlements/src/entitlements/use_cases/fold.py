@@ -51,9 +51,10 @@ async def fold(connection: Connection, entries: Sequence[LedgerEntry], policy: P
             return Folded(facts, [], contradicted=changed)
         projection = await projection_store.load(connection, about_payments, policy)
         changes = [change for fact in about_payments for change in projection.apply(fact)]
-        await projection_store.save(connection, projection, changes)
+        ids = ids_by_event(entries)
+        requests = {event_id: told.request_id for event_id, told in ids.items()}
+        await projection_store.save(connection, projection, changes, requests)
         if changes:
-            ids = ids_by_event(entries)
             await enqueue(connection, [announcement(change, ids.get(change.after.caused_by)) for change in changes])
         return Folded(facts, changes, projection.refused, changed)
 
