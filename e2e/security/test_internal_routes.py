@@ -15,6 +15,7 @@ import httpx
 import pytest
 import schemathesis
 
+from atlas_contracts.auditing import AuditReport
 from atlas_contracts.internal_api import (
     APP,
     CHECKOUT_SERVICE,
@@ -68,6 +69,7 @@ ROUTES: list[tuple[str, str, str, str, dict[str, Any], Any]] = [
     (ENTITLEMENTS_SERVICE, OPERATOR, "get", "/operator/holders", {"user": TEXT}, None),
     (ENTITLEMENTS_SERVICE, OPERATOR, "get", "/operator/payments", {"after": TEXT}, None),
     (ENTITLEMENTS_SERVICE, OPERATOR, "get", "/operator/state", {}, None),
+    (ENTITLEMENTS_SERVICE, OPERATOR, "post", "/operator/audits", {}, AuditReport),
     (ENTITLEMENTS_SERVICE, OPERATOR, "post", "/operator/forget", {}, ForgetRequest),
     (ENTITLEMENTS_SERVICE, OPERATOR, "post", "/operator/rebuild", {}, REBUILD),
     (ENTITLEMENTS_SERVICE, OPERATOR, "get", "/operator/kept", {"user": TEXT, "after": TEXT}, None),

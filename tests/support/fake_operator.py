@@ -61,6 +61,7 @@ class FakeOperator:
             "/operator/reviews": {"refused": [], "fraudWarnings": []},
             "/operator/holders": Lines([]),
             "/operator/provider-state": Lines([{"done": True, "payments": 0}]),
+            "/operator/audits": lambda _query, body: {"at": "2026-11-26T12:00:00Z", "lastCleanAt": None, "report": body},
             "/operator/parked": [],
             "/operator/adjustments": {"eventId": "manual:k:entitlement_granted", "appended": True},
             "/operator/forget": {"known": True, "facts": 1, "sessions": 1, "places": []},

@@ -76,6 +76,7 @@ MAY_CALL: Mapping[str, Mapping[Route, frozenset[str]]] = {
         ("GET", "/operator/holders"): _OPERATOR,
         ("GET", "/operator/payments"): _OPERATOR_OR_INGEST,
         ("GET", "/operator/state"): _OPERATOR,
+        ("POST", "/operator/audits"): _OPERATOR,
         ("POST", "/operator/rebuild"): _OPERATOR,
         ("POST", "/operator/forget"): _OPERATOR,
         ("GET", "/operator/kept"): _OPERATOR,

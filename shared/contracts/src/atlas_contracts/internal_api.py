@@ -55,9 +55,8 @@ class EntitlementView(WireModel):
 
     def summary(self) -> EntitlementSummary:
         """The entitlement as the answers of restore and confirm show it."""
-        return EntitlementSummary(
-            is_pro=self.is_pro, status=self.status, source=self.source, updated_at=self.updated_at
-        )
+        told = {name: getattr(self, name) for name in EntitlementSummary.model_fields}
+        return EntitlementSummary(**told)
 
 
 class EntitlementOverview(WireModel):

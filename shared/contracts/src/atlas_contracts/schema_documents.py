@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from atlas_contracts import internal_api, moving_in, public_api, read_api
+from atlas_contracts import auditing, internal_api, moving_in, public_api, read_api
 from atlas_contracts.billing import BillingEvent, BillingType
 from atlas_contracts.cloudevents import CONTENT_TYPE, SCHEMAS
 from atlas_contracts.entitlements import EntitlementEvent, EntitlementType
@@ -77,6 +77,7 @@ def documents() -> dict[str, Document]:
     """Every document by its path in the project folder."""
     found = {f"schemas/{name}.json": schema for name, schema in _event_schemas().items()}
     found["schemas/public_api.json"] = _models("public_api", public_api)
+    found["schemas/auditing.json"] = _models("auditing", auditing)
     found["schemas/internal_api.json"] = _models("internal_api", internal_api)
     found["schemas/moving_in.json"] = _models("moving_in", moving_in)
     found["schemas/read_api.json"] = _models("read_api", read_api)

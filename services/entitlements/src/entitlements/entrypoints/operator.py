@@ -10,9 +10,11 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 from starlette.responses import StreamingResponse
 
+from atlas_contracts.auditing import AuditReport, KeptAudit
 from atlas_contracts.internal_api import ForgetRequest
 from atlas_contracts.user_id import UserId
 from atlas_kit.http.doors import GuardedRoute
+from atlas_kit.messaging.events import now
 from atlas_kit.storage.database import Database
 from entitlements.adapters.rebuild_process import rebuild_process
 from entitlements.domain.policy import Policy
@@ -20,6 +22,7 @@ from entitlements.use_cases.explain import explain
 from entitlements.use_cases.find_ids import find
 from entitlements.use_cases.forget import forget
 from entitlements.use_cases.holders import changeable_payments, holders
+from entitlements.use_cases.keep_audit import keep_audit, last_audit
 from entitlements.use_cases.list_kept import kept_facts
 from entitlements.use_cases.list_reviews import reviews
 from entitlements.use_cases.read_figures import figures
@@ -104,9 +107,20 @@ def _lists(router: APIRouter, database: Database) -> None:
 
     @router.get("/state")
     async def read_state() -> dict[str, Any]:
-        """Figures for ``atlas doctor``."""
+        """Figures for ``atlas doctor``, and the last audit (null before the first)."""
         async with database.transaction() as connection:
-            return await figures(connection)
+            kept = await last_audit(connection)
+            audit = kept.model_dump(mode="json", by_alias=True) if kept else None
+            return {**await figures(connection), "lastAudit": audit}
+
+    @router.post("/audits")
+    async def report_audit(report: AuditReport) -> KeptAudit:
+        """Keep the result of an audit of everybody. Answers the newest one."""
+        async with database.transaction() as connection:
+            await keep_audit(connection, report, now())
+            kept = await last_audit(connection)
+        assert kept
+        return kept
 
 
 async def _rebuild_lines(*, verify_only: bool) -> AsyncIterator[bytes]:

@@ -139,6 +139,16 @@ class ChargesSoughtRow(Table, table=True):
     until: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
+class LastAuditRow(Table, table=True):
+    """One row: the last audit of everybody, and when the last one without a difference was."""
+
+    __tablename__ = "last_audit"
+    only_row: bool = Field(sa_column=Column(Boolean, primary_key=True, server_default="true"))
+    at: datetime = Field(sa_column=_when())
+    clean_at: datetime | None = Field(sa_column=_when(null=True))
+    report: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+
+
 class OutboxRow(Table, table=True):
     """Events to announce; see ``atlas_kit.messaging.outbox``."""
 

@@ -85,7 +85,7 @@ def announcement(change: Change, ids: Ids | None = None) -> OutboxMessage:
     after = change.after
     assert after.caused_by
     assert after.updated_at
-    event_type = _event_type(change)
+    event_type = kind_of(change)
     data = EntitlementData(
         user_id=after.user_id,
         is_pro=after.verdict.is_pro,
@@ -101,7 +101,8 @@ def announcement(change: Change, ids: Ids | None = None) -> OutboxMessage:
     return OutboxMessage(event.id, entitlement_subject(event_type), encode(event).decode())
 
 
-def _event_type(change: Change) -> EntitlementType:
+def kind_of(change: Change) -> EntitlementType:
+    """Which event announces the change."""
     was, is_now = change.before.verdict.is_pro, change.after.verdict.is_pro
     if is_now and not was:
         return EntitlementType.GRANTED

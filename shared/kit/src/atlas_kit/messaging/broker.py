@@ -27,7 +27,7 @@ from atlas_contracts.streams import StreamSpec
 from atlas_kit.http.errors import Unavailable
 from atlas_kit.process import context
 from atlas_kit.process.logs import get_logger
-from atlas_kit.process.metrics import EVENTS_PUBLISHED
+from atlas_kit.process.metrics import EVENTS_PUBLISHED, STORAGE_FULL
 
 log = get_logger()
 
@@ -38,6 +38,8 @@ RETRY_SECONDS = 1.0
 """Pause before the next try to connect for the first time."""
 SAME_ERROR_SECONDS = 30.0
 """The same error is logged at most once in this time."""
+NO_ROOM = frozenset({10023, 10047, 10077})
+"""JetStream's error codes for a stream that could not store: no resources, storage exceeded, the write failed."""
 PUBLISH_SECONDS = 5.0
 """How long to wait for the broker's answer that an event is stored. Stripe waits at least 10 s for a webhook."""
 
@@ -154,6 +156,8 @@ class Broker:
             raise BrokerUnavailable from error
         if "seq" not in ack or "error" in ack:
             log.warning("broker.refused", subject=subject, error=ack.get("error"))
+            if (ack.get("error") or {}).get("err_code") in NO_ROOM:
+                STORAGE_FULL.labels("broker").inc()
             raise BrokerUnavailable
         return Stored(ack["seq"], bool(ack.get("duplicate")))
 

@@ -15,7 +15,7 @@ from atlas_operator.errors import CallFailed
 from atlas_operator.lookup import owner
 from atlas_operator.target import find
 from atlas_operator.terminal import checks
-from atlas_operator.terminal.console import fail, say, say_json
+from atlas_operator.terminal.console import errors, fail, say, say_json
 from atlas_operator.terminal.progress import Advance, bar
 from atlas_operator.terminal.words import counted
 
@@ -33,7 +33,10 @@ def audit(
     days: Annotated[int, typer.Option(help="How far back at Stripe, in days.", min=1, max=3650)] = 365,
     as_json: Annotated[bool, typer.Option("--json", help="The same for programs.")] = False,
 ) -> None:
-    """Compare everybody with what Stripe says in the end. Exit code 1 if anybody is wrong."""
+    """Compare everybody with what Stripe says in the end. Exit code 1 if anybody is wrong.
+
+    An audit of everybody is reported to entitlements, whose metrics show when the last clean one was.
+    """
     if user is not None:
         checks.any_id(user, "--user")
     operator = Operator(find())
@@ -41,10 +44,13 @@ def audit(
     with bar("Reading entitlements and Stripe") as step:
         looks = [_audited(operator, step, name, days) for name in users]
     found: Audited = {kind: [row for look, _ in looks for row in look[kind]] for kind in (*WRONG, AGREED)}
+    compared = sum(looked_at for _, looked_at in looks)
+    if user is None:
+        _report(operator, found, compared)
     if as_json:
         say_json({kind: rows for kind, rows in found.items() if rows or kind in WRONG})
     else:
-        _show(found, sum(looked_at for _, looked_at in looks))
+        _show(found, compared)
     raise typer.Exit(1 if is_wrong(found) else 0)
 
 
@@ -116,6 +122,15 @@ def _payments(operator: Operator, path: str, step: Advance, before: int) -> list
         payments.append(ProviderPayment.model_validate(told))
         step(before + len(payments), None)
     raise CallFailed("Stripe's answer was cut off. Try again; ./atlas logs checkout tells more.")
+
+
+def _report(operator: Operator, found: Audited, users: int) -> None:
+    """Let entitlements keep the result. That it could not is told, and changes neither result nor exit code."""
+    counts = {kind: len(found[kind]) for kind in WRONG}
+    try:
+        operator.post(ENTITLEMENTS_SERVICE, "/operator/audits", {**counts, "users": users})
+    except CallFailed as error:
+        errors.print(f"The metrics don't show this audit: {error}", style="dim")
 
 
 def _show(found: Audited, looked_at: int) -> None:

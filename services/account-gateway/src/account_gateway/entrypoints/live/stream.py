@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
+from prometheus_client import Gauge
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -20,6 +21,8 @@ from atlas_kit.http.errors import AtlasError, Unavailable
 from atlas_kit.process.logs import get_logger
 
 log = get_logger()
+
+OPEN = Gauge("atlas_streams_open", "Live update streams open.")
 
 STREAM_PATH = "/api/pro/entitlement/stream"
 STREAM_HEADERS = {"cache-control": "no-store, no-transform", "x-accel-buffering": "no"}
@@ -101,7 +104,7 @@ class Streams:
             except Unavailable:
                 return True  # sessions can't be looked up: keep the stream, which ends after a while anyway
 
-        with self.changes.watching(user_id) as watch:
+        with OPEN.track_inprogress(), self.changes.watching(user_id) as watch:
             watch.wake()  # there may have been a change between the first read and the watch
             async for chunk in entitlement_events(first, read, signed_in, self.changes, watch, self.times):
                 yield chunk

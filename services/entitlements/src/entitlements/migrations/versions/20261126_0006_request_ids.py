@@ -1,4 +1,4 @@
-"""The id of the request that told each fact, and of the one whose fact changed each entitlement last."""
+"""The id of the request that told each fact, and of the one whose fact changed each entitlement; the last audit."""
 
 from alembic import op
 
@@ -8,6 +8,12 @@ down_revision = "20261126_0004_reviews"
 COLUMNS = """
 ALTER TABLE ledger ADD COLUMN request_id text;
 ALTER TABLE entitlements ADD COLUMN request_id text;
+CREATE TABLE last_audit (
+    only_row boolean PRIMARY KEY DEFAULT true,
+    at timestamptz NOT NULL,
+    clean_at timestamptz,
+    report jsonb NOT NULL
+);
 """
 
 
