@@ -28,6 +28,7 @@ ROLES = {
     "webhook-ingest": "Stripe's webhooks come in",
     "checkout": "talks to Stripe",
     "entitlements": "ledger and verdicts",
+    "prometheus": "watches, with the alerts",
 }
 
 
