@@ -18,7 +18,7 @@ import httpx
 from support.buyer import Buyer
 from support.faults import alerting
 from support.prometheus import OBSERVABILITY, Prometheus, watching
-from support.stack import WORKSPACE, Stack, running_stack
+from support.stack import WORKSPACE, Stack, eventually, running_stack
 
 ROUNDS, STEP_SECONDS = 12, 3
 WIDTH, HEIGHT, COLUMNS, MARGIN = 380, 150, 2, 12
@@ -29,7 +29,7 @@ MOST_LINES = len(COLOURS)
 def main() -> None:
     with running_stack({"RATE_LIMIT_CHECKOUT": "0"}) as stack, watching(stack) as watch:
         began = time.time()
-        live(stack)
+        live(stack, watch)
         ended = time.time()
         for path in sorted((OBSERVABILITY / "dashboards").glob("*.json")):
             drawn = draw(json.loads(path.read_text()), watch, began, ended)
@@ -37,7 +37,7 @@ def main() -> None:
             print(f"docs/images/dashboard-{path.stem}.svg")
 
 
-def live(stack: Stack) -> None:
+def live(stack: Stack, watch: Prometheus) -> None:
     stack.atlas("audit")
     for number in range(ROUNDS):
         buyer = Buyer(stack)
@@ -46,7 +46,8 @@ def live(stack: Stack) -> None:
             buyer.refund(session_id)
         if number == ROUNDS // 3:
             with alerting.parked_event(stack), alerting.refused_payment(stack):
-                Buyer(stack).buy()
+                eventually(lambda: watch.query("atlas_payments_in_review > 0") and watch.query("atlas_parked_events > 0"))
+                time.sleep(2 * STEP_SECONDS)
         if number == ROUNDS // 2:
             with alerting.broker_down(stack):
                 time.sleep(2 * STEP_SECONDS)

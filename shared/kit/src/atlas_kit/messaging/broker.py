@@ -27,7 +27,7 @@ from atlas_contracts.streams import StreamSpec
 from atlas_kit.http.errors import Unavailable
 from atlas_kit.process import context
 from atlas_kit.process.logs import get_logger
-from atlas_kit.process.metrics import EVENTS_PUBLISHED, STORAGE_FULL
+from atlas_kit.process.metrics import EVENTS_PUBLISHED, NOT_STORED
 
 log = get_logger()
 
@@ -38,8 +38,6 @@ RETRY_SECONDS = 1.0
 """Pause before the next try to connect for the first time."""
 SAME_ERROR_SECONDS = 30.0
 """The same error is logged at most once in this time."""
-NO_ROOM = frozenset({10023, 10047, 10077})
-"""JetStream's error codes for a stream that could not store: no resources, storage exceeded, the write failed."""
 PUBLISH_SECONDS = 5.0
 """How long to wait for the broker's answer that an event is stored. Stripe waits at least 10 s for a webhook."""
 
@@ -153,13 +151,18 @@ class Broker:
             answer = await self.client.request(subject, payload, timeout=seconds, headers=headers)
             ack = json.loads(answer.data)
         except (nats.errors.Error, TimeoutError, OSError, ValueError) as error:
+            self.note_unconfirmed(error)
             raise BrokerUnavailable from error
         if "seq" not in ack or "error" in ack:
             log.warning("broker.refused", subject=subject, error=ack.get("error"))
-            if (ack.get("error") or {}).get("err_code") in NO_ROOM:
-                STORAGE_FULL.labels("broker").inc()
+            NOT_STORED.labels("broker").inc()
             raise BrokerUnavailable
         return Stored(ack["seq"], bool(ack.get("duplicate")))
+
+    def note_unconfirmed(self, error: BaseException) -> None:
+        """Count a publish that was not confirmed in time though the connection stands: so a full disk shows itself."""
+        if isinstance(error, TimeoutError) and self._client and self._client.is_connected:
+            NOT_STORED.labels("broker").inc()
 
     async def check(self) -> None:
         """Readiness: connected, and the broker answers for each of our streams. Raises BrokerUnavailable or nats

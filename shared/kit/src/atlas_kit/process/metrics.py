@@ -12,6 +12,8 @@ HTTP_SECONDS = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5),
 )
 EVENTS_PUBLISHED = Counter("atlas_events_published_total", "Events the broker confirmed.", ["subject", "duplicate"])
-STORAGE_FULL = Counter("atlas_storage_full_total", "Writes refused because a server has no room.", ["server"])
+NOT_STORED = Counter(
+    "atlas_writes_not_stored_total", "Writes that a reachable server did not store: no room.", ["server"]
+)
 for _server in ("broker", "database"):
-    STORAGE_FULL.labels(_server)
+    NOT_STORED.labels(_server)

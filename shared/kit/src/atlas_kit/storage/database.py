@@ -21,7 +21,7 @@ from pydantic import SecretStr
 
 from atlas_kit.http.errors import Unavailable
 from atlas_kit.process.logs import get_logger
-from atlas_kit.process.metrics import STORAGE_FULL
+from atlas_kit.process.metrics import NOT_STORED
 from atlas_kit.storage import migrations
 
 log = get_logger()
@@ -127,7 +127,7 @@ class Database:
                 yield connection
         except GONE as error:
             if isinstance(error, psycopg.errors.DiskFull):
-                STORAGE_FULL.labels("database").inc()
+                NOT_STORED.labels("database").inc()
             raise DatabaseUnavailable from error
         except psycopg.ProgrammingError as error:
             if self.migrated.is_set():
