@@ -16,7 +16,7 @@ from atlas_kit.messaging.listening.durable import ACK_WAIT_SECONDS
 from atlas_kit.process import context
 from atlas_kit.process.logs import logged_user
 from entitlements.adapters.ledger import FOLD_LOCK
-from support.entitlements import Service, on_broker, publish, running, unacknowledged
+from support.entitlements import Service, on_broker, publish, running, token, unacknowledged
 from support.facts import Purchase, Told
 from support.stack import eventually
 
@@ -49,18 +49,28 @@ def messages(url: str, stream: str) -> list[tuple[dict[str, str], dict[str, obje
     return on_broker(url, act)
 
 
+def count_of(url: str, stream: str) -> int:
+    async def act(connection: nats.aio.client.Client) -> int:
+        return (await connection.jetstream().stream_info(stream)).state.messages
+
+    return on_broker(url, act)
+
+
 def lines(service: Service, event: str) -> list[dict[str, object]]:
     told = [json.loads(line) for line in service.log.read_text().splitlines() if line.startswith("{")]
     return [line for line in told if line["event"] == event]
 
 
-def test_each_fact_of_a_batch_keeps_its_own_request_and_trace_up_to_the_announcement(nats_url, postgres_dsn):
-    users = ["ada", "bob", "eve"]
+def test_256_interleaved_users_each_keep_their_own_ids_from_ledger_to_announcement(nats_url, postgres_dsn):
+    """Purchases and refunds of all users gather at the broker and are folded in few batches."""
+    bought = {f"user-{number}": Purchase(f"user-{number}") for number in range(256)}
+    paid = [(user, one.paid(at=0)) for user, one in bought.items()]
+    refunded = [(user, one.charge_refunded(at=60)) for user, one in bought.items()]
     with running(nats_url, postgres_dsn) as service:
-        service.kill()  # the stream and the schema are there; the facts gather and will be one batch
-        publish_as(nats_url, [(user, Purchase(user).paid(at=0)) for user in users])
+        service.kill()  # the stream and the schema are there
+        publish_as(nats_url, [fact for pair in zip(paid, refunded, strict=True) for fact in pair])
         service.start()
-        eventually(lambda: len(messages(nats_url, "ENTITLEMENTS")) == 3)
+        eventually(lambda: count_of(nats_url, "ENTITLEMENTS") == 512, 90)
         for headers, event in messages(nats_url, "ENTITLEMENTS"):
             ids = ids_of(str(event["subject"]))
             assert (event["requestid"], headers["x-request-id"]) == (ids.request_id, ids.request_id)
@@ -68,8 +78,18 @@ def test_each_fact_of_a_batch_keeps_its_own_request_and_trace_up_to_the_announce
             told, came = str(event["traceparent"]).split("-"), ids.traceparent.split("-")
             assert (told[1], told[3]) == (came[1], came[3]), "the fact's trace, and its flags"
             assert told[2] != came[2], "in a span of its own"
-        applied = {line["user"]: line["requestId"] for line in lines(service, "billing.projection.applied")}
-        assert applied == {logged_user(user): ids_of(user).request_id for user in users}
+        applied = {(line["user"], line["requestId"], line["traceId"]) for line in lines(service, "billing.projection.applied")}
+        assert applied == {
+            (logged_user(user), ids_of(user).request_id, context.trace_id(ids_of(user).traceparent)) for user in bought
+        }
+        with psycopg.connect(postgres_dsn) as database:
+            kept = database.execute("SELECT user_id, request_id FROM ledger WHERE user_id IS NOT NULL").fetchall()
+            last = database.execute("SELECT user_id, request_id FROM entitlements").fetchall()
+        assert set(kept) == set(last) == {(user, f"req_of_{user}") for user in bought}
+        assert service.entitlement("user-7")["requestId"] == "req_of_user-7"
+        explained = service.get("/operator/explain?user=user-7", token("operator", issuer="operator"))[1]
+        facts = [fact for payment in explained["payments"] for fact in payment["facts"]]
+        assert [fact["requestId"] for fact in facts] == ["req_of_user-7"] * 2
 
 
 def test_a_refund_is_announced_in_the_refunds_request_not_the_purchases(nats_url, postgres_dsn):

@@ -18,7 +18,7 @@ from atlas_kit.http.doors import Doors, install_doors
 from atlas_kit.http.health import Check
 from atlas_kit.http.identity import TokenMint, TokenVerifier
 from atlas_kit.messaging.broker import Broker
-from atlas_kit.messaging.outbox import OutboxRelay
+from atlas_kit.messaging.outbox import OutboxRelay, outbox_age
 from atlas_kit.process.tasks import Workers
 from atlas_kit.storage.database import Database
 from checkout.adapters.entitlements_client import EntitlementsClient
@@ -62,7 +62,10 @@ def build(settings: CheckoutSettings) -> ASGIApp:
     """The service for these settings; nothing is connected before the application starts."""
     parts = _parts(settings)
     app = create_app(
-        "Atlas checkout", lambda _app: _lifespan(parts), lambda: {**_checks(parts), **parts.workers.checks()}
+        "Atlas checkout",
+        lambda _app: _lifespan(parts),
+        lambda: {**_checks(parts), **parts.workers.checks()},
+        figures=[outbox_age(parts.database)],
     )
     install_doors(app, Doors(TokenVerifier(settings.internal_trusted_keys, CHECKOUT_SERVICE)))
     for router in _routers(parts):

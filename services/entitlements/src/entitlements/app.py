@@ -25,6 +25,7 @@ from atlas_kit.messaging.outbox import OutboxRelay
 from atlas_kit.process.tasks import Workers
 from atlas_kit.storage.database import Database
 from entitlements.adapters.state_bucket import StateBucket
+from entitlements.entrypoints.figures import figures
 from entitlements.entrypoints.internal import MAX_NEWS_BYTES, NEWS, forgetting_route, hot_read, internal_routes
 from entitlements.entrypoints.operator import operator_routes
 from entitlements.entrypoints.projector import Projector
@@ -59,7 +60,10 @@ def build(settings: EntitlementsSettings) -> ASGIApp:
     parts = _parts(settings)
     doors = Doors(TokenVerifier(settings.internal_trusted_keys, ENTITLEMENTS_SERVICE), settings.internal_readers)
     app = create_app(
-        ENTITLEMENTS_SERVICE, lambda _app: _lifespan(parts), lambda: {**_checks(parts), **parts.workers.checks()}
+        ENTITLEMENTS_SERVICE,
+        lambda _app: _lifespan(parts),
+        lambda: {**_checks(parts), **parts.workers.checks()},
+        figures=figures(parts.database, parts.broker),
     )
     install_doors(app, doors)
     read = hot_read(parts.reader, doors)

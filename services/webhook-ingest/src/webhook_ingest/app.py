@@ -30,6 +30,7 @@ from webhook_ingest.adapters.pull_state import PullState
 from webhook_ingest.adapters.stripe_events import StripeEvents
 from webhook_ingest.adapters.told_before import ToldBefore, ledger_of
 from webhook_ingest.adapters.webhook_shares import WebhookShares
+from webhook_ingest.entrypoints.figures import figures
 from webhook_ingest.entrypoints.operator import IMPORT_GRANTS, MAX_GRANTS_BYTES, operator_routes
 from webhook_ingest.entrypoints.pull_schedule import PullSchedule
 from webhook_ingest.entrypoints.users import user_routes
@@ -60,7 +61,10 @@ def build(settings: IngestSettings) -> ASGIApp:
     """The service for these settings; nothing is connected before the application starts."""
     parts = _parts(settings)
     app = create_app(
-        INGEST_SERVICE, lambda _app: _lifespan(parts), lambda: {**_checks(parts), **parts.workers.checks()}
+        INGEST_SERVICE,
+        lambda _app: _lifespan(parts),
+        lambda: {**_checks(parts), **parts.workers.checks()},
+        figures=figures(parts.broker, ParkedReader(parts.broker), parts.pull.state),
     )
     install_doors(app, Doors(TokenVerifier(settings.internal_trusted_keys, INGEST_SERVICE)))
     for router in _routers(parts):

@@ -41,6 +41,7 @@ class EntitlementView(WireModel):
     version: int
     reason: str | None
     updated_at: Instant | None = Field(description="when the entitlement changed last; null with version 0")
+    request_id: str | None = Field(default=None, description="id of the request whose fact changed it last")
 
     def public(self) -> Entitlement:
         """The entitlement as the public API shows it."""
@@ -54,9 +55,8 @@ class EntitlementView(WireModel):
 
     def summary(self) -> EntitlementSummary:
         """The entitlement as the answers of restore and confirm show it."""
-        return EntitlementSummary(
-            is_pro=self.is_pro, status=self.status, source=self.source, updated_at=self.updated_at
-        )
+        told = {name: getattr(self, name) for name in EntitlementSummary.model_fields}
+        return EntitlementSummary(**told)
 
 
 class EntitlementOverview(WireModel):

@@ -101,6 +101,7 @@ class LastAudit(AuditDone):
     """What ``GET /operator/support`` at entitlements tells of the last audit."""
 
     at: Instant
+    last_clean_at: Instant | None = Field(default=None, description="when an audit last found nobody wrong")
 
 
 WAITING_PREFIX = "waiting-"

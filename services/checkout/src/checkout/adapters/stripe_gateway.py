@@ -31,6 +31,8 @@ REFUNDS_EXPANSION = "payment_intent.latest_charge.refunds"
 """The charge's ten newest refunds, whatever became of them, without a request for each charge."""
 
 STRIPE_CALLS = Counter("atlas_stripe_calls_total", "Calls to Stripe, retries not counted.", ["status"])
+for _status in ("200", "401", "403", "429", "500", "502", "503", "504", "none"):
+    STRIPE_CALLS.labels(_status)  # from the start at 0, so that the first failure is seen as an increase
 STRIPE_SECONDS = Histogram(
     "atlas_stripe_call_seconds", "Time until Stripe answered.", buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
 )

@@ -25,7 +25,8 @@ SELECT p.id, p.provider, p.user_id, p.knowledge, p.also_users, p.review,
 FROM wanted JOIN payments p USING (id)
 """
 _LOAD_ENTITLEMENTS = """
-SELECT user_id, is_pro, status, source, active_from, active_until, version, reason, caused_by, updated_at
+SELECT user_id, is_pro, status, source, active_from, active_until, version, reason, caused_by, updated_at,
+       request_id
 FROM entitlements WHERE user_id = ANY(%s)
 """
 # Arrays are sent in binary (%b): see ``ledger``.
@@ -51,13 +52,14 @@ WHERE f.payment_id = m.old
 """
 _SAVE_ENTITLEMENTS = """
 INSERT INTO entitlements
-    (user_id, is_pro, status, source, active_from, active_until, version, reason, caused_by, updated_at)
+    (user_id, is_pro, status, source, active_from, active_until, version, reason, caused_by, updated_at,
+     request_id)
 SELECT * FROM unnest(%b::text[], %b::boolean[], %b::text[], %b::text[], %b::timestamptz[], %b::timestamptz[],
-                     %b::bigint[], %b::text[], %b::text[], %b::timestamptz[])
+                     %b::bigint[], %b::text[], %b::text[], %b::timestamptz[], %b::text[])
 ON CONFLICT (user_id) DO UPDATE SET
     is_pro = excluded.is_pro, status = excluded.status, source = excluded.source, active_from = excluded.active_from,
     active_until = excluded.active_until, version = excluded.version, reason = excluded.reason,
-    caused_by = excluded.caused_by, updated_at = excluded.updated_at
+    caused_by = excluded.caused_by, updated_at = excluded.updated_at, request_id = excluded.request_id
 """
 
 
@@ -92,13 +94,23 @@ async def _load_payments(connection: Connection, projection: Projection, refs: S
 async def load_entitlements(connection: Connection, users: Collection[str]) -> list[Entitlement]:
     cursor = await connection.execute(_LOAD_ENTITLEMENTS.encode(), (list(users),))
     return [
-        Entitlement(row[0], Verdict(*row[1:6]), version=row[6], reason=row[7], caused_by=row[8], updated_at=row[9])
+        Entitlement(
+            row[0],
+            Verdict(*row[1:6]),
+            version=row[6],
+            reason=row[7],
+            caused_by=row[8],
+            updated_at=row[9],
+            request_id=row[10],
+        )
         async for row in cursor
     ]
 
 
-async def save(connection: Connection, projection: Projection, changes: Iterable[Change]) -> None:
-    """Write what the facts changed."""
+async def save(
+    connection: Connection, projection: Projection, changes: Iterable[Change], requests: Mapping[str | None, str]
+) -> None:
+    """Write what the facts changed. ``requests``: the id of the request that told each fact, by event id."""
     payments = [
         projection.payments[i] for i in sorted(set(projection.payment_of_fact.values()) - set(projection.absorbed))
     ]
@@ -109,7 +121,7 @@ async def save(connection: Connection, projection: Projection, changes: Iterable
         await _forget_absorbed(connection, projection)
     await save_payments(connection, payments)
     await save_facts(connection, facts)
-    await save_entitlements(connection, entitlements)
+    await save_entitlements(connection, entitlements, requests)
 
 
 async def save_payments(connection: Connection, payments: Sequence[Payment]) -> None:
@@ -134,14 +146,17 @@ async def save_facts(connection: Connection, facts: Mapping[int, int]) -> None:
     await connection.execute(_SAVE_FACTS.encode(), (list(facts), list(facts.values())))
 
 
-async def save_entitlements(connection: Connection, entitlements: Sequence[Entitlement]) -> None:
-    """Upsert users' rows."""
+async def save_entitlements(
+    connection: Connection, entitlements: Sequence[Entitlement], requests: Mapping[str | None, str]
+) -> None:
+    """Upsert users' rows. A row whose cause is not in ``requests`` keeps the request id that it has."""
     if not entitlements:
         return
     rows = [
         (
             e.user_id, e.verdict.is_pro, e.verdict.status, e.verdict.source, e.verdict.active_from,
             e.verdict.active_until, e.version, e.reason, e.caused_by, e.updated_at,
+            requests.get(e.caused_by, e.request_id),
         )
         for e in entitlements
     ]  # fmt: skip

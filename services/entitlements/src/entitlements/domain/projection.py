@@ -69,6 +69,8 @@ class Entitlement:
     reason: str = "nothing_known"
     caused_by: str | None = None
     updated_at: datetime | None = None
+    request_id: str | None = field(default=None, compare=False)
+    """The request that told that fact; the ledger's readers set it, and no verdict depends on it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ from nats.aio.msg import Msg
 from prometheus_client import Counter, Histogram
 from pydantic import ValidationError
 
+from atlas_contracts.billing import BillingType
+from atlas_contracts.entitlements import EntitlementType
 from atlas_contracts.parked import COPIED_EVENT
 from atlas_contracts.streams import BILLING, PROJECTOR_DURABLE
 from atlas_kit.http.errors import Unavailable
@@ -29,15 +31,20 @@ from entitlements.adapters.ledger_entry import LedgerEntry, ledger_entry
 from entitlements.adapters.park_message import park
 from entitlements.domain.naming import payment_name
 from entitlements.domain.policy import Policy
-from entitlements.use_cases.fold import Folded, fold, ids_by_event
+from entitlements.use_cases.fold import Folded, fold, ids_by_event, kind_of
 
 log = get_logger()
 
 FACTS_FOLDED = Counter("atlas_facts_folded_total", "Facts appended to the ledger.", ["type"])
+ENTITLEMENTS_CHANGED = Counter("atlas_entitlements_changed_total", "Changes of users' entitlements.", ["change"])
 FOLD_SECONDS = Histogram("atlas_fold_seconds", "One batch: ledger, projection, outbox, commit.")
 PAYMENTS_REFUSED = Counter(
     "atlas_payments_refused_total", "Payments that Stripe calls paid and that may not grant.", ["reason"]
 )
+for _type in BillingType:
+    FACTS_FOLDED.labels(_type.value)
+for _change in EntitlementType:
+    ENTITLEMENTS_CHANGED.labels(_change.value)
 CHANGED_CONTENT = "changed_content"
 _CHANGED = "The ledger has another event with this id. The first one counts; this one changed nothing."
 RETRY_DELAYS_SECONDS = (1, 2, 5, 15, 30, 60)
@@ -166,9 +173,10 @@ class Projector:
             FACTS_FOLDED.labels(fact.type).inc()
         for change in folded.changes:
             after = change.after
+            ENTITLEMENTS_CHANGED.labels(kind_of(change).value).inc()
             log.info(
                 "billing.projection.applied",
-                requestId=ids[after.caused_by].request_id,
+                **ids[after.caused_by].logged(),
                 eventId=after.caused_by,
                 userId=after.user_id,
                 status=after.verdict.status,
@@ -178,7 +186,7 @@ class Projector:
             PAYMENTS_REFUSED.labels(refused.review.reason).inc()
             log.warning(
                 "billing.payment.refused",
-                requestId=ids[refused.fact.event_id].request_id,
+                **ids[refused.fact.event_id].logged(),
                 eventId=refused.fact.event_id,
                 paymentId=payment_name(refused.payment.refs),
                 userIds=list(refused.review.users),

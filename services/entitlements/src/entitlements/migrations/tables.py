@@ -54,6 +54,7 @@ class LedgerRow(Table, table=True):
     dispute_id: str | None = Field(sa_column=Column(Text))
     facts: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     read_by: int = Field(sa_column=Column(BigInteger, nullable=False, server_default="1"))
+    request_id: str | None = Field(sa_column=Column(Text))
 
 
 class ProjectionReadingRow(Table, table=True):
@@ -118,6 +119,7 @@ class EntitlementRow(Table, table=True):
     reason: str = Field(sa_column=Column(Text, nullable=False))
     caused_by: str = Field(sa_column=Column(Text, nullable=False))
     updated_at: datetime = Field(sa_column=_when())
+    request_id: str | None = Field(sa_column=Column(Text))
 
 
 class ChargeLookupRow(Table, table=True):

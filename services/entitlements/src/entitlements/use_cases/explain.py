@@ -24,10 +24,10 @@ from entitlements.use_cases.fact_effects import changes
 _FACTS_OF_USER = f"""
 WITH mine AS (SELECT id AS payment_id FROM payments WHERE user_id = %(user)s OR also_users @> ARRAY[%(user)s]
               UNION SELECT payment_id FROM payment_facts JOIN ledger USING (seq) WHERE user_id = %(user)s)
-SELECT {FACT_COLUMNS}, received_at, via, f.payment_id
+SELECT {FACT_COLUMNS}, received_at, via, request_id, f.payment_id
 FROM payment_facts f JOIN mine USING (payment_id) JOIN ledger USING (seq)
 UNION ALL
-SELECT {FACT_COLUMNS}, received_at, via, NULL
+SELECT {FACT_COLUMNS}, received_at, via, request_id, NULL
 FROM ledger l WHERE user_id = %(user)s AND NOT EXISTS (SELECT 1 FROM payment_facts f WHERE f.seq = l.seq)
 ORDER BY seq
 """  # noqa: S608 - names of our own columns
@@ -216,6 +216,7 @@ def _described(row: Row, effect: str) -> dict[str, Any]:
         "occurredAt": iso_utc(row["occurred_at"]),
         "receivedAt": iso_utc(row["received_at"]),
         "via": row["via"],
+        "requestId": row["request_id"],
         "effect": effect,
         "amount": amount_of(row["facts"]),
         **_said_by(row["facts"].get("adjustment")),

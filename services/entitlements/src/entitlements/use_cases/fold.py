@@ -51,9 +51,10 @@ async def fold(connection: Connection, entries: Sequence[LedgerEntry], policy: P
             return Folded(facts, [], contradicted=changed)
         projection = await projection_store.load(connection, about_payments, policy)
         changes = [change for fact in about_payments for change in projection.apply(fact)]
-        await projection_store.save(connection, projection, changes)
+        ids = ids_by_event(entries)
+        requests = {event_id: told.request_id for event_id, told in ids.items()}
+        await projection_store.save(connection, projection, changes, requests)
         if changes:
-            ids = ids_by_event(entries)
             await enqueue(connection, [announcement(change, ids.get(change.after.caused_by)) for change in changes])
         return Folded(facts, changes, projection.refused, changed)
 
@@ -83,7 +84,7 @@ def announcement(change: Change, ids: Ids | None = None) -> OutboxMessage:
             return announcement(change)
     after = change.after
     assert after.updated_at
-    event_type = _event_type(change)
+    event_type = kind_of(change)
     event = entitlement_event(data_of(after), event_type, after.updated_at)
     return OutboxMessage(event.id, entitlement_subject(event_type), encode(event).decode())
 
@@ -105,7 +106,8 @@ def data_of(row: Entitlement) -> EntitlementData:
     )
 
 
-def _event_type(change: Change) -> EntitlementType:
+def kind_of(change: Change) -> EntitlementType:
+    """Which event announces the change."""
     was, is_now = change.before.verdict.is_pro, change.after.verdict.is_pro
     if is_now and not was:
         return EntitlementType.GRANTED

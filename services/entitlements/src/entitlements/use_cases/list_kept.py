@@ -14,7 +14,8 @@ _COLUMNS = {
     "userId": "user_id", "productKey": "product_key", "planType": "plan_type", "via": "via",
     "payloadHash": "payload_hash", "signatureVerified": "signature_verified", "schemaVersion": "schema_version",
     "checkoutSessionId": "checkout_session_id", "paymentIntentId": "payment_intent_id", "chargeId": "charge_id",
-    "customerId": "customer_id", "refundId": "refund_id", "disputeId": "dispute_id", "facts": "facts",
+    "customerId": "customer_id", "refundId": "refund_id", "disputeId": "dispute_id", "requestId": "request_id",
+    "facts": "facts",
 }  # fmt: skip
 _TIMES = {"occurredAt": "occurred_at", "receivedAt": "received_at", "recordedAt": "recorded_at"}
 # The user's own facts, and those of the user's payments that name nobody (refunds, disputes). What somebody else said

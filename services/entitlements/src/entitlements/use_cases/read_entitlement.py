@@ -34,6 +34,7 @@ def view(entitlement: Entitlement) -> EntitlementView:
         version=entitlement.version,
         reason=entitlement.reason if entitlement.version else None,
         updated_at=entitlement.updated_at,
+        request_id=entitlement.request_id,
     )
 
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from psycopg import AsyncConnection, IsolationLevel
 
 from atlas_kit.messaging.outbox import enqueue
+from atlas_kit.process import context
 from atlas_kit.storage.database import Connection
 from entitlements.adapters import ledger, projection_store
 from entitlements.domain.facts import claimed_by
@@ -156,8 +157,11 @@ async def _write_entitlements(connection: Connection, fresh: Projection, users: 
     wanted = sorted(users)
     live = {row.user_id: row for row in await projection_store.load_entitlements(connection, wanted)}
     changes = [change for user in wanted if (change := _correction(live.get(user), fresh.entitlements.get(user), user))]
-    await projection_store.save_entitlements(connection, [change.after for change in changes])
-    if changes:
+    if not changes:
+        return
+    with context.bound(context.current_request_id()):  # one id for all that this run corrects
+        run = dict.fromkeys((change.after.caused_by for change in changes), context.current_request_id())
+        await projection_store.save_entitlements(connection, [change.after for change in changes], run)
         await enqueue(connection, [announcement(change) for change in changes])
 
 

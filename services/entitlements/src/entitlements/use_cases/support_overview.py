@@ -17,7 +17,11 @@ SELECT p.user_id FROM payments p JOIN entitlements e ON e.user_id = p.user_id AN
 WHERE p.provider <> 'manual' AND p.user_id IS NOT NULL
 GROUP BY p.user_id HAVING count(*) > 1 ORDER BY max(p.id) DESC LIMIT %s
 """
-_LAST = "SELECT at, told_by, users, paid_not_pro, pro_not_paid, second_payments FROM audits ORDER BY id DESC LIMIT 1"
+_LAST = """
+SELECT at, told_by, users, paid_not_pro, pro_not_paid, second_payments,
+    (SELECT max(at) FROM audits WHERE paid_not_pro + pro_not_paid + second_payments = 0)
+FROM audits ORDER BY id DESC LIMIT 1
+"""
 
 
 async def second_payments(connection: Connection, policy: Policy) -> list[dict[str, Any]]:
@@ -46,7 +50,8 @@ async def last_audit(connection: Connection) -> LastAudit | None:
     row = await cursor.fetchone()
     if row is None:
         return None
-    at, by, users, paid_not_pro, pro_not_paid, second = row
+    at, by, users, paid_not_pro, pro_not_paid, second, clean_at = row
     return LastAudit(
-        at=at, by=by, users=users, paid_not_pro=paid_not_pro, pro_not_paid=pro_not_paid, second_payments=second
-    )
+        at=at, by=by, users=users, paid_not_pro=paid_not_pro, pro_not_paid=pro_not_paid, second_payments=second,
+        last_clean_at=clean_at,
+    )  # fmt: skip

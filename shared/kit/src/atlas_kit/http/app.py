@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from atlas_kit.http.answers import error_response
 from atlas_kit.http.connections import Connections
 from atlas_kit.http.descriptors import room_for
 from atlas_kit.http.errors import AtlasError, InvalidRequest, NotFound
+from atlas_kit.http.figures import Figure
 from atlas_kit.http.health import Check, health_routes
 from atlas_kit.http.middleware import MAX_BODY_BYTES, EdgeMiddleware
 from atlas_kit.http.protocol import bounded_protocol
@@ -42,17 +43,19 @@ def create_app(
     lifespan: Lifespan,
     checks: Callable[[], Mapping[str, Check]],
     *,
+    figures: Sequence[Figure] = (),
     openapi_url: str | None = None,
     **fastapi_options: Any,
 ) -> FastAPI:
     """A FastAPI application with health routes and the envelope around every error.
 
-    ``checks`` returns the readiness checks by name; it is called on every ``/readyz``.
+    ``checks`` returns the readiness checks by name; it is called on every ``/readyz``. ``figures`` set gauges, when
+    ``/metrics`` is asked.
     """
     app = FastAPI(
         title=name, lifespan=lifespan, openapi_url=openapi_url, docs_url=None, redoc_url=None, **fastapi_options
     )
-    app.router.routes.extend(health_routes(checks))
+    app.router.routes.extend(health_routes(checks, figures))
     app.add_exception_handler(AtlasError, _on_atlas_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation_error)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+
+from atlas_kit.http.figures import Figure, note_checks, read_figures
 
 CHECK_SECONDS = 2.0
 """A check that takes longer than this has failed."""
@@ -31,8 +33,10 @@ async def failing_checks(checks: Mapping[str, Check]) -> list[str]:
     return [name for name in results if name]
 
 
-def health_routes(checks: Callable[[], Mapping[str, Check]]) -> list[Route]:
-    """``/healthz``, ``/readyz`` and ``/metrics``; ``checks`` is called on every readiness request."""
+def health_routes(checks: Callable[[], Mapping[str, Check]], figures: Sequence[Figure] = ()) -> list[Route]:
+    """``/healthz``, ``/readyz`` and ``/metrics``; ``checks`` is called on every readiness request and for the metrics,
+    and so are the ``figures``, which set gauges.
+    """
 
     async def live(_request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -43,7 +47,12 @@ def health_routes(checks: Callable[[], Mapping[str, Check]]) -> list[Route]:
             {"status": "unavailable" if failing else "ok", "failing": failing}, status_code=503 if failing else 200
         )
 
+    async def look() -> None:
+        now = checks()
+        note_checks(now, await failing_checks(now))
+
     async def metrics(_request: Request) -> Response:
+        await asyncio.gather(look(), read_figures(figures))
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return [Route("/healthz", live), Route("/readyz", ready), Route("/metrics", metrics)]

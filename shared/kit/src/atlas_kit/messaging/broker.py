@@ -27,7 +27,7 @@ from atlas_contracts.streams import StreamSpec
 from atlas_kit.http.errors import Unavailable
 from atlas_kit.process import context
 from atlas_kit.process.logs import get_logger
-from atlas_kit.process.metrics import EVENTS_PUBLISHED
+from atlas_kit.process.metrics import EVENTS_PUBLISHED, NOT_STORED
 
 log = get_logger()
 
@@ -151,11 +151,18 @@ class Broker:
             answer = await self.client.request(subject, payload, timeout=seconds, headers=headers)
             ack = json.loads(answer.data)
         except (nats.errors.Error, TimeoutError, OSError, ValueError) as error:
+            self.note_unconfirmed(error)
             raise BrokerUnavailable from error
         if "seq" not in ack or "error" in ack:
             log.warning("broker.refused", subject=subject, error=ack.get("error"))
+            NOT_STORED.labels("broker").inc()
             raise BrokerUnavailable
         return Stored(ack["seq"], bool(ack.get("duplicate")))
+
+    def note_unconfirmed(self, error: BaseException) -> None:
+        """Count a publish that was not confirmed in time though the connection stands: so a full disk shows itself."""
+        if isinstance(error, TimeoutError) and self._client and self._client.is_connected:
+            NOT_STORED.labels("broker").inc()
 
     async def check(self) -> None:
         """Readiness: connected, and the broker answers for each of our streams with events. Raises BrokerUnavailable

@@ -148,6 +148,7 @@ class GroupCommit:
                 del waiting.headers["Nats-Batch-Id"], waiting.headers["Nats-Batch-Sequence"]
             await asyncio.gather(*(self._store_one(waiting) for waiting in group))
         except (BrokerUnavailable, nats.errors.Error, TimeoutError, OSError, ValueError, LookupError) as error:
+            self._broker.note_unconfirmed(error)
             log.warning("broker.not_confirmed", events=len(group), error=type(error).__name__)
         finally:
             for waiting in group:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -49,6 +49,7 @@ LEASE_KEY = 5_210_716
 """Key of the advisory lock that the publishing replica holds; any fixed number would do."""
 
 BACKLOG = Gauge("atlas_outbox_backlog", "Rows not yet published, up to one batch.")
+AGE = Gauge("atlas_outbox_age_seconds", "How long the oldest event has waited to be published; 0 where none waits.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,3 +174,18 @@ async def _wait_for_insert(connection: Connection) -> None:
     with contextlib.suppress(TimeoutError):
         async for _ in connection.notifies(timeout=IDLE_SECONDS, stop_after=1):
             pass
+
+
+def outbox_age(database: Database) -> Callable[[], Awaitable[None]]:
+    """The figure of how long the oldest row has waited; NaN while the database doesn't answer."""
+
+    async def read() -> None:
+        AGE.set(float("nan"))
+        async with database.transaction() as connection:
+            cursor = await connection.execute(
+                "SELECT extract(epoch FROM clock_timestamp() - created_at)::float8 FROM outbox ORDER BY id LIMIT 1"
+            )
+            row = await cursor.fetchone()
+        AGE.set(max(0.0, row[0]) if row else 0.0)
+
+    return read

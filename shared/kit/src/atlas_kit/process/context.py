@@ -23,6 +23,10 @@ class Ids:
     request_id: str
     traceparent: str
 
+    def logged(self) -> dict[str, str]:
+        """How a log line names them, for a line about one of several facts that are handled together."""
+        return {"requestId": self.request_id, "traceId": trace_id(self.traceparent)}
+
 
 def current_request_id() -> str:
     """The id of the request or message that is being handled; outside of one, a new id on each call."""
@@ -31,6 +35,17 @@ def current_request_id() -> str:
 
 def current_traceparent() -> str:
     return _traceparent.get() or new_traceparent()
+
+
+def current_trace_id() -> str | None:
+    """The id of the trace of the request or message that is being handled; None outside of one."""
+    traceparent = _traceparent.get()
+    return trace_id(traceparent) if traceparent else None
+
+
+def trace_id(traceparent: str) -> str:
+    """The 32 hexadecimal digits that all spans of a trace share."""
+    return traceparent[3:35]
 
 
 def new_request_id() -> str:

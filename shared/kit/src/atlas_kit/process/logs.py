@@ -50,6 +50,9 @@ def configure(service: str, level: str = "INFO") -> None:
     def add_ids(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
         event.setdefault("service", service)
         event.setdefault("requestId", context.current_request_id())
+        trace = context.current_trace_id()
+        if trace:
+            event.setdefault("traceId", trace)
         return event
 
     shared: list[structlog.typing.Processor] = [

@@ -12,3 +12,8 @@ HTTP_SECONDS = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5),
 )
 EVENTS_PUBLISHED = Counter("atlas_events_published_total", "Events the broker confirmed.", ["subject", "duplicate"])
+NOT_STORED = Counter(
+    "atlas_writes_not_stored_total", "Writes that a reachable server did not store: no room.", ["server"]
+)
+for _server in ("broker", "database"):
+    NOT_STORED.labels(_server)

@@ -21,6 +21,7 @@ from pydantic import SecretStr
 
 from atlas_kit.http.errors import Unavailable
 from atlas_kit.process.logs import get_logger
+from atlas_kit.process.metrics import NOT_STORED
 from atlas_kit.storage import migrations
 
 log = get_logger()
@@ -125,6 +126,8 @@ class Database:
             async with self._pool.connection() as connection:
                 yield connection
         except GONE as error:
+            if isinstance(error, psycopg.errors.DiskFull):
+                NOT_STORED.labels("database").inc()
             raise DatabaseUnavailable from error
         except psycopg.ProgrammingError as error:
             if self.migrated.is_set():

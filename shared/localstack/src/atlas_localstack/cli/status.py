@@ -11,7 +11,7 @@ from atlas_localstack.cli import view
 from atlas_localstack.stack import home as homes
 from atlas_localstack.stack import state
 from atlas_localstack.stack.home import Home
-from atlas_localstack.stack.plan import PARTS, SERVICES
+from atlas_localstack.stack.plan import PARTS, PROMETHEUS, SERVICES
 from atlas_localstack.stack.state import PartState, State
 from atlas_operator.files import read_json
 from atlas_operator.held import delivery_of, held_back
@@ -42,7 +42,7 @@ def describe(home: Home, current: State, *, running: bool) -> dict[str, Any]:
     stack: dict[str, Any] = (read_json(home.stack_file) if running else None) or {
         "services": {name: {"url": None, "pid": None} for name in SERVICES}
     }
-    for name in PARTS:
+    for name in (*PARTS, *({PROMETHEUS} & set(current.parts))):
         part = current.parts.get(name, PartState(health=state.DOWN))
         holder = stack["services"] if name in SERVICES else stack
         if name != "sandbox" or "sandbox" in stack:

@@ -49,7 +49,7 @@ def test(context: typer.Context) -> None:
     """Run the tests: `fast` (seconds, needs nothing), `all` (the default); then any pytest arguments.
 
     Tests that need a browser, a Docker engine or npm's registry are skipped where there is none. With
-    ATLAS_REQUIRE=browser,docker,node they fail instead.
+    ATLAS_REQUIRE=browser,docker,node,prometheus they fail instead.
     """
     arguments = list(context.args)
     scope = arguments.pop(0) if arguments and arguments[0] in SCOPES else "all"

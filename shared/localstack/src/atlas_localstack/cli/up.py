@@ -14,6 +14,7 @@ import typer
 from rich.live import Live
 
 from atlas_localstack.cli import view
+from atlas_localstack.servers import prometheus
 from atlas_localstack.stack import home as homes
 from atlas_localstack.stack import state
 from atlas_localstack.stack.home import Home
@@ -38,6 +39,9 @@ def up(
         int, typer.Option(help="The gateway's port; the others follow: ingest, checkout, entitlements, sandbox, desk.")
     ] = DEFAULT_PORT_BASE,
     fresh: Annotated[bool, typer.Option("--fresh", help="Throw away all local data first.")] = False,
+    observe: Annotated[
+        bool, typer.Option("--observe", help="Start Prometheus with the alerts, where installed.")
+    ] = False,
 ) -> None:
     """Start NATS, Postgres, the Stripe sandbox, the four services and the support desk."""
     home = homes.find(os.environ)
@@ -51,7 +55,10 @@ def up(
     if homes.is_running(home):
         _already_running(home, fresh, port_base)
         return
-    supervisor = _launch(home, given, port_base, fresh, attached=not detach)
+    if observe and not prometheus.is_installed():
+        fail(prometheus.MISSING, prometheus.REMEDY)
+    options = ["--fresh"] * fresh + ["--observe"] * observe
+    supervisor = _launch(home, given, port_base, options, attached=not detach)
     try:
         current = _wait_until_healthy(home, supervisor)
         _welcome(home, given, current)
@@ -62,12 +69,12 @@ def up(
 
 
 def _launch(
-    home: Home, given: dict[str, str], port_base: int, fresh: bool, *, attached: bool
+    home: Home, given: dict[str, str], port_base: int, options: list[str], *, attached: bool
 ) -> subprocess.Popen[bytes]:
     home.create()
     home.state_file.unlink(missing_ok=True)
     argv = [sys.executable, "-m", "atlas_localstack.stack", "--home", str(home.path), "--port-base", str(port_base)]
-    argv += ["--fresh"] * fresh + (["--attached-to", str(os.getpid())] if attached else [])
+    argv += options + (["--attached-to", str(os.getpid())] if attached else [])
     (home.path / "run").mkdir(exist_ok=True)
     with (home.path / "run" / "supervisor.log").open("wb") as log:
         # Its own session, so that Ctrl-C at the terminal reaches only this process, which then asks it to stop.
@@ -114,6 +121,8 @@ def _welcome(home: Home, given: dict[str, str], current: State) -> None:
     )
     panel = view.welcome(public, "sandbox" in stack, dev_sign_in, current.port_base, _desk(stack))
     out.print(panel, soft_wrap=False)
+    if "prometheus" in stack:
+        out.print(f"Prometheus, with the alerts: {stack['prometheus']['url']}/alerts")
     out.print(f"Healthy after {current.healthy_after:.1f} s.", style="dim")
 
 

@@ -29,6 +29,7 @@ ROLES = {
     "checkout": "talks to Stripe",
     "entitlements": "ledger and verdicts",
     "desk": "for those who answer buyers",
+    "prometheus": "watches, with the alerts",
 }
 
 

@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from atlas_contracts.internal_api import OPERATOR
@@ -36,6 +37,7 @@ def main() -> int:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--port-base", type=int, required=True)
     parser.add_argument("--fresh", action="store_true")
+    parser.add_argument("--observe", action="store_true", help="start a Prometheus that watches the stack")
     parser.add_argument("--attached-to", type=int, default=None, help="stop when this process is gone")
     options = parser.parse_args()
     home = Home(options.home)
@@ -46,6 +48,7 @@ def main() -> int:
     state.save(home, current)
     try:
         plan = _prepare(home, options.port_base, options.fresh, os.environ)
+        plan = replace(plan, observe=options.observe)
         asyncio.run(_supervise(plan, current, options.attached_to))
     except PartFailed as error:
         return _fail(home, current, error.failure)

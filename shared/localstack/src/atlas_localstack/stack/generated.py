@@ -66,6 +66,7 @@ class ServerPorts:
     nats: int
     nats_monitor: int
     postgres: int
+    prometheus: int = 0
 
 
 def ports_of(home: Home) -> ServerPorts:

@@ -10,13 +10,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from atlas_contracts.streams import ATLAS_ACCOUNT
-from atlas_localstack.servers import binaries, broker, database
+from atlas_localstack.servers import binaries, broker, database, prometheus
 from atlas_localstack.servers.database import Cluster
 from atlas_localstack.servers.errors import ServerError
 from atlas_localstack.servers.ports import LOOPBACK
 from atlas_localstack.servers.process import spawn
 from atlas_localstack.stack import logs, permissions, roles
-from atlas_localstack.stack.plan import MODULES, SANDBOX, Plan, environment, keeper_environment
+from atlas_localstack.stack.plan import MODULES, PROMETHEUS, SANDBOX, SERVICES, Plan, environment, keeper_environment
 from atlas_localstack.stack.readiness import ask
 from atlas_operator.local import WORKSPACE
 
@@ -39,7 +39,8 @@ def build(plan: Plan) -> dict[str, Part]:
     """All parts of a stack, by name."""
     servers = [_broker(plan), _postgres(plan)]
     programs = [_program(plan, name) for name in plan.parts if name in MODULES]
-    return {part.name: part for part in [*servers, *programs]}
+    observers = [_prometheus(plan)] if plan.observe else []
+    return {part.name: part for part in [*servers, *programs, *observers]}
 
 
 def _program(plan: Plan, name: str) -> Part:
@@ -55,6 +56,25 @@ def _program(plan: Plan, name: str) -> Part:
         return await ask(plan.port(name))
 
     return Part(name, start, ready)
+
+
+def _prometheus(plan: Plan) -> Part:
+    config, data = plan.home.path / "run" / "prometheus.json", plan.home.path / "data" / PROMETHEUS
+    rules = WORKSPACE / "deploy" / "observability" / "alerts.yml"
+
+    def prepare() -> None:
+        config.parent.mkdir(parents=True, exist_ok=True)
+        targets = {service: f"{LOOPBACK}:{plan.port(service)}" for service in SERVICES}
+        config.write_text(prometheus.configuration(targets, rules))
+
+    def start() -> subprocess.Popen[bytes]:
+        with logs.open_for_append(plan.home.log(PROMETHEUS)) as log:
+            return prometheus.start(config, data, plan.ports.prometheus, log)
+
+    async def ready(_: subprocess.Popen[bytes]) -> tuple[bool, str]:
+        return await ask(plan.ports.prometheus, "/-/ready")
+
+    return Part(PROMETHEUS, start, ready, prepare)
 
 
 def _broker(plan: Plan) -> Part:

@@ -19,6 +19,7 @@ from atlas_operator.key_folder import KeyFolder, as_setting
 SERVICES = ("account-gateway", "webhook-ingest", "checkout", "entitlements")
 SANDBOX = "sandbox"
 DESK = "desk"
+PROMETHEUS = "prometheus"
 PARTS = ("nats", "postgres", SANDBOX, *SERVICES, DESK)
 MODULES = {
     "account-gateway": "account_gateway",
@@ -53,11 +54,14 @@ class Plan:
     keys: KeyFolder
     stripe: configuration.Stripe
     given: Mapping[str, str]
+    observe: bool = False
+    """Whether a Prometheus watches the stack."""
 
     @property
     def parts(self) -> tuple[str, ...]:
         """What is started, in the order in which it is shown."""
-        return PARTS if self.stripe.sandbox else tuple(part for part in PARTS if part != SANDBOX)
+        started = PARTS if self.stripe.sandbox else tuple(part for part in PARTS if part != SANDBOX)
+        return (*started, PROMETHEUS) if self.observe else started
 
     def port(self, part: str) -> int:
         """The HTTP port of a service or of the sandbox."""
@@ -91,6 +95,11 @@ class Plan:
     def nats_url(self, user: str) -> str:
         """The broker's URL with a user's credentials."""
         return f"nats://{user}:{self.secrets.nats[user]}@{LOOPBACK}:{self.ports.nats}"
+
+    @property
+    def prometheus_url(self) -> str:
+        """The address of the stack's Prometheus, where there is one."""
+        return f"http://{LOOPBACK}:{self.ports.prometheus}"
 
     def cluster(self, install: PostgresInstall) -> Cluster:
         """The embedded Postgres."""
@@ -210,6 +219,7 @@ def describe(plan: Plan, pids: Mapping[str, int | None]) -> dict[str, Any]:
         "services": {name: {"url": plan.url(name), "pid": pids.get(name)} for name in SERVICES},
         **({"sandbox": sandbox} if plan.stripe.sandbox else {}),
         "desk": {"url": plan.url(DESK), "pid": pids.get(DESK), "sign_in_url": sign_in_link(plan.home)},
+        **({PROMETHEUS: {"url": plan.prometheus_url, "pid": pids.get(PROMETHEUS)}} if plan.observe else {}),
         "webhook": {
             "url": plan.url("webhook-ingest") + WEBHOOK_PATH,
             "secret": configuration.first(plan.stripe.webhook_secret),

@@ -12,7 +12,7 @@ from atlas_localstack.servers.errors import ServerError
 from atlas_localstack.servers.process import tail
 from atlas_localstack.stack import leftovers, logs, state
 from atlas_localstack.stack.parts import FRESH, Part, build
-from atlas_localstack.stack.plan import MODULES, SANDBOX, Plan, describe, sign_in_link
+from atlas_localstack.stack.plan import MODULES, PROMETHEUS, SANDBOX, Plan, describe, sign_in_link
 from atlas_localstack.stack.state import PartState, StartFailure, State
 from atlas_operator.files import write_json
 
@@ -231,7 +231,7 @@ class Supervisor:
             self.state.phase = state.STOPPING
         state.save(self._home, self.state)
         programs = [name for name in self._processes if name in MODULES and name != SANDBOX]
-        for group in (programs, [SANDBOX], ["nats"], ["postgres"]):
+        for group in ([*programs, PROMETHEUS], [SANDBOX], ["nats"], ["postgres"]):
             await asyncio.gather(*(self._stop(self._parts[name]) for name in group if name in self._processes))
         self._home.processes_file.unlink(missing_ok=True)
         self._home.stack_file.unlink(missing_ok=True)

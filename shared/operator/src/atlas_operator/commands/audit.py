@@ -34,7 +34,10 @@ def audit(
     days: Annotated[int, typer.Option(help="How far back at Stripe, in days.", min=1, max=3650)] = 365,
     as_json: Annotated[bool, typer.Option("--json", help="The same for programs.")] = False,
 ) -> None:
-    """Compare everybody with what Stripe says in the end. Exit code 1 if anybody is wrong."""
+    """Compare everybody with what Stripe says in the end. Exit code 1 if anybody is wrong.
+
+    An audit of everybody is reported to entitlements, whose metrics show when the last clean one was.
+    """
     if user is not None:
         checks.any_id(user, "--user")
     operator = Operator(find())
@@ -42,17 +45,18 @@ def audit(
     with bar("Reading entitlements and Stripe") as step:
         looks = [_audited(operator, step, name, days) for name in users]
     found: Audited = {kind: [row for look, _ in looks for row in look[kind]] for kind in (*WRONG, AGREED)}
+    compared = sum(looked_at for _, looked_at in looks)
     if user is None:
-        _tell(operator, found, sum(looked_at for _, looked_at in looks))
+        _tell(operator, found, compared)
     if as_json:
         say_json({kind: rows for kind, rows in found.items() if rows or kind in WRONG})
     else:
-        _show(found, sum(looked_at for _, looked_at in looks))
+        _show(found, compared)
     raise typer.Exit(1 if is_wrong(found) else 0)
 
 
 def _tell(operator: Operator, found: Audited, users: int) -> None:
-    """The result in numbers, for the support desk; an audit is worth as much where they can't be kept."""
+    """The result in numbers, for the support desk and the metrics; an audit is worth as much where they can't be kept."""
     done = AuditDone(
         users=users,
         paid_not_pro=len(found["paidNotPro"]),

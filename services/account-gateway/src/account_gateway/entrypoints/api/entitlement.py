@@ -40,7 +40,12 @@ class EntitlementNow(WireModel):
 
 async def read_entitlement(user_id: str, entitlements: ReadsService) -> Entitlement:
     """The entitlement, read from the entitlements service. Raises Unavailable when it doesn't answer."""
-    return (await entitlements.get("/internal/entitlement", user_id, EntitlementView)).public()
+    return (await read_view(user_id, entitlements)).public()
+
+
+async def read_view(user_id: str, entitlements: ReadsService) -> EntitlementView:
+    """The same with what only services know of it."""
+    return await entitlements.get("/internal/entitlement", user_id, EntitlementView)
 
 
 def entitlement_routes(user: RequireUser, entitlements: ReadsService) -> APIRouter:

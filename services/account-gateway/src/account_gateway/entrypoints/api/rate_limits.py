@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from limits import RateLimitItemPerSecond
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import FixedWindowRateLimiter
+from prometheus_client import Counter
 from starlette.requests import Request
 
 from account_gateway.session.caller import RequireUser
 from atlas_kit.http.errors import RateLimited
 
+RATE_LIMITED = Counter("atlas_rate_limited_total", "Requests refused because a user made too many.", ["limit"])
 SET_SECONDS = 1.0
 """Once the wall clock has moved this far against the monotonic one, somebody has set it. All windows are forgotten
 then, because they end by the old time: with a clock set back by an hour, users would have to wait for an hour.
@@ -42,6 +44,7 @@ class UserLimiter:
         self._storage = MemoryStorage()
         self._limiter = FixedWindowRateLimiter(self._storage)
         self._clocks_differ = _clocks_differ()
+        self._refused = RATE_LIMITED.labels(name)
 
     async def hit(self, user_id: str) -> dict[str, str]:
         """Count a request; gives the headers of its answer. Raises RateLimited when there were too many."""
@@ -58,6 +61,7 @@ class UserLimiter:
             "x-ratelimit-reset": str(math.ceil(reset)),
         }
         if not allowed:
+            self._refused.inc()
             wait = max(1, math.ceil(reset - time.time()))
             raise RateLimited(headers=headers | {"retry-after": str(wait)})
         return headers

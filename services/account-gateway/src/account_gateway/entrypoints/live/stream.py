@@ -6,24 +6,30 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
+from prometheus_client import Gauge
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from account_gateway.entrypoints.api.documentation import SIGNED_IN
-from account_gateway.entrypoints.api.entitlement import read_entitlement
+from account_gateway.entrypoints.api.entitlement import read_view
 from account_gateway.entrypoints.api.errors import READ_UNAVAILABLE, UNAUTHENTICATED, error_responses
 from account_gateway.entrypoints.live.changes import EntitlementChanges, Watch
 from account_gateway.ports import ReadsService, Sessions
 from account_gateway.session.caller import RequireUser
-from atlas_contracts.public_api import Entitlement
+from atlas_contracts.internal_api import EntitlementView
 from atlas_kit.http.errors import AtlasError, Unavailable
+from atlas_kit.process.logs import get_logger
+
+log = get_logger()
+
+OPEN = Gauge("atlas_streams_open", "Live update streams open.")
 
 STREAM_PATH = "/api/pro/entitlement/stream"
 STREAM_HEADERS = {"cache-control": "no-store, no-transform", "x-accel-buffering": "no"}
 """no-transform: a proxy that compresses (Next.js' own does) would hold events back until its buffer is full."""
 HEARTBEAT = b": heartbeat\n\n"
 _EXAMPLE = (
-    'event: entitlement\ndata: {"isPro":true,"status":"active","source":"stripe",'
+    'id: req_5f0c1b2a3d4e5f6a7b8c9d0e\nevent: entitlement\ndata: {"isPro":true,"status":"active","source":"stripe",'
     '"restoredAt":"2026-11-23T10:00:00Z","updatedAt":"2026-11-23T10:00:01.250Z"}\n\n'
 )
 _RESPONSES: dict[int | str, dict[str, Any]] = error_responses((UNAUTHENTICATED, READ_UNAVAILABLE)) | {
@@ -49,8 +55,8 @@ class EventStream(StreamingResponse):
 
 
 async def entitlement_events(
-    first: Entitlement,
-    read: Callable[[], Awaitable[Entitlement]],
+    first: EntitlementView,
+    read: Callable[[], Awaitable[EntitlementView]],
     signed_in: Callable[[], Awaitable[bool]],
     changes: EntitlementChanges,
     watch: Watch,
@@ -68,8 +74,9 @@ async def entitlement_events(
         if news or clock() >= next_look:
             current = await _read_or(last, read)
             next_look = clock() + _pause(changes, times)
-            if current != last:
+            if current.public() != last.public():
                 last = current
+                _log_pushed(current)
                 yield _event(current)
         if clock() >= next_beat:
             next_beat += times.heartbeat
@@ -85,11 +92,11 @@ class Streams:
     changes: EntitlementChanges
     times: StreamTimes
 
-    async def bytes_for(self, request: Request, user_id: str, first: Entitlement) -> AsyncIterator[bytes]:
+    async def bytes_for(self, request: Request, user_id: str, first: EntitlementView) -> AsyncIterator[bytes]:
         """One user's stream, which begins with what was ``first`` read."""
 
-        async def read() -> Entitlement:
-            return await read_entitlement(user_id, self.entitlements)
+        async def read() -> EntitlementView:
+            return await read_view(user_id, self.entitlements)
 
         async def signed_in() -> bool:
             try:
@@ -97,7 +104,7 @@ class Streams:
             except Unavailable:
                 return True  # sessions can't be looked up: keep the stream, which ends after a while anyway
 
-        with self.changes.watching(user_id) as watch:
+        with OPEN.track_inprogress(), self.changes.watching(user_id) as watch:
             watch.wake()  # there may have been a change between the first read and the watch
             async for chunk in entitlement_events(first, read, signed_in, self.changes, watch, self.times):
                 yield chunk
@@ -120,7 +127,7 @@ def stream_routes(user: RequireUser, streams: Streams) -> APIRouter:
         itself.
         """
         # Read before answering: when the entitlements service doesn't answer, that is a 503 and not an empty stream.
-        first = await read_entitlement(user_id, streams.entitlements)
+        first = await read_view(user_id, streams.entitlements)
         return EventStream(streams.bytes_for(request, user_id, first), headers=STREAM_HEADERS)
 
     return router
@@ -134,7 +141,7 @@ def _pause(changes: EntitlementChanges, times: StreamTimes) -> float:
     return times.poll_with_broker if changes.live else times.poll_without_broker
 
 
-async def _read_or(last: Entitlement, read: Callable[[], Awaitable[Entitlement]]) -> Entitlement:
+async def _read_or(last: EntitlementView, read: Callable[[], Awaitable[EntitlementView]]) -> EntitlementView:
     """The entitlement now, or ``last`` while the entitlements service doesn't answer."""
     try:
         return await read()
@@ -142,5 +149,12 @@ async def _read_or(last: Entitlement, read: Callable[[], Awaitable[Entitlement]]
         return last
 
 
-def _event(entitlement: Entitlement) -> bytes:
-    return b"event: entitlement\ndata: " + entitlement.model_dump_json(by_alias=True).encode() + b"\n\n"
+def _log_pushed(view: EntitlementView) -> None:
+    requested = {"requestId": view.request_id} if view.request_id else {}
+    log.info("entitlement.pushed", userId=view.user_id, version=view.version, **requested)
+
+
+def _event(view: EntitlementView) -> bytes:
+    """The entitlement as an event. Its id is that of the request that changed it, where the ledger knows it."""
+    identity = f"id: {view.request_id}\n" if view.request_id else ""
+    return f"{identity}event: entitlement\ndata: {view.public().model_dump_json(by_alias=True)}\n\n".encode()

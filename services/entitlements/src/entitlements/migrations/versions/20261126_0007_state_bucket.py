@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "20261126_0007_state_bucket"
-down_revision = "20261126_0004_reviews"
+down_revision = "20261126_0006_request_ids"
 
 
 def upgrade() -> None:
