@@ -14,13 +14,13 @@ from rich.live import Live
 
 from atlas_localstack.cli import view
 from atlas_localstack.stack import home as homes
-from atlas_localstack.stack import state
+from atlas_localstack.stack import remarks, state
 from atlas_localstack.stack.home import Home
 from atlas_localstack.stack.plan import OFFSETS
 from atlas_localstack.stack.state import State
 from atlas_operator.files import read_json
 from atlas_operator.local import WORKSPACE, environment
-from atlas_operator.terminal.console import errors, fail, misunderstood, out
+from atlas_operator.terminal.console import errors, fail, line, misunderstood, out
 
 DEFAULT_PORT_BASE = 8000
 LOWEST_PORT, HIGHEST_PORT = 1024, 65535
@@ -48,6 +48,8 @@ def up(
     if homes.is_running(home):
         _already_running(home, fresh, port_base)
         return
+    for remark in remarks.remarks(given):
+        errors.print(line(("! ", "yellow"), remark))
     supervisor = _launch(home, given, port_base, fresh, attached=not detach)
     try:
         current = _wait_until_healthy(home, supervisor)

@@ -123,6 +123,6 @@ def _show(found: Audited, looked_at: int) -> None:
         if rows:
             say((TITLES[kind], "bold" if kind == AGREED else "bold red"))
             for row in rows:
-                say(f"  {row['userId'] or 'nobody'}: {row['reason']}")
+                say(f"  {row['userId'] or '(no user)'}: {row['reason']}")
     if not is_wrong(found):
         say(("✓", "green"), f" Stripe and the ledger agree on {counted(looked_at, 'user')}.")

@@ -12,8 +12,8 @@ from atlas_operator.client import Operator
 from atlas_operator.predecessor.connection import Predecessor
 from atlas_operator.predecessor.rows import moment_and_count, people
 from atlas_operator.predecessor.there import NOBODY, verdict_there
-from atlas_operator.terminal.explained import reasons
 from atlas_operator.terminal.progress import Advance
+from atlas_operator.wording import reasons
 
 Verdict = Mapping[str, Any]
 UNKNOWN = "There is no such account there."
