@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request
 
+from support.chromium import chromium, mark_as_clicking
 from support.gallery import gallery
 from support.shopper import Shopper
 from support.stack import Stack
 
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All of these need a browser."""
-    here = Path(__file__).parent
-    required = "browser" in os.environ.get("ATLAS_REQUIRE", "")
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker("browser")
-            if not required and not Path(CHROMIUM).exists():
-                item.add_marker(pytest.mark.skip(reason="no chromium: apt-get install chromium"))
+    mark_as_clicking(items, Path(__file__).parent)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
+    with chromium() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture

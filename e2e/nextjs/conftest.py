@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,27 +12,20 @@ from urllib.parse import urlsplit
 import httpx
 import psycopg
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 from psycopg.sql import SQL, Identifier, Literal
 
-from support import docker
+from support.chromium import chromium, mark_as_clicking
 from support.next_app import EXAMPLE, Listener, NextApp, WebShopper, free_origin, installed_app
 from support.servers import Postgres
 from support.stack import Stack, running_stack
 
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 READER, IMPORTER = "atlas_billing_reader", "atlas_billing_importer"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All of these need a browser; the first waits for the build."""
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker("browser")
-            item.add_marker(pytest.mark.timeout(600))
-            if not docker.required("browser") and not Path(CHROMIUM).exists():
-                item.add_marker(pytest.mark.skip(reason="no chromium: apt-get install chromium"))
+    """The first of these waits for the build."""
+    mark_as_clicking(items, Path(__file__).parent, pytest.mark.timeout(600))
 
 
 @dataclass(frozen=True)
@@ -111,10 +103,8 @@ def app(built: NextApp) -> Iterator[NextApp]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
+    with chromium() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ def requirements(lock: Path) -> list[str]:
     return [line.strip() for line in joined.splitlines() if line.strip() and not line.lstrip().startswith("#")]
 
 
-def test_there_are_locks_for_running_for_the_command_line_and_for_developing() -> None:
-    assert [lock.name for lock in LOCKS] == ["dev.lock", "operator.lock", "runtime.lock"]
+def test_there_are_locks_for_running_for_the_command_line_for_one_machine_and_for_developing() -> None:
+    assert [lock.name for lock in LOCKS] == ["dev.lock", "local.lock", "operator.lock", "runtime.lock"]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
@@ -42,7 +42,7 @@ def test_no_lock_says_where_to_fetch_from(lock: Path) -> None:
     assert WHERE_FROM.search("\n".join(requirements(lock))) is None
 
 
-@pytest.mark.parametrize("lock", ["runtime.lock", "operator.lock"])
+@pytest.mark.parametrize("lock", ["runtime.lock", "operator.lock", "local.lock"])
 def test_what_runs_in_production_is_tested_in_the_same_version(lock: str) -> None:
     def versions(name: str) -> dict[str, str]:
         pairs = (line.split()[0].split("==") for line in requirements(REQUIREMENTS / name))

@@ -60,6 +60,15 @@ async def test_the_app_has_a_user_forgotten_at_stripe_here_and_in_the_ledger(wor
     assert (again.status, again.body["known"], again.body["sessions"], again.body["facts"]) == (200, False, 0, 0)
 
 
+async def test_stripes_event_about_an_open_session_that_was_closed_does_not_bring_the_user_back(world, user):
+    session_id = await world.opened(user)
+    assert (await forget(world, user)).status == 200
+    assert (await world.session(session_id))["status"] == "expired"
+    ended = (await world.stripe("get", "/v1/events?type=checkout.session.expired"))["data"]
+    [event] = [event for event in ended if event["data"]["object"]["id"] == session_id]
+    assert "userId" not in event["data"]["object"]["metadata"]
+
+
 async def test_without_the_entitlements_service_nothing_is_done_and_asking_again_does_it_all(world, user):
     """It alone knows all sessions of the user: it is asked first."""
     session = await bought(world, user)

@@ -1,6 +1,7 @@
 """Installs the locked dependencies into `.venv` when `./atlas` runs for the first time or the lock has changed.
 
-It uses only the standard library, because nothing else is installed yet.
+`./atlas test` installs what the tests need as well; every other command only what runs. It uses only the standard
+library, because nothing else is installed yet.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
+RUN, TEST = "local.lock", "dev.lock"
+"""What `./atlas up` and the operator's commands need; the same in the same versions, and what the tests need."""
 INSTALLING = "installing"
 LOG_LINES_ON_FAILURE = 15
 
@@ -30,7 +33,7 @@ def run(root: str, arguments: list[str]) -> NoReturn:
     """Install what is missing, then replace this process by the command line."""
     workspace = Path(root)
     try:
-        ensure_installed(workspace)
+        ensure_installed(workspace, TEST if arguments[:1] == ["test"] else RUN)
     except BootstrapError as error:
         sys.exit(str(error))
     except OSError as error:
@@ -44,22 +47,26 @@ def run(root: str, arguments: list[str]) -> NoReturn:
     os.execv(python, [python, "-m", "atlas_localstack", *arguments])
 
 
-def ensure_installed(root: Path) -> None:
+def ensure_installed(root: Path, locked: str) -> None:
     """Install what the lock file says into `.venv`, unless it is there. Two processes may do it at once, and it may be
     killed at any time. Raises BootstrapError or OSError.
     """
-    wanted = fingerprint(root)
-    if _installed(root, wanted):
+    if _installed(root, locked):
         return
     with _exclusive(root) as lock:
-        if not _installed(root, wanted):  # perhaps another ./atlas has just done it
-            _install(root, wanted, lock)
+        if not _installed(root, locked):  # perhaps another ./atlas has just done it
+            _install(root, locked, lock)
 
 
-def fingerprint(root: Path) -> str:
-    """A hash of what an installation depends on: lock file, folder (a moved `.venv` is broken), and our packages."""
-    digest = hashlib.sha256((root / "requirements" / "dev.lock").read_bytes())
-    for part in (str(root), *_sources(root)):
+def fingerprint(root: Path, locked: str) -> str:
+    """A hash of what an installation depends on: lock files, folder (a moved `.venv` is broken), and our packages.
+
+    Whoever asks for what the tests need gets what runs too, so a change of that lock counts as well.
+    """
+    digest = hashlib.sha256()
+    for name in dict.fromkeys((RUN, locked)):
+        digest.update((root / "requirements" / name).read_bytes())
+    for part in (locked, str(root), *_sources(root)):
         digest.update(part.encode() + b"\0")
     return digest.hexdigest()
 
@@ -76,9 +83,10 @@ def _stamp(root: Path) -> Path:
     return root / ".venv" / ".atlas-installed"
 
 
-def _installed(root: Path, wanted: str) -> bool:
+def _installed(root: Path, locked: str) -> bool:
     ours = not (root / ".venv").is_symlink()
-    return ours and _read(_stamp(root)) == wanted and _python(root).exists()
+    enough = {fingerprint(root, locked), fingerprint(root, TEST)}  # what the tests need holds all that runs
+    return ours and _read(_stamp(root)) in enough and _python(root).exists()
 
 
 def _read(path: Path) -> str | None:
@@ -103,7 +111,7 @@ def _exclusive(root: Path) -> Iterator[int]:
         yield lock.fileno()
 
 
-def _install(root: Path, wanted: str, lock: int) -> None:
+def _install(root: Path, locked: str, lock: int) -> None:
     begun = time.monotonic()
     if _read(_stamp(root)) == INSTALLING or not _works(root):
         _empty(root / ".venv")
@@ -111,11 +119,11 @@ def _install(root: Path, wanted: str, lock: int) -> None:
     if not _python(root).exists():
         _say("Making .venv …")
         _make_venv(root)
-    _pip(root, lock)
+    _pip(root, locked, lock)
     site = next((root / ".venv" / "lib").glob("python3.*/site-packages"))
     _compile(root, site)
     (site / "atlas.pth").write_text("\n".join(_sources(root)) + "\n")
-    _replace(_stamp(root), wanted)
+    _replace(_stamp(root), fingerprint(root, locked))
     _say(f"Dependencies installed in {time.monotonic() - begun:.0f} s.\n")
 
 
@@ -148,11 +156,11 @@ def _make_venv(root: Path) -> None:
         )
 
 
-def _pip(root: Path, lock: int) -> None:
-    locked = root / "requirements" / "dev.lock"
-    total = len(re.findall(r"^[A-Za-z0-9_.-]+(\[[^]]*])?==", locked.read_text(), re.MULTILINE))
+def _pip(root: Path, locked: str, lock: int) -> None:
+    wanted = root / "requirements" / locked
+    total = len(re.findall(r"^[A-Za-z0-9_.-]+(\[[^]]*])?==", wanted.read_text(), re.MULTILINE))
     command = [str(_python(root)), "-m", "pip", "install", "--require-hashes", "--no-deps", "--no-input"]
-    command += ["--disable-pip-version-check", "--progress-bar", "off", "--no-compile", "-r", str(locked)]
+    command += ["--disable-pip-version-check", "--progress-bar", "off", "--no-compile", "-r", str(wanted)]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     log_path = root / ".venv" / "pip.log"
     seen = 0

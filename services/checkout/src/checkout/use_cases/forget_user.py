@@ -175,8 +175,12 @@ def _refuse_while_paying(sessions: Iterable[Read], *, even_if_paying: bool) -> N
 
 
 async def _close_open(stripe: EraseCalls, found: Found) -> None:
-    """Close open sessions, so that they can't be paid later. One that can't be closed may be paid: it is read again."""
+    """Close open sessions, so that they can't be paid later. One that can't be closed may be paid: it is read again.
+
+    The user id leaves each before it is closed: Stripe's event about the end would bring it back.
+    """
     for session in [each for each in found.sessions.values() if each.body.get("status") == "open"]:
+        await stripe.erase_user(session.id)
         try:
             await stripe.expire_session(session.id)
         except StripeFailure as failure:

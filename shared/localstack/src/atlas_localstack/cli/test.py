@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import typer
 
@@ -19,6 +22,25 @@ NOTHING_COLLECTED = 5
 MOST_WORKERS = 4
 IN_ORDER = "--no-loadscope-reorder"
 """pytest's option to keep our order (`conftest.py`): files that take long first. Its own puts those with many tests."""
+MEASURED_MINUTES = {"fast": 1.5, "all": 20.0}
+"""How long each took on two cores, with browser, Docker and node; said where no run on this machine tells better."""
+LAST_RUN = Path(".pytest_cache") / "atlas"
+"""Where the minutes that the last whole run took are kept, a file a scope."""
+SELECTING = (
+    "-k",
+    "-m",
+    "--co",
+    "--lf",
+    "--last-failed",
+    "--ff",
+    "--sw",
+    "--stepwise",
+    "--deselect",
+    "--help",
+    "-h",
+    "--version",
+)
+"""Beginnings of pytest's options with which not all tests are run."""
 INTERRUPTED = 130
 """The exit code that a shell gives a command that was ended by Ctrl-C."""
 
@@ -32,9 +54,40 @@ def test(context: typer.Context) -> None:
     arguments = list(context.args)
     scope = arguments.pop(0) if arguments and arguments[0] in SCOPES else "all"
     os.chdir(WORKSPACE)
+    whole = not _names_paths(arguments) and not any(each.startswith(SELECTING) for each in arguments)
+    if whole:
+        print(announcement(scope, LAST_RUN), file=sys.stderr, flush=True)
+    begun = time.monotonic()
     codes = [_run(command) for command in commands(scope, arguments)]
+    if whole and INTERRUPTED not in codes:
+        remember(scope, (time.monotonic() - begun) / 60, LAST_RUN)
     ran = [code for code in codes if code != NOTHING_COLLECTED]
     raise typer.Exit(max(ran, default=NOTHING_COLLECTED))
+
+
+def announcement(scope: str, kept: Path) -> str:
+    """How long the tests will take: as long as the last time here, else as long as where they were timed."""
+    try:
+        minutes, because = float((kept / scope).read_text()), "as the last time here"
+    except (OSError, ValueError):
+        minutes, because = MEASURED_MINUTES[scope], "measured on two cores; the first run builds what later ones keep"
+    other = "" if scope == "fast" else " Only the fast ones: ./atlas test fast"
+    return f"This takes about {_in_words(minutes)} ({because}).{other}"
+
+
+def remember(scope: str, minutes: float, kept: Path) -> None:
+    """Keep how long a whole run took. A folder that can't be written to costs the next run its better estimate only."""
+    with contextlib.suppress(OSError):
+        kept.mkdir(parents=True, exist_ok=True)
+        (kept / scope).write_text(f"{minutes:.2f}\n")
+
+
+def _in_words(minutes: float) -> str:
+    if minutes < 1:
+        seconds = round(minutes * 60)
+        return f"{seconds} seconds" if seconds > 1 else "a second"
+    whole = round(minutes)
+    return "a minute" if whole == 1 else f"{whole} minutes"
 
 
 def commands(scope: str, arguments: Sequence[str]) -> list[list[str]]:
