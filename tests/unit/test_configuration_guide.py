@@ -48,7 +48,7 @@ EVENTS = re.compile(r"(?<=<!-- events -->\n).*?(?=<!-- end of events -->)", re.D
 def test_every_setting_stands_in_the_guide_with_type_range_default_readers_and_an_example() -> None:
     said = GUIDE.read_text()
     wanted = PART.sub(lambda _: "".join(_table()), said)
-    wanted = EVENTS.sub(lambda _: "".join(f"- `{name}`\n" for name in sorted(SUPPORTED_EVENT_TYPES)), wanted)
+    wanted = EVENTS.sub(lambda _: "```\n" + "".join(f"{name}\n" for name in sorted(SUPPORTED_EVENT_TYPES)) + "```\n", wanted)
     if os.environ.get("ATLAS_WRITE"):
         GUIDE.write_text(wanted)
     assert PART.search(said) and EVENTS.search(said)
