@@ -21,7 +21,7 @@ give() {
   mv -f "$1.new" "$1"
 }
 
-for user in INGEST CHECKOUT ENTITLEMENTS GATEWAY OBSERVER KEEPER ADMIN; do keep "NATS_PASSWORD_$user" nats_; done
+for user in INGEST CHECKOUT ENTITLEMENTS GATEWAY OBSERVER OPERATOR KEEPER ADMIN; do keep "NATS_PASSWORD_$user" nats_; done
 for role in ENTITLEMENTS_OWNER ENTITLEMENTS_SERVICE CHECKOUT_OWNER CHECKOUT_SERVICE; do keep "${role}_PASSWORD" pg_; done
 keep POSTGRES_PASSWORD pg_
 keep MADE_NEXTAUTH_SECRET nextauth_
@@ -118,21 +118,25 @@ export SANDBOX_PRICE_ID="\${STRIPE_PRICE_PRO_LIFETIME:-price_atlas_pro_lifetime}
 unset STRIPE_SECRET_KEY STRIPE_WEBHOOK_SECRET
 END
 
-# It looks and asks, and signs as the operator: the broker's observer, no owner of a database.
+# It looks and asks, and signs as the operator: at the broker it sees figures and no message, it owns no database.
 give operator.env 10006 <<END
 $(signs operator)
-$(broker observer "$NATS_PASSWORD_OBSERVER")
+$(broker operator "$NATS_PASSWORD_OPERATOR")
 export ENTITLEMENTS_DATABASE_URL=postgresql://entitlements_service:$ENTITLEMENTS_SERVICE_PASSWORD@postgres:5432/entitlements
 export CHECKOUT_DATABASE_URL=postgresql://checkout_service:$CHECKOUT_SERVICE_PASSWORD@postgres:5432/checkout
 $sandbox
 END
 
-# It alone may change streams; it runs before the services and ends.
+# It alone may change streams and make mirrors; it runs before the services and ends.
 give retention.env 10007 <<END
 export NATS_ADMIN_URL=nats://keeper:$NATS_PASSWORD_KEEPER@nats:4222
 END
 
 chmod 755 .
+# The broker's streams of an earlier version lay in no account; the broker is not running yet.
+if [ -d '/data/nats/jetstream/$G' ] && [ ! -e /data/nats/jetstream/ATLAS ]; then
+  mv '/data/nats/jetstream/$G' /data/nats/jetstream/ATLAS
+fi
 # Volumes are root's when they are new; these two belong to servers that aren't.
 chown 10010 /data/nats
 chown 10005 /data/sandbox

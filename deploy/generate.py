@@ -25,10 +25,12 @@ def role_password(role: str) -> str:
 
 
 def nats_conf() -> str:
-    """The broker's configuration: JetStream, every acknowledged message on the disk, one user per service."""
-    authorization = permissions.authorization({user: f"<{user}>" for user in permissions.GRANTS})
+    """The broker's configuration: JetStream, every acknowledged message on the disk, our account and the readers', one
+    user per service.
+    """
+    accounts = permissions.accounts({user: f"<{user}>" for user in permissions.GRANTS})
     for user in permissions.GRANTS:
-        authorization = authorization.replace(f'"<{user}>"', f"${broker_password(user)}")
+        accounts = accounts.replace(f'"<{user}>"', f"${broker_password(user)}")
     return f"""\
 # {GENERATED}
 server_name: atlas-nats
@@ -40,9 +42,11 @@ jetstream {{
   store_dir: "/data"
   # An acknowledged message is on the disk, not in a cache that a power cut takes away.
   sync_interval: always
+  # A request with fields that it doesn't have is refused: so no answer of the broker can pass for a request.
+  strict: true
   max_memory_store: 64MB
 }}
-{authorization}"""
+{accounts}"""
 
 
 def roles_sql() -> str:

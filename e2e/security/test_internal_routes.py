@@ -35,6 +35,7 @@ from atlas_contracts.internal_api import (
 from atlas_contracts.moving_in import ImportGrantsRequest, ImportPurchasesRequest
 from atlas_contracts.parked import DismissRequest
 from atlas_contracts.read_api import EntitlementQuery
+from atlas_contracts.republishing import RepublishRequest
 from atlas_kit.http.identity import TokenMint
 from atlas_localstack.stack.plan import READER
 from support.buyer import Buyer
@@ -71,6 +72,8 @@ ROUTES: list[tuple[str, str, str, str, dict[str, Any], Any]] = [
     (ENTITLEMENTS_SERVICE, OPERATOR, "get", "/operator/state", {}, None),
     (ENTITLEMENTS_SERVICE, OPERATOR, "post", "/operator/forget", {}, ForgetRequest),
     (ENTITLEMENTS_SERVICE, OPERATOR, "post", "/operator/rebuild", {}, REBUILD),
+    (ENTITLEMENTS_SERVICE, OPERATOR, "get", "/operator/states", {}, None),
+    (ENTITLEMENTS_SERVICE, OPERATOR, "post", "/operator/republish", {}, RepublishRequest),
     (ENTITLEMENTS_SERVICE, OPERATOR, "get", "/operator/kept", {"user": TEXT, "after": TEXT}, None),
     (CHECKOUT_SERVICE, OPERATOR, "get", "/operator/kept", {"user": TEXT}, None),
     (INGEST_SERVICE, OPERATOR, "get", "/operator/kept", {"user": TEXT}, None),
@@ -168,7 +171,7 @@ def test_no_input_makes_a_5xx_or_anybody_pro(
         for found in schemathesis.openapi.from_dict(_document(method, path, query, body)).get_all_operations()
     ]
     headers = _headers(mints, service, issuer, victim.user)
-    examples = 2 if path.endswith("/rebuild") else EXAMPLES  # each starts a process
+    examples = 2 if path.endswith(("/rebuild", "/republish")) else EXAMPLES  # each starts a process
     bombard(operation, stack.url(service), lambda: headers, examples=examples, checks=("not_a_server_error",))
     assert not victim.is_pro()
 

@@ -16,14 +16,14 @@ from atlas_localstack.servers.ports import LOOPBACK, free_port
 
 
 @contextlib.contextmanager
-def embedded_nats(authorization: str = "", *, port: int | None = None, store: Path | None = None) -> Iterator[str]:
+def embedded_nats(accounts: str = "", *, port: int | None = None, store: Path | None = None) -> Iterator[str]:
     """A fresh nats-server with JetStream, `sync_interval: always`; gives its URL.
 
-    `authorization` is a block of the server's configuration; without one there are no credentials. `store` (kept) and `port` let a test
+    `accounts` is a block of the server's configuration; without one there are no credentials. `store` (kept) and `port` let a test
     stop a server and start it again.
     """
     with _temporary("atlas-nats-") as home:
-        settings = broker.BrokerSettings(port or free_port(), free_port(), store or home / "store", authorization)
+        settings = broker.BrokerSettings(port or free_port(), free_port(), store or home / "store", accounts)
         config, log = home / "nats.conf", home / "nats.log"
         config.write_text(broker.configuration(settings))
         with log.open("ab") as sink:

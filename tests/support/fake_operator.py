@@ -65,6 +65,8 @@ class FakeOperator:
             "/operator/adjustments": {"eventId": "manual:k:entitlement_granted", "appended": True},
             "/operator/forget": {"known": True, "facts": 1, "sessions": 1, "places": []},
             "/operator/rebuild": Lines([{"result": {"facts": 1, "differences": 0}}]),
+            "/operator/states": {"bucket": True, "users": 0, "compared": 0, "missing": 0, "different": 0, "extra": 0, "examples": []},
+            "/operator/republish": Lines([{"done": 1, "total": 2}, {"result": {"users": 2, "written": 0, "removed": 0, "announced": 0}}]),
             "/operator/pull": Lines([{"stage": "done", "counts": {}}]),
         }
 

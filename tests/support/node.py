@@ -20,6 +20,7 @@ from support.stack import MEANINGFUL, WORKSPACE
 KIT = WORKSPACE / "clients" / "typescript"
 HERE = WORKSPACE / ".atlas-node"
 NOT_ITS_SOURCE = {"node_modules", "dist", "examples", "out"}
+CERTIFICATES = "NODE_EXTRA_CA_CERTS"
 INSTALL_SECONDS, RUN_SECONDS = 300, 120
 QUIET = {
     "npm_config_audit": "false", "npm_config_fund": "false", "npm_config_update_notifier": "false",
@@ -43,8 +44,11 @@ def missing(what: str) -> None:
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The shell's, with our node before any other and nothing that would change what a program under test does."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith((*MEANINGFUL, "NODE_"))}
+    """The shell's, with our node before any other and nothing that would change what a program under test does.
+
+    Whose certificates count stays as the shell has it: the registry may be behind a company's own proxy.
+    """
+    kept = {name: value for name, value in os.environ.items() if name == CERTIFICATES or not name.startswith((*MEANINGFUL, "NODE_"))}
     return {**kept, **QUIET, "PATH": f"{wheel() / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}", **(more or {})}
 
 

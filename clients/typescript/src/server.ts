@@ -8,6 +8,12 @@ export { AtlasBillingError } from "./errors.js";
 export type { AtlasBillingErrorCode, AtlasBillingProblem } from "./errors.js";
 export type { CookieSource, CookieStore } from "./session-cookies.js";
 export type { Entitlement } from "./types.js";
+export { EntitlementMirror } from "./mirror.js";
+export type { EntitlementListener, EntitlementMirrorOptions } from "./mirror.js";
+export type { EntitlementState } from "./entitlement-state.js";
+export { EntitlementReader } from "./entitlement-reader.js";
+export type { EntitlementReaderOptions, EntitlementRecord } from "./entitlement-reader.js";
+export type { NatsConnect, NatsConnection, NatsMessage } from "./nats.js";
 
 export interface ReadEntitlementOptions {
   /** Where the gateway answers, as this server reaches it: `http://127.0.0.1:8000`. */

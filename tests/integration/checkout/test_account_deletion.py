@@ -48,7 +48,12 @@ async def test_the_app_has_a_user_forgotten_at_stripe_here_and_in_the_ledger(wor
     assert (answer.body["known"], answer.body["sessions"]) == (True, 1) and answer.body["facts"] >= 2
     places = [place["place"] for place in answer.body["places"]]
     assert f"checkout session {session['id']} at Stripe" in places
-    assert places[-6:] == ["database of checkout", "ledger and projection", "broker: BILLING", "broker: ENTITLEMENTS", "broker: PARKED", "Stripe"]
+    assert places[-7:] == [
+        "database of checkout", "ledger and projection", "broker: BILLING", "broker: ENTITLEMENTS", "broker: PARKED",
+        "broker: ENTITLEMENT_STATE", "Stripe",
+    ]  # fmt: skip
+    done = {place["place"]: place["done"] for place in answer.body["places"]}
+    assert done["broker: ENTITLEMENT_STATE"].startswith("no entry of the user")
     ends = {place["place"]: place["until"] for place in answer.body["places"] if place["until"]}
     days = {place: (datetime.fromisoformat(until) - datetime.now(UTC)).total_seconds() / 86_400 for place, until in ends.items()}
     assert {place: round(left) for place, left in days.items()} == {"broker: BILLING": 400, "broker: ENTITLEMENTS": 90}
@@ -178,4 +183,4 @@ async def test_the_door_of_entitlements_is_open_to_checkout_alone(world, user):
     for issuer in ("atlas-web", "operator", "account-gateway"):
         assert (await forget(world, user, **where, issuer=issuer)).status == 403
     assert (await forget(world, user, **where, issuer="checkout", subject="somebody-else")).status == 403
-    assert (await forget(world, user, **where, issuer="checkout")).body == {"facts": 0}
+    assert (await forget(world, user, **where, issuer="checkout")).body == {"facts": 0, "entryRemoved": True}

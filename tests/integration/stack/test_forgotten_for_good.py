@@ -127,6 +127,7 @@ def test_a_forgotten_user_is_in_no_store_of_ours_once_the_retention_has_passed(s
     assert told["parked"][0]["reason"] == "contradicting_user"
     before = holding(stack, canary.user)
     assert {"stream BILLING", "stream ENTITLEMENTS", "stream PARKED", "entitlements.ledger", "checkout.customers"} <= before
+    assert "stream KV_ENTITLEMENT_STATE" in before, "the bucket of states is looked at"
 
     done = stack.atlas("forget", canary.user, "--yes")
     assert done.returncode == 0, done.stderr
@@ -135,6 +136,10 @@ def test_a_forgotten_user_is_in_no_store_of_ours_once_the_retention_has_passed(s
         [line] = [line for line in done.stdout.splitlines() if f"broker: {stream}" in line]
         day = {(datetime.now(UTC) + timedelta(days=days, minutes=shift)).date().isoformat() for shift in (-10, 0)}
         assert any(each in line for each in day), line
+
+    [line] = [line for line in done.stdout.splitlines() if "broker: ENTITLEMENT_STATE" in line]
+    assert "no entry of the user" in line
+    assert "stream KV_ENTITLEMENT_STATE" not in holding(stack, canary.user), "it has no retention to wait for"
 
     gone = stack.atlas("export", canary.user)
     assert (gone.returncode, gone.stdout) == (1, "") and gone.stderr.strip() == f"✗ Nothing is kept about {canary.user}."
@@ -192,3 +197,8 @@ def test_every_start_gives_streams_that_exist_their_age_and_refuses_one_that_is_
     stack.environ |= {"BILLING_RETENTION_DAYS": "25", "ENTITLEMENTS_RETENTION_DAYS": "20"}
     stack.up()
     assert ages(stack) == {"BILLING": 25, "ENTITLEMENTS": 20, "PARKED": 400}
+
+    async def age_of_the_bucket(client: Client) -> float:
+        return (await client.jetstream().stream_info("KV_ENTITLEMENT_STATE")).config.max_age or 0
+
+    assert asked(stack, "admin", age_of_the_bucket) == 0

@@ -9,7 +9,7 @@ import nats.errors
 import nats.js.errors
 import pytest
 
-from atlas_localstack.stack.permissions import GRANTS, authorization, inbox
+from atlas_localstack.stack.permissions import GRANTS, accounts, inbox
 from support.embedded import embedded_nats
 from support.ingest import eventually, running_ingest
 from support.stripe_events import purchase, session
@@ -19,7 +19,7 @@ GRANT = {"userId": "u", "action": "grant", "reason": "r", "idempotencyKey": "k"}
 
 @pytest.fixture(scope="module")
 def restricted():
-    with embedded_nats(authorization({name: f"{name}-password" for name in GRANTS})) as url:
+    with embedded_nats(accounts({name: f"{name}-password" for name in GRANTS})) as url:
         yield url.replace("nats://", "nats://ingest:ingest-password@")
 
 

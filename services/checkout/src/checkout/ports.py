@@ -15,6 +15,7 @@ from atlas_contracts.billing import BillingData
 from atlas_contracts.internal_api import (
     EntitlementOverview,
     EntitlementView,
+    ForgottenFacts,
     ForgottenParked,
     NewsResult,
     PaymentVerdictView,
@@ -121,11 +122,11 @@ class LedgerCustomers(Protocol):
 
 
 class LedgerErasure(Protocol):
-    """Taking a user's name out of ledger and projection; how many facts were about them, and the sessions it knows."""
+    """Taking a user's name out of ledger, projection and state bucket; and the sessions that the ledger knows."""
 
     async def sessions(self, user_id: str) -> list[str]: ...
 
-    async def forget(self, user_id: str) -> int: ...
+    async def forget(self, user_id: str) -> ForgottenFacts: ...
 
 
 class ParkedErasure(Protocol):

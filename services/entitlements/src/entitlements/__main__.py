@@ -1,4 +1,6 @@
-"""``python -m entitlements [--host H] [--port P]`` serves; ``migrate`` and ``rebuild [--verify]`` do only that."""
+"""``python -m entitlements [--host H] [--port P]`` serves; ``migrate``, ``rebuild [--verify]`` and
+``republish [--user U]`` do only that.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,7 @@ from atlas_kit.http.app import serve_as
 from atlas_kit.process.settings import load_or_exit
 from atlas_kit.storage import migrations
 from entitlements.app import build
+from entitlements.entrypoints import once
 from entitlements.settings import DEFAULT_PORT, EntitlementsSettings
 from entitlements.use_cases import rebuild
 
@@ -28,6 +31,8 @@ def main() -> None:
             migrations.upgrade(owner.get_secret_value(), "entitlements")
         case ["rebuild", *options]:
             asyncio.run(_rebuild(settings, verify_only="--verify" in options))
+        case ["republish", *options]:
+            sys.exit(asyncio.run(once.republish(settings, options)))
         case _:
             serve_as(ENTITLEMENTS_SERVICE, build, settings, package="entitlements", default_port=DEFAULT_PORT)
 
@@ -44,12 +49,14 @@ async def _rebuild(settings: EntitlementsSettings, *, verify_only: bool) -> None
         _, found, _ = await rebuild.verify(dsn, policy, progress)
     else:
         found = await rebuild.rebuild(dsn, policy, progress)
+    states = await once.compared(settings) if verify_only else None
     result = {
         "facts": found.facts,
         "differences": found.count,
         "users": found.users[:SHOWN],
         "payments": found.payments[:SHOWN],
         "repaired": not verify_only and found.count > 0,
+        **({"states": states} if states else {}),
     }
     print(json.dumps({"result": result}), flush=True)
 

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE
 from atlas_contracts.read_api import MAX_QUERY_BYTES, READ_MANY
-from atlas_contracts.streams import BILLING, ENTITLEMENTS, PARKED
+from atlas_contracts.streams import BILLING, ENTITLEMENTS, PARKED, STATE
 from atlas_kit.http.app import create_app, with_edge
 from atlas_kit.http.client import ServiceClient
 from atlas_kit.http.doors import Doors, install_doors
@@ -24,11 +24,15 @@ from atlas_kit.messaging.events import now
 from atlas_kit.messaging.outbox import OutboxRelay
 from atlas_kit.process.tasks import Workers
 from atlas_kit.storage.database import Database
+from entitlements.adapters.state_bucket import StateBucket
 from entitlements.entrypoints.internal import MAX_NEWS_BYTES, NEWS, forgetting_route, hot_read, internal_routes
 from entitlements.entrypoints.operator import operator_routes
 from entitlements.entrypoints.projector import Projector
 from entitlements.entrypoints.readers import read_routes
+from entitlements.entrypoints.states import state_routes
 from entitlements.settings import EntitlementsSettings
+from entitlements.use_cases.fill_state import FillNewBucket
+from entitlements.use_cases.keep_state import StateKeeper
 from entitlements.use_cases.read_entitlement import EntitlementReader
 from entitlements.use_cases.refold_after_upgrade import RefoldAfterUpgrade
 from entitlements.use_cases.resolve_charges import ChargeResolver
@@ -45,6 +49,7 @@ class Parts:
     folded: asyncio.Condition
     projector: Projector
     reader: EntitlementReader
+    bucket: StateBucket
     workers: Workers
 
 
@@ -67,6 +72,8 @@ def _parts(settings: EntitlementsSettings) -> Parts:
     database, broker, folded = _database(settings), _broker(settings), asyncio.Condition()
     mint = TokenMint(settings.internal_signing_key, ENTITLEMENTS_SERVICE)
     checkout = ServiceClient(settings.checkout_url, CHECKOUT_SERVICE, mint)
+    bucket = StateBucket(broker, settings.nats_stream_replicas)
+    relay = OutboxRelay(database, broker, ENTITLEMENTS, beside=StateKeeper(bucket))
     projector = Projector(database, broker, settings.policy(), now, folded)
     return Parts(
         settings=settings,
@@ -76,11 +83,13 @@ def _parts(settings: EntitlementsSettings) -> Parts:
         folded=folded,
         projector=projector,
         reader=EntitlementReader(database),
+        bucket=bucket,
         workers=Workers(
             projector=projector.run,
-            outbox=OutboxRelay(database, broker, ENTITLEMENTS).run,
+            outbox=relay.run,
             charge_resolver=ChargeResolver(database, checkout, folded).run,
             rereading=RefoldAfterUpgrade(database).run,
+            filling=FillNewBucket(database, broker, bucket, relay).run,
         ),
     )
 
@@ -109,6 +118,7 @@ def _routers(parts: Parts) -> list[APIRouter]:
         forgetting_route(database),
         read_routes(parts.reader),
         operator_routes(database, policy),
+        state_routes(database, parts.broker, parts.bucket),
     ]
 
 
@@ -126,6 +136,6 @@ def _broker(settings: EntitlementsSettings) -> Broker:
         settings.nats_url,
         ENTITLEMENTS_SERVICE,
         inbox_prefix=settings.nats_inbox_prefix,
-        streams=settings.kept(BILLING, ENTITLEMENTS, PARKED),
+        streams=settings.kept(BILLING, ENTITLEMENTS, PARKED, STATE),
         replicas=settings.nats_stream_replicas,
     )

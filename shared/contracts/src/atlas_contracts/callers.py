@@ -77,6 +77,8 @@ MAY_CALL: Mapping[str, Mapping[Route, frozenset[str]]] = {
         ("GET", "/operator/payments"): _OPERATOR_OR_INGEST,
         ("GET", "/operator/state"): _OPERATOR,
         ("POST", "/operator/rebuild"): _OPERATOR,
+        ("GET", "/operator/states"): _OPERATOR,
+        ("POST", "/operator/republish"): _OPERATOR,
         ("POST", "/operator/forget"): _OPERATOR,
         ("GET", "/operator/kept"): _OPERATOR,
     },

@@ -273,15 +273,14 @@ class ForgottenPlace(WireModel):
 
     place: str = Field(description="what was looked at, with its id")
     done: str = Field(description="what was done there, in plain words")
-    until: Instant | None = Field(
-        default=None, description="when the last copy there ends; null: there is none, or no end"
-    )
+    until: Instant | None = Field(default=None, description="when the last copy there ends; null: none, or no end")
 
 
 class ForgottenFacts(WireModel):
     """``POST /internal/v1/users/{user}/forget`` at entitlements: ledger and projection know the user no more."""
 
     facts: int = Field(description="facts that were about the user; the money in them stays, their name is gone")
+    entry_removed: bool = Field(default=False, description="the state bucket has no entry of theirs; else it will go")
 
 
 class ForgottenParked(WireModel):

@@ -72,7 +72,8 @@ def fingerprint(root: Path, locked: str) -> str:
 
 
 def _sources(root: Path) -> list[str]:
-    return sorted(str(path) for kind in ("services", "shared") for path in root.glob(f"{kind}/*/src"))
+    places = ("services/*/src", "shared/*/src", "clients/python/src")
+    return sorted(str(path) for place in places for path in root.glob(place))
 
 
 def _python(root: Path) -> Path:

@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, Command] = {
     "pull": Command(f"{_COMMANDS}.pull", _PANEL),
     "backfill": Command(f"{_COMMANDS}.backfill", _PANEL),
     "rebuild": Command(f"{_COMMANDS}.rebuild", _PANEL),
+    "republish": Command(f"{_COMMANDS}.republish", _PANEL),
     "parked": Command(f"{_COMMANDS}.parked", _PANEL),
     "grant": Command(f"{_COMMANDS}.adjust", _PANEL),
     "revoke": Command(f"{_COMMANDS}.adjust", _PANEL),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import nats
 
+from atlas_contracts.streams import state_key
 from support.buyer import Buyer, new_user
 from support.identity import key_of
 from support.stack import Stack, eventually, new_stack
@@ -117,6 +119,39 @@ def test_rebuild_finds_no_difference_on_a_clean_system(stack: Stack, buyer: Buye
     assert verified.returncode == 0, verified.stdout + verified.stderr
     assert " 0 differences" in verified.stdout
     assert stack.atlas("rebuild").returncode == 0
+
+
+def test_a_wrong_entry_of_the_state_bucket_is_told_and_republish_mends_it(stack: Stack, buyer: Buyer) -> None:
+    buyer.buy()
+    key = state_key(buyer.user)
+
+    async def entry(change: bytes | None = None) -> dict[str, Any]:
+        client = await nats.connect(stack.json["nats"]["url"], inbox_prefix=b"_INBOX_admin")
+        try:
+            bucket = await client.jetstream().key_value("ENTITLEMENT_STATE")
+            if change is not None:
+                await bucket.put(key, change)
+            return dict(json.loads((await bucket.get(key)).value or b"{}"))
+        finally:
+            await client.close()
+
+    right = asyncio.run(entry())
+    assert (right["userId"], right["isPro"], right["version"]) == (buyer.user, True, 1)
+    asyncio.run(entry(json.dumps({**right, "isPro": False, "version": 7}).encode()))
+    findings = json.loads(stack.atlas("doctor", "--json").stdout)
+    [told] = [each for each in findings if "bucket of states" in each["what"]]
+    assert (told["level"], "1 user with an entry that says something else" in told["what"]) == ("error", True)
+    assert buyer.user in told["what"] and "./atlas republish" in told["remedy"]
+    verified = stack.atlas("rebuild", "--verify")
+    assert verified.returncode == 1 and "./atlas republish" in verified.stderr
+
+    mended = stack.atlas("republish", "--user", buyer.user)
+    assert (mended.returncode, mended.stdout) == (0, "1 user: 1 entry written.\n"), mended.stderr
+    assert asyncio.run(entry()) == right
+    again = json.loads(stack.atlas("republish", "--json").stdout)
+    assert (again["written"], again["removed"], again["announced"], again["mirrors"]) == (0, 0, 0, [])
+    unknown = stack.atlas("republish", "--user", "nobody-at-all")
+    assert unknown.returncode == 1 and "✗ Nothing is known of nobody-at-all." in unknown.stderr
 
 
 def test_a_second_payment_is_reported_for_refund(stack: Stack, buyer: Buyer) -> None:

@@ -37,6 +37,9 @@ COMMANDS = [
         (("revoke", "pi_1", "--reason", "x"), False),
         (("forget", "ada", "--yes"), False),
         (("rebuild",), True),
+        (("rebuild", "--verify"), True),
+        (("republish",), True),
+        (("republish", "--user", HOSTILE), False),
         (("pull",), True),
         (("doctor",), True),
         (("logs", HOSTILE), False),
@@ -44,6 +47,9 @@ COMMANDS = [
     )
     for command in ((command, (*command, "--json")) if json_too else (command,))
 ]
+
+
+STATES = {"bucket": True, "right": False, "users": 1, "compared": 1, "missing": 1, "different": 0, "extra": 0, "examples": [HOSTILE]}
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +65,9 @@ def hostile(fake: FakeOperator) -> None:
         f"/operator/parked/{HOSTILE}/redrive": Refused(409, HOSTILE),
         "/operator/adjustments": {"eventId": HOSTILE, "appended": True},
         "/operator/forget": {"facts": 1, "sessions": 1, "places": [{"place": HOSTILE, "done": HOSTILE}]},
-        "/operator/rebuild": Lines([{"result": {"facts": 1, "differences": 1, "users": [HOSTILE], "payments": [HOSTILE]}}]),
+        "/operator/rebuild": Lines([{"result": {"facts": 1, "differences": 1, "users": [HOSTILE], "payments": [HOSTILE], "states": STATES}}]),
+        "/operator/states": STATES,
+        "/operator/republish": Lines([{"result": {"users": 1, "written": 1, "removed": 0, "announced": 1}}]),
         "/operator/pull": Lines([{"stage": "done", "counts": {HOSTILE: 1}, "cursor": HOSTILE}]),
     }
 

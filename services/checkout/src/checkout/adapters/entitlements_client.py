@@ -115,10 +115,9 @@ class EntitlementsClient:
                 return False
         return True
 
-    async def forget(self, user_id: str) -> int:
-        """Take the user's name out of ledger and projection; how many facts were about them."""
+    async def forget(self, user_id: str) -> ForgottenFacts:
+        """Take the user's name out of ledger and projection, and their entry out of the state bucket."""
         try:
-            answer = await self._client.post(forget_path(user_id), user_id, ForgottenFacts, seconds=FORGET_SECONDS)
+            return await self._client.post(forget_path(user_id), user_id, ForgottenFacts, seconds=FORGET_SECONDS)
         except AtlasError as error:
             raise Unavailable from error
-        return answer.facts

@@ -15,7 +15,7 @@ from typing import ClassVar
 from atlas_contracts.internal_api import ForgetResult, ForgottenParked, ForgottenPlace
 from atlas_contracts.model import iso_utc
 from atlas_contracts.public_api import Recovery
-from atlas_contracts.streams import BILLING, ENTITLEMENTS, PARKED, StreamSpec
+from atlas_contracts.streams import BILLING, ENTITLEMENTS, PARKED, STATE_BUCKET, StreamSpec
 from atlas_kit.http.errors import InvalidRequest
 from atlas_kit.process.logs import get_logger
 from atlas_kit.storage.database import Database
@@ -35,6 +35,8 @@ AT_STRIPE = (
     "keeps its own records of customers, payments, refunds and disputes, and for 30 days the events and the requests in"
     " which the id stood; what else it keeps can be deleted only there"
 )
+ENTRY_REMOVED = "no entry of the user; where one was, a marker without a value stays under the hash of the id"
+ENTRY_LATER = "the user's entry goes as soon as the broker answers; whoever forgets the user again sees whether it has"
 FOR_EVER = "for ever, because the stream has no retention yet: ./atlas doctor --fix gives it one"
 
 
@@ -79,10 +81,13 @@ class Forgetting:
 async def forget_user(forgetting: Forgetting, user_id: str, *, even_if_paying: bool = False) -> ForgetResult:
     """What was done in each place. Raises PaymentUnderWay, StripeFailure, Unavailable."""
     result = await _forget_here(forgetting, user_id, even_if_paying=even_if_paying)
-    facts = await forgetting.ledger.forget(user_id)
+    told = await forgetting.ledger.forget(user_id)
+    facts = told.facts
     parked = await forgetting.parked.forget(user_id)
     result.places.append(ForgottenPlace(place="ledger and projection", done=f"facts kept without a name: {facts}"))
     result.places.extend(await _on_broker(forgetting.ages, parked))
+    entry = ENTRY_REMOVED if told.entry_removed else ENTRY_LATER
+    result.places.append(ForgottenPlace(place=f"broker: {STATE_BUCKET}", done=entry))
     result.places.append(ForgottenPlace(place="Stripe", done=AT_STRIPE))
     log.info("billing.user.forgotten", sessions=result.sessions, facts=facts, parked=parked.parked)
     return result.model_copy(update={"facts": facts, "known": result.known or facts > 0 or parked.parked > 0})

@@ -32,7 +32,7 @@ from atlas_kit.storage.database import Database
 from entitlements.adapters.told_again import told_again
 from entitlements.domain.policy import Policy
 from entitlements.use_cases.find_news import caught_up, find_news
-from entitlements.use_cases.forget import forget
+from entitlements.use_cases.forget import forget_and_see
 from entitlements.use_cases.read_entitlement import EntitlementReader, overview, view
 from entitlements.use_cases.read_payments import customers_of, session_ids_of, verdicts_on
 from entitlements.use_cases.wait_until_applied import wait_until_applied
@@ -105,11 +105,11 @@ def forgetting_route(database: Database) -> APIRouter:
 
     @router.post(FORGET)
     async def forget_user(caller: AdmittedCaller, user: UserId) -> ForgottenFacts:
-        """Take the user's name out of ledger and projection."""
+        """Take the user's name out of ledger and projection, and their entry out of the state bucket."""
         if caller.subject != user:
             raise Forbidden
-        async with database.transaction() as connection:
-            return ForgottenFacts(facts=await forget(connection, user))
+        facts, entry_removed = await forget_and_see(database, user)
+        return ForgottenFacts(facts=facts, entry_removed=entry_removed)
 
     return router
 

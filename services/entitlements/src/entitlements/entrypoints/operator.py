@@ -18,7 +18,7 @@ from entitlements.adapters.rebuild_process import rebuild_process
 from entitlements.domain.policy import Policy
 from entitlements.use_cases.explain import explain
 from entitlements.use_cases.find_ids import find
-from entitlements.use_cases.forget import forget
+from entitlements.use_cases.forget import forget_and_see
 from entitlements.use_cases.holders import changeable_payments, holders
 from entitlements.use_cases.list_kept import kept_facts
 from entitlements.use_cases.list_reviews import reviews
@@ -53,8 +53,8 @@ def operator_routes(database: Database, policy: Policy) -> APIRouter:
 
     @router.post("/forget")
     async def forget_user(asked: ForgetRequest) -> dict[str, int]:
-        async with database.transaction() as connection:
-            return {"facts": await forget(connection, asked.user_id)}
+        facts, _ = await forget_and_see(database, asked.user_id)
+        return {"facts": facts}
 
     return router
 

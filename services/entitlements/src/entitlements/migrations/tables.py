@@ -58,7 +58,7 @@ class LedgerRow(Table, table=True):
 
 class ProjectionReadingRow(Table, table=True):
     """One row: which version of the fold made the projection (``reading``), up to which fact (``until``), and how many
-    users were forgotten (``forgets``).
+    users were forgotten (``forgets``). ``bucket_filled``: the state bucket that has been filled from it.
     """
 
     __tablename__ = "projection_reading"
@@ -66,6 +66,7 @@ class ProjectionReadingRow(Table, table=True):
     reading: int = Field(sa_column=Column(BigInteger, nullable=False))
     until: int = Field(sa_column=Column(BigInteger, nullable=False))
     forgets: int = Field(sa_column=Column(BigInteger, nullable=False, server_default="0"))
+    bucket_filled: str | None = Field(sa_column=Column(Text))
 
 
 class PaymentRow(Table, table=True):

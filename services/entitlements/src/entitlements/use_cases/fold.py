@@ -22,7 +22,7 @@ from entitlements.adapters.ledger_entry import LedgerEntry
 from entitlements.adapters.told_again import contradicted
 from entitlements.domain.facts import Fact
 from entitlements.domain.policy import Policy
-from entitlements.domain.projection import Change, Refused
+from entitlements.domain.projection import Change, Entitlement, Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,22 +82,27 @@ def announcement(change: Change, ids: Ids | None = None) -> OutboxMessage:
         with context.bound(ids.request_id, ids.traceparent):
             return announcement(change)
     after = change.after
-    assert after.caused_by
     assert after.updated_at
     event_type = _event_type(change)
-    data = EntitlementData(
-        user_id=after.user_id,
-        is_pro=after.verdict.is_pro,
-        status=after.verdict.status,
-        source=after.verdict.source,
-        active_from=after.verdict.active_from,
-        active_until=after.verdict.active_until,
-        version=after.version,
-        reason=after.reason,
-        caused_by=after.caused_by,
-    )
-    event = entitlement_event(data, event_type, after.updated_at)
+    event = entitlement_event(data_of(after), event_type, after.updated_at)
     return OutboxMessage(event.id, entitlement_subject(event_type), encode(event).decode())
+
+
+def data_of(row: Entitlement) -> EntitlementData:
+    """What an entitlement event says of a row with a version."""
+    assert row.caused_by
+    verdict = row.verdict
+    return EntitlementData(
+        user_id=row.user_id,
+        is_pro=verdict.is_pro,
+        status=verdict.status,
+        source=verdict.source,
+        active_from=verdict.active_from,
+        active_until=verdict.active_until,
+        version=row.version,
+        reason=row.reason,
+        caused_by=row.caused_by,
+    )
 
 
 def _event_type(change: Change) -> EntitlementType:

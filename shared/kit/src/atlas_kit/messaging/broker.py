@@ -158,13 +158,16 @@ class Broker:
         return Stored(ack["seq"], bool(ack.get("duplicate")))
 
     async def check(self) -> None:
-        """Readiness: connected, and the broker answers for each of our streams. Raises BrokerUnavailable or nats
-        errors.
+        """Readiness: connected, and the broker answers for each of our streams with events. Raises BrokerUnavailable
+        or nats errors.
+
+        A bucket isn't among them: it is a copy, which the service itself makes anew.
         """
         if not self.connected.is_set():
             raise BrokerUnavailable
         for stream in self._streams:
-            await self.jetstream.stream_info(stream.name)
+            if not stream.is_bucket:
+                await self.jetstream.stream_info(stream.name)
 
     async def keeps_for(self, stream: StreamSpec) -> timedelta | None:
         """How long the stream that exists keeps a message; None: for ever. Raises BrokerUnavailable."""
@@ -221,6 +224,8 @@ class Broker:
 
 def stream_config(stream: StreamSpec, replicas: int) -> StreamConfig:
     """The configuration that a stream must have (``atlas doctor`` compares with it)."""
+    if stream.is_bucket:
+        return _bucket_config(stream, replicas)
     return StreamConfig(
         name=stream.name,
         subjects=list(stream.subjects),
@@ -234,6 +239,25 @@ def stream_config(stream: StreamSpec, replicas: int) -> StreamConfig:
         deny_purge=True,
         allow_direct=stream.direct_reads,
         allow_atomic=True,  # group commit (atlas_kit.messaging.group_commit)
+    )
+
+
+def _bucket_config(stream: StreamSpec, replicas: int) -> StreamConfig:
+    """As any client configures a key-value bucket with a history of 1."""
+    return StreamConfig(
+        name=stream.name,
+        subjects=list(stream.subjects),
+        retention=RetentionPolicy.LIMITS,
+        storage=StorageType.FILE,
+        discard=DiscardPolicy.NEW,
+        num_replicas=replicas,
+        max_age=float(stream.max_age_seconds),
+        max_msgs_per_subject=1,
+        duplicate_window=float(stream.dedupe_window_seconds),
+        deny_delete=True,
+        deny_purge=False,
+        allow_rollup_hdrs=True,
+        allow_direct=stream.direct_reads,
     )
 
 

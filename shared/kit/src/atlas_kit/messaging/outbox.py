@@ -12,6 +12,7 @@ import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
 
 import psycopg
 from prometheus_client import Gauge
@@ -70,11 +71,35 @@ async def enqueue(connection: Connection, messages: Sequence[OutboxMessage]) -> 
     )
 
 
-class OutboxRelay:
-    """Publishes a database's outbox to one stream. It runs in every replica; only the one with the lock publishes."""
+class OutboxRow(NamedTuple):
+    """A row as the relay reads it. Later rows have greater ids where the writers' transactions exclude each other."""
 
-    def __init__(self, database: Database, broker: Broker, stream: StreamSpec) -> None:
-        self._database, self._broker, self._stream = database, broker, stream
+    id: int
+    message_id: str
+    subject: str
+    payload: str
+    request_id: str | None
+
+
+class Beside(Protocol):
+    """What a service stores beside the events, for example the newest state of each user."""
+
+    async def store(self, rows: Sequence[OutboxRow]) -> Sequence[BaseException | None]:
+        """Store what these rows (in the order of their ids) say. One result per row: None, or why it isn't stored."""
+
+
+class OutboxRelay:
+    """Publishes a database's outbox to one stream. It runs in every replica; only the one with the lock publishes.
+
+    With ``beside``, a row leaves the outbox once both its event and what is stored beside it are stored. A row whose
+    subject isn't the stream's is for ``beside`` alone.
+    """
+
+    def __init__(self, database: Database, broker: Broker, stream: StreamSpec, *, beside: Beside | None = None) -> None:
+        self._database, self._broker, self._stream, self._beside = database, broker, stream, beside
+        self.leading = asyncio.Event()
+        """Set while this replica is the one that publishes."""
+        self._events = tuple(subject.removesuffix(">") for subject in stream.subjects)
 
     async def run(self) -> None:
         """Publish until cancelled; while the database or broker is away, try again every ``RETRY_SECONDS``."""
@@ -85,11 +110,14 @@ class OutboxRelay:
                     await self._relay_while_connected(connection)
             except (psycopg.OperationalError, Unavailable, OSError) as error:
                 log.warning("outbox.waiting", error=type(error).__name__)
+            finally:
+                self.leading.clear()
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _relay_while_connected(self, connection: Connection) -> None:
         while not await _take_lease(connection):  # noqa: ASYNC110 - another process holds it
             await asyncio.sleep(RETRY_SECONDS)
+        self.leading.set()
         await connection.execute("LISTEN outbox")
         while True:
             if await self._publish_batch(connection) < BATCH:
@@ -99,17 +127,26 @@ class OutboxRelay:
         cursor = await connection.execute(
             "SELECT id, message_id, subject, payload, request_id FROM outbox ORDER BY id LIMIT %s", (BATCH,)
         )
-        rows = await cursor.fetchall()
+        rows = [OutboxRow(*row) for row in await cursor.fetchall()]
         BACKLOG.set(len(rows))
         if not rows:
             return 0
-        results = await asyncio.gather(*(self._publish(*row[1:]) for row in rows), return_exceptions=True)
-        stored = [row[0] for row, result in zip(rows, results, strict=True) if not isinstance(result, BaseException)]
+        failures = await self._store(rows)
+        stored = [row.id for row in rows if row.id not in failures]
         await connection.execute("DELETE FROM outbox WHERE id = ANY(%s)", (stored,))
-        failure = next((result for result in results if isinstance(result, BaseException)), None)
-        if failure:
-            raise failure
+        if failures:
+            raise next(iter(failures.values()))
         return len(rows)
+
+    async def _store(self, rows: Sequence[OutboxRow]) -> dict[int, BaseException]:
+        """Events and what is stored beside them, at the same time. Returns what failed, by the row's id."""
+        events = [row for row in rows if row.subject.startswith(self._events)]
+        beside = self._beside.store(rows) if self._beside else _nothing(rows)
+        published, stored = await asyncio.gather(
+            asyncio.gather(*(self._publish(*row[1:]) for row in events), return_exceptions=True), beside
+        )
+        results = [*zip(events, published, strict=True), *zip(rows, stored, strict=True)]
+        return {row.id: result for row, result in results if isinstance(result, BaseException)}
 
     async def _publish(self, message_id: str, subject: str, payload: str, request_id: str | None) -> None:
         # The header has the span in which the event was made: a span made here would be recorded nowhere.
@@ -120,6 +157,10 @@ class OutboxRelay:
         )
         with context.carrying(ids):
             await self._broker.publish(subject, payload.encode(), message_id, stream=self._stream)
+
+
+async def _nothing(rows: Sequence[OutboxRow]) -> Sequence[None]:
+    return [None] * len(rows)
 
 
 async def _take_lease(connection: Connection) -> bool:

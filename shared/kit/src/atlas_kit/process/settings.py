@@ -176,8 +176,11 @@ class RetentionSettings(GivenSettings):
     parked_retention_days: RetentionDays = PARKED.retention_days
 
     def kept(self, *streams: StreamSpec) -> tuple[StreamSpec, ...]:
-        """The streams with the retention that is configured for each."""
-        return tuple(stream.keeping(getattr(self, f"{stream.name.lower()}_retention_days")) for stream in streams)
+        """The streams with the retention that is configured for each; a bucket keeps its entries for ever."""
+        return tuple(
+            stream if stream.is_bucket else stream.keeping(getattr(self, f"{stream.name.lower()}_retention_days"))
+            for stream in streams
+        )
 
 
 class ServiceSettings(RetentionSettings):

@@ -23,16 +23,18 @@ STOP_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class BrokerSettings:
-    """Where a server listens and keeps its streams; `authorization` is a block of its configuration language."""
+    """Where a server listens and keeps its streams; `accounts` is a block of its configuration language."""
 
     port: int
     monitor_port: int
     store: Path
-    authorization: str = ""
+    accounts: str = ""
 
 
 def configuration(settings: BrokerSettings) -> str:
-    """The configuration file. `sync_interval: always`: an acknowledged message is on the disk (FACTS)."""
+    """The configuration file. `sync_interval: always`: an acknowledged message is on the disk (FACTS). `strict`: a
+    request with fields that it doesn't have is refused (see `stack.permissions`).
+    """
     return f"""\
 server_name: atlas-dev
 listen: "{LOOPBACK}:{settings.port}"
@@ -41,10 +43,18 @@ max_payload: 1MB
 jetstream {{
   store_dir: {json.dumps(str(settings.store))}
   sync_interval: always
+  strict: true
   max_memory_store: 64MB
   max_file_store: 64GB
 }}
-{settings.authorization}"""
+{settings.accounts}"""
+
+
+def adopt_store(store: Path, account: str) -> None:
+    """Give the streams that an earlier version kept without accounts to `account`. The server must not run."""
+    without, ours = store / "jetstream" / "$G", store / "jetstream" / account
+    if without.is_dir() and not ours.exists():
+        without.rename(ours)
 
 
 def start(config: Path, log: IO[Any]) -> subprocess.Popen[bytes]:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+from atlas_contracts.streams import ATLAS_ACCOUNT
 from atlas_localstack.servers import binaries, broker, database
 from atlas_localstack.servers.database import Cluster
 from atlas_localstack.servers.errors import ServerError
@@ -58,12 +59,13 @@ def _program(plan: Plan, name: str) -> Part:
 
 def _broker(plan: Plan) -> Part:
     settings = broker.BrokerSettings(
-        plan.ports.nats, plan.ports.nats_monitor, plan.home.broker_store, permissions.authorization(plan.secrets.nats)
+        plan.ports.nats, plan.ports.nats_monitor, plan.home.broker_store, permissions.accounts(plan.secrets.nats)
     )
 
     def prepare() -> None:
         plan.home.broker_config.touch(mode=0o600)
         plan.home.broker_config.write_text(broker.configuration(settings))
+        broker.adopt_store(plan.home.broker_store, ATLAS_ACCOUNT)
 
     def start() -> subprocess.Popen[bytes]:
         with logs.open_for_append(plan.home.log("nats")) as log:
@@ -82,7 +84,7 @@ def _broker(plan: Plan) -> Part:
 
 
 async def _give_retention(plan: Plan) -> None:
-    """Give streams of earlier runs the retention of this one. Raises ServerError.
+    """Give streams of earlier runs the retention of this one, and the readers their mirrors. Raises ServerError.
 
     It is a program of its own, as in compose, because it needs what the supervisor can do without.
     """

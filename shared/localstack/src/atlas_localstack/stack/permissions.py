@@ -1,4 +1,11 @@
-"""The broker's users and permissions: one user per service, each with the least that it needs (SECURITY.md)."""
+"""The broker's accounts, users and permissions: one user per service, each with the least that it needs (SECURITY.md).
+
+Readers have an account of their own with mirrors of what they may read. The broker checks no rights on the subject on
+which an answer or a copy is asked for, so whoever may ask anything in our account could have messages stored in our
+streams. What the readers' account imports is one request, by which a mirror asks its origin for a consumer, and the
+flow control of those. No reader may publish there, an answer that is sent there does not arrive, and if one did, it
+would be refused for fields that no request has (``strict`` in the server's configuration): three tests.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +13,21 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from atlas_contracts.streams import BILLING, ENTITLEMENTS, INGEST_BUCKET, PARKED, PROJECTOR_DURABLE
+from atlas_contracts.streams import (
+    ATLAS_ACCOUNT,
+    BILLING,
+    ENTITLEMENTS,
+    INGEST_BUCKET,
+    MIRROR_DELIVERY,
+    MIRRORED,
+    ORIGIN_API,
+    PARKED,
+    PROJECTOR_DURABLE,
+    READERS_ACCOUNT,
+    READERS_API,
+    REPUBLISHER_CONSUMER,
+    STATE,
+)
 
 KV = f"KV_{INGEST_BUCKET}"
 
@@ -18,6 +39,7 @@ class BrokerRights:
     publish: tuple[str, ...] = ()
     subscribe: tuple[str, ...] = ()
     refuse: tuple[str, ...] = ()
+    account: str = ATLAS_ACCOUNT
 
 
 def inbox(user: str) -> str:
@@ -69,6 +91,8 @@ def _others_durable(stream: str, consumer: str) -> tuple[str, ...]:
 
 
 EVENTS = (BILLING.name, ENTITLEMENTS.name, PARKED.name)
+OF_MIRRORS = ("INFO", "CREATE", "UPDATE", "DELETE")
+"""What the keeper asks of a mirror."""
 
 GRANTS: Mapping[str, BrokerRights] = {
     # Publishes facts; reads only parked events and its own bucket.
@@ -86,36 +110,52 @@ GRANTS: Mapping[str, BrokerRights] = {
     ),
     # Publishes facts (sessions, reads at Stripe, restores); reads nothing.
     "checkout": BrokerRights(publish=(*BILLING.subjects, *_declare(*EVENTS))),
-    # Reads facts through its one durable consumer, publishes entitlement events; cannot publish a fact.
+    # Reads facts through its one durable consumer, publishes entitlement events and every user's newest state; cannot
+    # publish a fact.
     "entitlements": BrokerRights(
         publish=(
             *ENTITLEMENTS.subjects,
             *PARKED.subjects,
-            *_declare(*EVENTS),
+            *STATE.subjects,
+            *_declare(*EVENTS, STATE.name),
+            *_read(STATE.name),
             *_consume(BILLING.name, PROJECTOR_DURABLE),
+            *_consume(ENTITLEMENTS.name, REPUBLISHER_CONSUMER),
+            f"$JS.API.CONSUMER.DELETE.{ENTITLEMENTS.name}.{REPUBLISHER_CONSUMER}",
         ),
     ),
     # Receives entitlement events only as hints that something changed; it reads the entitlement over HTTP.
     "gateway": BrokerRights(subscribe=ENTITLEMENTS.subjects),
-    # Another Atlas service: reads both streams with durable consumers of its own, publishes no events.
+    # Another Atlas service: reads the mirrors in its own account with consumers of its own, publishes nothing.
     "observer": BrokerRights(
         publish=(
             "$JS.API.INFO",
             "$JS.API.STREAM.NAMES",
             "$JS.API.STREAM.LIST",
-            f"$JS.API.STREAM.INFO.{PARKED.name}",  # its shape and its figures, for `doctor`; no message of it
-            *_read(BILLING.name),
-            *_read(ENTITLEMENTS.name),
+            *(subject for stream in MIRRORED for subject in (*_read(stream.name), *_read_directly(stream.name))),
         ),
         subscribe=("_INBOX.>",),
-        refuse=_others_durable(BILLING.name, PROJECTOR_DURABLE),
+        account=READERS_ACCOUNT,
     ),
-    # Gives existing streams their retention, and nothing else. No service has its password: an update can shorten a
-    # stream's age, which deletes, or give it other subjects.
+    # The operator's doctor: looks at shapes and figures, never at a message.
+    "operator": BrokerRights(
+        publish=(
+            *(f"$JS.API.STREAM.INFO.{stream}" for stream in (*EVENTS, STATE.name)),
+            f"$JS.API.CONSUMER.INFO.{BILLING.name}.{PROJECTOR_DURABLE}",
+            *(f"{READERS_API}.STREAM.INFO.{stream.name}" for stream in MIRRORED),
+        ),
+    ),
+    # Gives existing streams their retention and makes the readers' mirrors, and nothing else. No service has its
+    # password: an update can shorten a stream's age, which deletes, or give it other subjects.
     "keeper": BrokerRights(
-        publish=tuple(f"$JS.API.STREAM.{verb}.{stream}" for stream in EVENTS for verb in ("INFO", "UPDATE"))
+        publish=(
+            *(f"$JS.API.STREAM.{verb}.{stream}" for stream in (*EVENTS, STATE.name) for verb in ("INFO", "UPDATE")),
+            *(f"$JS.API.STREAM.CREATE.{stream.name}" for stream in MIRRORED),
+            *(f"{READERS_API}.STREAM.{verb}.{stream.name}" for stream in MIRRORED for verb in OF_MIRRORS),
+        )
     ),
-    # The stack's operator, for doctor and tests. Not even this user can delete events.
+    # The stack's operator, for doctor and tests. Not even this user can delete events. The bucket of states is a copy:
+    # `./atlas republish` makes it anew.
     "admin": BrokerRights(
         publish=(">",),
         subscribe=(">",),
@@ -128,10 +168,55 @@ GRANTS: Mapping[str, BrokerRights] = {
 }
 
 
-def authorization(passwords: Mapping[str, str]) -> str:
-    """The block `authorization` of the server's configuration."""
-    users = "\n".join(_user(name, grant, passwords[name]) for name, grant in GRANTS.items())
-    return f"authorization {{\n  users: [\n{users}\n  ]\n}}\n"
+def accounts(passwords: Mapping[str, str]) -> str:
+    """The block `accounts` of the server's configuration."""
+    ours, theirs = (_users(passwords, account) for account in (ATLAS_ACCOUNT, READERS_ACCOUNT))
+    requests = [f"$JS.API.CONSUMER.CREATE.{stream.name}" for stream in MIRRORED]
+    of_mirrors = [f"$JS.API.STREAM.{verb}.{stream.name}" for stream in MIRRORED for verb in OF_MIRRORS]
+    return f"""\
+accounts {{
+  {ATLAS_ACCOUNT} {{
+    jetstream: enabled
+    users: [
+{ours}
+    ]
+    exports: [
+{_lines(f'{{ service: "{subject}", accounts: [{READERS_ACCOUNT}] }}' for subject in (*requests, "$JS.FC.>"))}
+      {{ stream: "{MIRROR_DELIVERY}.>", accounts: [{READERS_ACCOUNT}] }}
+    ]
+    imports: [
+{_lines(_imported(READERS_ACCOUNT, subject, READERS_API) for subject in of_mirrors)}
+    ]
+  }}
+  {READERS_ACCOUNT} {{
+    jetstream: enabled
+    users: [
+{theirs}
+    ]
+    exports: [
+{_lines(f'{{ service: "{subject}", accounts: [{ATLAS_ACCOUNT}] }}' for subject in of_mirrors)}
+    ]
+    imports: [
+{_lines(_imported(ATLAS_ACCOUNT, subject, ORIGIN_API) for subject in requests)}
+      {{ service: {{ account: {ATLAS_ACCOUNT}, subject: "$JS.FC.>" }} }}
+      {{ stream: {{ account: {ATLAS_ACCOUNT}, subject: "{MIRROR_DELIVERY}.>" }} }}
+    ]
+  }}
+}}
+"""
+
+
+def _imported(account: str, subject: str, prefix: str) -> str:
+    here = subject.replace("$JS.API", prefix)
+    return f'{{ service: {{ account: {account}, subject: "{subject}" }}, to: "{here}" }}'
+
+
+def _lines(entries: Iterable[str]) -> str:
+    return "\n".join(f"      {entry}" for entry in entries)
+
+
+def _users(passwords: Mapping[str, str], account: str) -> str:
+    return "\n".join(_user(name, grant, passwords[name]) for name, grant in GRANTS.items() if grant.account == account)
 
 
 def _user(name: str, grant: BrokerRights, password: str) -> str:
@@ -140,9 +225,9 @@ def _user(name: str, grant: BrokerRights, password: str) -> str:
         publish += f", deny: {_subjects(grant.refuse)}"
     subscribe = _subjects((f"{inbox(name)}.>", *grant.subscribe))
     return (
-        f"    {{ user: {json.dumps(name)}, password: {json.dumps(password)}, permissions: {{\n"
-        f"        publish: {{ {publish} }}\n"
-        f"        subscribe: {{ allow: {subscribe} }} }} }}"
+        f"      {{ user: {json.dumps(name)}, password: {json.dumps(password)}, permissions: {{\n"
+        f"          publish: {{ {publish} }}\n"
+        f"          subscribe: {{ allow: {subscribe} }} }} }}"
     )
 
 

@@ -11,7 +11,7 @@ import typer
 
 from atlas_kit.process.settings import ConfigurationError
 from atlas_operator.client import Operator
-from atlas_operator.doctor import broker, databases, doors, provider, retention, services
+from atlas_operator.doctor import broker, databases, doors, provider, retention, services, states
 from atlas_operator.doctor.finding import Finding, Report
 from atlas_operator.doctor.patient import DATABASES, Patient, examine
 from atlas_operator.target import find
@@ -24,13 +24,16 @@ def doctor(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="The same for programs.")] = False,
     fix: Annotated[
-        bool, typer.Option("--fix", help="First give the streams their retention (by NATS_ADMIN_URL).")
+        bool,
+        typer.Option(
+            "--fix", help="First give the streams their retention and readers their mirrors (by NATS_ADMIN_URL)."
+        ),
     ] = False,
 ) -> None:
     """Check services, broker, streams, databases, Stripe and the clock; exit code 1 where something is wrong."""
     with errors.status("Looking …"):
         patient = _patient()
-        mended = [retention.mend(patient.nats_admin_url, patient.streams)] if fix else []
+        mended = [retention.mend(patient.nats_admin_url, patient.streams, patient.replicas)] if fix else []
         findings = [finding for report in (*mended, *_reports(patient)) for finding in report.findings]
     if as_json:
         say_json([asdict(finding) for finding in findings])
@@ -54,6 +57,7 @@ def _reports(patient: Patient) -> list[Report]:
         lambda: [services.operator_access(operator, patient.target)],
         lambda: doors.look(operator, patient.target.urls),
         lambda: [_broker(patient)],
+        lambda: [states.look(operator, patient.target.urls)],
         lambda: [_databases(patient)],
         lambda: [provider.look(patient)],
     ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
 from atlas_contracts.internal_api import ENTITLEMENTS_SERVICE
 from atlas_operator.client import Operator
+from atlas_operator.doctor import states
 from atlas_operator.errors import CallFailed
 from atlas_operator.target import find
 from atlas_operator.terminal.console import errors, line, say, say_json
@@ -40,7 +42,24 @@ def rebuild(
                 errors.print(line(f"  ≠ {kind.removesuffix('s')} {name}"))
         if result.get("repaired"):
             say("The live projection now says what the ledger says.")
-    raise typer.Exit(1 if verify and result["differences"] else 0)
+        _tell(result.get("states"))
+    raise typer.Exit(1 if verify and (result["differences"] or not _right(result)) else 0)
+
+
+def _right(result: Mapping[str, Any]) -> bool:
+    """Whether the state bucket says what the projection says; a service of an earlier version doesn't compare it."""
+    return bool(result.get("states", {}).get("right", True)) and "error" not in result.get("states", {})
+
+
+def _tell(compared: Mapping[str, Any] | None) -> None:
+    if compared is None:
+        return
+    if "error" in compared:
+        errors.print(line(f"The bucket of states was not compared: {compared['error']}."))
+    elif wrong := states.differences(compared):
+        errors.print(line(f"  ≠ bucket of states: {wrong}. {states.MEND}"))
+    else:
+        say(f"The bucket of states says the same of {counted(int(compared['users']), 'user')}.")
 
 
 def _run(operator: Operator, *, verify: bool) -> dict[str, Any]:

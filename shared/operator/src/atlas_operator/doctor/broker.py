@@ -11,20 +11,26 @@ from typing import Any
 import nats
 import nats.errors
 import nats.js.errors
+from nats.aio.client import Client
 from nats.js import JetStreamContext
 
-from atlas_contracts.streams import BILLING, PROJECTOR_DURABLE, StreamSpec
+from atlas_contracts.streams import BILLING, MIRRORED, PROJECTOR_DURABLE, StreamSpec
 from atlas_kit.messaging.broker import stream_config
-from atlas_kit.messaging.retention import in_days, inbox_of
+from atlas_kit.messaging.retention import KeepingFailed, in_days, inbox_of
+from atlas_kit.messaging.retention.mirrors import what_is_wrong
 from atlas_operator.doctor.finding import Report
 
 CONNECT_SECONDS = 3
 BACKLOG = 1_000
 FIELDS = (
-    *("subjects", "retention", "storage", "num_replicas", "duplicate_window"),
+    *("subjects", "retention", "storage", "num_replicas", "duplicate_window", "max_msgs_per_subject"),
     *("deny_delete", "deny_purge", "allow_direct"),
 )
 MEND = "`./atlas doctor --fix` gives it that, with NATS_ADMIN_URL where the system is not the local stack."
+MEND_MIRROR = "`./atlas doctor --fix` makes it anew, with NATS_ADMIN_URL where the system is not the local stack."
+NO_READERS = "Give it one as in deploy/nats.conf if other services read events (docs/consuming-entitlements.md)."
+REMAKE = "./atlas republish makes the bucket anew and fills it."
+RESTART = "Restart a service that uses it: that makes it. ENTITLEMENTS needs ./atlas republish afterwards."
 RECREATE = "Streams are never changed by a service: `nats stream edit {name}` brings it to the declared shape."
 
 
@@ -52,6 +58,7 @@ async def _look(report: Report, url: str, replicas: int, streams: Sequence[Strea
         for stream in streams:
             await _stream(report, broker, stream, replicas)
         await _projector(report, broker)
+        await _mirrors(report, client)
     finally:
         await client.close()
 
@@ -63,8 +70,13 @@ async def _quiet(_: Exception) -> None:
 async def _stream(report: Report, broker: JetStreamContext, stream: StreamSpec, replicas: int) -> None:
     try:
         found = (await broker.stream_info(stream.name)).config
+    except nats.js.errors.NotFoundError:
+        report.error(f"stream {stream.name} is missing", REMAKE if stream.is_bucket else RESTART)
+        return
     except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as error:
-        report.error(f"stream {stream.name}: {type(error).__name__}", "Start a service that declares it.")
+        report.error(
+            f"stream {stream.name}: {type(error).__name__}", "Is the broker up, and may the user of NATS_URL ask?"
+        )
         return
     wanted = stream_config(stream, replicas)
     wrong = [name for name in FIELDS if _value(found, name) != _value(wanted, name)]
@@ -99,6 +111,22 @@ async def _projector(report: Report, broker: JetStreamContext) -> None:
         report.warning(f"{waiting} events wait to be folded", "Is the entitlements service running? Add a replica.")
     else:
         report.ok(f"{PROJECTOR_DURABLE} keeps up ({waiting} events waiting)")
+
+
+async def _mirrors(report: Report, client: Client) -> None:
+    try:
+        wrong = {stream.name: await what_is_wrong(client, stream) for stream in MIRRORED}
+    except nats.errors.NoRespondersError:
+        report.warning("the broker has no account for readers: other services have nothing to read from", NO_READERS)
+        return
+    except KeepingFailed as failure:
+        report.warning(f"the readers' mirrors were not looked at. {failure}", "May the user of NATS_URL look at them?")
+        return
+    for name, what in wrong.items():
+        if what:
+            report.error(f"the readers' mirror of {name} {what}", MEND_MIRROR)
+    if not any(wrong.values()):
+        report.ok("the readers' mirrors are copies of their streams")
 
 
 def _durability(report: Report, monitor_url: str) -> None:

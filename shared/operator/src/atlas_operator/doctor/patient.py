@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from atlas_contracts.streams import STREAMS, StreamSpec
+from atlas_contracts.streams import STATE, STREAMS, StreamSpec
 from atlas_kit.process.settings import ConfigurationError, RetentionSettings, load
 from atlas_operator.errors import NoTarget
 from atlas_operator.local import environment, running_stack
@@ -34,7 +34,7 @@ class Patient:
     nats_admin_url: str | None
     """Credentials that may update streams."""
     streams: tuple[StreamSpec, ...]
-    """Every stream, with the retention that is configured for it."""
+    """Every stream, with the retention that is configured for it; the state bucket has none."""
 
 
 def examine(target: Target) -> Patient:
@@ -93,4 +93,4 @@ def _replicas(text: str) -> int:
 
 
 def _streams(given: Mapping[str, str]) -> tuple[StreamSpec, ...]:
-    return load(RetentionSettings, dict(given)).kept(*STREAMS)
+    return load(RetentionSettings, dict(given)).kept(*STREAMS, STATE)

@@ -1,4 +1,4 @@
-"""How long each stream keeps its messages: `./atlas doctor --fix` gives an existing stream what is configured."""
+"""How long each stream keeps its messages, and the readers' mirrors: `./atlas doctor --fix` brings both in order."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Sequence
 
 from atlas_contracts.streams import StreamSpec
-from atlas_kit.messaging.retention import RetentionNotApplied, apply_retention, in_days
+from atlas_kit.messaging.retention import KeepingFailed, apply_retention, in_days
+from atlas_kit.messaging.retention.mirrors import NoReaders, apply_mirrors
 from atlas_operator.doctor.finding import Report
 
 AREA = "retention"
 
 
-def mend(admin_url: str | None, streams: Sequence[StreamSpec]) -> Report:
+def mend(admin_url: str | None, streams: Sequence[StreamSpec], replicas: int) -> Report:
     """Apply the retention with the credentials that may update streams, and report each stream that changed."""
     report = Report(AREA)
     if not admin_url:
@@ -23,13 +24,21 @@ def mend(admin_url: str | None, streams: Sequence[StreamSpec]) -> Report:
         return report
     try:
         applied = asyncio.run(apply_retention(admin_url, streams))
-    except RetentionNotApplied as error:
-        report.error(f"not every stream has its retention. {error}", "Look at NATS_ADMIN_URL, then run it again.")
+        mirrors = asyncio.run(apply_mirrors(admin_url, streams, replicas))
+    except NoReaders:  # nothing that could be mended; the broker's own findings tell of it
+        mirrors = []
+    except KeepingFailed as error:
+        report.error(
+            f"not every stream and mirror is as it should be. {error}", "Look at NATS_ADMIN_URL, then run it again."
+        )
         return report
     changed = [each for each in applied if each.changed]
     for each in changed:
         kept = in_days(each.stream.max_age_seconds)
         report.ok(f"stream {each.stream.name} keeps its messages {kept} now (before: {each.before})")
-    if not changed:
+    mended = [mirror for mirror in mirrors if mirror.state != "kept"]
+    for mirror in mended:
+        report.ok(f"the readers' mirror of {mirror.stream.name} was {mirror.state}")
+    if not changed and not mended:
         report.ok("nothing had to be changed")
     return report

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,9 +24,10 @@ ANSWER_SECONDS = 10.0
 """The broker answers an update once what is too old is gone."""
 NANOSECONDS = 10**9
 NOT_FOUND = 404
+OUR_API = "$JS.API"
 
 
-class RetentionNotApplied(Exception):
+class KeepingFailed(Exception):
     """The broker did not do it; the message is one sentence."""
 
 
@@ -54,55 +56,67 @@ def inbox_of(url: str) -> bytes:
     return f"_INBOX_{user}".encode() if user else b"_INBOX"
 
 
-async def apply_retention(url: str, streams: Sequence[StreamSpec]) -> list[Applied]:
-    """Change the age of those streams that exist and differ; a missing one gets it from the service that makes it.
-
-    Nothing but the age is changed. What is older than a shorter age is gone at once. Raises RetentionNotApplied.
-    """
+@asynccontextmanager
+async def keeper_of(url: str) -> AsyncIterator[Client]:
+    """A connection with the credentials that may change streams. Raises KeepingFailed."""
     try:
         # The client itself goes on trying for two minutes, whatever it is told about reconnecting.
         async with asyncio.timeout(CONNECT_SECONDS):
             client = await nats.connect(url, allow_reconnect=False, error_cb=_quiet, inbox_prefix=inbox_of(url))
     except (nats.errors.Error, OSError, TimeoutError, ValueError) as error:
-        raise RetentionNotApplied(f"The broker of NATS_ADMIN_URL does not answer: {type(error).__name__}.") from error
+        raise KeepingFailed(f"The broker of NATS_ADMIN_URL does not answer: {type(error).__name__}.") from error
     try:
-        found = [await _apply(client, stream) for stream in streams]
+        yield client
     finally:
         await client.close()
+
+
+async def apply_retention(url: str, streams: Sequence[StreamSpec]) -> list[Applied]:
+    """Change the age of those streams that exist and differ; a missing one gets it from the service that makes it.
+
+    Nothing but the age is changed. What is older than a shorter age is gone at once. Raises KeepingFailed.
+    """
+    async with keeper_of(url) as client:
+        found = [await _apply(client, stream) for stream in streams]
     return [applied for applied in found if applied]
 
 
 async def _apply(client: Client, stream: StreamSpec) -> Applied | None:
-    told = await _asked(client, f"INFO.{stream.name}", stream, None)
+    told = await ask(client, f"{OUR_API}.STREAM.INFO.{stream.name}", stream)
     if told.get("error", {}).get("code") == NOT_FOUND:
         return None
     if "config" not in told:
-        raise RetentionNotApplied(f"The broker says nothing of stream {stream.name}: {_said(told)}.")
+        raise KeepingFailed(f"The broker says nothing of stream {stream.name}: {said(told)}.")
     # The broker's own JSON, with one field changed: a client's model would lose what it doesn't know.
     config, wanted = told["config"], stream.max_age_seconds * NANOSECONDS
     before = int(config.get("max_age", 0))
     if before == wanted:
         return Applied(stream, changed=False, before_seconds=before / NANOSECONDS)
-    done = await _asked(client, f"UPDATE.{stream.name}", stream, {**config, "max_age": wanted})
+    update = f"{OUR_API}.STREAM.UPDATE.{stream.name}"
+    done = await ask(client, update, stream, {**config, "max_age": wanted})
     if done.get("config", {}).get("max_age") != wanted:
-        raise RetentionNotApplied(f"The broker refuses to change stream {stream.name}: {_said(done)}.")
+        raise KeepingFailed(f"The broker refuses to change stream {stream.name}: {said(done)}.")
     return Applied(stream, changed=True, before_seconds=before / NANOSECONDS)
 
 
-async def _asked(client: Client, what: str, stream: StreamSpec, body: Any) -> dict[str, Any]:
+async def ask(client: Client, subject: str, stream: StreamSpec, body: Any = None) -> dict[str, Any]:
+    """The broker's answer, in its own JSON. Raises KeepingFailed where none comes, and NoRespondersError."""
     payload = b"" if body is None else json.dumps(body).encode()
     try:
-        answer = await client.request(f"$JS.API.STREAM.{what}", payload, timeout=ANSWER_SECONDS)
+        answer = await client.request(subject, payload, timeout=ANSWER_SECONDS)
         told = json.loads(answer.data)
+    except nats.errors.NoRespondersError:
+        raise
     except (nats.errors.Error, OSError, TimeoutError, ValueError) as error:
-        raise RetentionNotApplied(
+        raise KeepingFailed(
             f"The broker gives no answer about stream {stream.name} ({type(error).__name__});"
             " may the user of NATS_ADMIN_URL update streams?"
         ) from error
     return told if isinstance(told, dict) else {}
 
 
-def _said(told: dict[str, Any]) -> str:
+def said(told: dict[str, Any]) -> str:
+    """Why the broker refused, in its words."""
     return str(told.get("error", {}).get("description", "no reason given"))
 
 

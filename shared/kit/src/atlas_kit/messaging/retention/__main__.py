@@ -1,4 +1,6 @@
-"""``python -m atlas_kit.messaging.retention``: applies the retention once, as its environment says."""
+"""``python -m atlas_kit.messaging.retention``: applies the retention once and makes the readers' mirrors, as its
+environment says.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,11 @@ import asyncio
 import os
 import sys
 
-from atlas_contracts.streams import STREAMS
-from atlas_kit.messaging.retention import RetentionNotApplied, apply_retention, in_days
+from pydantic import Field
+
+from atlas_contracts.streams import STATE, STREAMS
+from atlas_kit.messaging.retention import KeepingFailed, apply_retention, in_days
+from atlas_kit.messaging.retention.mirrors import NoReaders, apply_mirrors
 from atlas_kit.process.settings import NatsUrl, RetentionSettings, load_or_exit
 
 
@@ -15,21 +20,29 @@ class ApplySettings(RetentionSettings):
     """The retention, and the credentials that may change streams."""
 
     nats_admin_url: NatsUrl
+    nats_stream_replicas: int = Field(default=1, ge=1, le=5)
 
 
 def main() -> int:
-    """Apply the retention once. Exit code 0, 1 where the broker didn't do it, 2 for a bad configuration."""
+    """Apply both once. Exit code 0, 1 where the broker didn't do it, 2 for a bad configuration."""
     settings = load_or_exit(ApplySettings, dict(os.environ))
-    url = settings.nats_admin_url.get_secret_value()
+    url, streams = settings.nats_admin_url.get_secret_value(), settings.kept(*STREAMS, STATE)
     try:
-        applied = asyncio.run(apply_retention(url, settings.kept(*STREAMS)))
-    except RetentionNotApplied as error:
+        applied = asyncio.run(apply_retention(url, streams))
+        mirrors = asyncio.run(apply_mirrors(url, streams, settings.nats_stream_replicas))
+    except NoReaders as error:  # a broker of one's own, without them: nothing is lost
+        print(error, file=sys.stderr)
+        mirrors = []
+    except KeepingFailed as error:
         print(error, file=sys.stderr)
         return 1
     for each in applied:
         if each.changed:
             days = in_days(each.stream.max_age_seconds)
             print(f"stream {each.stream.name} keeps its messages {days} now; before {each.before}")
+    for mirror in mirrors:
+        if mirror.state != "kept":
+            print(f"the readers' mirror of {mirror.stream.name} was {mirror.state}")
     return 0
 
 
