@@ -33,6 +33,7 @@ from atlas_contracts.internal_api import (
     VerdictsRequest,
 )
 from atlas_contracts.moving_in import ImportGrantsRequest, ImportPurchasesRequest
+from atlas_contracts.parked import DismissRequest
 from atlas_contracts.read_api import EntitlementQuery
 from atlas_contracts.republishing import RepublishRequest
 from atlas_kit.http.identity import TokenMint
@@ -101,6 +102,7 @@ ROUTES: list[tuple[str, str, str, str, dict[str, Any], Any]] = [
     (INGEST_SERVICE, OPERATOR, "get", "/operator/parked", {}, None),
     (INGEST_SERVICE, OPERATOR, "get", "/operator/parked/{id}", {}, None),
     (INGEST_SERVICE, OPERATOR, "post", "/operator/parked/{id}/redrive", {}, None),
+    (INGEST_SERVICE, OPERATOR, "post", "/operator/parked/{id}/dismiss", {}, DismissRequest),
 ]
 HOSTILE_TEXTS = {
     "nothing": "",

@@ -38,20 +38,20 @@ def test_the_afternoon_goes_as_the_page_says(stack: Stack, postgres: Postgres) -
 
     owner = postgres.create_database()
     populate(owner, 120, seed)
-    [password] = re.findall(r"CREATE ROLE atlas_reader LOGIN PASSWORD '(.*?)'", PAGE)
-    stack.environ["ATLAS_DATABASE_URL"] = re.sub("//[^@]*@", f"//atlas_reader:{password}@", owner) + "?schema=public&connection_limit=1"
+    [password] = re.findall(r"CREATE ROLE atlas_billing_reader LOGIN PASSWORD '(.*?)'", PAGE)
+    stack.environ["ATLAS_DATABASE_URL"] = re.sub("//[^@]*@", f"//atlas_billing_reader:{password}@", owner) + "?schema=public&connection_limit=1"
     printed = ""
     for kind, block in BLOCKS:
         if kind == "sql":
             with psycopg.connect(owner) as database:
-                database.execute("DROP ROLE IF EXISTS atlas_reader" if "CREATE ROLE" in block else "SELECT 1")
+                database.execute("DROP ROLE IF EXISTS atlas_billing_reader" if "CREATE ROLE" in block else "SELECT 1")
                 database.execute(block)
         elif kind == "sh":
             printed = "".join(run(stack, line) for line in block.splitlines())
         else:
             assert plain(block) <= plain(printed), printed
     with psycopg.connect(owner) as database:
-        database.execute(re.search(r"`(DROP OWNED BY atlas_reader; DROP ROLE atlas_reader;)`", PAGE)[1])
+        database.execute(re.search(r"`(DROP OWNED BY atlas_billing_reader; DROP ROLE atlas_billing_reader;)`", PAGE)[1])
 
 
 def run(stack: Stack, line: str) -> str:

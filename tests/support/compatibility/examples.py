@@ -18,7 +18,7 @@ from pydantic import BaseModel, RootModel
 import atlas_contracts
 from atlas_contracts.billing import BillingEvent
 from atlas_contracts.entitlements import EntitlementEvent
-from atlas_contracts.parked import ForgottenEvent, ParkedEvent, RedrivenEvent
+from atlas_contracts.parked import DismissedEvent, ForgottenEvent, ParkedEvent, RedrivenEvent
 from atlas_contracts.schema_documents import documents
 from support.compatibility.judgement import bodies
 from support.compatibility.shapes import Schema, shape
@@ -54,7 +54,7 @@ def made() -> dict[str, Examples]:
 
 def event_model(name: str) -> type[BaseModel]:
     """By an event's subject; parked events of every reason are ``parked.v1.event``."""
-    marks: dict[str, type[BaseModel]] = {"parked.v1.redriven": RedrivenEvent, "parked.v1.forgotten": ForgottenEvent}
+    marks: dict[str, type[BaseModel]] = {"parked.v1.redriven": RedrivenEvent, "parked.v1.forgotten": ForgottenEvent, "parked.v1.dismissed": DismissedEvent}
     if name in marks:
         return marks[name]
     return {"billing": BillingEvent, "entitlements": EntitlementEvent, "parked": ParkedEvent}[name.partition(".")[0]]

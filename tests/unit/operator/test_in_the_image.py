@@ -9,9 +9,9 @@ import pytest
 import typer
 
 from atlas_kit.storage import migrations
-from atlas_operator.commands import adjust
 from atlas_operator.doctor import databases
 from atlas_operator.doctor.finding import Report
+from atlas_operator.names import operators_name
 
 
 @pytest.mark.parametrize("problem", [KeyError("getpwuid(): uid not found: 10006"), OSError("No username set")])
@@ -23,7 +23,7 @@ def test_without_a_name_nothing_is_granted_and_how_to_give_one_is_said(
 
     monkeypatch.setattr(getpass, "getuser", nameless)
     with pytest.raises(typer.Exit) as refused:
-        adjust._who()
+        operators_name()
     assert refused.value.exit_code == 2
     assert "Set USER" in capsys.readouterr().err
 

@@ -172,7 +172,7 @@ def test_a_public_key_that_is_not_there_is_a_failure_and_one_that_is_comes_in_on
         refused = atlas("keys", "trusted", *typo, "--folder", str(keys.path))
         assert (refused.code, refused.out) == (1, "") and "no public key of typo" in refused.err
     empty = atlas("keys", "make", "coach", "--folder", " ")
-    assert empty.code == 1 and "--folder must not be empty" in empty.err
+    assert empty.code == 2 and "--folder must not be empty" in empty.err
 
 
 @pytest.mark.parametrize(

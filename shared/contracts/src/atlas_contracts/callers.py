@@ -102,6 +102,7 @@ MAY_CALL: Mapping[str, Mapping[Route, frozenset[str]]] = {
         ("GET", "/operator/parked"): _OPERATOR,
         ("GET", "/operator/parked/{parked_id}"): _OPERATOR,
         ("POST", "/operator/parked/{parked_id}/redrive"): _OPERATOR,
+        ("POST", "/operator/parked/{parked_id}/dismiss"): _OPERATOR,
     },
 }
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from atlas_contracts.cloudevents import CloudEvent
+from atlas_contracts.internal_api import PRINTABLE
 from atlas_contracts.model import Instant, WireModel
 
 COPIED_EVENT = "copied_event"
@@ -54,6 +55,29 @@ class ForgottenData(WireModel):
 
 class ForgottenEvent(CloudEvent[ForgottenData]):
     """Takes a parked event out of every list and redrive. It is younger than what it hides, and so outlives it."""
+
+
+class DismissRequest(WireModel):
+    """``POST /operator/parked/{id}/dismiss`` at webhook-ingest: the event can never succeed, and an operator knows."""
+
+    reason: str = Field(min_length=1, max_length=500, pattern=PRINTABLE)
+    operator: str = Field(min_length=1, max_length=255, pattern=PRINTABLE)
+
+
+class DismissedData(WireModel):
+    """``data`` of ``parked.v1.dismissed``: an operator took a parked event off the list."""
+
+    id: str = Field(description="of the parked event")
+    event_digest: str = Field(
+        description="SHA-256 of its eventId, in hexadecimal: the same event parked again stays off the list"
+    )
+    reason: str = Field(description="why, in the operator's words")
+    operator: str = Field(description="who")
+    at: Instant
+
+
+class DismissedEvent(CloudEvent[DismissedData]):
+    """Takes a parked event off the list until it is redriven. It is younger than the event, and so outlives it."""
 
 
 class RedrivenEvent(CloudEvent[RedrivenData]):

@@ -23,7 +23,7 @@ from atlas_contracts.billing import BillingEvent, BillingType
 from atlas_contracts.cloudevents import CONTENT_TYPE, SCHEMAS
 from atlas_contracts.entitlements import EntitlementEvent, EntitlementType
 from atlas_contracts.openapi_document import read_api_document
-from atlas_contracts.parked import ForgottenEvent, ParkedEvent, RedrivenEvent
+from atlas_contracts.parked import DismissedEvent, ForgottenEvent, ParkedEvent, RedrivenEvent
 from atlas_contracts.streams import (
     BILLING,
     DEDUPE_WINDOW_SECONDS,
@@ -94,10 +94,11 @@ def _event_schemas() -> dict[str, Document]:
     for kind, meaning in ENTITLEMENT_MEANINGS.items():
         subject = entitlement_subject(kind)
         schemas[subject] = _event(EntitlementEvent, subject, meaning)
-    redriven, forgotten = parked_subject("redriven"), parked_subject("forgotten")
+    redriven, forgotten, dismissed = map(parked_subject, ("redriven", "forgotten", "dismissed"))
     schemas["parked.v1.event"] = _event(ParkedEvent, None, "An event could not be processed (parked.v1.<reason>).")
     schemas[redriven] = _event(RedrivenEvent, redriven, "A parked event was published again.")
     schemas[forgotten] = _event(ForgottenEvent, forgotten, "The user of a parked event was forgotten.")
+    schemas[dismissed] = _event(DismissedEvent, dismissed, "An operator took a parked event off the list.")
     return schemas
 
 

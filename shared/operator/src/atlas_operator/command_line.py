@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import typer
 
-from atlas_operator.errors import CallFailed, KeysRefused, NoTarget
+from atlas_operator.errors import CallFailed, KeysRefused, NoTarget, NotUnderstood
 from atlas_operator.terminal.console import EXIT_MISUNDERSTOOD, errors, line
 
 
@@ -65,6 +65,8 @@ def run(
     expected: tuple[type[Exception], ...] = (NoTarget, KeysRefused, *mendable)
     try:
         code = build(commands, arguments, about)(list(arguments), prog_name=name, standalone_mode=False)
+    except NotUnderstood as error:
+        _leave(str(error), EXIT_MISUNDERSTOOD)
     except expected as error:
         _leave(str(error), 1)
     except CallFailed as error:
@@ -72,7 +74,8 @@ def run(
     except typer.Abort:
         _leave("Stopped.", 1)
     except typer.TyperException as error:  # what was typed is not understood
-        said = getattr(error, "format_message", lambda: "")()  # empty: the help is printed already
+        # Empty where the help is printed already. Typer lists choices on lines of their own; a refusal is one sentence.
+        said = " ".join(getattr(error, "format_message", lambda: "")().split()).replace("Value error, ", "")
         variable = getattr(getattr(error, "param", None), "envvar", None)
         if said.startswith("Missing argument") and variable:
             said = f"{said.rstrip('.')}; it may also come from {variable}"

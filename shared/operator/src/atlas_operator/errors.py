@@ -3,6 +3,10 @@
 BAD_REQUEST = 400
 
 
+class NotUnderstood(Exception):
+    """What was typed can't be meant; nothing was done. The message is one sentence, the exit code 2."""
+
+
 class NoTarget(Exception):
     """No system is running or configured; the message says what to start or set."""
 
@@ -22,3 +26,7 @@ class CallFailed(Exception):
 
 class KeysRefused(Exception):
     """A key can't be made or exchanged as asked; the message says what is in the way and what to do first."""
+
+
+class KeyNameRefused(KeysRefused, NotUnderstood):
+    """The name of a key is no service's name."""

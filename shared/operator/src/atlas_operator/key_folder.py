@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from atlas_kit.process.keys import NAME, new_key, public_half
-from atlas_operator.errors import KeysRefused
+from atlas_operator.errors import KeyNameRefused, KeysRefused
 from atlas_operator.files import read_json, write_json
 
 PRIVATE_FOLDER = 0o700
@@ -31,8 +31,7 @@ class KeyFolder:
         """Give each of ``names`` a key where it has none; returns those that got one. Raises KeysRefused."""
         wanted = list(names)
         for name in wanted:
-            if not NAME.fullmatch(name) or name == TRUSTED or name.endswith(".next"):
-                raise KeysRefused(f"{name!r} can't be a service's name: letters, digits, . _ -; 64 characters at most.")
+            check_name(name)
         self._make_folder()
         made = [name for name in wanted if self._read(name) is None]
         for name in made:
@@ -51,6 +50,7 @@ class KeyFolder:
 
     def signing_key(self, name: str) -> dict[str, Any]:
         """The private key that ``name`` signs with, as a JWK. Raises KeysRefused where there is none."""
+        check_name(name)
         found = self._read(name)
         if found is None:
             raise KeysRefused(f"{name} has no key in {self.path}. Make one: keys make {name}")
@@ -76,19 +76,26 @@ class KeyFolder:
 
     def switch(self, name: str) -> None:
         """Let ``name`` sign with its second key from its next start on. Raises KeysRefused before :meth:`begin`."""
+        check_name(name)
         following = self._read(f"{name}.next")
         if following is None:
             raise KeysRefused(f"{name} has no second key yet. First: keys rotate {name} begin")
         self._trust([public_half(following)])
         self._file(f"{name}.next").replace(self._file(name))
 
-    def end(self, name: str) -> None:
-        """Trust no other key of ``name`` than the one in use. Raises KeysRefused before :meth:`switch`."""
+    def end(self, name: str) -> bool:
+        """Trust no other key of ``name`` than the one in use; False where no other was trusted.
+
+        Raises KeysRefused before :meth:`switch`.
+        """
+        check_name(name)
         if self._read(f"{name}.next") is not None:
             raise KeysRefused(f"{name} does not sign with its second key yet. First: keys rotate {name} switch")
         used = public_half(self.signing_key(name))
-        others = [key for key in self.trusted()["keys"] if key.get("kid") != name]
+        before = self.trusted()["keys"]
+        others = [key for key in before if key.get("kid") != name]
         self._write_trusted([*others, used])
+        return any(key.get("kid") == name and key.get("x") != used["x"] for key in before)
 
     def _no_third_key(self, name: str) -> None:
         known = [self._read(name), self._read(f"{name}.next")]
@@ -117,6 +124,12 @@ class KeyFolder:
 
     def _file(self, name: str) -> Path:
         return self.path / f"{name}.json"
+
+
+def check_name(name: str) -> None:
+    """Raises KeyNameRefused where this can't be a service's name, and so no file's in the folder."""
+    if not NAME.fullmatch(name) or name == TRUSTED or name.endswith(".next"):
+        raise KeyNameRefused(f"{name!r} can't be a service's name: letters, digits, . _ -; 64 characters at most.")
 
 
 def as_setting(value: Mapping[str, Any]) -> str:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
+from atlas_operator.errors import NotUnderstood
 from atlas_operator.files import read_json
 
 
@@ -23,9 +24,33 @@ WORKSPACE = workspace(Path(__file__))
 
 
 def environment(environ: Mapping[str, str], dotenv: Path = WORKSPACE / ".env") -> dict[str, str]:
-    """The environment over the `.env` file beside `./atlas`; trimmed, empty means missing."""
-    merged = {**dotenv_values(dotenv, interpolate=False), **environ}
+    """The environment over the `.env` file beside `./atlas`; trimmed, empty means missing.
+
+    Raises NotUnderstood where a line of the file can't be read: a value would be missing unnoticed.
+    """
+    merged = {**_written(dotenv), **environ}
     return {name: value.strip() for name, value in merged.items() if value and value.strip()}
+
+
+def _written(dotenv: Path) -> dict[str, str]:
+    """What the file says. A refusal names the line and never what stands there: it may be a secret."""
+    if not dotenv.is_file():
+        return {}
+    values: dict[str, str] = {}
+    try:
+        with dotenv.open(encoding="utf-8") as file:
+            for binding in parse_stream(file):
+                if binding.error or (binding.key is not None and binding.value is None):
+                    text = binding.original.string
+                    line = binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")
+                    raise NotUnderstood(
+                        f"{dotenv.name}: line {line} can't be read; write NAME=value, one a line, with quotes closed."
+                    )
+                if binding.key is not None and binding.value is not None:
+                    values[binding.key] = binding.value
+    except (OSError, UnicodeDecodeError) as error:
+        raise NotUnderstood(f"{dotenv.name} can't be read: {getattr(error, 'strerror', 'it is not UTF-8')}.") from None
+    return values
 
 
 def atlas_home(environ: Mapping[str, str]) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from atlas_operator import money
@@ -81,6 +81,16 @@ def standing(verdict: Row) -> str:
     return text
 
 
+def reasons(told: Row) -> str:
+    """Why the verdict is as it is, in one line: the verdict's sentence, and what each payment and each word came to."""
+    said = [verdict(told)]
+    for payment in in_order(told.get("payments", []), key="since"):
+        what = "grants" if payment.get("grants") else "grants nothing"
+        said.append(f"Payment {payment.get('id')} {what}: {payment.get('because', '')}.")
+    said += [f"{capital(effect(fact))} (by {fact.get('via')})." for fact in told.get("adjustments", [])]
+    return " ".join(said if len(said) > 1 else [*said, "Nothing that grants is known here."])
+
+
 def because(word: object) -> str:
     """Why a payment grants or doesn't, as a sentence; a word that isn't known is shown as it is."""
     return BECAUSE.get(str(word), f"{capital(str(word or '').replace('_', ' '))}.")
@@ -153,3 +163,8 @@ def when(instant: object) -> str:
 def capital(text: str) -> str:
     """The text with its first letter as a capital."""
     return text[:1].upper() + text[1:]
+
+
+def in_order(rows: Iterable[Any], key: str) -> list[Any]:
+    """The rows by the instant under ``key``, oldest first; those without one come first."""
+    return sorted(rows, key=lambda row: str(row.get(key) or "") if isinstance(row, Mapping) else "")

@@ -30,7 +30,7 @@ class _Waiting:
         now = (state.first_seq, state.last_seq)
         if now == self._seen:
             return
-        counts = Counter(data.reason for data in await self._parked.waiting())
+        counts = Counter(each.data.reason for each in await self._parked.waiting())
         PARKED_WAITING.clear()
         for reason, count in counts.items():
             PARKED_WAITING.labels(reason).set(count)

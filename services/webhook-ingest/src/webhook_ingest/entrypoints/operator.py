@@ -13,22 +13,23 @@ from starlette.responses import StreamingResponse
 
 from atlas_contracts.internal_api import AdjustmentRequest, PullRequest
 from atlas_contracts.moving_in import ImportGrantsRequest, ImportGrantsResult
-from atlas_contracts.parked import ParkedData
+from atlas_contracts.parked import DismissedData, DismissRequest
 from atlas_contracts.public_api import Success
 from atlas_contracts.text import visible
 from atlas_kit.http.doors import GuardedRoute
 from atlas_kit.http.errors import AtlasError
 from atlas_kit.process.logs import get_logger
 from webhook_ingest.adapters.bucket import Bucket
-from webhook_ingest.adapters.parked_reader import ParkedReader
+from webhook_ingest.adapters.parked_reader import Parked, ParkedReader
 from webhook_ingest.adapters.webhook_shares import WebhookShares
 from webhook_ingest.domain.parked_user import user_of
 from webhook_ingest.ports import Ledger
 from webhook_ingest.use_cases.adjust import adjust
 from webhook_ingest.use_cases.admit import Door
+from webhook_ingest.use_cases.dismiss import dismiss
 from webhook_ingest.use_cases.import_grants import import_grants
 from webhook_ingest.use_cases.read_missed_events import Pull, PullProgress
-from webhook_ingest.use_cases.redrive import redrive
+from webhook_ingest.use_cases.redrive import hopeless, redrive
 
 log = get_logger()
 
@@ -80,27 +81,43 @@ def _figures(router: APIRouter, door: Door, pull: Pull, shares: WebhookShares) -
         return Success(data={**await shares.last_hour(), "accountKnown": account is not None})
 
 
-def _shown(data: ParkedData) -> dict[str, Any]:
+def _shown(parked: Parked) -> dict[str, Any]:
     """A row of the list. Its texts come from outside, so characters that a terminal would obey are written out."""
-    row = data.model_dump(mode="json", by_alias=True, include=SHOWN)
-    return {**{name: visible(value) for name, value in row.items()}, "userId": user_of(data)}
+    row = parked.data.model_dump(mode="json", by_alias=True, include=SHOWN)
+    return {
+        **{name: visible(value) for name, value in row.items()},
+        "userId": user_of(parked.data),
+        **_prospects(parked),
+    }
+
+
+def _prospects(parked: Parked) -> dict[str, Any]:
+    """Why a redrive would fail (null where it may succeed), and where it was dismissed by whom and why."""
+    note = parked.dismissed.model_dump(mode="json", include={"reason", "operator", "at"}) if parked.dismissed else None
+    return {"hopeless": hopeless(parked.data), "dismissed": note}
 
 
 def _parked_routes(router: APIRouter, parked: ParkedReader, door: Door) -> None:
     @router.get("/parked")
-    async def list_parked() -> Success[list[dict[str, Any]]]:
-        return Success(data=[_shown(data) for data in await parked.waiting()])
+    async def list_parked(*, dismissed: bool = False) -> Success[list[dict[str, Any]]]:
+        return Success(data=[_shown(each) for each in await parked.waiting(dismissed=dismissed)])
 
     @router.get("/parked/{parked_id}")
     async def show_parked(parked_id: str) -> Success[dict[str, Any]]:
         found = await parked.get(parked_id)
         history = [marker.model_dump(mode="json", by_alias=True) for marker in found.redriven]
-        return Success(data={**found.data.model_dump(mode="json", by_alias=True), "redriven": history})
+        whole = found.data.model_dump(mode="json", by_alias=True)
+        return Success(data={**whole, "redriven": history, **_prospects(found)})
 
     @router.post("/parked/{parked_id}/redrive")
     async def redrive_parked(parked_id: str) -> Success[dict[str, Any]]:
         redriven = await redrive(await parked.get(parked_id), door)
         return Success(data={"id": redriven.parked_id, "eventId": redriven.event_id, "messageId": redriven.message_id})
+
+    @router.post("/parked/{parked_id}/dismiss")
+    async def dismiss_parked(parked_id: str, asked: DismissRequest) -> Success[DismissedData]:
+        """Take what can never succeed off the list; who and why stay with it."""
+        return Success(data=await dismiss(await parked.get(parked_id), asked, door.parked))
 
 
 async def _lines(progress: AsyncIterator[PullProgress]) -> AsyncIterator[bytes]:

@@ -12,7 +12,7 @@ from atlas_contracts.public_api import Success
 from atlas_contracts.user_id import UserId
 from atlas_kit.http.doors import AdmittedCaller, GuardedRoute
 from atlas_kit.http.errors import Forbidden
-from webhook_ingest.adapters.parked_reader import ParkedReader
+from webhook_ingest.adapters.parked_reader import Parked, ParkedReader
 from webhook_ingest.domain.parked_user import mentions
 from webhook_ingest.ports import Publisher
 from webhook_ingest.use_cases.forget_parked import forget_parked
@@ -31,13 +31,14 @@ def user_routes(parked: ParkedReader, stream: Publisher) -> APIRouter:
 
     @router.get("/operator/kept")
     async def read_kept(user: UserId) -> Success[list[dict[str, Any]]]:
-        """Every parked event that mentions the user, whole, with its redrives."""
+        """Every parked event that mentions the user, whole, with its redrives and dismissal."""
         mine = [each for each in await parked.everything() if not each.forgotten and mentions(each.data, user)]
-        return Success(data=[_whole(each.data, each.redriven) for each in mine])
+        return Success(data=[_whole(each) for each in mine])
 
     return router
 
 
-def _whole(data: Any, redriven: list[Any]) -> dict[str, Any]:
-    history = [marker.model_dump(mode="json", by_alias=True) for marker in redriven]
-    return {**data.model_dump(mode="json", by_alias=True), "redriven": history}
+def _whole(parked: Parked) -> dict[str, Any]:
+    history = [marker.model_dump(mode="json", by_alias=True) for marker in parked.redriven]
+    note = {"dismissed": parked.dismissed.model_dump(mode="json", by_alias=True)} if parked.dismissed else {}
+    return {**parked.data.model_dump(mode="json", by_alias=True), "redriven": history, **note}

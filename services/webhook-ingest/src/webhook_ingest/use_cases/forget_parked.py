@@ -8,6 +8,7 @@ than the event, and so ends later.
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import UTC, datetime
 
 from atlas_contracts.internal_api import INGEST_SERVICE, ForgottenParked
@@ -28,13 +29,19 @@ AT_ONCE = 64
 
 async def forget_parked(reader: ParkedReader, stream: Publisher, user_id: str) -> ForgottenParked:
     """Hide every parked event that mentions the user. Raises BrokerUnavailable; repeating it hides what is left."""
-    mine = [parked for parked in await reader.everything() if mentions(parked.data, user_id)]
+    mine = [parked for parked in await reader.everything() if _is_about(parked, user_id)]
     shown = [parked for parked in mine if not parked.forgotten]
     for first in range(0, len(shown), AT_ONCE):
         await asyncio.gather(*(_mark(parked, stream) for parked in shown[first : first + AT_ONCE]))
     log.info("billing.parked.forgotten", events=len(shown))
-    newest = max((parked.stored for parked in mine if parked.stored), default=None)
+    newest = max((at for parked in mine for at in (parked.stored, parked.noted) if at), default=None)
     return ForgottenParked(parked=len(shown), newest=newest)
+
+
+def _is_about(parked: Parked, user_id: str) -> bool:
+    """Whether the event names the user, or the words with which an operator dismissed it do."""
+    words = parked.dismissed.reason if parked.dismissed else ""
+    return mentions(parked.data, user_id) or re.search(rf"(?<!\w){re.escape(user_id)}(?!\w)", words) is not None
 
 
 async def _mark(parked: Parked, stream: Publisher) -> None:

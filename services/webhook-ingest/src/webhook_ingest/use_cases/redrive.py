@@ -41,6 +41,7 @@ class StillParked(InvalidRequest):
     status = 409
 
     def __init__(self, detail: str) -> None:
+        self.why = detail
         super().__init__(f"This event still can't be processed: {detail}", recovery=Recovery.NONE)
 
 
@@ -69,6 +70,15 @@ async def redrive(parked: Parked, door: Door) -> Redriven:
     REDRIVEN.inc()
     log.info("billing.event.redriven", parkedId=parked.data.id, eventId=event.data.event_id)
     return Redriven(parked.data.id, event.data.event_id, message_id)
+
+
+def hopeless(data: ParkedData) -> str | None:
+    """Why a redrive would fail by what is known here, in a sentence; None where it may succeed."""
+    try:
+        _event_of(data)
+    except StillParked as reason:
+        return reason.why
+    return None
 
 
 def _event_of(data: ParkedData) -> tuple[BillingEvent | KeptEvent, dict[str, Any]]:

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from atlas_contracts.callers import ISSUERS
 from atlas_contracts.streams import BILLING, ENTITLEMENTS, MAX_RETENTION_DAYS, MIN_RETENTION_DAYS, PARKED, StreamSpec
+from atlas_kit.process.in_words import explained
 from atlas_kit.process.keys import NAME, read_signing_key, read_trusted_keys
 
 EXIT_CONFIGURATION = 2
@@ -230,7 +231,7 @@ def load(settings: type[SettingsT], environ: dict[str, str]) -> SettingsT:
     try:
         return settings(**known)
     except ValidationError as error:
-        raise ConfigurationError("\n".join(_explain(error))) from None
+        raise ConfigurationError("\n".join(explained(settings, error))) from None
 
 
 def load_or_exit(settings: type[SettingsT], environ: dict[str, str]) -> SettingsT:
@@ -241,12 +242,3 @@ def load_or_exit(settings: type[SettingsT], environ: dict[str, str]) -> Settings
         for line in str(error).splitlines():
             print(f"configuration: {line}", file=sys.stderr)
         sys.exit(EXIT_CONFIGURATION)
-
-
-def _explain(error: ValidationError) -> list[str]:
-    lines = []
-    for item in error.errors(include_input=False, include_url=False, include_context=False):
-        name = str(item["loc"][0]).upper() if item["loc"] else ""
-        message = "is required" if item["type"] == "missing" else item["msg"].removeprefix("Value error, ")
-        lines.append(f"{name}: {message}" if name else message)
-    return lines

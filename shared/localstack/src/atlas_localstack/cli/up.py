@@ -16,13 +16,13 @@ from rich.live import Live
 from atlas_localstack.cli import view
 from atlas_localstack.servers import prometheus
 from atlas_localstack.stack import home as homes
-from atlas_localstack.stack import state
+from atlas_localstack.stack import remarks, state
 from atlas_localstack.stack.home import Home
 from atlas_localstack.stack.plan import OFFSETS
 from atlas_localstack.stack.state import State
 from atlas_operator.files import read_json
 from atlas_operator.local import WORKSPACE, environment
-from atlas_operator.terminal.console import errors, fail, misunderstood, out
+from atlas_operator.terminal.console import errors, fail, line, misunderstood, out
 
 DEFAULT_PORT_BASE = 8000
 LOWEST_PORT, HIGHEST_PORT = 1024, 65535
@@ -55,6 +55,8 @@ def up(
     if homes.is_running(home):
         _already_running(home, fresh, port_base)
         return
+    for remark in remarks.remarks(given):
+        errors.print(line(("! ", "yellow"), remark))
     if observe and not prometheus.is_installed():
         fail(prometheus.MISSING, prometheus.REMEDY)
     options = ["--fresh"] * fresh + ["--observe"] * observe

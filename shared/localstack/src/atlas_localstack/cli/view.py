@@ -45,9 +45,9 @@ def table(current: State) -> Table:
     grid = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     grid.add_column("", no_wrap=True)
     grid.add_column("", no_wrap=True)
-    grid.add_column("port", justify="right")
-    grid.add_column("pid", justify="right")
-    grid.add_column("restarts", justify="right")
+    grid.add_column("port", justify="right", no_wrap=True, min_width=5)
+    grid.add_column("pid", justify="right", no_wrap=True, min_width=5)
+    grid.add_column("restarts", justify="right", no_wrap=True, min_width=8)
     grid.add_column("", ratio=1, no_wrap=True, overflow="ellipsis")
     for name, part in current.parts.items():
         style = STYLES.get(part.health, "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import uuid
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 from atlas_contracts.internal_api import AdjustmentRequest
 from atlas_operator.adjusting import ChangesNothing, adjust, refuse_what_changes_nothing
 from atlas_operator.client import Operator
+from atlas_operator.names import operators_name
 from atlas_operator.target import find
 from atlas_operator.terminal import checks, explained
 from atlas_operator.terminal.console import fail, misunderstood, say
@@ -75,21 +75,10 @@ def _request(
     if payment is not None and not checks.PAYMENT_ID.fullmatch(checks.any_id(payment, "--payment")):
         misunderstood("--payment must be a payment's id, pi_… or cs_….")
     values: dict[str, Any] = {
-        "user_id": user, "action": action, "reason": reason, "operator": _who(), "payment_id": payment,
+        "user_id": user, "action": action, "reason": reason, "operator": operators_name(), "payment_id": payment,
         "ticket": ticket, "idempotency_key": key or uuid.uuid4().hex,
     }  # fmt: skip
     return checks.request(AdjustmentRequest, values, NAMES)
-
-
-def _who() -> str:
-    """The name of whoever gives the command, as the system knows it: the ledger keeps it beside their word."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user has no name; until Python 3.13 that is a KeyError
-        misunderstood(
-            "Your name is kept beside what you grant or revoke, and this system knows none; nothing was changed.",
-            "Set USER to it, in a container with `docker run -e USER=…`.",
-        )
 
 
 def _adjust(operator: Operator, request: AdjustmentRequest) -> None:

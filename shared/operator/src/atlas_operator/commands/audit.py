@@ -56,7 +56,7 @@ def audit(
 
 
 def _tell(operator: Operator, found: Audited, users: int) -> None:
-    """The result in numbers, for the support desk and the metrics; an audit is worth as much where they can't be kept."""
+    """The result in numbers, for desk and metrics; an audit is worth as much where they can't be kept."""
     done = AuditDone(
         users=users,
         paid_not_pro=len(found["paidNotPro"]),
@@ -144,6 +144,6 @@ def _show(found: Audited, looked_at: int) -> None:
         if rows:
             say((TITLES[kind], "bold" if kind == AGREED else "bold red"))
             for row in rows:
-                say(f"  {row['userId'] or 'nobody'}: {row['reason']}")
+                say(f"  {row['userId'] or '(no user)'}: {row['reason']}")
     if not is_wrong(found):
         say(("✓", "green"), f" Stripe and the ledger agree on {counted(looked_at, 'user')}.")

@@ -46,8 +46,9 @@ Row = dict[str, Any]
 def backfill(
     *,
     since: Annotated[
-        str, typer.Option(help="Only sessions made since: a UTC day (2026-03-01) or an instant (2026-03-01T12:00:00Z).")
-    ] = "",
+        str | None,
+        typer.Option(help="Only sessions made since: a UTC day (2026-03-01) or an instant (2026-03-01T12:00:00Z)."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only read and count.")] = False,
     from_start: Annotated[bool, typer.Option("--from-start", help="Begin anew, whatever an earlier call did.")] = False,
     rate: Annotated[float | None, typer.Option(help="Requests per second at Stripe.", min=0.1, max=80)] = None,
@@ -55,7 +56,7 @@ def backfill(
 ) -> None:
     """Read all completed checkout sessions at Stripe, with their refunds and disputes, and add what isn't known yet."""
     asked = {
-        "since": iso_utc(instant(since)) if since else None,
+        "since": iso_utc(instant(since)) if since is not None else None,
         "dryRun": dry_run,
         "fromStart": from_start,
         "requestsPerSecond": rate,

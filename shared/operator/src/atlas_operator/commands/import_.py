@@ -53,8 +53,8 @@ def project_atlas(
 
 def _show(report: ImportReport, *, dry_run: bool) -> None:
     for refusal in report.refused:
-        whose = refusal.user_id if refusal.user_id is not None else "nobody"
-        say(f"{whose}: {refusal.what}: {refusal.because}.")
+        whose = f"{refusal.user_id}: " if refusal.user_id is not None else ""
+        say(f"{whose}{refusal.what}: {refusal.because}.")
     told = "would be told of" if dry_run else "was told of"
     say(
         f"{'Nothing was changed. ' if dry_run else ''}{counted(report.read, 'user')} read: something new {told}"

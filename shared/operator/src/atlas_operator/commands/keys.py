@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from atlas_operator.errors import KeysRefused
-from atlas_operator.key_folder import KeyFolder, as_setting
+from atlas_operator.errors import KeysRefused, NotUnderstood
+from atlas_operator.key_folder import KeyFolder, as_setting, check_name
 from atlas_operator.local import atlas_home, environment
 from atlas_operator.terminal.console import say
 
@@ -43,6 +43,11 @@ NEXT = {
     RotationStep.END: "The earlier key of {name} is trusted no more. Give every service the new INTERNAL_TRUSTED_KEYS.",
 }
 
+NOTHING_TO_END = (
+    "There is nothing to end: only the key in use of {name} is trusted. "
+    "A rotation starts with: keys rotate {name} begin"
+)
+
 
 @app.command()
 def make(
@@ -67,8 +72,8 @@ def rotate(
 ) -> None:
     """Exchange NAME's key without an interruption, in three steps. Each says what to do before the next."""
     keys = _folder(folder)
-    {RotationStep.BEGIN: keys.begin, RotationStep.SWITCH: keys.switch, RotationStep.END: keys.end}[step](name)
-    say(NEXT[step].format(name=name))
+    done = {RotationStep.BEGIN: keys.begin, RotationStep.SWITCH: keys.switch, RotationStep.END: keys.end}[step](name)
+    say((NOTHING_TO_END if done is False else NEXT[step]).format(name=name))
 
 
 @app.command()
@@ -80,6 +85,8 @@ def trusted(
     folder: Folder = None,
 ) -> None:
     """The public keys as JSON: a value for INTERNAL_TRUSTED_KEYS, and what to hand to whom you ask."""
+    for name in names or ():
+        check_name(name)
     keys = _folder(folder)
     found = keys.trusted()["keys"]
     unknown = sorted(set(names or ()) - {str(key.get("kid")) for key in found})
@@ -91,5 +98,5 @@ def trusted(
 
 def _folder(given: str | None) -> KeyFolder:
     if given is not None and not given.strip():
-        raise KeysRefused("--folder must not be empty.")
+        raise NotUnderstood("--folder must not be empty.")
     return KeyFolder(Path(given) if given else atlas_home(environment(os.environ)) / "keys")

@@ -30,12 +30,14 @@ WORDS = {
 
 def pull(
     *,
-    since: Annotated[str, typer.Option(help="How far back, such as 90m, 72h or 7d; else from where it stopped.")] = "",
+    since: Annotated[
+        str | None, typer.Option(help="How far back, such as 90m, 72h or 7d; else from where it stopped.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only read and count.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The result for programs.")] = False,
 ) -> None:
     """Read Stripe's events since the last pull, so that webhooks which never arrived take effect."""
-    body: dict[str, Any] = {"dryRun": dry_run, **({"sinceSeconds": seconds(since)} if since else {})}
+    body: dict[str, Any] = {"dryRun": dry_run, **({"sinceSeconds": seconds(since)} if since is not None else {})}
     done = _run(Operator(find()), body)
     if as_json:
         say_json(done)

@@ -9,7 +9,7 @@ from typing import Any
 from atlas_contracts.internal_api import ENTITLEMENTS_SERVICE, INGEST_SERVICE
 from atlas_contracts.user_id import is_user_id
 from atlas_kit.process.logs import get_logger
-from atlas_operator import revoking
+from atlas_operator import revoking, sentences
 from atlas_operator.adjusting import explained_to
 from atlas_operator.client import Operator
 from atlas_operator.desk.acting import WAITING, Acting
@@ -20,7 +20,6 @@ from atlas_operator.desk.person import StaffMember
 from atlas_operator.desk.ports import ActionForm, ActionOutcome, DeskUnavailable, FoundBuyers, Row, Today
 from atlas_operator.errors import CallFailed, NoTarget
 from atlas_operator.target import Target
-from atlas_operator.terminal import explained
 
 log = get_logger()
 
@@ -61,7 +60,7 @@ class Support:
         parked, unread = self._parked(user_id)
         return {
             **told,
-            "sentence": explained.sentence(told),
+            "sentence": sentences.verdict(told),
             "known": bool(told["verdict"]["version"] or parked or any(told.get(name) for name in NAMES)),
             "parked": parked,
             "restores": [fact for fact in told.get("requests", ()) if str(fact.get("type")).startswith("restore_")],

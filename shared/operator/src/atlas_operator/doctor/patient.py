@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from atlas_contracts.streams import STATE, STREAMS, StreamSpec
-from atlas_kit.process.settings import RetentionSettings, load
+from atlas_kit.process.settings import ConfigurationError, RetentionSettings, load
 from atlas_operator.errors import NoTarget
 from atlas_operator.local import environment, running_stack
 from atlas_operator.target import Target
@@ -47,6 +47,8 @@ def _local(target: Target, given: Mapping[str, str]) -> Patient:
     running = running_stack(given)
     if running is None:
         raise NoTarget("The local stack has stopped in the meantime. Start it with ./atlas up.")
+    # `up` decided; a value of this shell changes nothing, but a bad one is refused here as everywhere.
+    load(RetentionSettings, dict(given))
     stack, ports = running.stack, running.ports
     sandbox = stack.get("sandbox")
     return Patient(
@@ -78,10 +80,16 @@ def _production(target: Target, given: Mapping[str, str]) -> Patient:
         portal_configuration=given.get("STRIPE_BILLING_PORTAL_CONFIGURATION_ID"),
         webhook_url=given.get("WEBHOOK_PUBLIC_URL"),
         webhook_secret=given.get("STRIPE_WEBHOOK_SECRET"),
-        replicas=int(given.get("NATS_STREAM_REPLICAS", "3")),
+        replicas=_replicas(given.get("NATS_STREAM_REPLICAS", "3")),
         nats_admin_url=given.get("NATS_ADMIN_URL"),
         streams=_streams(given),
     )
+
+
+def _replicas(text: str) -> int:
+    if text not in ("1", "2", "3", "4", "5"):
+        raise ConfigurationError("NATS_STREAM_REPLICAS: must be a whole number from 1 to 5")
+    return int(text)
 
 
 def _streams(given: Mapping[str, str]) -> tuple[StreamSpec, ...]:

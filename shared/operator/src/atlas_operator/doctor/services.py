@@ -11,6 +11,7 @@ from atlas_operator.client import Operator
 from atlas_operator.doctor.finding import Report
 from atlas_operator.errors import CallFailed, NoTarget
 from atlas_operator.target import Target
+from atlas_operator.terminal.words import counted
 
 TIMEOUT_SECONDS = 5.0
 OUTBOX_SECONDS = 60.0
@@ -63,7 +64,7 @@ def operator_access(operator: Operator, target: Target) -> Report:
         return report
     report.ok("the services accept the operator's token")
     if parked:
-        report.warning(f"{len(parked)} events are parked", "./atlas parked list shows them with their reasons.")
+        report.warning(f"{counted(len(parked), 'event')} parked", "./atlas parked list shows them with their reasons.")
     else:
         report.ok("nothing is parked")
     return report
@@ -79,6 +80,6 @@ def _entitlements(report: Report, operator: Operator) -> None:
     report.check(
         age <= OUTBOX_SECONDS,
         f"the outbox is drained ({figures.get('outboxBacklog', 0)} waiting)",
-        f"{figures.get('outboxBacklog')} changes wait for the broker, the oldest for {age:.0f} s",
+        f"{counted(int(figures.get('outboxBacklog') or 0), 'change')} not sent yet, the oldest for {age:.0f} s",
         "Is the broker up? ./atlas logs entitlements tells why they are not sent.",
     )

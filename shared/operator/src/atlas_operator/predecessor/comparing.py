@@ -12,7 +12,7 @@ from atlas_operator.client import Operator
 from atlas_operator.predecessor.connection import Predecessor
 from atlas_operator.predecessor.rows import moment_and_count, people
 from atlas_operator.predecessor.there import NOBODY, verdict_there
-from atlas_operator.terminal.explained import reasons
+from atlas_operator.sentences import reasons
 from atlas_operator.terminal.progress import Advance
 
 Verdict = Mapping[str, Any]

@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow
 
 from atlas_kit.storage.atlas_database import read_atlas_url
-from atlas_operator.errors import CallFailed
+from atlas_operator.errors import CallFailed, NotUnderstood
 from atlas_operator.predecessor.tables import check
 
 CONNECT_SECONDS = 10
@@ -38,6 +38,10 @@ REFUSALS = (
 
 class Unreadable(CallFailed):
     """The web app's database can't be read; the message says what to do."""
+
+
+class DsnRefused(Unreadable, NotUnderstood):
+    """The DSN is no Postgres URL that can be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +81,13 @@ def opened(dsn: str) -> Iterator[Predecessor]:
 
 def _understood(dsn: str) -> tuple[dict[str, Any], str]:
     if not dsn.startswith(SCHEMES):
-        raise Unreadable("DSN must be a Postgres URL such as postgresql://user:password@host:5432/database.")
+        raise DsnRefused("DSN must be a Postgres URL such as postgresql://user:password@host:5432/database.")
     try:
         read = read_atlas_url(dsn)
         url = conninfo_to_dict(read.url)
     except (ValueError, psycopg.Error) as error:
         why = str(error) if isinstance(error, ValueError) else "can't be read as a Postgres URL"
-        raise Unreadable(f"DSN {why}.") from None
+        raise DsnRefused(f"DSN {why}.") from None
     told: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, **url, "application_name": "atlas-import"}
     # A pooler in between may send the next transaction to another server, which knows no prepared statement.
     return {**told, "prepare_threshold": None}, read.schema

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from atlas_operator.errors import CallFailed, NoTarget
+from atlas_operator import money
+from atlas_operator.errors import CallFailed, NoTarget, NotUnderstood
 from atlas_operator.local import LocalStack, running_stack
 
 KEY = re.compile(r"(sk|rk)_(test|live)_\S+")
-CURRENCY = re.compile(r"[a-z]{3}")
 AMOUNT = re.compile(r"[1-9][0-9]{0,7}")
 """Stripe's own bounds, in minor units."""
 LONGEST_URL = 2048
@@ -43,7 +43,10 @@ class Asked:
 
 
 def asked(given: Mapping[str, str], *, url: str | None, live: bool, amount: str | None, currency: str | None) -> Asked:
-    """Raises NoTarget or CallFailed with what to do; nothing has been asked of Stripe then."""
+    """Raises NotUnderstood, NoTarget or CallFailed with what to do; nothing has been asked of Stripe then."""
+    if url is not None and not url.strip():
+        raise NotUnderstood("--url must not be empty.")
+    price = _amount(amount), _currency(currency)
     running = running_stack(given)
     key, base = _account(given, running)
     is_live = "_live_" in key[:8]
@@ -58,8 +61,8 @@ def asked(given: Mapping[str, str], *, url: str | None, live: bool, amount: str 
         base=base,
         live=is_live,
         url=target,
-        amount=_amount(amount),
-        currency=_currency(currency),
+        amount=price[0],
+        currency=price[1],
         price_id=given.get("STRIPE_PRICE_PRO_LIFETIME"),
         portal_id=given.get("STRIPE_BILLING_PORTAL_CONFIGURATION_ID"),
         secrets=secrets,
@@ -115,23 +118,33 @@ def _url(url: str | None, *, is_live: bool, base: str | None) -> str:
     scheme, host, *_ = _normal(url)
     plain = url.isascii() and url.isprintable() and " " not in url and len(url) <= LONGEST_URL
     if scheme not in ("http", "https") or not host or not plain:
-        raise CallFailed("--url must be a URL such as https://atlas.example/api/billing/stripe/webhook")
+        raise NotUnderstood("--url must be a URL such as https://atlas.example/api/billing/stripe/webhook")
     if "@" in urlsplit(url).netloc or urlsplit(url).fragment:
-        raise CallFailed("--url must hold no password and no fragment (#…).")
-    if base is None and host in LOOPBACK:
-        raise CallFailed(f"Stripe cannot reach {host}. Say --url https://…/api/billing/stripe/webhook")
+        raise NotUnderstood("--url must hold no password and no fragment (#…).")
+    if _out_of_reach(host, base):
+        raise NotUnderstood(f"Stripe cannot reach {host}. Say --url https://…/api/billing/stripe/webhook")
     if is_live and scheme != "https":
-        raise CallFailed("In live mode Stripe sends to https only. Say --url https://…")
+        raise NotUnderstood("In live mode Stripe sends to https only. Say --url https://…")
     return url
+
+
+def _out_of_reach(host: str, base: str | None) -> bool:
+    """Whether this Stripe can't know the host: this machine for Stripe itself; a name without a dot for Stripe and for
+    a sandbox on this machine. A sandbox elsewhere (a network of containers) has names of its own.
+    """
+    if host in LOOPBACK:
+        return base is None
+    local = base is None or (urlsplit(base).hostname or "") in LOOPBACK
+    return local and "." not in host.strip(".") and ":" not in host
 
 
 def _amount(text: str | None) -> int | None:
     if text is not None and not AMOUNT.fullmatch(text):
-        raise CallFailed("--amount must be a number of minor units (4900 for 49.00 USD), 1 to 99999999.")
+        raise NotUnderstood("--amount must be a number of minor units (4900 for 49.00 USD), 1 to 99999999.")
     return int(text) if text is not None else None
 
 
 def _currency(text: str | None) -> str | None:
-    if text is not None and not CURRENCY.fullmatch(text.lower()):
-        raise CallFailed("--currency must be a three-letter code such as usd.")
+    if text is not None and text.lower() not in money.CURRENCIES:
+        raise NotUnderstood("--currency must be the three-letter code of a currency that Stripe sells in, such as usd.")
     return text.lower() if text is not None else None

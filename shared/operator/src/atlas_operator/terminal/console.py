@@ -15,9 +15,27 @@ from rich.text import Text
 from atlas_contracts.text import visible
 
 EXIT_MISUNDERSTOOD = 2
+
+
+class Output(Console):
+    """A console that is a terminal where its file is one, whatever the environment says.
+
+    rich takes FORCE_COLOR and TTY_COMPATIBLE, which CI systems set, for a terminal: a program that reads our output
+    would then get rows laid out for 80 columns.
+    """
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person sees this."""
+        try:
+            return bool(self.file.isatty())
+        except (AttributeError, ValueError):  # no file, or a closed one
+            return False
+
+
 # Soft wrap: a URL must stay in one piece, whatever the width of the terminal.
-out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
-errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+out = Output(highlight=False, soft_wrap=True, markup=False, emoji=False)
+errors = Output(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 Piece = str | tuple[str, str]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from atlas_operator import sentences
-from atlas_operator.sentences import about, amount, capital, effect, rejected, when
+from atlas_operator.sentences import about, amount, effect, in_order, rejected, when
 from atlas_operator.terminal import table
 from atlas_operator.terminal.console import Piece, say
 
@@ -16,32 +16,17 @@ Row = Mapping[str, Any]
 def show(told: Row) -> None:
     """Everything that `explain` knows about one user."""
     say(*_verdict(str(told.get("userId")), told.get("verdict", {})))
-    for payment in _sorted(told.get("payments", []), key="since"):
+    for payment in in_order(told.get("payments", []), key="since"):
         _payment(payment)
     adjustments = told.get("adjustments", [])
     _table("Imported from another app", [fact for fact in adjustments if fact.get("via") == "import"])
     _table("Adjusted by an operator", [fact for fact in adjustments if fact.get("via") != "import"])
     _list("Refused: these count for nothing", [rejected(row) for row in told.get("rejected", [])])
-    _list("Pending", [about(row) for row in _sorted(told.get("pending", []), key="since")])
-    _list("Warnings", [about(row) for row in _sorted(told.get("warnings", []), key="at")])
+    _list("Pending", [about(row) for row in in_order(told.get("pending", []), key="since")])
+    _list("Warnings", [about(row) for row in in_order(told.get("warnings", []), key="at")])
     parked(told.get("parked", []))
     _table("Recorded beside the payments", told.get("requests", []))
     _list("What would change this", sentences.would_change(told))
-
-
-def sentence(told: Row) -> str:
-    """The verdict as one sentence, without its version."""
-    return sentences.verdict(told)
-
-
-def reasons(told: Row) -> str:
-    """Why the verdict is as it is, in one line: the verdict's sentence, and what each payment and each word came to."""
-    said = [sentence(told)]
-    for payment in _sorted(told.get("payments", []), key="since"):
-        what = "grants" if payment.get("grants") else "grants nothing"
-        said.append(f"Payment {payment.get('id')} {what}: {payment.get('because', '')}.")
-    said += [f"{capital(effect(fact))} (by {fact.get('via')})." for fact in told.get("adjustments", [])]
-    return " ".join(said if len(said) > 1 else [*said, "Nothing that grants is known here."])
 
 
 def parked(rows: Sequence[Row]) -> None:
@@ -99,7 +84,7 @@ def _facts(facts: Iterable[Row]) -> None:
             str(fact.get("eventId") or ""),
             *([str(fact["requestId"] or "")] if "requestId" in fact else []),
         )
-        for fact in _sorted(facts, key="occurredAt")
+        for fact in in_order(facts, key="occurredAt")
     ]
     headings = ("when (UTC)", "what", "came by", "effect", "amount", "event", "request")
     table.show(headings[: max(map(len, rows), default=0)], rows)
@@ -111,7 +96,3 @@ def _list(title: str, sentences: list[str]) -> None:
         say((title, "bold"))
         for sentence in sentences:
             say(f"  · {sentence}")
-
-
-def _sorted(rows: Iterable[Any], key: str) -> list[Any]:
-    return sorted(rows, key=lambda row: str(row.get(key) or "") if isinstance(row, Mapping) else "")
