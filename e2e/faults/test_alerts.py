@@ -87,6 +87,7 @@ def documented() -> dict[str, tuple[str, set[str]]]:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.slow  # half a minute each: an alert has to fire and to clear
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_fires_its_alert_and_none_beyond_its_consequences_and_clears(world: World, fault: str) -> None:
     if fault == "disk full" and not world.small_disk:

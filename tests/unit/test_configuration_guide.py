@@ -21,7 +21,7 @@ READERS: dict[str, type[Any]] = {
     "gateway": GatewaySettings, "ingest": IngestSettings, "checkout": CheckoutSettings, "entitlements": EntitlementsSettings,
 }  # fmt: skip
 EXAMPLES = {
-    "atlas_database_url": "postgresql://reader:…@db.example/app", "atlas_dev_sign_in": "true", "atlas_sign_in_url": "/login?next=",
+    "atlas_database_url": "postgresql://reader:…@db.example/app", "atlas_dev_sign_in": "true", "atlas_sign_in_url": "/login?next=", "atlas_sign_out_url": "/logout",
     "backfill_requests_per_second": "20", "billing_currency": "usd,eur", "billing_grant_free_checkouts": "true",
     "billing_pull_interval_seconds": "300", "billing_require_known_session": "true", "billing_suspend_on_dispute": "true",
     "billing_webhook_tolerance_seconds": "300", "checkout_url": "http://checkout:8002", "database_migration_url": "postgresql://owner:…@db.example/checkout",

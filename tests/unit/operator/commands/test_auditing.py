@@ -85,11 +85,11 @@ def test_an_audit_of_everybody_is_reported_and_one_of_a_single_user_is_not(atlas
     sold(fake, at_stripe("ada", "cs_1"))
     assert atlas("audit").code == 1
     assert atlas("audit", "--user", "ada").code == 1
-    assert fake.posts("/operator/audits") == [{"paidNotPro": 1, "proNotPaid": 0, "secondPayments": 0, "users": 1}]
+    assert fake.posts("/operator/audits") == [{"by": None, "paidNotPro": 1, "proNotPaid": 0, "secondPayments": 0, "users": 1}]
 
 
 def test_an_audit_that_could_not_be_reported_says_so_and_keeps_its_result(atlas: CommandLine, fake: FakeOperator) -> None:
     del fake.routes["/operator/audits"]
     done = atlas("audit", "--json")
     assert (done.code, json.loads(done.out)["paidNotPro"]) == (0, [])
-    assert "The metrics don't show this audit" in done.err
+    assert "The support desk won't show this audit" in done.err
