@@ -21,7 +21,7 @@ give() {
   mv -f "$1.new" "$1"
 }
 
-for user in INGEST CHECKOUT ENTITLEMENTS GATEWAY OBSERVER OPERATOR KEEPER ADMIN; do keep "NATS_PASSWORD_$user" nats_; done
+for user in INGEST CHECKOUT ENTITLEMENTS GATEWAY OBSERVER OPERATOR KEEPER MIRRORS ADMIN; do keep "NATS_PASSWORD_$user" nats_; done
 for role in ENTITLEMENTS_OWNER ENTITLEMENTS_SERVICE CHECKOUT_OWNER CHECKOUT_SERVICE; do keep "${role}_PASSWORD" pg_; done
 keep POSTGRES_PASSWORD pg_
 keep MADE_NEXTAUTH_SECRET nextauth_
@@ -136,6 +136,7 @@ END
 # It alone may change streams and make mirrors; it runs before the services and ends.
 give retention.env 10007 <<END
 export NATS_ADMIN_URL=nats://keeper:$NATS_PASSWORD_KEEPER@nats:4222
+export NATS_READERS_ADMIN_URL=nats://mirrors:$NATS_PASSWORD_MIRRORS@nats:4222
 END
 
 chmod 755 .

@@ -56,7 +56,7 @@ async def connected(url: str, user: str) -> AsyncIterator[Client]:
 
 async def _filled(url: str) -> None:
     """Every stream with a message, and every mirror with its copy."""
-    await apply_mirrors(url.replace("://", f"://keeper:{PASSWORDS['keeper']}@"), (*STREAMS, STATE), 1)
+    await apply_mirrors(*(url.replace("://", f"://{user}:{PASSWORDS[user]}@") for user in ("keeper", "mirrors")), (*STREAMS, STATE), 1)
     async with connected(url, "entitlements") as client:
         for subject in ("entitlements.v1.x", "parked.v1.x", "$KV.ENTITLEMENT_STATE.x"):
             if subject.startswith("parked"):

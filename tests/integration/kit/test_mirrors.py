@@ -18,7 +18,7 @@ from nats.js.api import ConsumerConfig
 
 from atlas_contracts.streams import BILLING, ENTITLEMENTS, MIRRORED, STATE, STATE_BUCKET, STREAMS, state_subject
 from atlas_kit.messaging.retention import KeepingFailed, apply_retention
-from atlas_kit.messaging.retention.mirrors import NoReaders, apply_mirrors, what_is_wrong
+from atlas_kit.messaging.retention.mirrors import apply_mirrors, what_is_wrong
 from atlas_localstack.servers.broker import adopt_store
 from atlas_localstack.stack import permissions
 from support.embedded import embedded_nats
@@ -51,7 +51,7 @@ async def connected(broker: str, user: str) -> AsyncIterator[Client]:
 
 
 async def keep(broker: str, *streams) -> dict[str, str]:
-    applied = await apply_mirrors(url_of(broker, "keeper"), streams or ALL, 1)
+    applied = await apply_mirrors(url_of(broker, "keeper"), url_of(broker, "mirrors"), streams or ALL, 1)
     return {mirror.stream.name: mirror.state for mirror in applied}
 
 
@@ -135,15 +135,13 @@ async def test_a_mirror_keeps_its_messages_as_long_as_its_origin(broker: str) ->
     assert ages == {"BILLING": 30 * 86_400, "ENTITLEMENTS": 90 * 86_400}
 
 
-async def test_a_broker_without_readers_says_so_and_what_is_kept_in_no_account_is_adopted(tmp_path: Path) -> None:
+async def test_what_an_earlier_version_kept_in_no_account_is_adopted(tmp_path: Path) -> None:
     with embedded_nats(store=tmp_path) as url:
         client = await nats.connect(url)
         await client.jetstream().add_stream(name="BILLING", subjects=["billing.v1.>"])
         await client.jetstream().add_consumer("BILLING", ConsumerConfig(durable_name="entitlements-projector"))
         await client.jetstream().publish("billing.v1.x", b"{}")
         await client.close()
-        with pytest.raises(NoReaders, match=r"no account for readers.*deploy/nats\.conf"):
-            await apply_mirrors(url, ALL, 1)
     for _ in range(2):
         adopt_store(tmp_path, "ATLAS")
     with embedded_nats(permissions.accounts(PASSWORDS), store=tmp_path) as url:
@@ -153,16 +151,16 @@ async def test_a_broker_without_readers_says_so_and_what_is_kept_in_no_account_i
         assert (await keep(url))["BILLING"] == "made"
 
 
-@pytest.mark.parametrize("user", ["ingest", "entitlements", "operator"])
+@pytest.mark.parametrize("user", ["ingest", "keeper", "observer"])
 async def test_nobody_else_makes_mirrors(broker: str, user: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("atlas_kit.messaging.retention.ANSWER_SECONDS", 0.5)
     with pytest.raises(KeepingFailed):
-        await apply_mirrors(url_of(broker, user), [ENTITLEMENTS], 1)
+        await apply_mirrors(url_of(broker, "keeper"), url_of(broker, user), [ENTITLEMENTS], 1)
 
 
 async def test_the_program_of_the_start_makes_them_and_tells_once(broker: str) -> None:
     def run() -> str:
-        environ = {"PATH": os.environ["PATH"], "NATS_ADMIN_URL": url_of(broker, "keeper"), "ENTITLEMENTS_RETENTION_DAYS": "7"}
+        environ = {"PATH": os.environ["PATH"], "NATS_ADMIN_URL": url_of(broker, "keeper"), "NATS_READERS_ADMIN_URL": url_of(broker, "mirrors"), "ENTITLEMENTS_RETENTION_DAYS": "7"}
         command = [sys.executable, "-m", "atlas_kit.messaging.retention"]
         return subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout
 

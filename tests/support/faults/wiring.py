@@ -55,7 +55,7 @@ def wired_stack(environ: Mapping[str, str] | None = None) -> Iterator[Wired]:
     """A healthy stack with :data:`LINKS` in between."""
     with new_stack(environ) as stack:
         services = {name: stack.port_base + offset for name, offset in OFFSETS.items()}
-        servers = _distinct_ports("nats", "nats_monitor", "postgres", but=(*services.values(),))
+        servers = _distinct_ports("nats", "nats_monitor", "postgres", "prometheus", but=(*services.values(),))
         (stack.home / "ports.json").write_text(json.dumps(servers))  # the stack keeps the ports of its last run
         targets = services | servers
         proxy_ports = _distinct_ports(*LINKS, but=(*targets.values(),))

@@ -64,7 +64,7 @@ ATLAS_ACCOUNT, READERS_ACCOUNT = "ATLAS", "READERS"
 ORIGIN_API = f"{ATLAS_ACCOUNT}.JS.API"
 """The prefix under which the readers' account knows the one request that a mirror makes of its origin."""
 READERS_API = f"{READERS_ACCOUNT}.JS.API"
-"""The prefix under which our account knows the requests by which its keeper makes and looks at the mirrors."""
+"""The prefix under which our account knows the one request that looks at a mirror; doctor asks it."""
 MIRROR_DELIVERY = "atlas.mirror"
 """The beginning of the subjects on which an origin sends its messages to a mirror; no stream listens there."""
 

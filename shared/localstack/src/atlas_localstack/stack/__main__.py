@@ -89,6 +89,7 @@ def _prepare(home: Home, port_base: int, fresh: bool, given: Mapping[str, str]) 
     told = {
         "signing_key": plan.signing_key(OPERATOR),
         "nats_admin_url": plan.nats_url("keeper"),
+        "nats_readers_admin_url": plan.nats_url("mirrors"),
         "retention": configuration.retention(given),
     }
     write_json(home.operator_file, told)

@@ -1,10 +1,10 @@
 """The broker's accounts, users and permissions: one user per service, each with the least that it needs (SECURITY.md).
 
 Readers have an account of their own with mirrors of what they may read. The broker checks no rights on the subject on
-which an answer or a copy is asked for, so whoever may ask anything in our account could have messages stored in our
-streams. What the readers' account imports is one request, by which a mirror asks its origin for a consumer, and the
-flow control of those. No reader may publish there, an answer that is sent there does not arrive, and if one did, it
-would be refused for fields that no request has (``strict`` in the server's configuration): three tests.
+which an answer or a copy is asked for. So whoever may ask anything in an account could have messages stored in its
+streams, and have requests made that are imported there. The readers' account imports one request, by which a mirror
+asks its origin for a consumer, and the flow control of those; ours imports the one that looks at a mirror. No reader
+may publish on them, and an answer that a reader has sent there is refused for fields that no request has (``strict``).
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _others_durable(stream: str, consumer: str) -> tuple[str, ...]:
 
 EVENTS = (BILLING.name, ENTITLEMENTS.name, PARKED.name)
 OF_MIRRORS = ("INFO", "CREATE", "UPDATE", "DELETE")
-"""What the keeper asks of a mirror."""
+"""What is asked of a mirror by whoever makes it."""
 
 GRANTS: Mapping[str, BrokerRights] = {
     # Publishes facts; reads only parked events and its own bucket.
@@ -145,14 +145,18 @@ GRANTS: Mapping[str, BrokerRights] = {
             *(f"{READERS_API}.STREAM.INFO.{stream.name}" for stream in MIRRORED),
         ),
     ),
-    # Gives existing streams their retention and makes the readers' mirrors, and nothing else. No service has its
-    # password: an update can shorten a stream's age, which deletes, or give it other subjects.
+    # Gives existing streams their retention, makes missing ones of which there are mirrors, and nothing else. No
+    # service has its password: an update can shorten a stream's age, which deletes, or give it other subjects.
     "keeper": BrokerRights(
         publish=(
             *(f"$JS.API.STREAM.{verb}.{stream}" for stream in (*EVENTS, STATE.name) for verb in ("INFO", "UPDATE")),
             *(f"$JS.API.STREAM.CREATE.{stream.name}" for stream in MIRRORED),
-            *(f"{READERS_API}.STREAM.{verb}.{stream.name}" for stream in MIRRORED for verb in OF_MIRRORS),
         )
+    ),
+    # Makes the mirrors. It is in the readers' account, so that nothing said in ours can reach what it does.
+    "mirrors": BrokerRights(
+        publish=tuple(f"$JS.API.STREAM.{verb}.{stream.name}" for stream in MIRRORED for verb in OF_MIRRORS),
+        account=READERS_ACCOUNT,
     ),
     # The stack's operator, for doctor and tests. Not even this user can delete events. The bucket of states is a copy:
     # `./atlas republish` makes it anew.
@@ -172,7 +176,7 @@ def accounts(passwords: Mapping[str, str]) -> str:
     """The block `accounts` of the server's configuration."""
     ours, theirs = (_users(passwords, account) for account in (ATLAS_ACCOUNT, READERS_ACCOUNT))
     requests = [f"$JS.API.CONSUMER.CREATE.{stream.name}" for stream in MIRRORED]
-    of_mirrors = [f"$JS.API.STREAM.{verb}.{stream.name}" for stream in MIRRORED for verb in OF_MIRRORS]
+    looks = [f"$JS.API.STREAM.INFO.{stream.name}" for stream in MIRRORED]
     return f"""\
 accounts {{
   {ATLAS_ACCOUNT} {{
@@ -185,7 +189,7 @@ accounts {{
       {{ stream: "{MIRROR_DELIVERY}.>", accounts: [{READERS_ACCOUNT}] }}
     ]
     imports: [
-{_lines(_imported(READERS_ACCOUNT, subject, READERS_API) for subject in of_mirrors)}
+{_lines(_imported(READERS_ACCOUNT, subject, READERS_API) for subject in looks)}
     ]
   }}
   {READERS_ACCOUNT} {{
@@ -194,7 +198,7 @@ accounts {{
 {theirs}
     ]
     exports: [
-{_lines(f'{{ service: "{subject}", accounts: [{ATLAS_ACCOUNT}] }}' for subject in of_mirrors)}
+{_lines(f'{{ service: "{subject}", accounts: [{ATLAS_ACCOUNT}] }}' for subject in looks)}
     ]
     imports: [
 {_lines(_imported(ATLAS_ACCOUNT, subject, ORIGIN_API) for subject in requests)}

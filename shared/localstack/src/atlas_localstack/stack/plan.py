@@ -133,9 +133,10 @@ def environment(plan: Plan, part: str) -> dict[str, str]:
 
 
 def keeper_environment(plan: Plan) -> dict[str, str]:
-    """All environment variables of the program that gives the streams their retention."""
+    """All environment variables of the program that gives the streams their retention and makes the mirrors."""
     machine = configuration.of_machine(plan.given)
-    return {**machine, **configuration.retention(plan.given), "NATS_ADMIN_URL": plan.nats_url("keeper")}
+    urls = {"NATS_ADMIN_URL": plan.nats_url("keeper"), "NATS_READERS_ADMIN_URL": plan.nats_url("mirrors")}
+    return {**machine, **configuration.retention(plan.given), **urls}
 
 
 def _defaults(plan: Plan, part: str) -> dict[str, str]:

@@ -31,7 +31,7 @@ def doctor(
     """Check services, broker, streams, databases, Stripe and the clock; exit code 1 where something is wrong."""
     with errors.status("Looking …"):
         patient = _patient()
-        mended = [retention.mend(patient.nats_admin_url, patient.streams, patient.replicas)] if fix else []
+        mended = [retention.mend(patient.keepers, patient.streams, patient.replicas)] if fix else []
         findings = [finding for report in (*mended, *reports(patient)) for finding in report.findings]
     if as_json:
         say_json([asdict(finding) for finding in findings])

@@ -43,7 +43,7 @@ def republish(
 
 def _mirrors(target: Target, given: Mapping[str, str]) -> list[str]:
     replicas = "1" if target.local else given.get("NATS_STREAM_REPLICAS", "3")
-    return mirrors.remake(mirrors.admin_url(target, given), int(replicas))
+    return mirrors.remake(mirrors.keepers(target, given), int(replicas))
 
 
 def _run(operator: Operator, user: str | None) -> dict[str, Any]:

@@ -27,7 +27,7 @@ FIELDS = (
     *("deny_delete", "deny_purge", "allow_direct"),
 )
 MEND = "`./atlas doctor --fix` gives it that, with NATS_ADMIN_URL where the system is not the local stack."
-MEND_MIRROR = "`./atlas doctor --fix` makes it anew, with NATS_ADMIN_URL where the system is not the local stack."
+MEND_MIRROR = "`./atlas doctor --fix` makes it anew, with NATS_READERS_ADMIN_URL too where the system isn't local."
 NO_READERS = "Give it one as in deploy/nats.conf if other services read events (docs/consuming-entitlements.md)."
 REMAKE = "./atlas republish makes the bucket anew and fills it."
 RESTART = "Restart a service that uses it: that makes it. ENTITLEMENTS needs ./atlas republish afterwards."

@@ -10,6 +10,7 @@ from atlas_contracts.streams import STATE, STREAMS, StreamSpec
 from atlas_kit.process.settings import ConfigurationError, RetentionSettings, load
 from atlas_operator.errors import NoTarget
 from atlas_operator.local import environment, running_stack
+from atlas_operator.mirrors import KeeperUrls, keepers
 from atlas_operator.target import Target
 
 # The variable that names each service's database in production.
@@ -31,8 +32,8 @@ class Patient:
     webhook_url: str | None
     webhook_secret: str | None
     replicas: int
-    nats_admin_url: str | None
-    """Credentials that may update streams."""
+    keepers: KeeperUrls
+    """Credentials that may update streams and make mirrors."""
     streams: tuple[StreamSpec, ...]
     """Every stream, with the retention that is configured for it; the state bucket has none."""
 
@@ -63,7 +64,7 @@ def _local(target: Target, given: Mapping[str, str]) -> Patient:
         webhook_url=stack["webhook"]["url"] if sandbox else given.get("WEBHOOK_PUBLIC_URL"),
         webhook_secret=stack["webhook"]["secret"],
         replicas=1,
-        nats_admin_url=running.operator["nats_admin_url"],
+        keepers=keepers(target, given),
         streams=_streams(running.operator.get("retention", {})),  # what `up` was given, not this shell
     )
 
@@ -81,7 +82,7 @@ def _production(target: Target, given: Mapping[str, str]) -> Patient:
         webhook_url=given.get("WEBHOOK_PUBLIC_URL"),
         webhook_secret=given.get("STRIPE_WEBHOOK_SECRET"),
         replicas=_replicas(given.get("NATS_STREAM_REPLICAS", "3")),
-        nats_admin_url=given.get("NATS_ADMIN_URL"),
+        keepers=keepers(target, given),
         streams=_streams(given),
     )
 

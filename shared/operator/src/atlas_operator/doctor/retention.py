@@ -7,26 +7,27 @@ from collections.abc import Sequence
 
 from atlas_contracts.streams import StreamSpec
 from atlas_kit.messaging.retention import KeepingFailed, apply_retention, in_days
-from atlas_kit.messaging.retention.mirrors import NoReaders, apply_mirrors
+from atlas_kit.messaging.retention.mirrors import Mirror, apply_mirrors
 from atlas_operator.doctor.finding import Report
+from atlas_operator.mirrors import KeeperUrls
 
 AREA = "retention"
 
 
-def mend(admin_url: str | None, streams: Sequence[StreamSpec], replicas: int) -> Report:
+def mend(keepers: KeeperUrls, streams: Sequence[StreamSpec], replicas: int) -> Report:
     """Apply the retention with the credentials that may update streams, and report each stream that changed."""
     report = Report(AREA)
-    if not admin_url:
+    if not keepers.ours:
         report.error(
             "nothing was changed: NATS_ADMIN_URL is missing",
             "Set it to the broker's URL with a user who may update streams.",
         )
         return report
+    mirrors: list[Mirror] = []
     try:
-        applied = asyncio.run(apply_retention(admin_url, streams))
-        mirrors = asyncio.run(apply_mirrors(admin_url, streams, replicas))
-    except NoReaders:  # nothing that could be mended; the broker's own findings tell of it
-        mirrors = []
+        applied = asyncio.run(apply_retention(keepers.ours, streams))
+        if keepers.readers:
+            mirrors = asyncio.run(apply_mirrors(keepers.ours, keepers.readers, streams, replicas))
     except KeepingFailed as error:
         report.error(
             f"not every stream and mirror is as it should be. {error}", "Look at NATS_ADMIN_URL, then run it again."

@@ -12,14 +12,15 @@ from pydantic import Field
 
 from atlas_contracts.streams import STATE, STREAMS
 from atlas_kit.messaging.retention import KeepingFailed, apply_retention, in_days
-from atlas_kit.messaging.retention.mirrors import NoReaders, apply_mirrors
+from atlas_kit.messaging.retention.mirrors import Mirror, apply_mirrors
 from atlas_kit.process.settings import NatsUrl, RetentionSettings, load_or_exit
 
 
 class ApplySettings(RetentionSettings):
-    """The retention, and the credentials that may change streams."""
+    """The retention, and the credentials that may change streams and make mirrors; without the latter none are made."""
 
     nats_admin_url: NatsUrl
+    nats_readers_admin_url: NatsUrl | None = None
     nats_stream_replicas: int = Field(default=1, ge=1, le=5)
 
 
@@ -27,12 +28,12 @@ def main() -> int:
     """Apply both once. Exit code 0, 1 where the broker didn't do it, 2 for a bad configuration."""
     settings = load_or_exit(ApplySettings, dict(os.environ))
     url, streams = settings.nats_admin_url.get_secret_value(), settings.kept(*STREAMS, STATE)
+    mirrors: list[Mirror] = []
     try:
         applied = asyncio.run(apply_retention(url, streams))
-        mirrors = asyncio.run(apply_mirrors(url, streams, settings.nats_stream_replicas))
-    except NoReaders as error:  # a broker of one's own, without them: nothing is lost
-        print(error, file=sys.stderr)
-        mirrors = []
+        if theirs := settings.nats_readers_admin_url:
+            replicas = settings.nats_stream_replicas
+            mirrors = asyncio.run(apply_mirrors(url, theirs.get_secret_value(), streams, replicas))
     except KeepingFailed as error:
         print(error, file=sys.stderr)
         return 1

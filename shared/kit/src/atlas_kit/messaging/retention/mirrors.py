@@ -1,8 +1,9 @@
 """The readers' mirrors: copies of what other services may read, in an account of their own on the broker.
 
-They are made by the keeper's credentials (``NATS_ADMIN_URL``), at every start and by ``./atlas doctor --fix`` and
-``./atlas republish``. An origin that is missing is made first, as the services make it: a mirror remembers of which
-origin it was made. One that was remade begins again at 1, and its old mirror would wait until it is as long as before.
+They are made by a user of that account (``NATS_READERS_ADMIN_URL``), with the keeper of ours beside it, at every start
+and by ``./atlas doctor --fix`` and ``./atlas republish``. An origin that is missing is made first, as the services make
+it: a mirror remembers of which origin it was made. One that was remade begins again at 1, and its old mirror would wait
+until it is as long as before.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from nats.aio.client import Client
-from nats.errors import NoRespondersError
 
 from atlas_contracts.streams import MIRROR_DELIVERY, MIRRORED, ORIGIN_API, READERS_API, StreamSpec
 from atlas_kit.messaging.broker import stream_config
@@ -24,15 +24,6 @@ State = Literal["kept", "made", "changed", "remade"]
 Told = dict[str, Any]
 
 
-class NoReaders(KeepingFailed):
-    """The broker has no account for readers."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The broker has no account for readers, so other services can read nothing there; deploy/nats.conf has one."
-        )
-
-
 @dataclass(frozen=True, slots=True)
 class Mirror:
     """A mirror that is as it should be, and what had to be done for that."""
@@ -41,13 +32,14 @@ class Mirror:
     state: State
 
 
-async def apply_mirrors(url: str, streams: Sequence[StreamSpec], replicas: int) -> list[Mirror]:
-    """Bring the mirrors of those of ``streams`` that readers may read to what they should be. Raises KeepingFailed."""
-    async with keeper_of(url) as client:
-        try:
-            return [await _apply(client, stream, replicas) for stream in streams if _is_mirrored(stream)]
-        except NoRespondersError as error:
-            raise NoReaders from error
+async def apply_mirrors(url: str, readers_url: str, streams: Sequence[StreamSpec], replicas: int) -> list[Mirror]:
+    """Bring the mirrors of those of ``streams`` that readers may read to what they should be.
+
+    ``url`` is the keeper's (``NATS_ADMIN_URL``), ``readers_url`` that of the mirrors' maker in the readers' account
+    (``NATS_READERS_ADMIN_URL``). Raises KeepingFailed.
+    """
+    async with keeper_of(url) as ours, keeper_of(readers_url) as theirs:
+        return [await _apply(ours, theirs, stream, replicas) for stream in streams if _is_mirrored(stream)]
 
 
 async def what_is_wrong(client: Client, stream: StreamSpec) -> str | None:
@@ -70,26 +62,25 @@ def _is_mirrored(stream: StreamSpec) -> bool:
     return stream.name in {each.name for each in MIRRORED}
 
 
-async def _apply(client: Client, stream: StreamSpec, replicas: int) -> Mirror:
+async def _apply(ours: Client, theirs: Client, stream: StreamSpec, replicas: int) -> Mirror:
     # The mirror first: what it has by then, its origin has had.
-    mirror = await ask(client, f"{READERS_API}.STREAM.INFO.{stream.name}", stream)
-    origin = await _origin(client, stream)
+    mirror = await ask(theirs, f"{OUR_API}.STREAM.INFO.{stream.name}", stream)
+    origin = await _origin(ours, stream)
     if _is_missing(origin):
-        await _done(client, f"{OUR_API}.STREAM.CREATE.{stream.name}", stream, stream_config(stream, replicas).as_dict())
-        origin = await _origin(client, stream)
+        await _done(ours, "CREATE", stream, stream_config(stream, replicas).as_dict())
+        origin = await _origin(ours, stream)
     wanted = _wanted(stream, origin)
     if _is_missing(mirror):
         state: State = "made"
     elif _is_of_another(origin, mirror):
-        await _done(client, f"{READERS_API}.STREAM.DELETE.{stream.name}", stream)
+        await _done(theirs, "DELETE", stream)
         state = "remade"
     elif _differs(mirror["config"], wanted):
-        changed = {**mirror["config"], **wanted}
-        await _done(client, f"{READERS_API}.STREAM.UPDATE.{stream.name}", stream, changed)
+        await _done(theirs, "UPDATE", stream, {**mirror["config"], **wanted})
         return Mirror(stream, "changed")
     else:
         return Mirror(stream, "kept")
-    await _done(client, f"{READERS_API}.STREAM.CREATE.{stream.name}", stream, wanted)
+    await _done(theirs, "CREATE", stream, wanted)
     return Mirror(stream, state)
 
 
@@ -97,8 +88,8 @@ async def _origin(client: Client, stream: StreamSpec) -> Told:
     return await ask(client, f"{OUR_API}.STREAM.INFO.{stream.name}", stream)
 
 
-async def _done(client: Client, subject: str, stream: StreamSpec, body: Any = None) -> None:
-    told = await ask(client, subject, stream, body)
+async def _done(client: Client, verb: str, stream: StreamSpec, body: Any = None) -> None:
+    told = await ask(client, f"{OUR_API}.STREAM.{verb}.{stream.name}", stream, body)
     if "error" in told:
         raise KeepingFailed(f"The broker refuses the readers' mirror of {stream.name}: {said(told)}.")
 
