@@ -17,6 +17,7 @@ from nats.aio.client import Client
 from nats.js.api import ConsumerConfig
 
 from atlas_contracts.streams import BILLING, ENTITLEMENTS, MIRRORED, STATE, STATE_BUCKET, STREAMS, state_subject
+from atlas_kit.messaging.broker import declare_stream
 from atlas_kit.messaging.retention import KeepingFailed, apply_retention
 from atlas_kit.messaging.retention.mirrors import apply_mirrors, what_is_wrong
 from atlas_localstack.servers.broker import adopt_store
@@ -122,6 +123,23 @@ async def test_a_bucket_that_was_deleted_and_made_anew_gets_a_new_mirror(broker:
     assert await read(broker, {"a"}) == {"a": b"new"}
     async with connected(broker, "operator") as client:
         assert [await what_is_wrong(client, stream) for stream in MIRRORED] == [None, None, None]
+
+
+async def test_until_then_the_old_mirror_goes_on_with_what_the_new_bucket_holds(broker: str) -> None:
+    """Nobody has to be there for it: whoever was Pro and is not any more is told by the mirror that is left."""
+    await keep(broker)
+    await put(broker, "a", b"pro")
+    await read(broker, {"a"})
+    async with connected(broker, "admin") as client:
+        await client.jetstream().delete_stream(STATE.name)
+    async with connected(broker, "entitlements") as client:
+        await declare_stream(client.jetstream(), STATE, 1)
+    await put(broker, "a", b"not pro any more")
+    for _ in range(300):  # the broker tries again some ten seconds after its origin was gone
+        if (await read(broker, {"a"})) == {"a": b"not pro any more"}:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("the old mirror still says the old state")
 
 
 async def test_a_mirror_keeps_its_messages_as_long_as_its_origin(broker: str) -> None:

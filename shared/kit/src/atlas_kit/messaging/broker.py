@@ -250,9 +250,14 @@ def stream_config(stream: StreamSpec, replicas: int) -> StreamConfig:
 
 
 def _bucket_config(stream: StreamSpec, replicas: int) -> StreamConfig:
-    """As any client configures a key-value bucket with a history of 1."""
+    """As any client configures a key-value bucket with a history of 1.
+
+    Its first message is numbered by the time (ms): where a bucket is made anew, the mirror of the old one goes on with
+    what the new one holds, instead of waiting until that is as long as before.
+    """
     return StreamConfig(
         name=stream.name,
+        first_seq=time.time_ns() // 10**6,
         subjects=list(stream.subjects),
         retention=RetentionPolicy.LIMITS,
         storage=StorageType.FILE,
