@@ -511,7 +511,8 @@ export interface operations {
                 };
                 content: {
                     /**
-                     * @example event: entitlement
+                     * @example id: req_5f0c1b2a3d4e5f6a7b8c9d0e
+                     *     event: entitlement
                      *     data: {"isPro":true,"status":"active","source":"stripe","restoredAt":"2026-11-23T10:00:00Z","updatedAt":"2026-11-23T10:00:01.250Z"}
                      */
                     "text/event-stream": string;

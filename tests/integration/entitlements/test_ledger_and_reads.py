@@ -132,7 +132,7 @@ def test_reads_and_who_may_ask(nats_url, postgres_dsn):
         assert service.applied(facts)
         assert service.entitlement("nobody") == {
             "userId": "nobody", "isPro": False, "status": "none", "source": None, "activeFrom": None,
-            "activeUntil": None, "version": 0, "reason": None, "updatedAt": None,
+            "activeUntil": None, "version": 0, "reason": None, "updatedAt": None, "requestId": None,
         }  # fmt: skip
         assert service.entitlement("ada")["isPro"]
         assert not service.entitlement("bob")["isPro"]

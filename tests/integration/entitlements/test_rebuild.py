@@ -16,7 +16,8 @@ from support.facts import Purchase, grant, revoke, when
 from support.histories import random_history
 
 SHOWN = {
-    "entitlements": "SELECT * FROM entitlements WHERE status <> 'none' ORDER BY user_id",
+    # Without the request id: it is that of the run that corrected the row, as in what it announces.
+    "entitlements": "SELECT user_id, is_pro, status, source, active_from, active_until, version, reason, caused_by, updated_at FROM entitlements WHERE status <> 'none' ORDER BY user_id",
     "payments": "SELECT * FROM payments ORDER BY id",
     "payment_refs": "SELECT * FROM payment_refs ORDER BY ref",
     "payment_facts": "SELECT * FROM payment_facts ORDER BY seq",

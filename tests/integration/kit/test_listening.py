@@ -270,6 +270,8 @@ async def test_nothing_that_listens_answers_on_a_publishers_reply_subject(nats_u
 
     async with observer(nats_url) as client, replica.listening():
         await client.subscribe("answers.>", cb=note)
+        await until(lambda: replica.subscriber.receiving)
+        await replica.broker.client.flush()  # the broker knows of the listener by then
         await client.publish(SUBJECT, b"1", reply="answers.here", headers={"reply_to": "answers.there", "Reply-To": "answers.there"})
         await asyncio.wait_for(heard.wait(), 5)
         await until(lambda: replica.handled == [b"1"])

@@ -12,6 +12,7 @@ from atlas_operator.doctor import provider
 from atlas_operator.doctor.finding import Finding
 from atlas_operator.doctor.patient import Patient
 from atlas_operator.doctor.permissions import NEEDS
+from atlas_operator.mirrors import KeeperUrls
 from atlas_operator.target import Target
 from atlas_stripe.mapping import SUPPORTED_EVENT_TYPES
 
@@ -38,7 +39,7 @@ def look(sandbox: Sandbox, client: Any) -> Iterator[Callable[..., list[Finding]]
             "webhook_url": URL,
             "webhook_secret": "whsec_x",
             "replicas": 1,
-            "nats_admin_url": None,
+            "keepers": KeeperUrls(None, None),
             "streams": (),
         }
         return provider.look(Patient(**{**settings, **changes})).findings

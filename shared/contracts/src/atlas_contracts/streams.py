@@ -60,8 +60,8 @@ STATE = StreamSpec(
 
 MIRRORED = (BILLING, ENTITLEMENTS, STATE)
 """What other services may read: mirrors of these, under the same names, in the readers' own account on the broker."""
-ATLAS_ACCOUNT, READERS_ACCOUNT = "ATLAS", "READERS"
-ORIGIN_API = f"{ATLAS_ACCOUNT}.JS.API"
+OUR_ACCOUNT, READERS_ACCOUNT = "ATLAS", "READERS"
+ORIGIN_API = f"{OUR_ACCOUNT}.JS.API"
 """The prefix under which the readers' account knows the one request that a mirror makes of its origin."""
 READERS_API = f"{READERS_ACCOUNT}.JS.API"
 """The prefix under which our account knows the one request that looks at a mirror; doctor asks it."""

@@ -49,7 +49,7 @@ def test_no_table_folds_or_cuts_an_id(stack: Stack, buyer: Buyer) -> None:
     lines = stack.atlas("explain", buyer.user).stdout.splitlines()
     for event in ids:
         [row] = [re.split(r" {2,}", line) for line in lines if event in line]
-        assert len(row) == 6, "one line per row, columns two or more spaces apart"
+        assert len(row) == 7, "one line per row, columns two or more spaces apart"
     at_a_terminal = on_terminal(stack, "explain", buyer.user)
     assert session
     assert all(any(event in line for line in at_a_terminal) for event in ids)

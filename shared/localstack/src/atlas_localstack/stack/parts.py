@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from atlas_contracts.streams import ATLAS_ACCOUNT
+from atlas_contracts.streams import OUR_ACCOUNT
 from atlas_localstack.servers import binaries, broker, database, prometheus
 from atlas_localstack.servers.database import Cluster
 from atlas_localstack.servers.errors import ServerError
@@ -85,7 +85,7 @@ def _broker(plan: Plan) -> Part:
     def prepare() -> None:
         plan.home.broker_config.touch(mode=0o600)
         plan.home.broker_config.write_text(broker.configuration(settings))
-        broker.adopt_store(plan.home.broker_store, ATLAS_ACCOUNT)
+        broker.adopt_store(plan.home.broker_store, OUR_ACCOUNT)
 
     def start() -> subprocess.Popen[bytes]:
         with logs.open_for_append(plan.home.log("nats")) as log:

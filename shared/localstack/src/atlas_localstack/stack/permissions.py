@@ -14,13 +14,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from atlas_contracts.streams import (
-    ATLAS_ACCOUNT,
     BILLING,
     ENTITLEMENTS,
     INGEST_BUCKET,
     MIRROR_DELIVERY,
     MIRRORED,
     ORIGIN_API,
+    OUR_ACCOUNT,
     PARKED,
     PROJECTOR_DURABLE,
     READERS_ACCOUNT,
@@ -39,7 +39,7 @@ class BrokerRights:
     publish: tuple[str, ...] = ()
     subscribe: tuple[str, ...] = ()
     refuse: tuple[str, ...] = ()
-    account: str = ATLAS_ACCOUNT
+    account: str = OUR_ACCOUNT
 
 
 def inbox(user: str) -> str:
@@ -174,12 +174,12 @@ GRANTS: Mapping[str, BrokerRights] = {
 
 def accounts(passwords: Mapping[str, str]) -> str:
     """The block `accounts` of the server's configuration."""
-    ours, theirs = (_users(passwords, account) for account in (ATLAS_ACCOUNT, READERS_ACCOUNT))
+    ours, theirs = (_users(passwords, account) for account in (OUR_ACCOUNT, READERS_ACCOUNT))
     requests = [f"$JS.API.CONSUMER.CREATE.{stream.name}" for stream in MIRRORED]
     looks = [f"$JS.API.STREAM.INFO.{stream.name}" for stream in MIRRORED]
     return f"""\
 accounts {{
-  {ATLAS_ACCOUNT} {{
+  {OUR_ACCOUNT} {{
     jetstream: enabled
     users: [
 {ours}
@@ -198,12 +198,12 @@ accounts {{
 {theirs}
     ]
     exports: [
-{_lines(f'{{ service: "{subject}", accounts: [{ATLAS_ACCOUNT}] }}' for subject in looks)}
+{_lines(f'{{ service: "{subject}", accounts: [{OUR_ACCOUNT}] }}' for subject in looks)}
     ]
     imports: [
-{_lines(_imported(ATLAS_ACCOUNT, subject, ORIGIN_API) for subject in requests)}
-      {{ service: {{ account: {ATLAS_ACCOUNT}, subject: "$JS.FC.>" }} }}
-      {{ stream: {{ account: {ATLAS_ACCOUNT}, subject: "{MIRROR_DELIVERY}.>" }} }}
+{_lines(_imported(OUR_ACCOUNT, subject, ORIGIN_API) for subject in requests)}
+      {{ service: {{ account: {OUR_ACCOUNT}, subject: "$JS.FC.>" }} }}
+      {{ stream: {{ account: {OUR_ACCOUNT}, subject: "{MIRROR_DELIVERY}.>" }} }}
     ]
   }}
 }}
