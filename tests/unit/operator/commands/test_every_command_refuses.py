@@ -59,15 +59,20 @@ def bad(command: object) -> Iterator[list[str]]:
 CASES = [(*path, *arguments) for path, command in TYPED.items() for arguments in bad(command)]
 
 
+def codes(arguments: tuple[str, ...]) -> tuple[int, ...]:
+    """2, and of `stripe setup` 1 for what it refuses itself: 2 means there that a plan has changes."""
+    return (1, 2) if arguments[:2] == ("stripe", "setup") else (2,)
+
+
 def test_the_program_was_asked_for_every_command() -> None:
     assert {path[0] for path in ALL} == set(COMMANDS)
     assert {("keys", "make"), ("keys", "rotate"), ("stripe", "setup"), ("parked", "dismiss"), ("import", "project-atlas")} <= set(TYPED)
 
 
 @pytest.mark.parametrize("arguments", CASES, ids=lambda arguments: ascii(" ".join(arguments))[:70])
-def test_it_is_refused_in_one_sentence_with_exit_code_2(atlas: CommandLine, fake: FakeOperator, arguments: tuple[str, ...]) -> None:
+def test_it_is_refused_in_one_sentence_with_its_exit_code(atlas: CommandLine, fake: FakeOperator, arguments: tuple[str, ...]) -> None:
     done = atlas(*arguments)
-    assert done.code == 2, done
+    assert done.code in codes(arguments), done
     assert done.out == ""
     assert done.err.startswith("✗ ")
     assert len(done.err.splitlines()) <= 2, "a sentence, and perhaps a remedy"
@@ -96,7 +101,7 @@ def test_a_value_that_can_not_be_meant_is_named(
     monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_test_51abc")
     monkeypatch.delenv("STRIPE_API_BASE", raising=False)
     done = atlas(*arguments)
-    assert (done.code, done.out) == (2, "")
+    assert (done.code, done.out) == (codes(arguments)[0], "")
     assert sentence in done.err
     assert len(done.err.splitlines()) == 1
 

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from atlas_operator import money
-from atlas_operator.errors import CallFailed, NoTarget, NotUnderstood
+from atlas_operator.errors import CallFailed, NoTarget
 from atlas_operator.local import LocalStack, running_stack
 
 KEY = re.compile(r"(sk|rk)_(test|live)_\S+")
@@ -43,9 +43,9 @@ class Asked:
 
 
 def asked(given: Mapping[str, str], *, url: str | None, live: bool, amount: str | None, currency: str | None) -> Asked:
-    """Raises NotUnderstood, NoTarget or CallFailed with what to do; nothing has been asked of Stripe then."""
+    """Raises NoTarget or CallFailed with what to do; nothing has been asked of Stripe then."""
     if url is not None and not url.strip():
-        raise NotUnderstood("--url must not be empty.")
+        raise CallFailed("--url must not be empty.")
     price = _amount(amount), _currency(currency)
     running = running_stack(given)
     key, base = _account(given, running)
@@ -118,13 +118,13 @@ def _url(url: str | None, *, is_live: bool, base: str | None) -> str:
     scheme, host, *_ = _normal(url)
     plain = url.isascii() and url.isprintable() and " " not in url and len(url) <= LONGEST_URL
     if scheme not in ("http", "https") or not host or not plain:
-        raise NotUnderstood("--url must be a URL such as https://atlas.example/api/billing/stripe/webhook")
+        raise CallFailed("--url must be a URL such as https://atlas.example/api/billing/stripe/webhook")
     if "@" in urlsplit(url).netloc or urlsplit(url).fragment:
-        raise NotUnderstood("--url must hold no password and no fragment (#…).")
+        raise CallFailed("--url must hold no password and no fragment (#…).")
     if _out_of_reach(host, base):
-        raise NotUnderstood(f"Stripe cannot reach {host}. Say --url https://…/api/billing/stripe/webhook")
+        raise CallFailed(f"Stripe cannot reach {host}. Say --url https://…/api/billing/stripe/webhook")
     if is_live and scheme != "https":
-        raise NotUnderstood("In live mode Stripe sends to https only. Say --url https://…")
+        raise CallFailed("In live mode Stripe sends to https only. Say --url https://…")
     return url
 
 
@@ -140,11 +140,11 @@ def _out_of_reach(host: str, base: str | None) -> bool:
 
 def _amount(text: str | None) -> int | None:
     if text is not None and not AMOUNT.fullmatch(text):
-        raise NotUnderstood("--amount must be a number of minor units (4900 for 49.00 USD), 1 to 99999999.")
+        raise CallFailed("--amount must be a number of minor units (4900 for 49.00 USD), 1 to 99999999.")
     return int(text) if text is not None else None
 
 
 def _currency(text: str | None) -> str | None:
     if text is not None and text.lower() not in money.CURRENCIES:
-        raise NotUnderstood("--currency must be the three-letter code of a currency that Stripe sells in, such as usd.")
+        raise CallFailed("--currency must be the three-letter code of a currency that Stripe sells in, such as usd.")
     return text.lower() if text is not None else None
