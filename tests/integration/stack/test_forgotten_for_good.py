@@ -32,7 +32,10 @@ def stack() -> Iterator[Stack]:
 def asked(stack: Stack, user: str, question: Any) -> Any:
     async def ask() -> Any:
         told = json.loads((stack.home / "run" / "operator.json").read_text())
-        url = stack.json["nats"]["url"] if user == "admin" else told["nats_admin_url"]
+        url = {
+            "admin": stack.json["nats"]["url"], "observer": stack.json["nats"]["observer"]["url"],
+            "keeper": told["nats_admin_url"], "mirrors": told["nats_readers_admin_url"],
+        }[user]  # fmt: skip
         client = await nats.connect(url, inbox_prefix=f"_INBOX_{user}".encode())
         try:
             return await question(client)
@@ -59,7 +62,14 @@ def set_ages(stack: Stack, seconds: float, window: float = 4 * DAY) -> None:
             config = (await client.jetstream().stream_info(name)).config
             await client.jetstream().update_stream(config.evolve(max_age=seconds, duplicate_window=window))
 
+    async def change_mirrors(client: Client) -> None:
+        for name in ("BILLING", "ENTITLEMENTS"):
+            config = json.loads((await client.request(f"$JS.API.STREAM.INFO.{name}", b"")).data)["config"]
+            changed = json.dumps({**config, "max_age": int(seconds * 10**9), "duplicate_window": int(window * 10**9)})
+            assert "error" not in json.loads((await client.request(f"$JS.API.STREAM.UPDATE.{name}", changed.encode())).data)
+
     asked(stack, "keeper", change)
+    asked(stack, "mirrors", change_mirrors)
 
 
 def deliver(stack: Stack, event: dict[str, Any]) -> None:
@@ -102,6 +112,7 @@ def stores(stack: Stack) -> Iterator[tuple[str, bytes]]:
         return found
 
     yield from asked(stack, "admin", messages)
+    yield from ((f"stream {where.removeprefix('stream ')} for readers", told) for where, told in asked(stack, "observer", messages))
     for file in (stack.home / "logs").iterdir():
         yield f"log {file.name}", file.read_bytes()
 
@@ -128,6 +139,7 @@ def test_a_forgotten_user_is_in_no_store_of_ours_once_the_retention_has_passed(s
     before = holding(stack, canary.user)
     assert {"stream BILLING", "stream ENTITLEMENTS", "stream PARKED", "entitlements.ledger", "checkout.customers"} <= before
     assert "stream KV_ENTITLEMENT_STATE" in before, "the bucket of states is looked at"
+    assert {"stream BILLING for readers", "stream ENTITLEMENTS for readers", "stream KV_ENTITLEMENT_STATE for readers"} <= before
 
     done = stack.atlas("forget", canary.user, "--yes")
     assert done.returncode == 0, done.stderr
@@ -140,6 +152,7 @@ def test_a_forgotten_user_is_in_no_store_of_ours_once_the_retention_has_passed(s
     [line] = [line for line in done.stdout.splitlines() if "broker: ENTITLEMENT_STATE" in line]
     assert "no entry of the user" in line
     assert "stream KV_ENTITLEMENT_STATE" not in holding(stack, canary.user), "it has no retention to wait for"
+    eventually(lambda: "stream KV_ENTITLEMENT_STATE for readers" not in holding(stack, canary.user), what="the mirror has followed")
 
     gone = stack.atlas("export", canary.user)
     assert (gone.returncode, gone.stdout) == (1, "") and gone.stderr.strip() == f"✗ Nothing is kept about {canary.user}."
