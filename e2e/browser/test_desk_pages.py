@@ -139,6 +139,7 @@ def test_a_refused_form_keeps_what_was_typed_and_says_why_beside_the_field(visit
 
 def test_from_find_to_grant_by_keyboard_alone(visit: Visit, gallery: tuple[str, ChosenDesk]) -> None:
     page = visit("/")
+    expect(page.get_by_label("Find a buyer")).to_be_focused()
     page.keyboard.type("refunded")
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile("/buyer"))

@@ -36,6 +36,7 @@ from atlas_contracts.moving_in import ImportGrantsRequest, ImportPurchasesReques
 from atlas_contracts.parked import DismissRequest
 from atlas_contracts.read_api import EntitlementQuery
 from atlas_contracts.republishing import RepublishRequest
+from atlas_contracts.support import AuditDone, BuyersWanted, DecidedBy, ReadPaymentsRequest, RevokeWanted
 from atlas_kit.http.identity import TokenMint
 from atlas_localstack.stack.plan import READER
 from support.buyer import Buyer
@@ -70,6 +71,12 @@ ROUTES: list[tuple[str, str, str, str, dict[str, Any], Any]] = [
     (ENTITLEMENTS_SERVICE, OPERATOR, "get", "/operator/holders", {"user": TEXT}, None),
     (ENTITLEMENTS_SERVICE, OPERATOR, "get", "/operator/payments", {"after": TEXT}, None),
     (ENTITLEMENTS_SERVICE, OPERATOR, "get", "/operator/state", {}, None),
+    (ENTITLEMENTS_SERVICE, OPERATOR, "get", "/operator/support", {}, None),
+    (ENTITLEMENTS_SERVICE, OPERATOR, "post", "/operator/audits", {}, AuditDone),
+    (ENTITLEMENTS_SERVICE, OPERATOR, "get", "/operator/waiting-revokes", {"user": TEXT}, None),
+    (ENTITLEMENTS_SERVICE, OPERATOR, "post", "/operator/waiting-revokes", {}, RevokeWanted),
+    (ENTITLEMENTS_SERVICE, OPERATOR, "post", "/operator/waiting-revokes/{id}/approve", {}, DecidedBy),
+    (ENTITLEMENTS_SERVICE, OPERATOR, "post", "/operator/waiting-revokes/{id}/withdraw", {}, DecidedBy),
     (ENTITLEMENTS_SERVICE, OPERATOR, "post", "/operator/forget", {}, ForgetRequest),
     (ENTITLEMENTS_SERVICE, OPERATOR, "post", "/operator/rebuild", {}, REBUILD),
     (ENTITLEMENTS_SERVICE, OPERATOR, "get", "/operator/states", {}, None),
@@ -90,6 +97,8 @@ ROUTES: list[tuple[str, str, str, str, dict[str, Any], Any]] = [
     (CHECKOUT_SERVICE, APP, "post", "/internal/v1/users/{id}/forget", {"even_if_paying": TEXT}, None),
     (CHECKOUT_SERVICE, OPERATOR, "get", "/operator/provider-state", {"user": TEXT, "days": NUMBER}, None),
     (CHECKOUT_SERVICE, OPERATOR, "get", "/operator/whose", {"id": TEXT}, None),
+    (CHECKOUT_SERVICE, OPERATOR, "post", "/operator/find-buyers", {}, BuyersWanted),
+    (CHECKOUT_SERVICE, OPERATOR, "post", "/operator/read-payments", {}, ReadPaymentsRequest),
     (CHECKOUT_SERVICE, OPERATOR, "post", "/operator/sweep", {}, SweepRequest),
     (CHECKOUT_SERVICE, OPERATOR, "post", "/operator/forget", {}, ForgetRequest),
     (CHECKOUT_SERVICE, OPERATOR, "post", "/operator/backfill", {}, BackfillRequest),

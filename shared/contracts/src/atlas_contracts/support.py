@@ -87,14 +87,17 @@ class WaitingRevokes(WireModel):
     revokes: list[WaitingRevoke]
 
 
+Count = Annotated[int, Field(ge=0, le=10**12)]
+
+
 class AuditDone(WireModel):
     """``POST /operator/audits`` at entitlements: the result of an audit of everybody, in numbers."""
 
     by: Short | None = None
-    users: int = Field(ge=0, description="how many were compared")
-    paid_not_pro: int = Field(ge=0)
-    pro_not_paid: int = Field(ge=0)
-    second_payments: int = Field(ge=0)
+    users: Count = Field(description="how many were compared")
+    paid_not_pro: Count
+    pro_not_paid: Count
+    second_payments: Count
 
 
 class LastAudit(AuditDone):
