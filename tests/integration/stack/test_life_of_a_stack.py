@@ -123,7 +123,7 @@ def test_down_leaves_nothing_running_and_the_next_up_finds_the_data() -> None:
     with running_stack() as stack:
         first = stack.json
         stack.down()
-        assert not stack.processes()
+        eventually(lambda: not stack.processes(), 5, "no process left; the supervisor lets go of its lock just before it ends")
         assert not (stack.home / "stack.json").exists()
         assert "Not running" in stack.atlas("status").stdout
         again = stack.up()
