@@ -17,11 +17,11 @@ from pathlib import Path
 WORKSPACE = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(WORKSPACE / "tests"))
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: E402
+from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: E402 - needs the path above
 
-from support.buyer import Buyer, new_user  # noqa: E402
-from support.chromium import CHROMIUM  # noqa: E402
-from support.stack import Stack, eventually  # noqa: E402
+from support.buyer import Buyer, new_user  # noqa: E402 - needs the path above
+from support.chromium import CHROMIUM  # noqa: E402 - needs the path above
+from support.stack import Stack, eventually  # noqa: E402 - needs the path above
 
 IMAGES = WORKSPACE / "docs" / "images"
 

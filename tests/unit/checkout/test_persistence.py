@@ -80,5 +80,5 @@ async def test_one_object_over_which_stripe_always_fails_does_not_hold_up_for_ev
 
 
 def test_the_pauses_of_production_grow() -> None:
-    grows: Callable[[tuple[float, ...]], bool] = lambda pauses: list(pauses) == sorted(set(pauses))  # noqa: E731
+    grows: Callable[[tuple[float, ...]], bool] = lambda pauses: list(pauses) == sorted(set(pauses))  # noqa: E731 - a line beside its only use
     assert grows(patience.PAUSES_SECONDS)

@@ -101,7 +101,7 @@ class Reading:
             allow_reconnect=False,
             max_reconnect_attempts=1,
             reconnect_time_wait=0.1,  # type: ignore[arg-type]  # nats-py says int and sleeps for it
-            connect_timeout=CONNECT_SECONDS,  # type: ignore[arg-type]
+            connect_timeout=CONNECT_SECONDS,  # type: ignore[arg-type]  # nats-py says int and waits for it
             error_cb=failed,
             closed_cb=closed,
             disconnected_cb=closed,

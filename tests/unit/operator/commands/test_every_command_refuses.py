@@ -32,7 +32,7 @@ TYPED = {path: command for path, command in ALL.items() if not COMMANDS[path[0]]
 def required(command: object, without: str = "") -> list[str]:
     """The command's required parameters, with good values."""
     typed: list[str] = []
-    for parameter in command.params:  # type: ignore[attr-defined]
+    for parameter in command.params:  # type: ignore[attr-defined]  # typer's commands are typed as objects
         if parameter.required and parameter.name != without:
             typed += [parameter.opts[0]] * (parameter.param_type_name == "option") + [GOOD[parameter.name]]
     return typed
@@ -40,9 +40,9 @@ def required(command: object, without: str = "") -> list[str]:
 
 def bad(command: object) -> Iterator[list[str]]:
     yield [*required(command), "--nonsense"]
-    if not any(parameter.nargs == -1 for parameter in command.params):  # type: ignore[attr-defined]
+    if not any(parameter.nargs == -1 for parameter in command.params):  # type: ignore[attr-defined]  # typer's commands are typed as objects
         yield [*required(command), "one", "too many"]
-    for parameter in command.params:  # type: ignore[attr-defined]
+    for parameter in command.params:  # type: ignore[attr-defined]  # typer's commands are typed as objects
         option = parameter.param_type_name == "option"
         if parameter.required:
             yield required(command, parameter.name)
