@@ -117,14 +117,22 @@ class Database:
         await self._pool.close()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
+    async def transaction(self, *, pipelined: bool = False) -> AsyncIterator[Connection]:
         """One unit of work: commits when the block ends, rolls back when it raises.
+
+        ``pipelined``: statements are sent without waiting for the ones before, and so is the commit; only reading a
+        result waits for the server. An error of a statement is raised there, or at the end of the block.
 
         Raises DatabaseUnavailable if the server is away or doesn't answer, or if its tables don't exist yet.
         """
         try:
             async with self._pool.connection() as connection:
-                yield connection
+                if not pipelined:
+                    yield connection
+                    return
+                async with connection.pipeline():
+                    yield connection
+                    await connection.commit()
         except GONE as error:
             if isinstance(error, psycopg.errors.DiskFull):
                 NOT_STORED.labels("database").inc()
