@@ -18,6 +18,7 @@ from atlas_contracts.streams import BILLING, MIRRORED, PROJECTOR_DURABLE, Stream
 from atlas_kit.messaging.broker import stream_config
 from atlas_kit.messaging.retention import KeepingFailed, in_days, inbox_of
 from atlas_kit.messaging.retention.mirrors import what_is_wrong
+from atlas_kit.process.servers import servers_of
 from atlas_operator.doctor.finding import Report
 
 CONNECT_SECONDS = 3
@@ -48,7 +49,11 @@ def look(url: str, monitor_url: str | None, replicas: int, streams: Sequence[Str
 async def _look(report: Report, url: str, replicas: int, streams: Sequence[StreamSpec]) -> None:
     try:
         client = await nats.connect(
-            url, connect_timeout=CONNECT_SECONDS, allow_reconnect=False, error_cb=_quiet, inbox_prefix=inbox_of(url)
+            servers_of(url),
+            connect_timeout=CONNECT_SECONDS,
+            allow_reconnect=False,
+            error_cb=_quiet,
+            inbox_prefix=inbox_of(url),
         )
     except (nats.errors.Error, OSError, TimeoutError) as error:
         report.error(f"the broker does not answer: {type(error).__name__}", "Start it, or check NATS_URL.")
