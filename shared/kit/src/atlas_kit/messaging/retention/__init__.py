@@ -64,20 +64,23 @@ async def connect_once(url: str, seconds: float) -> Client:
 
     Raises nats errors, OSError, ValueError, or TimeoutError after ``seconds``.
     """
-    last: Exception = ValueError("no URL of a broker")
+    servers = servers_of(url)
     async with asyncio.timeout(seconds):
-        for server in servers_of(url):
+        for first in range(len(servers)):
+            # The client goes round those that refuse it, but waits for one that accepts it and stays silent.
             try:
-                return await nats.connect(
-                    server,
-                    allow_reconnect=False,
-                    connect_timeout=NODE_SECONDS,
-                    error_cb=_quiet,
-                    inbox_prefix=inbox_of(url),
-                )
-            except (nats.errors.Error, OSError, TimeoutError, ValueError) as error:
-                last = error
-    raise last
+                async with asyncio.timeout(NODE_SECONDS if first + 1 < len(servers) else None):
+                    return await nats.connect(
+                        [*servers[first:], *servers[:first]],
+                        dont_randomize=True,
+                        allow_reconnect=False,
+                        error_cb=_quiet,
+                        inbox_prefix=inbox_of(url),
+                    )
+            except (nats.errors.Error, OSError, TimeoutError):
+                if first + 1 == len(servers):
+                    raise
+    raise ValueError("no URL of a broker")
 
 
 @asynccontextmanager
