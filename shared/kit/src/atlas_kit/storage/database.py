@@ -23,6 +23,7 @@ from atlas_kit.http.errors import Unavailable
 from atlas_kit.process.logs import get_logger
 from atlas_kit.process.metrics import NOT_STORED
 from atlas_kit.storage import migrations
+from atlas_kit.tracing.work import transaction as span_of_transaction
 
 log = get_logger()
 
@@ -123,8 +124,9 @@ class Database:
         Raises DatabaseUnavailable if the server is away or doesn't answer, or if its tables don't exist yet.
         """
         try:
-            async with self._pool.connection() as connection:
-                yield connection
+            with span_of_transaction(self._package):
+                async with self._pool.connection() as connection:
+                    yield connection
         except GONE as error:
             if isinstance(error, psycopg.errors.DiskFull):
                 NOT_STORED.labels("database").inc()
