@@ -177,22 +177,32 @@ class Recording:
     """A recorder with what sends its spans; ``stop`` ends both."""
 
     def __init__(self, settings: TracingSettings, service: str) -> None:
-        named = {names.SERVICE_NAME: settings.otel_service_name or service, names.SERVICE_NAMESPACE: "atlas"}
-        self._provider = TracerProvider(
-            sampler=sampler(settings.otel_traces_sampler, settings.otel_traces_sampler_arg),
-            resource=Resource.create(named),
-            shutdown_on_exit=False,  # it would wait for half a minute
-            span_limits=SpanLimits(max_links=MOST_LINKS),
-        )
+        self._provider = new_provider(settings, service)
         exporter = OTLPSpanExporter(endpoint=f"{settings.otel_exporter_otlp_endpoint}/v1/traces")
         self._provider.add_span_processor(BatchSpanProcessor(_Telling(exporter)))
-        self.recorder = OtelRecorder(self._provider.get_tracer(names.SCOPE, schema_url=names.SCHEMA_URL))
+        self.recorder = recorder_of(self._provider)
 
     def stop(self) -> None:
         """Send the spans that wait, for at most ``FLUSH_SECONDS``."""
         sending = threading.Thread(target=self._provider.shutdown, name="spans-flush", daemon=True)
         sending.start()
         sending.join(FLUSH_SECONDS)
+
+
+def new_provider(settings: TracingSettings, service: str) -> TracerProvider:
+    """The SDK's maker of spans, which sends them nowhere yet."""
+    named = {names.SERVICE_NAME: settings.otel_service_name or service, names.SERVICE_NAMESPACE: "atlas"}
+    return TracerProvider(
+        sampler=sampler(settings.otel_traces_sampler, settings.otel_traces_sampler_arg),
+        resource=Resource.create(named),
+        shutdown_on_exit=False,  # it would wait for half a minute
+        span_limits=SpanLimits(max_links=MOST_LINKS),
+    )
+
+
+def recorder_of(provider: TracerProvider) -> OtelRecorder:
+    """The recorder whose spans this provider makes."""
+    return OtelRecorder(provider.get_tracer(names.SCOPE, schema_url=names.SCHEMA_URL))
 
 
 def sampler(name: str, ratio: float) -> sampling.Sampler:
