@@ -10,7 +10,16 @@ import pytest
 from support.fake_operator import CommandLine, FakeOperator, Lines, Refused
 
 NOTHING = {"users": 3, "written": 0, "removed": 0, "announced": 0}
-RIGHT = {"bucket": True, "right": True, "users": 3, "compared": 3, "missing": 0, "different": 0, "extra": 0, "examples": []}
+RIGHT = {
+    "bucket": True,
+    "right": True,
+    "users": 3,
+    "compared": 3,
+    "missing": 0,
+    "different": 0,
+    "extra": 0,
+    "examples": [],
+}
 
 
 def answers(fake: FakeOperator, **done: int) -> None:
@@ -21,7 +30,10 @@ def answers(fake: FakeOperator, **done: int) -> None:
     ("done", "said"),
     [
         ({}, "3 users: everything was right already.\n"),
-        ({"written": 1, "removed": 2, "announced": 1}, "3 users: 1 entry written, 2 entries of nobody removed and 1 announcement sent again.\n"),
+        (
+            {"written": 1, "removed": 2, "announced": 1},
+            "3 users: 1 entry written, 2 entries of nobody removed and 1 announcement sent again.\n",
+        ),
         ({"users": 1, "written": 2000}, "1 user: 2,000 entries written.\n"),
     ],
 )
@@ -45,9 +57,12 @@ def test_one_user_is_asked_for_and_somebody_unknown_is_a_failure(atlas: CommandL
 
 
 @pytest.mark.parametrize(
-    "answer", [Lines([{"done": 1, "total": 3}]), Lines([{"error": "The broker does not answer."}]), Refused(503, "Later.")]
+    "answer",
+    [Lines([{"done": 1, "total": 3}]), Lines([{"error": "The broker does not answer."}]), Refused(503, "Later.")],
 )
-def test_an_answer_that_is_cut_off_or_an_error_is_a_failure(atlas: CommandLine, fake: FakeOperator, answer: Any) -> None:
+def test_an_answer_that_is_cut_off_or_an_error_is_a_failure(
+    atlas: CommandLine, fake: FakeOperator, answer: Any
+) -> None:
     fake.routes["/operator/republish"] = answer
     told = atlas("republish")
     assert (told.code, told.out) == (1, "") and told.err
@@ -58,7 +73,11 @@ def test_an_answer_that_is_cut_off_or_an_error_is_a_failure(atlas: CommandLine, 
     [
         (None, 0, ""),
         (RIGHT, 0, "The bucket of states says the same of 3 users."),
-        (RIGHT | {"right": False, "different": 1, "examples": ["ada"]}, 1, "1 user with an entry that says something else (ada)"),
+        (
+            RIGHT | {"right": False, "different": 1, "examples": ["ada"]},
+            1,
+            "1 user with an entry that says something else (ada)",
+        ),
         (RIGHT | {"right": False, "bucket": False}, 1, "it is missing"),
         (RIGHT | {"right": False, "extra": 2}, 1, "2 keys of nobody"),
         ({"error": "the broker does not answer"}, 1, "was not compared: the broker does not answer"),

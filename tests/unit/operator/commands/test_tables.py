@@ -7,8 +7,6 @@ import re
 
 from rich.console import Console
 
-from atlas_localstack.cli import view
-from atlas_localstack.stack.state import PartState, State
 from atlas_operator.terminal import table
 
 LONG = "evt_" + "x" * 60
@@ -16,7 +14,9 @@ LONG = "evt_" + "x" * 60
 
 def shown(rows: list[list[table.Cell]], width: int | None = None) -> str:
     written = io.StringIO()
-    console = Console(file=written, force_terminal=width is not None, width=width, color_system=None, soft_wrap=True, markup=False)
+    console = Console(
+        file=written, force_terminal=width is not None, width=width, color_system=None, soft_wrap=True, markup=False
+    )
     table.show(("id", "reason", "event"), rows, console=console)
     return written.getvalue()
 
@@ -44,16 +44,3 @@ def test_a_value_wider_than_the_terminal_stays_in_one_piece() -> None:
 
 def test_what_fits_stands_in_columns() -> None:
     assert shown([["evt_1", "why", "evt_2"]], width=80).splitlines()[1] == "evt_1  why     evt_2"
-
-
-def parts(**health: str) -> State:
-    names = ("nats", "postgres", "account-gateway", "webhook-ingest", "checkout", "entitlements")
-    return State(port_base=8000, parts={name: PartState(health=health.get(name.replace("-", "_"), "ok")) for name in names})
-
-
-def test_status_names_the_cause_before_those_who_wait_for_it() -> None:
-    assert view.root_cause(parts()) == ""
-    down = parts(nats="down", webhook_ingest="starting", checkout="starting", entitlements="down")
-    assert view.root_cause(down) == "nats is down; webhook-ingest, checkout and entitlements wait for it."
-    assert view.root_cause(parts(postgres="down", checkout="down")) == "postgres is down; checkout waits for it."
-    assert view.root_cause(parts(checkout="down")) == ""

@@ -15,9 +15,7 @@ from atlas_localstack.stack import state
 from atlas_localstack.stack.plan import OFFSETS, SANDBOX
 from atlas_localstack.stack.state import State
 from atlas_operator.terminal import table as tables
-from atlas_operator.terminal.console import say
 from atlas_operator.terminal.table import Cell
-from atlas_operator.terminal.words import listed
 
 STYLES = {state.OK: "green", state.STARTING: "yellow", state.DOWN: "red"}
 ROLES = {
@@ -30,13 +28,6 @@ ROLES = {
     "entitlements": "ledger and verdicts",
     "desk": "for those who answer buyers",
     "prometheus": "watches, with the alerts",
-}
-
-
-# Which services need which server. The broker comes first: a service that needs both waits for the broker first.
-NEEDED_BY = {
-    "nats": ("webhook-ingest", "checkout", "entitlements", "account-gateway"),
-    "postgres": ("checkout", "entitlements"),
 }
 
 
@@ -63,9 +54,7 @@ def table(current: State) -> Table:
 
 
 def show(current: State) -> None:
-    """Each part with its health, for `./atlas status`. A server that others wait for is named first; nothing is cut."""
-    if cause := root_cause(current):
-        say((cause, "bold red"))
+    """Each part with its health, for `./atlas status`; nothing is cut."""
     rows: list[list[Cell]] = [
         [
             (name, "bold"),
@@ -78,18 +67,6 @@ def show(current: State) -> None:
         for name, part in current.parts.items()
     ]
     tables.show(("part", "health", "port", "pid", "restarts", "what"), rows)
-
-
-def root_cause(current: State) -> str:
-    """A sentence that says which server is down and which services wait for it; empty if none does."""
-    for name, dependants in NEEDED_BY.items():
-        part = current.parts.get(name)
-        waiting = [other for other in dependants if other in current.parts and current.parts[other].health != state.OK]
-        if part is not None and part.health != state.OK and waiting:
-            waits = "waits" if len(waiting) == 1 else "wait"
-            down = "is down" if part.health == state.DOWN else f"is {part.health}"
-            return f"{name} {down}; {listed(waiting)} {waits} for it."
-    return ""
 
 
 def starting(current: State) -> RenderableType:
