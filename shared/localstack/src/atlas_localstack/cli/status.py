@@ -17,7 +17,7 @@ from atlas_localstack.stack.state import PartState, State
 from atlas_operator.doctor.causes import BY_ITSELF, Cause
 from atlas_operator.files import read_json
 from atlas_operator.held import delivery_of, held_back
-from atlas_operator.terminal.console import say, say_json
+from atlas_operator.terminal.console import NOTE_MARK, WRONG_MARK, say, say_json
 
 EXIT_UNHEALTHY = 1
 
@@ -61,13 +61,13 @@ def describe(home: Home, current: State, *, running: bool) -> dict[str, Any]:
 def _say_causes(causes: Sequence[Cause], current: State) -> None:
     """What is wrong by itself first, then who waits for it, in a line each."""
     for cause in causes:
-        say(("✗ ", "red"), (cause.sentence, "bold"))
+        say(WRONG_MARK, " ", (cause.sentence, "bold"))
         say(f"    → {looking.remedy(cause, current)}")
     for cause in causes:
         for waiting in cause.waiting:
             say(f"  {waiting.sentence} → {BY_ITSELF}")
     if not causes and looking.is_stopped(current.supervisor):
-        say(("! ", "yellow"), "The supervisor is stopped: what dies is not started again.")
+        say(NOTE_MARK, " The supervisor is stopped: what dies is not started again.")
         say(f"    → kill -CONT {current.supervisor} lets it go on.")
     if causes:
         say()
@@ -76,7 +76,7 @@ def _say_causes(causes: Sequence[Cause], current: State) -> None:
 def _say_what_is_held(home: Home) -> None:
     url = (read_json(home.stack_file) or {}).get("sandbox", {}).get("url")
     if sentence := held_back(delivery_of(url)):
-        say((f"{sentence}. Choose Deliver in its control room: {url}/", "yellow"))
+        say(NOTE_MARK, f" {sentence}. Choose Deliver in its control room: {url}/")
 
 
 def _health(part: PartState) -> dict[str, Any]:

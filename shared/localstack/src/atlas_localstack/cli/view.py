@@ -15,9 +15,10 @@ from atlas_localstack.stack import state
 from atlas_localstack.stack.plan import OFFSETS, SANDBOX
 from atlas_localstack.stack.state import State
 from atlas_operator.terminal import table as tables
+from atlas_operator.terminal.console import BAD, GOOD, NOTE
 from atlas_operator.terminal.table import Cell
 
-STYLES = {state.OK: "green", state.STARTING: "yellow", state.DOWN: "red"}
+STYLES = {state.OK: GOOD, state.STARTING: NOTE, state.DOWN: BAD}
 ROLES = {
     "nats": "broker (JetStream)",
     "postgres": "database",
@@ -33,7 +34,7 @@ ROLES = {
 
 def table(current: State) -> Table:
     """Each part with its health."""
-    grid = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    grid = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     grid.add_column("", no_wrap=True)
     grid.add_column("", no_wrap=True)
     grid.add_column("port", justify="right", no_wrap=True, min_width=5)
@@ -44,11 +45,11 @@ def table(current: State) -> Table:
         style = STYLES.get(part.health, "")
         grid.add_row(
             Text(name, style="bold"),
-            Text(f"● {part.health}", style=style),
+            Text.assemble(("●", style), f" {part.health}"),
             str(current.port_base + OFFSETS[name]) if name in OFFSETS else "",
             str(part.pid or ""),
             str(part.restarts or ""),
-            Text(part.note or ROLES[name], style="dim" if part.health == state.OK else style),
+            part.note or ROLES[name],
         )
     return grid
 
@@ -89,7 +90,7 @@ def welcome(public_url: str, sandbox: bool, dev_sign_in: bool, port_base: int, d
         ]
     if sandbox:
         lines.append("Pay with card 4242 4242 4242 4242, any future date, any CVC, and watch Pro switch on.")
-    lines += ["", "[dim]./atlas status · ./atlas logs SERVICE · ./atlas explain USER · ./atlas down[/]"]
+    lines += ["", "./atlas status · ./atlas logs SERVICE · ./atlas explain USER · ./atlas down"]
     return Panel(
         Text.from_markup("\n".join(lines)), title="Atlas billing is up", title_align="left", border_style="green"
     )

@@ -13,10 +13,10 @@ from atlas_operator.doctor.examination import reports
 from atlas_operator.doctor.finding import CAUSE, Finding
 from atlas_operator.doctor.patient import Patient, examine
 from atlas_operator.target import find
-from atlas_operator.terminal.console import errors, misunderstood, say, say_json
+from atlas_operator.terminal.console import NOTE_MARK, OK_MARK, WRONG_MARK, errors, misunderstood, say, say_json
 
 COLUMNS = 80
-MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "red")}
+MARKS = {"ok": OK_MARK, "warning": NOTE_MARK, "error": WRONG_MARK}
 
 
 def doctor(

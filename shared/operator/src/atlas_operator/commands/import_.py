@@ -10,7 +10,7 @@ from atlas_operator.client import Operator
 from atlas_operator.predecessor.connection import opened
 from atlas_operator.predecessor.importing import ImportReport, import_grants, import_purchases
 from atlas_operator.target import find
-from atlas_operator.terminal.console import say, say_json
+from atlas_operator.terminal.console import NOTE_MARK, say, say_json
 from atlas_operator.terminal.progress import bar
 from atlas_operator.terminal.words import counted
 
@@ -61,4 +61,4 @@ def _show(report: ImportReport, *, dry_run: bool) -> None:
         f" {len(report.new):,}, {report.known:,} known already, {counted(len(report.refused), 'line')} refused."
     )
     if report.late:
-        say(("! ", "yellow"), "Not all of it is applied yet; ./atlas status says whether entitlements runs.")
+        say(NOTE_MARK, " Not all of it is applied yet; ./atlas status says whether entitlements runs.")

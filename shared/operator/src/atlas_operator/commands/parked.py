@@ -93,7 +93,7 @@ def dismiss(
         say_json(note)
     else:
         say(f"Dismissed: {parked_id} (by {note.get('operator')}: {note.get('reason')}).")
-        say(("./atlas parked list --dismissed shows it; ./atlas parked redrive gives it another try.", "dim"))
+        say("./atlas parked list --dismissed shows it; ./atlas parked redrive gives it another try.")
 
 
 def _path(parked_id: str) -> str:

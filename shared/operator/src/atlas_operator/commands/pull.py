@@ -45,7 +45,7 @@ def pull(
     counts = ", ".join(f"{count} {WORDS.get(name, name)}" for name, count in done.get("counts", {}).items())
     say(f"{'Nothing was changed. ' if dry_run else ''}Events: {counts or 'none'}.")
     if done.get("cursor"):
-        say((f"Everything until {done['cursor']} has been read.", "dim"))
+        say(f"Everything until {done['cursor']} has been read.")
 
 
 def _run(operator: Operator, body: dict[str, Any]) -> dict[str, Any]:

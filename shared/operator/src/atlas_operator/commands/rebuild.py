@@ -13,7 +13,7 @@ from atlas_operator.client import Operator
 from atlas_operator.doctor import states
 from atlas_operator.errors import CallFailed
 from atlas_operator.target import find
-from atlas_operator.terminal.console import errors, line, say, say_json
+from atlas_operator.terminal.console import remark, say, say_json
 from atlas_operator.terminal.progress import bar
 from atlas_operator.terminal.words import counted
 
@@ -39,7 +39,7 @@ def rebuild(
         say(told)
         for kind in ("users", "payments"):
             for name in result.get(kind, [])[:SHOWN]:
-                errors.print(line(f"  ≠ {kind.removesuffix('s')} {name}"))
+                remark(f"  ≠ {kind.removesuffix('s')} {name}")
         if result.get("repaired"):
             say("The live projection now says what the ledger says.")
         _tell(result.get("states"))
@@ -55,9 +55,9 @@ def _tell(compared: Mapping[str, Any] | None) -> None:
     if compared is None:
         return
     if "error" in compared:
-        errors.print(line(f"The bucket of states was not compared: {compared['error']}."))
+        remark(f"The bucket of states was not compared: {compared['error']}.")
     elif wrong := states.differences(compared):
-        errors.print(line(f"  ≠ bucket of states: {wrong}. {states.MEND}"))
+        remark(f"  ≠ bucket of states: {wrong}. {states.MEND}")
     else:
         say(f"The bucket of states says the same of {counted(int(compared['users']), 'user')}.")
 
