@@ -16,26 +16,11 @@ def at_stripe(user: str, session: str = "cs_1", *, grants: bool = True, because:
 
 
 def here(user: str, *payments: dict[str, Any], is_pro: bool = True, source: str = "stripe") -> dict[str, Any]:
-    return {
-        "userId": user,
-        "isPro": is_pro,
-        "status": "active" if is_pro else "revoked",
-        "source": source,
-        "payments": list(payments),
-    }
+    return {"userId": user, "isPro": is_pro, "status": "active" if is_pro else "revoked", "source": source, "payments": list(payments)}
 
 
-def payment(
-    session: str = "cs_1", *, grants: bool = True, since: str = "2026-01-01", because: str = "paid"
-) -> dict[str, Any]:
-    return {
-        "id": session,
-        "provider": "stripe",
-        "grants": grants,
-        "because": because,
-        "since": since,
-        "checkoutSessionId": session,
-    }
+def payment(session: str = "cs_1", *, grants: bool = True, since: str = "2026-01-01", because: str = "paid") -> dict[str, Any]:
+    return {"id": session, "provider": "stripe", "grants": grants, "because": because, "since": since, "checkoutSessionId": session}
 
 
 NOTHING: dict[str, list[dict[str, Any]]] = {"paidNotPro": [], "proNotPaid": [], "secondPayments": [], "agreed": []}
@@ -128,9 +113,7 @@ def test_the_second_look_asks_for_the_sessions_that_the_first_one_found() -> Non
 
 
 def test_a_payment_that_checkout_itself_refuses_is_listed_with_the_policys_reason() -> None:
-    refused = at_stripe("ada", grants=False, because="amount_mismatch").model_copy(
-        update={"refused": "amount_mismatch"}
-    )
+    refused = at_stripe("ada", grants=False, because="amount_mismatch").model_copy(update={"refused": "amount_mismatch"})
     for reviews in ([], [REVIEW]):
         [row] = compare([refused], [], reviews)["paidNotPro"]
         assert (row["userId"], row["reason"]) == ("ada", "Stripe: paid; here: amount_mismatch")

@@ -72,12 +72,7 @@ def test_an_unknown_account_is_told_with_its_setting() -> None:
 
 @pytest.mark.parametrize(
     ("reason", "level"),
-    [
-        ("stripe_permission", "error"),
-        ("stripe_key_refused", "error"),
-        ("unforeseen", "error"),
-        ("stripe_unavailable", "warning"),
-    ],
+    [("stripe_permission", "error"), ("stripe_key_refused", "error"), ("unforeseen", "error"), ("stripe_unavailable", "warning")],
 )
 def test_a_pull_that_fails_is_told_by_its_reason(reason: str, level: str) -> None:
     (found,) = bad(pull=PULL | {"failed": {"reason": reason, "message": "No."}})

@@ -42,10 +42,7 @@ class NoConnection:
         return None
 
 
-@pytest.mark.parametrize(
-    ("at", "level", "says"),
-    [("20261126_0002_offers", "ok", "migrated to 20261126_0002_offers"), (None, "error", "never migrated")],
-)
+@pytest.mark.parametrize(("at", "level", "says"), [("20261126_0002_offers", "ok", "migrated to 20261126_0002_offers"), (None, "error", "never migrated")])
 def test_without_the_services_code_the_doctor_tells_how_far_a_database_is_migrated(
     at: str | None, level: str, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

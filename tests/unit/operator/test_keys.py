@@ -134,13 +134,7 @@ def test_a_broken_file_is_named_and_not_replaced(keys: KeyFolder, broken: str) -
 def test_the_command_makes_rotates_and_shows_public_halves_only(atlas: CommandLine, keys: KeyFolder) -> None:
     secrets = [keys.signing_key("checkout")["d"]]
     shown = []
-    for arguments in (
-        ["make", "coach", "checkout"],
-        ["rotate", "checkout", "begin"],
-        ["rotate", "checkout", "switch"],
-        ["rotate", "checkout", "end"],
-        ["trusted", "coach"],
-    ):
+    for arguments in (["make", "coach", "checkout"], ["rotate", "checkout", "begin"], ["rotate", "checkout", "switch"], ["rotate", "checkout", "end"], ["trusted", "coach"]):
         done = atlas("keys", *arguments)
         assert (done.code, done.err) == (0, ""), arguments
         shown.append(done.out)
@@ -171,9 +165,7 @@ def test_a_folder_of_others_keeps_its_mode_and_what_is_no_folder_is_said(tmp_pat
         KeyFolder(tmp_path / "file").make(["coach"])
 
 
-def test_a_public_key_that_is_not_there_is_a_failure_and_one_that_is_comes_in_one_line(
-    atlas: CommandLine, keys: KeyFolder
-) -> None:
+def test_a_public_key_that_is_not_there_is_a_failure_and_one_that_is_comes_in_one_line(atlas: CommandLine, keys: KeyFolder) -> None:
     shown = atlas("keys", "trusted", "checkout", "--folder", str(keys.path))
     assert shown.out.count("\n") == 1 and [key["kid"] for key in json.loads(shown.out)["keys"]] == ["checkout"]
     for typo in (["typo"], ["checkout", "typo"]):

@@ -46,8 +46,7 @@ def at(text: str) -> datetime:
 
 
 @pytest.mark.parametrize(
-    ("source", "ours"),
-    [("manual", "manual"), ("promo", "manual"), ("app_store", "ios_iap"), ("play_store", "android_iap")],
+    ("source", "ours"), [("manual", "manual"), ("promo", "manual"), ("app_store", "ios_iap"), ("play_store", "android_iap")]
 )
 def test_sources_are_mapped_and_the_reason_keeps_the_apps_own_word(source: str, ours: str) -> None:
     grant = told(pro(source)).grant
@@ -59,19 +58,13 @@ def test_the_projection_decides_where_there_is_one() -> None:
     assert told(pro("app_store"), projection("manual")).grant.source == "manual"
     assert told(pro("manual"), projection("stripe")).grant is None
     assert told(pro("manual"), projection("ios_iap", "none")).grant is None
-    assert verdict_there(person(pro("manual"), projection("stripe", "revoked"))) == {
-        "isPro": False,
-        "status": "revoked",
-        "source": "stripe",
-    }
+    assert verdict_there(person(pro("manual"), projection("stripe", "revoked"))) == {"isPro": False, "status": "revoked", "source": "stripe"}
 
 
 def test_one_of_another_product_decides_nothing_and_is_told() -> None:
     meaning = told(pro("promo"), projection("stripe", productKey="stickers"))
     assert meaning.grant.source == "manual"
-    assert [(row.what, row.because) for row in meaning.refused] == [
-        ("BillingEntitlementProjection of stickers", "it is not of pro_lifetime_v1")
-    ]
+    assert [(row.what, row.because) for row in meaning.refused] == [("BillingEntitlementProjection of stickers", "it is not of pro_lifetime_v1")]
 
 
 def test_without_a_provider_pro_entitlement_says_of_what_kind_it_is() -> None:
@@ -151,11 +144,7 @@ def test_ids_are_found_wherever_the_app_left_them_and_once_each() -> None:
             event("pi_1", customer="cus_1"),
             event("cs_test_1", customer="cus_2"),
             event(None, type="restore_succeeded", providerEventId="restore:cs_test_2:1"),
-            event(
-                None,
-                type="restore_succeeded",
-                payload='{"a": [{"session": "cs_live_3"}], "secret": "pi_4_secret_x", "no": "xpi_9"}',
-            ),
+            event(None, type="restore_succeeded", payload='{"a": [{"session": "cs_live_3"}], "secret": "pi_4_secret_x", "no": "xpi_9"}'),
             event("ch_1", type="refund_issued", payload='{"payment_intent": "pi_1"}'),
         ],
     )

@@ -10,14 +10,7 @@ from support.fake_operator import CommandLine, FakeOperator, Refused, nobody
 
 REASON = ("--reason", "money back by bank transfer")
 PAYMENT = {"id": "pi_1", "grants": True, "because": "paid", "facts": [{"eventId": "stripe:evt_1:purchase_succeeded"}]}
-ACTIVE = {
-    "isPro": True,
-    "status": "active",
-    "source": "stripe",
-    "activeFrom": "2026-11-26T12:00:00Z",
-    "activeUntil": None,
-    "version": 1,
-}
+ACTIVE = {"isPro": True, "status": "active", "source": "stripe", "activeFrom": "2026-11-26T12:00:00Z", "activeUntil": None, "version": 1}
 
 
 class Ledger:
@@ -41,10 +34,7 @@ class Ledger:
     def _adjust(self, _query: Any, body: dict[str, Any]) -> dict[str, Any]:
         event = f"manual:{body['idempotencyKey']}:{body['action']}"
         known = any(fact["eventId"] == event for fact in self.told["adjustments"])
-        self.told = {
-            **self.told,
-            "adjustments": [*self.told["adjustments"], {"eventId": event, "effect": body["action"]}],
-        }
+        self.told = {**self.told, "adjustments": [*self.told["adjustments"], {"eventId": event, "effect": body["action"]}]}
         if body["action"] == "grant":
             self.told = {**self.told, "verdict": {**ACTIVE, "source": "manual"}, "grantedByOperator": True}
         return {"eventId": event, "appended": not known}
@@ -54,9 +44,7 @@ def bought(**more: Any) -> dict[str, Any]:
     return {**nobody("ada"), "verdict": ACTIVE, "payments": [PAYMENT], **more}
 
 
-def test_a_grant_carries_its_ticket_and_key_and_prints_the_verdict_once_it_is_applied(
-    atlas: CommandLine, fake: FakeOperator
-) -> None:
+def test_a_grant_carries_its_ticket_and_key_and_prints_the_verdict_once_it_is_applied(atlas: CommandLine, fake: FakeOperator) -> None:
     Ledger(fake, nobody("ada")).late = 3
     done = atlas("grant", "ada", "--reason", "a gift", "--ticket", "T-1", "--key", "k1")
     assert done.code == 0
@@ -65,14 +53,10 @@ def test_a_grant_carries_its_ticket_and_key_and_prints_the_verdict_once_it_is_ap
     [body] = fake.posts("/operator/adjustments")
     told = {name: body.get(name) for name in ("userId", "action", "reason", "ticket", "idempotencyKey")}
     assert told == {"userId": "ada", "action": "grant", "reason": "a gift", "ticket": "T-1", "idempotencyKey": "k1"}
-    assert atlas("grant", "ada", "--reason", "a gift", "--idempotency-key", "k1").out.startswith(
-        "This grant was recorded before."
-    )
+    assert atlas("grant", "ada", "--reason", "a gift", "--idempotency-key", "k1").out.startswith("This grant was recorded before.")
 
 
-def test_revoking_a_buyer_changes_nothing_and_says_through_what_they_are_pro(
-    atlas: CommandLine, fake: FakeOperator
-) -> None:
+def test_revoking_a_buyer_changes_nothing_and_says_through_what_they_are_pro(atlas: CommandLine, fake: FakeOperator) -> None:
     Ledger(fake, bought())
     done = atlas("revoke", "ada", *REASON)
     assert done.code == 1
@@ -89,9 +73,7 @@ def test_revoking_somebody_who_is_not_pro_says_so(atlas: CommandLine, fake: Fake
     assert "ada is not Pro" in done.err
 
 
-def test_an_operators_grant_beside_a_payment_is_ended_and_the_payment_stays(
-    atlas: CommandLine, fake: FakeOperator
-) -> None:
+def test_an_operators_grant_beside_a_payment_is_ended_and_the_payment_stays(atlas: CommandLine, fake: FakeOperator) -> None:
     Ledger(fake, bought(grantedByOperator=True))
     done = atlas("revoke", "ada", *REASON)
     assert done.code == 0
@@ -116,9 +98,7 @@ def test_what_a_payment_grants_is_ended_by_any_of_its_ids(atlas: CommandLine, fa
     assert done.out.startswith("Revoke payment recorded for ada.")
 
 
-@pytest.mark.parametrize(
-    ("owners", "said"), [({"pi_9": ["bob"]}, "a payment of bob"), ({}, "unknown, here and at Stripe")]
-)
+@pytest.mark.parametrize(("owners", "said"), [({"pi_9": ["bob"]}, "a payment of bob"), ({}, "unknown, here and at Stripe")])
 def test_a_payment_of_somebody_else_is_not_revoked(
     atlas: CommandLine, fake: FakeOperator, owners: dict[str, list[str]], said: str
 ) -> None:
@@ -142,22 +122,13 @@ def test_undo_takes_a_revocation_back_and_nothing_else(atlas: CommandLine, fake:
     assert [body["action"] for body in fake.posts("/operator/adjustments")] == ["undo_revoke_payment"]
 
 
-def test_forgetting_while_a_payment_is_processed_is_refused_unless_it_is_meant(
-    atlas: CommandLine, fake: FakeOperator
-) -> None:
+def test_forgetting_while_a_payment_is_processed_is_refused_unless_it_is_meant(atlas: CommandLine, fake: FakeOperator) -> None:
     fake.routes["/operator/find"] = {"users": ["ada"], "payments": [], "known": True}
-    places = [
-        {"place": "Stripe customer cus_1", "done": "name taken out"},
-        {"place": "ledger and projection", "done": "facts kept without a name: 3"},
-    ]
+    places = [{"place": "Stripe customer cus_1", "done": "name taken out"}, {"place": "ledger and projection", "done": "facts kept without a name: 3"}]
     fake.routes["/operator/forget"] = lambda _, body: (
-        {"known": True, "facts": 3, "sessions": 1, "places": places}
-        if body.get("evenIfPaying") or ("evenIfPaying" not in body and refused is None)
-        else refused
+        {"known": True, "facts": 3, "sessions": 1, "places": places} if body.get("evenIfPaying") or ("evenIfPaying" not in body and refused is None) else refused
     )
-    refused: Refused | None = Refused(
-        409, "A payment of this user is being processed: wait, or forget --even-if-paying."
-    )
+    refused: Refused | None = Refused(409, "A payment of this user is being processed: wait, or forget --even-if-paying.")
     done = atlas("forget", "ada", "--yes")
     assert done.code == 1
     assert "is being processed" in done.err
@@ -170,7 +141,7 @@ def test_forgetting_while_a_payment_is_processed_is_refused_unless_it_is_meant(
     assert done.out.splitlines() == [
         "Forgotten: ada",
         "  Stripe customer cus_1: name taken out",
-        "  ledger and projection: facts kept without a name: 3",
+        "  ledger and projection: facts kept without a name: 3", "ada is not Pro: none (version 0)",
     ]
     assert len(fake.posts("/operator/forget")) == 2, "the checkout service asks for the ledger's part"
 

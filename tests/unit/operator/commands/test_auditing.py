@@ -18,14 +18,7 @@ def at_stripe(user: str, session: str) -> dict[str, Any]:
 
 
 def holder(user: str, because: str, *, session: str = "cs_1", grants: bool = False) -> dict[str, Any]:
-    payment = {
-        "id": "pi_1",
-        "provider": "stripe",
-        "grants": grants,
-        "because": because,
-        "since": None,
-        "checkoutSessionId": session,
-    }
+    payment = {"id": "pi_1", "provider": "stripe", "grants": grants, "because": because, "since": None, "checkoutSessionId": session}
     return {"userId": user, "isPro": grants, "status": "revoked", "source": "stripe", "payments": [payment]}
 
 
@@ -66,9 +59,7 @@ def test_a_payment_that_an_operator_revoked_is_agreed(atlas: CommandLine, fake: 
 
 
 def test_a_paid_and_refused_payment_is_listed_with_its_reason(atlas: CommandLine, fake: FakeOperator) -> None:
-    fake.routes["/operator/reviews"] = {
-        "refused": [{"userId": "ada", "checkoutSessionId": "cs_1", "reason": "amount_mismatch"}]
-    }
+    fake.routes["/operator/reviews"] = {"refused": [{"userId": "ada", "checkoutSessionId": "cs_1", "reason": "amount_mismatch"}]}
     fake.routes["/operator/holders"] = Lines([holder("ada", "amount_mismatch")])
     for arguments in (("audit",), ("audit", "--user", "ada")):
         done = atlas(*arguments)
@@ -90,20 +81,14 @@ def test_an_unknown_id_is_said_to_be_unknown(atlas: CommandLine) -> None:
     assert "pi_unknown is unknown, here and at Stripe." in done.err
 
 
-def test_an_audit_of_everybody_is_reported_and_one_of_a_single_user_is_not(
-    atlas: CommandLine, fake: FakeOperator
-) -> None:
+def test_an_audit_of_everybody_is_reported_and_one_of_a_single_user_is_not(atlas: CommandLine, fake: FakeOperator) -> None:
     sold(fake, at_stripe("ada", "cs_1"))
     assert atlas("audit").code == 1
     assert atlas("audit", "--user", "ada").code == 1
-    assert fake.posts("/operator/audits") == [
-        {"by": None, "paidNotPro": 1, "proNotPaid": 0, "secondPayments": 0, "users": 1}
-    ]
+    assert fake.posts("/operator/audits") == [{"by": None, "paidNotPro": 1, "proNotPaid": 0, "secondPayments": 0, "users": 1}]
 
 
-def test_an_audit_that_could_not_be_reported_says_so_and_keeps_its_result(
-    atlas: CommandLine, fake: FakeOperator
-) -> None:
+def test_an_audit_that_could_not_be_reported_says_so_and_keeps_its_result(atlas: CommandLine, fake: FakeOperator) -> None:
     del fake.routes["/operator/audits"]
     done = atlas("audit", "--json")
     assert (done.code, json.loads(done.out)["paidNotPro"]) == (0, [])

@@ -66,19 +66,11 @@ def codes(arguments: tuple[str, ...]) -> tuple[int, ...]:
 
 def test_the_program_was_asked_for_every_command() -> None:
     assert {path[0] for path in ALL} == set(COMMANDS)
-    assert {
-        ("keys", "make"),
-        ("keys", "rotate"),
-        ("stripe", "setup"),
-        ("parked", "dismiss"),
-        ("import", "project-atlas"),
-    } <= set(TYPED)
+    assert {("keys", "make"), ("keys", "rotate"), ("stripe", "setup"), ("parked", "dismiss"), ("import", "project-atlas")} <= set(TYPED)
 
 
 @pytest.mark.parametrize("arguments", CASES, ids=lambda arguments: ascii(" ".join(arguments))[:70])
-def test_it_is_refused_in_one_sentence_with_its_exit_code(
-    atlas: CommandLine, fake: FakeOperator, arguments: tuple[str, ...]
-) -> None:
+def test_it_is_refused_in_one_sentence_with_its_exit_code(atlas: CommandLine, fake: FakeOperator, arguments: tuple[str, ...]) -> None:
     done = atlas(*arguments)
     assert done.code in codes(arguments), done
     assert done.out == ""

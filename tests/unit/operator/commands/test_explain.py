@@ -35,9 +35,7 @@ def tell(fake: FakeOperator, *told: dict[str, Any], payments: tuple[str, ...] = 
 
 
 @pytest.mark.parametrize("name", ["pi_1", "cs_test_1", "ch_1", "re_1", "dp_1", "du_1", "cus_1", "in_1", "evt_1"])
-def test_any_id_of_stripes_that_the_ledger_knows_explains_its_user(
-    atlas: CommandLine, fake: FakeOperator, name: str
-) -> None:
+def test_any_id_of_stripes_that_the_ledger_knows_explains_its_user(atlas: CommandLine, fake: FakeOperator, name: str) -> None:
     tell(fake, buyer())
     done = atlas("explain", name)
     assert done.code == 0
@@ -48,12 +46,7 @@ def test_any_id_of_stripes_that_the_ledger_knows_explains_its_user(
 
 
 def test_what_the_ledger_does_not_know_is_asked_of_stripe(atlas: CommandLine, fake: FakeOperator) -> None:
-    fake.routes["/operator/whose"] = {
-        "known": True,
-        "userId": "ada",
-        "checkoutSessionId": "cs_1",
-        "paymentIntentId": "pi_1",
-    }
+    fake.routes["/operator/whose"] = {"known": True, "userId": "ada", "checkoutSessionId": "cs_1", "paymentIntentId": "pi_1"}
     done = atlas("explain", "in_1")
     assert done.code == 0
     assert "in_1 belongs to ada (payment pi_1, cs_1)." in done.out
@@ -85,14 +78,7 @@ def test_facts_are_sorted_with_amounts_and_ids_and_a_dash_for_no_effect(atlas: C
     rows = [line.split("  ") for line in out.splitlines() if line.startswith("2026-")]
     told = [[cell.strip() for cell in row if cell.strip()] for row in rows]
     assert told == [
-        [
-            "2026-11-26 12:00:00",
-            "purchase_succeeded",
-            "webhook",
-            "grants",
-            "$49.00",
-            "stripe:evt_12:00:purchase_succeeded",
-        ],
+        ["2026-11-26 12:00:00", "purchase_succeeded", "webhook", "grants", "$49.00", "stripe:evt_12:00:purchase_succeeded"],
         ["2026-11-26 13:00:00", "refund_issued", "webhook", "–", "$10.00 of $49.00", "stripe:evt_13:00:refund_issued"],
     ]
     assert "changes nothing" not in out
@@ -106,13 +92,7 @@ def test_refused_pending_warnings_and_parked_are_told(atlas: CommandLine, fake: 
         warnings=[{"payment": "pi_1", "what": "fraud_warning", "id": "issfr_1", "at": "2026-11-26T12:30:00Z"}],
         wouldChange=["A full refund of pi_1 would end Pro."],
     ))  # fmt: skip
-    row = {
-        "id": "evt_9",
-        "reason": "contradicting_user",
-        "subject": "s",
-        "eventId": "evt_9",
-        "at": "2026-11-26T12:00:00Z",
-    }
+    row = {"id": "evt_9", "reason": "contradicting_user", "subject": "s", "eventId": "evt_9", "at": "2026-11-26T12:00:00Z"}
     fake.routes["/operator/parked"] = [{**row, "userId": "ada"}, {**row, "id": "evt_8", "userId": "bob"}]
     out = atlas("explain", "ada").out
     assert "purchase_succeeded stripe:evt_12:00:purchase_succeeded: amount_mismatch" in out

@@ -10,44 +10,16 @@ HOSTILE = "[/x][red]:smile: \x1b[31m\x1b]0;title\x07 a\u202eb\u2066 \u200b\x9b2J
 FORBIDDEN = {*map(chr, range(0x20)), "\x7f", *map(chr, range(0x80, 0xA0)), "\u202e", "\u2066", "\u200b"} - {"\n"}
 FACT = {"eventId": HOSTILE, "type": HOSTILE, "occurredAt": HOSTILE, "receivedAt": HOSTILE, "via": HOSTILE, "effect": HOSTILE,
         "amount": {"amount": 1, "of": 2, "currency": HOSTILE}, "operator": HOSTILE, "ticket": HOSTILE}  # fmt: skip
-PAYMENT = {
-    "id": HOSTILE,
-    "grants": True,
-    "because": HOSTILE,
-    "facts": [FACT],
-    "provider": HOSTILE,
-    "checkoutSessionId": HOSTILE,
-}
-VERDICT = {
-    "isPro": True,
-    "status": HOSTILE,
-    "source": HOSTILE,
-    "activeFrom": HOSTILE,
-    "activeUntil": HOSTILE,
-    "version": HOSTILE,
-}
+PAYMENT = {"id": HOSTILE, "grants": True, "because": HOSTILE, "facts": [FACT], "provider": HOSTILE, "checkoutSessionId": HOSTILE}
+VERDICT = {"isPro": True, "status": HOSTILE, "source": HOSTILE, "activeFrom": HOSTILE, "activeUntil": HOSTILE, "version": HOSTILE}
 TOLD = {
     **nobody(HOSTILE), "verdict": VERDICT, "payments": [PAYMENT, {**PAYMENT, "because": "free_checkout"}], "adjustments": [FACT],
     "requests": [FACT], "rejected": [{"fact": FACT, "because": HOSTILE}, {"fact": HOSTILE, "because": HOSTILE}],
     "pending": [{"payment": HOSTILE, "what": HOSTILE, "since": HOSTILE, "id": HOSTILE}], "warnings": [HOSTILE],
     "wouldChange": [HOSTILE], "grantedByOperator": True,
 }  # fmt: skip
-PARKED = {
-    "id": HOSTILE,
-    "kind": HOSTILE,
-    "reason": HOSTILE,
-    "detail": HOSTILE,
-    "subject": HOSTILE,
-    "eventId": "ada",
-    "at": HOSTILE,
-}
-HOLDER = {
-    "userId": HOSTILE,
-    "isPro": True,
-    "status": HOSTILE,
-    "source": HOSTILE,
-    "payments": [{**PAYMENT, "provider": "stripe"}] * 2,
-}
+PARKED = {"id": HOSTILE, "kind": HOSTILE, "reason": HOSTILE, "detail": HOSTILE, "subject": HOSTILE, "eventId": "ada", "at": HOSTILE}
+HOLDER = {"userId": HOSTILE, "isPro": True, "status": HOSTILE, "source": HOSTILE, "payments": [{**PAYMENT, "provider": "stripe"}] * 2}
 
 COMMANDS = [
     command
@@ -77,16 +49,7 @@ COMMANDS = [
 ]
 
 
-STATES = {
-    "bucket": True,
-    "right": False,
-    "users": 1,
-    "compared": 1,
-    "missing": 1,
-    "different": 0,
-    "extra": 0,
-    "examples": [HOSTILE],
-}
+STATES = {"bucket": True, "right": False, "users": 1, "compared": 1, "missing": 1, "different": 0, "extra": 0, "examples": [HOSTILE]}
 
 
 @pytest.fixture(autouse=True)
@@ -102,9 +65,7 @@ def hostile(fake: FakeOperator) -> None:
         f"/operator/parked/{HOSTILE}/redrive": Refused(409, HOSTILE),
         "/operator/adjustments": {"eventId": HOSTILE, "appended": True},
         "/operator/forget": {"facts": 1, "sessions": 1, "places": [{"place": HOSTILE, "done": HOSTILE}]},
-        "/operator/rebuild": Lines(
-            [{"result": {"facts": 1, "differences": 1, "users": [HOSTILE], "payments": [HOSTILE], "states": STATES}}]
-        ),
+        "/operator/rebuild": Lines([{"result": {"facts": 1, "differences": 1, "users": [HOSTILE], "payments": [HOSTILE], "states": STATES}}]),
         "/operator/states": STATES,
         "/operator/republish": Lines([{"result": {"users": 1, "written": 1, "removed": 0, "announced": 1}}]),
         "/operator/pull": Lines([{"stage": "done", "counts": {HOSTILE: 1}, "cursor": HOSTILE}]),
@@ -112,9 +73,7 @@ def hostile(fake: FakeOperator) -> None:
 
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=lambda arguments: ascii(" ".join(arguments))[:60])
-def test_nothing_hostile_reaches_the_terminal_and_nothing_crashes(
-    atlas: CommandLine, arguments: tuple[str, ...]
-) -> None:
+def test_nothing_hostile_reaches_the_terminal_and_nothing_crashes(atlas: CommandLine, arguments: tuple[str, ...]) -> None:
     done = atlas(*arguments)
     assert "Traceback" not in done.err
     assert not FORBIDDEN & set(done.out + done.err)

@@ -25,9 +25,7 @@ DONE = {"stage": "done", "read": 1, "new": 0, "known": 0, "refused": 1}
 
 
 @pytest.fixture(params=["", "FORCE_COLOR", "TTY_COMPATIBLE"])
-def program(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, atlas: CommandLine, fake: FakeOperator
-) -> CommandLine:
+def program(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, atlas: CommandLine, fake: FakeOperator) -> CommandLine:
     """The command line with its output in a pipe, and long ids everywhere."""
     if request.param:
         monkeypatch.setenv(request.param, "1")
@@ -67,7 +65,5 @@ def test_a_row_is_one_line_with_all_its_cells(program: CommandLine) -> None:
     lines = program("parked", "list").out.splitlines()
     assert len(lines) == 3
     assert all(line.startswith(PARKED["id"]) and line.endswith(PARKED["hopeless"]) for line in lines[1:])
-    [row] = [
-        line for line in program("explain", USER).out.splitlines() if line.startswith("2026") and "r" * 70 in line
-    ][:1]
+    [row] = [line for line in program("explain", USER).out.splitlines() if line.startswith("2026") and "r" * 70 in line][:1]
     assert EVENT in row and "$10.00 of $49.00" in row

@@ -28,10 +28,9 @@ def test_another_try_that_must_fail_is_not_made(atlas: CommandLine, fake: FakeOp
     assert [method for method, *_ in fake.asked] == ["GET"]
 
 
-def test_a_dismissal_carries_the_reason_and_who_gave_it(
-    atlas: CommandLine, fake: FakeOperator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dismissal_carries_the_reason_and_who_gave_it(atlas: CommandLine, fake: FakeOperator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGNAME", "grace")
+    fake.routes["/operator/parked/pk_1"] = ROW
     fake.routes["/operator/parked/pk_1/dismiss"] = lambda _query, body: {**body, "id": "pk_1"}
     done = atlas("parked", "dismiss", "pk_1", "--reason", "refunded by hand")
     assert done.code == 0
@@ -40,9 +39,7 @@ def test_a_dismissal_carries_the_reason_and_who_gave_it(
 
 
 def test_what_was_dismissed_is_listed_with_who_and_why(atlas: CommandLine, fake: FakeOperator) -> None:
-    fake.routes["/operator/parked"] = lambda query, _: (
-        [{**ROW, "dismissed": NOTE}] if query.get("dismissed") == ["true"] else []
-    )
+    fake.routes["/operator/parked"] = lambda query, _: [{**ROW, "dismissed": NOTE}] if query.get("dismissed") == ["true"] else []
     assert atlas("parked", "list").out == "Nothing is parked.\n"
     row = atlas("parked", "list", "--dismissed").out.splitlines()[1]
     assert "grace" in row and row.endswith("refunded by hand")

@@ -10,16 +10,7 @@ import pytest
 from support.fake_operator import CommandLine, FakeOperator, Lines, Refused
 
 NOTHING = {"users": 3, "written": 0, "removed": 0, "announced": 0}
-RIGHT = {
-    "bucket": True,
-    "right": True,
-    "users": 3,
-    "compared": 3,
-    "missing": 0,
-    "different": 0,
-    "extra": 0,
-    "examples": [],
-}
+RIGHT = {"bucket": True, "right": True, "users": 3, "compared": 3, "missing": 0, "different": 0, "extra": 0, "examples": []}
 
 
 def answers(fake: FakeOperator, **done: int) -> None:
@@ -30,21 +21,19 @@ def answers(fake: FakeOperator, **done: int) -> None:
     ("done", "said"),
     [
         ({}, "3 users: everything was right already.\n"),
-        (
-            {"written": 1, "removed": 2, "announced": 1},
-            "3 users: 1 entry written, 2 entries of nobody removed and 1 announcement sent again.\n",
-        ),
+        ({"written": 1, "removed": 2, "announced": 1}, "3 users: 1 entry written, 2 entries of nobody removed and 1 announcement sent again.\n"),
         ({"users": 1, "written": 2000}, "1 user: 2,000 entries written.\n"),
     ],
 )
 def test_it_says_what_was_written(atlas: CommandLine, fake: FakeOperator, done: dict[str, int], said: str) -> None:
     answers(fake, **done)
     told = atlas("republish")
-    first, _, mirrors = told.out.partition("\n")
+    first, mirrors, verdict = told.out.splitlines()
+    assert verdict == "1 user is Pro now."
     assert (told.code, f"{first}\n") == (0, said)
     assert "mirrors were not looked at: set NATS_ADMIN_URL" in mirrors, "nobody gave the credentials for them"
     assert fake.posts("/operator/republish") == [{"userId": None}]
-    assert json.loads(atlas("republish", "--json").out) == {**NOTHING, **done, "mirrors": [mirrors.strip()]}
+    assert json.loads(atlas("republish", "--json").out) == {**NOTHING, **done, "mirrors": [mirrors]}
 
 
 def test_one_user_is_asked_for_and_somebody_unknown_is_a_failure(atlas: CommandLine, fake: FakeOperator) -> None:
@@ -57,12 +46,9 @@ def test_one_user_is_asked_for_and_somebody_unknown_is_a_failure(atlas: CommandL
 
 
 @pytest.mark.parametrize(
-    "answer",
-    [Lines([{"done": 1, "total": 3}]), Lines([{"error": "The broker does not answer."}]), Refused(503, "Later.")],
+    "answer", [Lines([{"done": 1, "total": 3}]), Lines([{"error": "The broker does not answer."}]), Refused(503, "Later.")]
 )
-def test_an_answer_that_is_cut_off_or_an_error_is_a_failure(
-    atlas: CommandLine, fake: FakeOperator, answer: Any
-) -> None:
+def test_an_answer_that_is_cut_off_or_an_error_is_a_failure(atlas: CommandLine, fake: FakeOperator, answer: Any) -> None:
     fake.routes["/operator/republish"] = answer
     told = atlas("republish")
     assert (told.code, told.out) == (1, "") and told.err
@@ -73,11 +59,7 @@ def test_an_answer_that_is_cut_off_or_an_error_is_a_failure(
     [
         (None, 0, ""),
         (RIGHT, 0, "The bucket of states says the same of 3 users."),
-        (
-            RIGHT | {"right": False, "different": 1, "examples": ["ada"]},
-            1,
-            "1 user with an entry that says something else (ada)",
-        ),
+        (RIGHT | {"right": False, "different": 1, "examples": ["ada"]}, 1, "1 user with an entry that says something else (ada)"),
         (RIGHT | {"right": False, "bucket": False}, 1, "it is missing"),
         (RIGHT | {"right": False, "extra": 2}, 1, "2 keys of nobody"),
         ({"error": "the broker does not answer"}, 1, "was not compared: the broker does not answer"),

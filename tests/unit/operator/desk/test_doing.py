@@ -109,10 +109,7 @@ def waiting(fake: FakeOperator, **changes: Any) -> None:
     row = {"id": "a" * 32, "userId": "ada", "paymentId": None, "reason": "why it is", "ticket": "T-1", "requestedBy": PETRA.email,
            "requestedAt": "2026-11-26T12:00:00Z", "approvedBy": None, **changes}  # fmt: skip
     fake.routes["/operator/waiting-revokes"] = {"revokes": [row]}
-    fake.routes[f"/operator/waiting-revokes/{row['id']}/approve"] = {
-        **row,
-        "approvedBy": row["approvedBy"] or PAUL.email,
-    }
+    fake.routes[f"/operator/waiting-revokes/{row['id']}/approve"] = {**row, "approvedBy": row["approvedBy"] or PAUL.email}
     fake.routes["/operator/explain"] = GRANTED
 
 
@@ -122,11 +119,7 @@ def test_an_approval_is_published_under_one_key_with_both_names(fake: FakeOperat
         desk(fake).act(PAUL, ActionForm(Action.APPROVE, "ada", waiting_id="a" * 32))
     first, second = fake.posts("/operator/adjustments")
     assert first == second
-    assert (first["idempotencyKey"], first["operator"], first["approvedBy"]) == (
-        "waiting-" + "a" * 32,
-        PETRA.email,
-        PAUL.email,
-    )
+    assert (first["idempotencyKey"], first["operator"], first["approvedBy"]) == ("waiting-" + "a" * 32, PETRA.email, PAUL.email)
 
 
 def test_nobody_approves_their_own_request_however_their_address_is_written(fake: FakeOperator) -> None:
@@ -144,11 +137,7 @@ def test_the_services_refusal_of_an_own_request_is_told_too(fake: FakeOperator) 
 
 
 def test_only_this_buyers_parked_event_is_sent_again(fake: FakeOperator) -> None:
-    fake.routes["/operator/parked"] = [
-        {"id": "p/1", "userId": "ada"},
-        {"id": "p2", "userId": "bob"},
-        {"id": "p3", "userId": None},
-    ]
+    fake.routes["/operator/parked"] = [{"id": "p/1", "userId": "ada"}, {"id": "p2", "userId": "bob"}, {"id": "p3", "userId": None}]
     for path in ("p/1", "p2", "p3"):
         fake.routes[f"/operator/parked/{path}/redrive"] = {"id": path}
     agent = StaffMember("agnes@support.example", Role.AGENT)
@@ -181,9 +170,7 @@ def test_without_webhook_ingest_the_pages_are_shown_and_say_what_is_missing(fake
 def test_an_email_is_asked_of_stripe_alone(fake: FakeOperator) -> None:
     fake.routes["/operator/find-buyers"] = {"known": True, "userIds": ["ada"], "more": False}
     assert desk(fake).find(" Ada@Example.com ").users == ("ada",)
-    assert [(path, body) for _, path, _, body in fake.asked] == [
-        ("/operator/find-buyers", {"email": "Ada@Example.com"})
-    ]
+    assert [(path, body) for _, path, _, body in fake.asked] == [("/operator/find-buyers", {"email": "Ada@Example.com"})]
 
 
 def test_no_sentence_of_a_search_repeats_the_address(fake: FakeOperator) -> None:

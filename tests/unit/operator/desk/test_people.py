@@ -25,33 +25,25 @@ def request(*headers: tuple[str, str], **cookies: str) -> Request:
     return Request({"type": "http", "headers": [(name.encode(), value.encode("latin-1")) for name, value in sent]})
 
 
-@pytest.mark.parametrize(("role", "may"), [(Role.VIEWER, set()), (Role.AGENT, READS), (Role.APPROVER, set(Action))])
+@pytest.mark.parametrize(
+    ("role", "may"), [(Role.VIEWER, set()), (Role.AGENT, READS), (Role.APPROVER, set(Action))]
+)
 def test_each_role_may_do_this_and_no_more(role: Role, may: set[Action]) -> None:
     assert {action for action in Action if StaffMember("a@b.c", role).may(action)} == may
 
 
 @pytest.mark.parametrize(
     ("email", "role"),
-    [
-        ("VERA@support.example", Role.VIEWER),
-        ("agnes@support.example", Role.AGENT),
-        (" Petra@SUPPORT.example ", Role.APPROVER),
-    ],
+    [("VERA@support.example", Role.VIEWER), ("agnes@support.example", Role.AGENT), (" Petra@SUPPORT.example ", Role.APPROVER)],
 )
 def test_the_proxys_word_is_believed_whatever_the_capitals(email: str, role: Role) -> None:
-    person = (
-        Proxy(load(DeskSettings, PROXY))
-        .visit(request(("x-forwarded-email", email), ("x-desk-proxy-secret", SECRET)))
-        .person
-    )
+    person = Proxy(load(DeskSettings, PROXY)).visit(request(("x-forwarded-email", email), ("x-desk-proxy-secret", SECRET))).person
     assert (person.role, person.email) == (role, email.strip().lower())
 
 
 def test_the_highest_of_several_lists_counts() -> None:
     settings = load(DeskSettings, {**PROXY, "DESK_APPROVERS": "VERA@support.example"})
-    visit = Proxy(settings).visit(
-        request(("x-forwarded-email", "vera@support.example"), ("x-desk-proxy-secret", SECRET))
-    )
+    visit = Proxy(settings).visit(request(("x-forwarded-email", "vera@support.example"), ("x-desk-proxy-secret", SECRET)))
     assert visit.person.role is Role.APPROVER
 
 
@@ -80,9 +72,7 @@ def test_a_header_without_the_one_secret_signs_nobody_in(headers: list[tuple[str
 
 def test_somebody_on_no_list_may_not_come_in() -> None:
     with pytest.raises(NotAllowed):
-        Proxy(load(DeskSettings, PROXY)).visit(
-            request(("x-forwarded-email", "eve@support.example"), ("x-desk-proxy-secret", SECRET))
-        )
+        Proxy(load(DeskSettings, PROXY)).visit(request(("x-forwarded-email", "eve@support.example"), ("x-desk-proxy-secret", SECRET)))
 
 
 class Desk:
@@ -144,10 +134,7 @@ def test_the_file_with_the_link_is_its_owners_alone(tmp_path: Path) -> None:
         ({"DESK_AUTH": "proxy"}, "DESK_PROXY_SECRET: is required when DESK_AUTH is proxy"),
         ({"DESK_AUTH": "proxy", "DESK_PROXY_SECRET": "short"}, "DESK_PROXY_SECRET: must have at least 8 characters"),
         ({"DESK_AUTH": "none"}, "DESK_AUTH: "),
-        (
-            {"DESK_APPROVERS": "petra, paul@support.example"},
-            "DESK_APPROVERS: must be e-mail addresses, comma-separated",
-        ),
+        ({"DESK_APPROVERS": "petra, paul@support.example"}, "DESK_APPROVERS: must be e-mail addresses, comma-separated"),
         ({"DESK_URL": "https://desk.example/path", "DESK_AUTH": "proxy"}, "DESK_URL: must be an origin"),
         ({"DESK_TWO_PEOPLE": "maybe"}, "DESK_TWO_PEOPLE: "),
     ],

@@ -17,10 +17,7 @@ from atlas_operator.desk.query import Kind, understand
         ("two@at@example.com", Kind.UNUSABLE),
         ("@", Kind.UNUSABLE),
         ("ada@exa mple.com", Kind.UNUSABLE),
-        *(
-            (f"{kind}_1AbC", Kind.STRIPES)
-            for kind in ("pi", "cs_test", "ch", "py", "re", "dp", "du", "cus", "in", "evt")
-        ),
+        *((f"{kind}_1AbC", Kind.STRIPES) for kind in ("pi", "cs_test", "ch", "py", "re", "dp", "du", "cus", "in", "evt")),
         ("plink_1AbC", Kind.LINK),
         ("issfr_1AbC", Kind.WARNING),
         ("ABCD1234-0001", Kind.OURS),
