@@ -82,7 +82,7 @@ def test_a_half_written_last_line_is_forgotten(start_sandbox, state_directory):
         ({"SANDBOX_WEBHOOK_SECRET": "nonsense"}, "SANDBOX_WEBHOOK_SECRET"),
         ({"SANDBOX_WEBHOOK_EVENTS": "charge.refunded, *"}, "SANDBOX_WEBHOOK_EVENTS"),
         ({"SANDBOX_WEBHOOK_EVENTS": "charge refunded"}, "SANDBOX_WEBHOOK_EVENTS"),
-        ({"SANDBOX_WEBHOOK_EVENTS": ","}, "SANDBOX_WEBHOOK_EVENTS"),
+        ({"SANDBOX_WEBHOOK_EVENTS": " ,"}, "SANDBOX_WEBHOOK_EVENTS"),
     ],
 )
 def test_a_bad_configuration_is_named_and_not_shown(environment, named):
