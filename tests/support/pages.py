@@ -12,12 +12,17 @@ FENCED = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 
 def fenced(page: Path) -> list[tuple[str, str]]:
     """Language and text of each fenced block, from top to bottom."""
-    return [(kind, text) for kind, text in FENCED.findall(page.read_text())]
+    return blocks_of(page.read_text())
+
+
+def blocks_of(text: str, *kinds: str) -> list[tuple[str, str]]:
+    """The same of a part of a page; only blocks of these languages, where any are given."""
+    return [(kind, block) for kind, block in FENCED.findall(text) if not kinds or kind in kinds]
 
 
 def sections(page: Path) -> dict[str, str]:
     """The text below each `##` heading, by the heading; headings of one `#` end a section and begin none."""
-    found = re.findall(r"^## (.+)\n(.*?)(?=^##? |\Z)", page.read_text(), re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^## ([^\n]+)\n(.*?)(?=^##? |\Z)", page.read_text(), re.MULTILINE | re.DOTALL)
     return {title.strip(): text for title, text in found}
 
 
