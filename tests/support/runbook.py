@@ -70,7 +70,7 @@ def paid_meanwhile(stack: Stack) -> tuple[Buyer, str]:
 def paid_and_not_pro(stack: Stack) -> Scene:
     buyer, session = paid_meanwhile(stack)
     said = yield page(PAID, USER_ID=buyer.user)
-    assert f"{buyer.user} is not Pro" in said and "no payment of it is known here" in said
+    assert f"{buyer.user} is not Pro" in said
     yield page(PAID)
     eventually(buyer.is_pro, what="the pull found the payment")
     assert buyer.user in (yield page(PAID, PAYMENT=buyer.payment_intent(session)))
