@@ -16,9 +16,7 @@ from dataclasses import dataclass
 import httpx
 import psycopg
 
-from atlas_contracts.streams import ENTITLEMENTS
 from support.buyer import Buyer, new_user
-from support.entitlements import on_broker
 from support.faults.alerting import dsn, paid_in_pounds, park
 from support.stack import Stack, eventually
 from support.state_bucket import delete_bucket, entry, tamper
@@ -201,7 +199,4 @@ def bucket(stack: Stack) -> Scene:
     assert stack.atlas("doctor").returncode == 1
     assert stack.atlas("republish").returncode == 0
     assert entry(url, buyer.user) == right
-    on_broker(url, lambda client: client.jetstream().delete_stream(ENTITLEMENTS.name))
-    eventually(lambda: stack.atlas("republish").returncode == 0, what="the stream was made anew and everybody is announced")
-    on_broker(url, lambda client: client.jetstream().get_last_msg(ENTITLEMENTS.name, ENTITLEMENTS.subjects[0]))
     assert stack.atlas("republish", "--user", buyer.user).returncode == 0
