@@ -12,7 +12,7 @@ from support.stack import Stack, running_stack
 
 BESIDE_OTHERS = (
     "compose/", "faults/test_alerts.py", "faults/test_clocks.py", "faults/test_failpoints.py", "faults/test_faults.py", "faults/test_full_disk.py",
-    "faults/test_rolling.py", "security/test_canaries.py", "stories/",
+    "faults/test_rolling.py", "faults/test_runbook.py", "security/test_canaries.py", "stories/",
 )  # fmt: skip
 """These have a stack of their own, and no bound of theirs is a matter of seconds."""
 
