@@ -37,6 +37,11 @@ def without_absent(item: Json) -> Json:
     return item
 
 
+def as_shown(item: Json) -> Json:
+    """The object as an answer shows it: of a deleted one only the stub, without the time that orders it in the store."""
+    return {name: item[name] for name in ("id", "object", "deleted")} if item.get("deleted") else item
+
+
 def upgraded(kind: str, item: Json) -> Json:
     """An object of an older journal in the present shape; anything else unchanged."""
     if item.get("object") != kind or item.get("deleted"):
