@@ -38,7 +38,7 @@ def without_absent(item: Json) -> Json:
 
 
 def as_shown(item: Json) -> Json:
-    """The object as an answer shows it: of a deleted one only the stub, without the time that orders it in the store."""
+    """The object as answers show it: of a deleted one the stub alone, without the time by which the store orders it."""
     return {name: item[name] for name in ("id", "object", "deleted")} if item.get("deleted") else item
 
 
