@@ -63,6 +63,7 @@ def test_from_the_offer_to_pro_by_clicks_alone(visitor: Shopper) -> None:
     expect(visitor.page.get_by_role("link", name="Upgrade to Pro")).to_have_count(0)
 
 
+@pytest.mark.alone
 def test_less_than_a_second_from_pay_to_pro(shopper: Shopper) -> None:
     """The best of a few purchases: a machine that does other things beside may spoil one."""
     taken: list[float] = []
