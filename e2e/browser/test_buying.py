@@ -17,8 +17,7 @@ from support.stack import Stack, eventually
 CONFIRMING = "Checkout completed. We are confirming your payment now. Pro access should appear shortly."
 ACTIVE = "Checkout completed and Pro is now active on your account."
 CANCELED = "Checkout canceled. No charge was made."
-TARGET_SECONDS = 1.0
-TRIES = 4
+TARGET_SECONDS, TRIES = 1.0, 4
 
 
 def control(stack: Stack, method: str, path: str, body: dict[str, object] | None = None) -> None:
