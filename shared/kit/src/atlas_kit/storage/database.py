@@ -23,6 +23,7 @@ from atlas_kit.http.errors import Unavailable
 from atlas_kit.process.logs import get_logger
 from atlas_kit.process.metrics import NOT_STORED
 from atlas_kit.storage import migrations
+from atlas_kit.tracing.work import transaction as span_of_transaction
 
 log = get_logger()
 
@@ -58,6 +59,7 @@ GONE = (
     psycopg.OperationalError,
     psycopg.InterfaceError,  # the connection was closed
     psycopg.errors.IdleInTransactionSessionTimeout,  # this process paused in a transaction for longer than allowed
+    psycopg.errors.ReadOnlySqlTransaction,  # the server was the primary, and is a standby now
     PoolTimeout,
     PoolClosed,
 )
@@ -140,7 +142,7 @@ class Database:
 
         Raises DatabaseUnavailable if the server is away or doesn't answer, or if its tables don't exist yet.
         """
-        async with self._told_apart(), self._pool.connection() as connection:
+        async with self._connected(self._pool) as connection:
             if not pipelined:
                 yield connection
                 return
@@ -154,14 +156,22 @@ class Database:
         and COMMIT are three. Raises what :meth:`transaction` does; needs ``statement_connections``.
         """
         assert self._statements, "a service that uses this says how many connections it needs"
-        async with self._told_apart(), self._statements.connection() as connection:
+        async with self._connected(self._statements) as connection:
             yield connection
 
     @asynccontextmanager
-    async def _told_apart(self) -> AsyncIterator[None]:
-        """Raises DatabaseUnavailable for those of psycopg's errors that mean that the server isn't there or ready."""
+    async def _connected(self, pool: AsyncConnectionPool[Connection]) -> AsyncIterator[Connection]:
+        """A connection of the pool. Raises DatabaseUnavailable for those of psycopg's errors that mean that the server
+        isn't there or isn't ready.
+        """
         try:
-            yield
+            with span_of_transaction(self._package):
+                async with pool.connection() as connection:
+                    try:
+                        yield connection
+                    except psycopg.errors.ReadOnlySqlTransaction:
+                        await connection.close()  # the pool makes another one, which finds the new primary
+                        raise
         except GONE as error:
             if isinstance(error, psycopg.errors.DiskFull):
                 NOT_STORED.labels("database").inc()
@@ -174,7 +184,12 @@ class Database:
     async def connect_alone(self, name: str) -> Connection:
         """A connection outside the pool, to hold a lock; each statement commits. Raises psycopg.OperationalError."""
         return await AsyncConnection.connect(
-            self.dsn, autocommit=True, application_name=name, options=SERVER_NOTICES, **CLIENT_NOTICES
+            self.dsn,
+            autocommit=True,
+            application_name=name,
+            connect_timeout=CONNECT_SECONDS,
+            options=SERVER_NOTICES,
+            **CLIENT_NOTICES,
         )
 
     async def check(self) -> None:
