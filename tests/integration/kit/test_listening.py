@@ -96,8 +96,7 @@ async def test_with_a_spacing_a_message_after_a_pause_comes_at_once_and_the_next
     async with observer(nats_url) as client, replica.listening():
         await publish(client, 0, 1)
         await until(lambda: len(replica.handled) == 1, 2)
-        for number in range(1, 6):  # one by one: without a spacing each would be a batch of its own
-            await publish(client, number, 1)
+        [await publish(client, number, 1) for number in range(1, 6)]  # without a spacing, each a batch of its own
         await until(lambda: replica.batches == [1, 5], 4)
 
 
