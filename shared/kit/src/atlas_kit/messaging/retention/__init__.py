@@ -18,6 +18,7 @@ import nats.errors
 from nats.aio.client import Client
 
 from atlas_contracts.streams import SECONDS_PER_DAY, StreamSpec
+from atlas_kit.process.servers import servers_of
 
 CONNECT_SECONDS = 5
 ANSWER_SECONDS = 10.0
@@ -62,7 +63,9 @@ async def keeper_of(url: str) -> AsyncIterator[Client]:
     try:
         # The client itself goes on trying for two minutes, whatever it is told about reconnecting.
         async with asyncio.timeout(CONNECT_SECONDS):
-            client = await nats.connect(url, allow_reconnect=False, error_cb=_quiet, inbox_prefix=inbox_of(url))
+            client = await nats.connect(
+                servers_of(url), allow_reconnect=False, error_cb=_quiet, inbox_prefix=inbox_of(url)
+            )
     except (nats.errors.Error, OSError, TimeoutError, ValueError) as error:
         raise KeepingFailed(f"The broker of NATS_ADMIN_URL does not answer: {type(error).__name__}.") from error
     try:
