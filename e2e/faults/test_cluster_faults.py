@@ -27,7 +27,7 @@ from support.seeds import first_seed, following
 from support.stack import WORKSPACE, Stack, eventually
 
 FIRST, SEEDS = first_seed(), int(os.environ.get("ATLAS_SEEDS", "20"))
-SHORT = int(os.environ.get("ATLAS_FAULTS", "3"))
+SHORT = int(os.environ.get("ATLAS_FAULTS", "2"))
 LONG = int(os.environ.get("ATLAS_FAULTS", "12"))
 PEOPLE_AT_ONCE, ABOUT_TO_PAY = 6, 12
 FIGURES = WORKSPACE / "test-results" / "cluster-faults.json"

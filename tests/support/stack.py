@@ -38,6 +38,7 @@ MEANINGFUL = (
     "NATS_",
     "LOG_LEVEL",
     "DESK_",
+    "OTEL_",
 )
 KEPT = ("ATLAS_REQUIRE", "ATLAS_TEST_SERVERS")
 

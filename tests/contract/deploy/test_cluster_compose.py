@@ -43,6 +43,8 @@ def test_a_part_is_told_the_same_variables_as_on_one_machine(name: str) -> None:
     assert here.get("NATS_STREAM_REPLICAS", 3) == 3
     differing = {variable for variable in there if here[variable] != there[variable]} - {"NATS_STREAM_REPLICAS"}
     assert all("load-balancer:" in here[variable] for variable in differing), differing
+    files = SINGLE["services"][name].get("env_file", [])
+    assert part(name).get("env_file", []) == [file.removeprefix("deploy/") for file in files]
 
 
 @pytest.mark.parametrize("name", sorted(CLUSTER["services"]))

@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from atlas_contracts.streams import BILLING, ENTITLEMENTS, PARKED, SECONDS_PER_DAY, STATE, STREAMS
-from atlas_kit.messaging.broker import declare_stream, stream_config
-from atlas_kit.messaging.retention import KeepingFailed, apply_retention
+from atlas_kit.messaging.broker import Broker, declare_stream, stream_config
+from atlas_kit.messaging.retention import KeepingFailed, apply_retention, keeper_of
+from atlas_localstack.servers.ports import LOOPBACK, free_port
 from support.broker_users import broker_with_users, connected, url_of
 
 pytestmark = pytest.mark.anyio
@@ -110,3 +112,21 @@ def test_a_bad_value_changes_nothing_and_a_broker_that_is_away_is_told_without_i
     away = run(NATS_ADMIN_URL="nats://keeper:hunter2@127.0.0.1:9")
     assert away.returncode == 1 and "does not answer" in away.stderr
     assert "hunter2" not in away.stderr and "Traceback" not in away.stderr
+
+
+async def test_a_node_that_is_away_keeps_nobody_from_asking_another_one(broker: str) -> None:
+    """The services' connection, and the one of keeper and doctor, of which each try is the last."""
+    away = f"nats://keeper:wrong@{LOOPBACK}:{free_port()}"
+    nodes = f"{away}, {url_of(broker, 'keeper')}"
+    async with keeper_of(nodes) as client:
+        assert client.is_connected
+    with pytest.raises(KeepingFailed):
+        async with keeper_of(away):
+            pass
+    service = Broker(SecretStr(f"{away},{url_of(broker, 'ingest')}"), "ingest", inbox_prefix="_INBOX_ingest", streams=[BILLING])
+    await service.start()
+    try:
+        await asyncio.wait_for(service.connected.wait(), 15)
+        await service.check()
+    finally:
+        await service.close()

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import uvicorn
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,7 +30,10 @@ from atlas_kit.http.middleware import MAX_BODY_BYTES, EdgeMiddleware
 from atlas_kit.http.protocol import bounded_protocol
 from atlas_kit.process import logs
 from atlas_kit.process.settings import ServiceSettings
+from atlas_kit.tracing.start import start_tracing
 
+NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+"""FastAPI's own spans are off, whatever its variables say: they hold paths and queries, so users' and sessions' ids."""
 SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Any]]
 log = logs.get_logger()
@@ -55,7 +59,13 @@ def create_app(
     ``/metrics`` is asked.
     """
     app = FastAPI(
-        title=name, lifespan=lifespan, openapi_url=openapi_url, docs_url=None, redoc_url=None, **fastapi_options
+        title=name,
+        lifespan=lifespan,
+        openapi_url=openapi_url,
+        docs_url=None,
+        redoc_url=None,
+        telemetry=NO_TELEMETRY,
+        **fastapi_options,
     )
     app.router.routes.extend(health_routes(checks, figures))
     app.add_exception_handler(AtlasError, _on_atlas_error)
@@ -126,6 +136,7 @@ def serve_as(
         log_level=settings.log_level,
         max_connections=settings.http_max_connections,
         obsolete=settings.obsolete(),
+        at_end=start_tracing(settings, service),
     )
 
 
@@ -151,16 +162,23 @@ def parse_arguments(package: str, default_port: int, settings: ServiceSettings) 
 
 
 class _Server(uvicorn.Server):
-    """A server that calls ``on_exit`` when it is told to end; uvicorn's lifespan ends only after the last request."""
+    """A server that calls ``on_exit`` when it is told to end; uvicorn's lifespan ends only after the last request.
 
-    def __init__(self, config: uvicorn.Config, on_exit: Callable[[], None] | None) -> None:
+    ``at_end`` is called after all else. It can't wait for ``run()`` to return: uvicorn ends the process by the signal.
+    """
+
+    def __init__(self, config: uvicorn.Config, on_exit: Callable[[], None] | None, at_end: Callable[[], None]) -> None:
         super().__init__(config)
-        self._on_exit = on_exit
+        self._on_exit, self._at_end = on_exit, at_end
 
     async def main_loop(self) -> None:
         await super().main_loop()
         if self._on_exit:
             self._on_exit()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        self._at_end()
 
 
 def serve(
@@ -171,10 +189,12 @@ def serve(
     log_level: str,
     max_connections: int,
     obsolete: Mapping[str, str],
+    at_end: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then finish the requests that have begun, for at most GRACE_SECONDS.
 
-    ``obsolete`` are variables that are set and no longer read, with what replaces each; they are logged.
+    ``obsolete`` are variables that are set and no longer read, with what replaces each; they are logged. ``at_end`` is
+    called when nothing is served any more.
     """
     logs.configure(service, log_level)
     for variable, replacement in obsolete.items():
@@ -195,7 +215,7 @@ def serve(
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    server = _Server(config, app.on_exit if isinstance(app, EdgeMiddleware) else None)
+    server = _Server(config, app.on_exit if isinstance(app, EdgeMiddleware) else None, at_end)
     shared = address.listen_fd
     server.run() if shared is None else server.run([config.bind_socket(), socket.socket(fileno=shared)])
 

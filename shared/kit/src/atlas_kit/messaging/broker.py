@@ -29,6 +29,7 @@ from atlas_kit.process import context
 from atlas_kit.process.logs import get_logger
 from atlas_kit.process.metrics import EVENTS_PUBLISHED, NOT_STORED
 from atlas_kit.process.servers import servers_of
+from atlas_kit.tracing.messages import sending
 
 log = get_logger()
 
@@ -145,7 +146,9 @@ class Broker:
 
         The event may be stored all the same; publishing it again with the same id is safe.
         """
-        stored = await self.store(subject, payload, message_headers(message_id, stream), seconds=seconds)
+        headers = message_headers(message_id, stream)
+        with sending(subject, message_id):
+            stored = await self.store(subject, payload, headers, seconds=seconds)
         count_published(subject, stored)
         return stored
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, field_validator
@@ -199,7 +199,30 @@ class RetentionSettings(GivenSettings):
         )
 
 
-class ServiceSettings(RetentionSettings):
+class TracingSettings(GivenSettings):
+    """OpenTelemetry's own variables for spans. The SDK reads further ones by itself (docs/observability.md)."""
+
+    otel_exporter_otlp_endpoint: HttpUrl | None = Field(default=None, description="turns spans on")
+    otel_exporter_otlp_protocol: Literal["http/protobuf"] = "http/protobuf"
+    otel_traces_sampler: Literal[
+        "always_on",
+        "always_off",
+        "traceidratio",
+        "parentbased_always_on",
+        "parentbased_always_off",
+        "parentbased_traceidratio",
+    ] = "parentbased_always_on"
+    otel_traces_sampler_arg: float = Field(default=1.0, ge=0, le=1, description="the part of traces that is recorded")
+    otel_service_name: str | None = None
+    otel_sdk_disabled: bool = Field(default=False, description="no spans, whatever else is set")
+
+    @property
+    def tracing(self) -> bool:
+        """Whether spans are recorded."""
+        return self.otel_exporter_otlp_endpoint is not None and not self.otel_sdk_disabled
+
+
+class ServiceSettings(RetentionSettings, TracingSettings):
     """The settings that every service has. A subclass's field ``stripe_secret_key`` reads ``STRIPE_SECRET_KEY``."""
 
     service: ClassVar[str] = ""

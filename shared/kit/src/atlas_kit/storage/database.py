@@ -23,6 +23,7 @@ from atlas_kit.http.errors import Unavailable
 from atlas_kit.process.logs import get_logger
 from atlas_kit.process.metrics import NOT_STORED
 from atlas_kit.storage import migrations
+from atlas_kit.tracing.work import transaction as span_of_transaction
 
 log = get_logger()
 
@@ -124,12 +125,13 @@ class Database:
         Raises DatabaseUnavailable if the server is away or doesn't answer, or if its tables don't exist yet.
         """
         try:
-            async with self._pool.connection() as connection:
-                try:
-                    yield connection
-                except psycopg.errors.ReadOnlySqlTransaction:
-                    await connection.close()  # the pool makes another one, which finds the new primary
-                    raise
+            with span_of_transaction(self._package):
+                async with self._pool.connection() as connection:
+                    try:
+                        yield connection
+                    except psycopg.errors.ReadOnlySqlTransaction:
+                        await connection.close()  # the pool makes another one, which finds the new primary
+                        raise
         except GONE as error:
             if isinstance(error, psycopg.errors.DiskFull):
                 NOT_STORED.labels("database").inc()

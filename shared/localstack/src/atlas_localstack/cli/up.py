@@ -23,7 +23,7 @@ from atlas_localstack.stack.state import State
 from atlas_localstack.stack.topology import wrong
 from atlas_operator.files import read_json
 from atlas_operator.local import WORKSPACE, environment
-from atlas_operator.terminal.console import errors, fail, line, misunderstood, out
+from atlas_operator.terminal.console import NOTE_MARK, errors, fail, misunderstood, out, remark
 
 DEFAULT_PORT_BASE = 8000
 LOWEST_PORT, HIGHEST_PORT = 1024, 65535
@@ -68,8 +68,8 @@ def up(
     if homes.is_running(home):
         _already_running(home, fresh, port_base)
         return
-    for remark in remarks.remarks(given):
-        errors.print(line(("! ", "yellow"), remark))
+    for sentence in remarks.remarks(given):
+        remark(NOTE_MARK, f" {sentence}")
     if observe and not prometheus.is_installed():
         fail(prometheus.MISSING, prometheus.REMEDY)
     options = ["--fresh"] * fresh + ["--observe"] * observe + ["--standby"] * standby
@@ -139,7 +139,7 @@ def _welcome(home: Home, given: dict[str, str], current: State) -> None:
     out.print(panel, soft_wrap=False)
     if "prometheus" in stack:
         out.print(f"Prometheus, with the alerts: {stack['prometheus']['url']}/alerts")
-    out.print(f"Healthy after {current.healthy_after:.1f} s.", style="dim")
+    out.print(f"Healthy after {current.healthy_after:.1f} s.")
 
 
 def _desk(stack: Mapping[str, Any]) -> str:

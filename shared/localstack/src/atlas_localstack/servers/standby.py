@@ -16,8 +16,9 @@ REPLICATED = {
     "hot_standby": "on",
     # A standby that was away for less than this much of the log goes on by itself; else it is copied anew.
     "wal_keep_size": "256MB",
-    "wal_receiver_timeout": "10s",
-    "wal_sender_timeout": "10s",
+    # A side that hangs is noticed after this time; see PATIENCE_SECONDS of stack.databases.
+    "wal_receiver_timeout": "5s",
+    "wal_sender_timeout": "5s",
     "wal_retrieve_retry_interval": "500ms",
 }
 COPY_SECONDS = 600.0

@@ -20,9 +20,10 @@ from atlas_localstack.stack.part import FRESH, Part
 from atlas_localstack.stack.plan import Plan
 from atlas_localstack.stack.topology import all_of
 
-PATIENCE_SECONDS = 8.0
-"""Longer than a standby takes to start again, and shorter than the services' longest statement (15 s): a commit that is
-given up while it waits is on the primary alone, and would be taken for one that the standby has."""
+PATIENCE_SECONDS = 5.0
+"""Longer than a standby takes to start again. With the 5 s after which a standby that hangs counts as away, and the 2 s
+between two looks, shorter than the services' longest statement (15 s): a commit that is given up while it waits is on
+the primary alone, and would be taken for one that the standby has."""
 ASTRAY_SECONDS = 20.0
 """A standby that runs and has not found its primary for so long lacks a piece of the log: it is copied anew."""
 CATCH_UP_SECONDS = 15.0

@@ -15,6 +15,7 @@ from atlas_localstack.stack.generated import Secrets, ServerPorts
 from atlas_localstack.stack.home import Home
 from atlas_localstack.stack.topology import Topology, all_of, kind_of, number_of, numbered
 from atlas_operator.key_folder import KeyFolder, as_setting
+from atlas_stripe.mapping import SUPPORTED_EVENT_TYPES
 
 SERVICES = ("account-gateway", "webhook-ingest", "checkout", "entitlements")
 SANDBOX = "sandbox"
@@ -217,6 +218,7 @@ def _sandbox(plan: Plan) -> dict[str, str]:
         "SANDBOX_PUBLIC_URL": plan.url(SANDBOX),
         "SANDBOX_WEBHOOK_URL": plan.url("webhook-ingest") + WEBHOOK_PATH,
         "SANDBOX_WEBHOOK_SECRET": plan.stripe.webhook_secret,
+        "SANDBOX_WEBHOOK_EVENTS": ",".join(SUPPORTED_EVENT_TYPES),
         "SANDBOX_GATEWAY_URL": plan.public_url,
         "SANDBOX_ENTITLEMENT_URL": plan.url("entitlements"),
         "INTERNAL_SIGNING_KEY": as_setting(plan.signing_key(SANDBOX_READER)),

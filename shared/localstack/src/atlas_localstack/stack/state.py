@@ -12,6 +12,8 @@ from atlas_operator.files import read_json, write_json
 STARTING, RUNNING, STOPPING, STOPPED, FAILED = "starting", "running", "stopping", "stopped", "failed"
 # Health of a part.
 OK, DOWN = "ok", "down"
+GIVEN_UP = "given up"
+"""How the note of a part begins that dies again and again, and is not started any more."""
 
 
 @dataclass

@@ -158,7 +158,7 @@ class Supervisor:
             remedy = FRESH if kind_of(part.name) in SERVERS else "The end of its log:"
             raise PartFailed(StartFailure(f"{part.name} does not start: {mine.note}.", remedy, log))
         if attempt >= len(PAUSES) or code == EXIT_CONFIGURATION:
-            mine.note = f"given up after {mine.restarts} restarts: {mine.note}; see ./atlas logs {part.name}"
+            mine.note = f"{state.GIVEN_UP} after {mine.restarts} restarts: {mine.note}; see ./atlas logs {part.name}"
             self._changed()
             raise PartFailed(StartFailure(f"{part.name}: {mine.note}", "", log))
 
