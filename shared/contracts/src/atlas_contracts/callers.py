@@ -22,6 +22,7 @@ from atlas_contracts.internal_api import (
     OPERATOR,
 )
 from atlas_contracts.read_api import READ_MANY, READ_ONE
+from atlas_contracts.request_counts import REQUEST_COUNTS
 
 Route = tuple[str, str]
 """A route: its method, and its path as declared (with ``{parameters}``)."""
@@ -50,6 +51,7 @@ MAY_CALL: Mapping[str, Mapping[Route, frozenset[str]]] = {
         ("GET", "/internal/price"): _GATEWAY,
         ("POST", "/internal/restore"): _GATEWAY,
         ("POST", "/internal/confirm"): _GATEWAY,
+        ("POST", REQUEST_COUNTS): _GATEWAY,
         ("POST", "/internal/charges/{charge_id}/resolve"): _ENTITLEMENTS,
         ("POST", FORGET): _APP,
         ("GET", "/operator/provider-state"): _OPERATOR,
