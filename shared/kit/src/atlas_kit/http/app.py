@@ -7,6 +7,7 @@ import gc
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import uvicorn
@@ -127,12 +128,11 @@ def serve_as(
     service: str, build: Callable[[SettingsT], ASGIApp], settings: SettingsT, *, package: str, default_port: int
 ) -> None:
     """What ``python -m package`` does: serve what ``build`` makes, where the command line or the settings say."""
-    host, port = parse_arguments(package, default_port, settings)
+    address = parse_arguments(package, default_port, settings)
     serve(
         build(settings),
         service=service,
-        host=host,
-        port=port,
+        address=address,
         log_level=settings.log_level,
         max_connections=settings.http_max_connections,
         obsolete=settings.obsolete(),
@@ -140,13 +140,25 @@ def serve_as(
     )
 
 
-def parse_arguments(package: str, default_port: int, settings: ServiceSettings) -> tuple[str, int]:
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a process serves. ``listen_fd`` is a listening socket that it has inherited and shares with other replicas
+    of its service on this machine; its own port is then for health and figures of this one process.
+    """
+
+    host: str
+    port: int
+    listen_fd: int | None = None
+
+
+def parse_arguments(package: str, default_port: int, settings: ServiceSettings) -> Address:
     """Host and port from the command line, else from the settings, else the service's default port."""
     parser = argparse.ArgumentParser(prog=f"python -m {package}")
     parser.add_argument("--host", default=settings.host)
     parser.add_argument("--port", type=int, default=settings.port or default_port)
+    parser.add_argument("--listen-fd", type=int, help="serve on this inherited listening socket too")
     arguments = parser.parse_args()
-    return arguments.host, arguments.port
+    return Address(arguments.host, arguments.port, arguments.listen_fd)
 
 
 class _Server(uvicorn.Server):
@@ -173,8 +185,7 @@ def serve(
     app: ASGIApp,
     *,
     service: str,
-    host: str,
-    port: int,
+    address: Address,
     log_level: str,
     max_connections: int,
     obsolete: Mapping[str, str],
@@ -191,8 +202,8 @@ def serve(
     _calm_garbage_collector()
     config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
+        host=address.host,
+        port=address.port,
         http=bounded_protocol(Connections(room_for(max_connections))),
         ws="none",
         log_config=None,
@@ -204,7 +215,9 @@ def serve(
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    _Server(config, app.on_exit if isinstance(app, EdgeMiddleware) else None, at_end).run()
+    server = _Server(config, app.on_exit if isinstance(app, EdgeMiddleware) else None, at_end)
+    shared = address.listen_fd
+    server.run() if shared is None else server.run([config.bind_socket(), socket.socket(fileno=shared)])
 
 
 def _calm_garbage_collector() -> None:

@@ -59,6 +59,7 @@ GONE = (
     psycopg.OperationalError,
     psycopg.InterfaceError,  # the connection was closed
     psycopg.errors.IdleInTransactionSessionTimeout,  # this process paused in a transaction for longer than allowed
+    psycopg.errors.ReadOnlySqlTransaction,  # the server was the primary, and is a standby now
     PoolTimeout,
     PoolClosed,
 )
@@ -126,7 +127,11 @@ class Database:
         try:
             with span_of_transaction(self._package):
                 async with self._pool.connection() as connection:
-                    yield connection
+                    try:
+                        yield connection
+                    except psycopg.errors.ReadOnlySqlTransaction:
+                        await connection.close()  # the pool makes another one, which finds the new primary
+                        raise
         except GONE as error:
             if isinstance(error, psycopg.errors.DiskFull):
                 NOT_STORED.labels("database").inc()
@@ -139,7 +144,12 @@ class Database:
     async def connect_alone(self, name: str) -> Connection:
         """A connection outside the pool, to hold a lock; each statement commits. Raises psycopg.OperationalError."""
         return await AsyncConnection.connect(
-            self.dsn, autocommit=True, application_name=name, options=SERVER_NOTICES, **CLIENT_NOTICES
+            self.dsn,
+            autocommit=True,
+            application_name=name,
+            connect_timeout=CONNECT_SECONDS,
+            options=SERVER_NOTICES,
+            **CLIENT_NOTICES,
         )
 
     async def check(self) -> None:
