@@ -27,7 +27,7 @@ from support import identity
 from support.stripe_events import SECRET, body_of, signature
 
 PATH = "/api/billing/stripe/webhook"
-START_SECONDS = 20
+START_SECONDS = 60
 T = TypeVar("T")
 
 
