@@ -17,6 +17,7 @@ from atlas_localstack.stack.state import PartState, State
 from atlas_operator.doctor.causes import BY_ITSELF, Cause
 from atlas_operator.files import read_json
 from atlas_operator.held import delivery_of, held_back
+from atlas_operator.local import refuse_damaged
 from atlas_operator.terminal.console import NOTE_MARK, WRONG_MARK, say, say_json
 
 EXIT_UNHEALTHY = 1
@@ -26,6 +27,8 @@ def status(*, as_json: Annotated[bool, typer.Option("--json", help="stack.json, 
     """Show each part's health. Exit code 0 when everything is healthy, else 1."""
     home = homes.find(os.environ)
     running = homes.is_running(home)
+    for file in (home.state_file, home.stack_file) if running else ():
+        refuse_damaged(file)
     current = (state.load(home) or State()) if running else State(phase=state.STOPPED)
     causes: list[Cause] = []
     if running and current.phase == state.RUNNING:
