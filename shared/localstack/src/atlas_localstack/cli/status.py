@@ -21,6 +21,7 @@ from atlas_operator.local import refuse_damaged
 from atlas_operator.terminal.console import NOTE_MARK, WRONG_MARK, say, say_json
 
 EXIT_UNHEALTHY = 1
+KEY_REFUSED = "Stripe refuses the key (STRIPE_SECRET_KEY); nobody can buy, and pulls fail."
 
 
 def status(*, as_json: Annotated[bool, typer.Option("--json", help="stack.json, with health added.")] = False) -> None:
@@ -41,6 +42,10 @@ def status(*, as_json: Annotated[bool, typer.Option("--json", help="stack.json, 
             say(sentence)
     else:
         _say_causes(causes, current)
+        if not causes and looking.stripe_refuses(read_json(home.stack_file) or {}):
+            say(WRONG_MARK, " ", (KEY_REFUSED, "bold"))
+            say("    → Was it rolled? ./atlas down, then ./atlas up with a valid one.")
+            say()
         view.show(current)
         _say_what_is_held(home)
     raise typer.Exit(0 if healthy else EXIT_UNHEALTHY)
