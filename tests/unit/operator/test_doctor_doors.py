@@ -95,6 +95,11 @@ def test_money_that_was_refused_and_warnings_of_fraud_name_user_payment_and_reas
     assert first.remedy and second.remedy
 
 
+def test_a_warning_of_fraud_about_money_that_went_back_is_told_no_more() -> None:
+    warnings = [{"userId": "bob", "paymentIntentId": f"pi_{n}", "actionable": said} for n, said in enumerate((True, None, False))]
+    assert [found.what.partition("pi_")[2] for found in bad(reviews={"refused": [], "fraudWarnings": warnings})] == ["0 of bob", "1 of bob"]
+
+
 def test_of_many_refused_payments_the_rest_is_counted() -> None:
     rows = [{"userId": f"u{n}", "checkoutSessionId": f"cs_{n}", "reason": "r"} for n in range(30)]
     assert bad(reviews={"refused": rows, "fraudWarnings": []})[-1].what == "and 10 more payments that were refused"

@@ -10,10 +10,11 @@ import typer
 
 from atlas_localstack.cli import looking, view
 from atlas_localstack.stack import home as homes
-from atlas_localstack.stack import state
+from atlas_localstack.stack import primary, state
 from atlas_localstack.stack.home import Home
 from atlas_localstack.stack.plan import PARTS, PROMETHEUS, SERVICES
 from atlas_localstack.stack.state import PartState, State
+from atlas_localstack.stack.topology import all_of
 from atlas_operator.doctor.causes import BY_ITSELF, Cause
 from atlas_operator.files import read_json
 from atlas_operator.held import delivery_of, held_back
@@ -61,9 +62,22 @@ def describe(home: Home, current: State, *, running: bool) -> dict[str, Any]:
         holder = stack["services"] if name in SERVICES else stack
         if name != "sandbox" or "sandbox" in stack:
             holder.setdefault(name, {"pid": None}).update(_health(part))
+    _of_each(home, stack, current)
     if running and (delivery := delivery_of(stack.get("sandbox", {}).get("url"))):
         stack["sandbox"]["delivery"] = delivery
     return {**stack, "phase": current.phase}
+
+
+def _of_each(home: Home, stack: dict[str, Any], current: State) -> None:
+    """Health of each replica, node and database server, where there may be more than one of a kind."""
+    groups = {name: service["replicas"] for name, service in stack["services"].items() if "replicas" in service}
+    groups |= {"nats": stack["nats"]["nodes"]} if "nodes" in stack.get("nats", {}) else {}
+    for kind, entries in groups.items():
+        for name, entry in zip(all_of(kind, len(entries)), entries, strict=True):
+            entry.update(_health(current.parts[name]))
+    if "standby" in stack.get("postgres", {}):
+        stack["postgres"].update(_health(current.parts[primary.name(home)]))
+        stack["postgres"]["standby"].update(_health(current.parts[primary.other(home)]))
 
 
 def _say_causes(causes: Sequence[Cause], current: State) -> None:

@@ -14,6 +14,7 @@ from atlas_localstack.servers.ports import LOOPBACK
 from atlas_localstack.stack import state
 from atlas_localstack.stack.plan import OFFSETS, SANDBOX
 from atlas_localstack.stack.state import State
+from atlas_localstack.stack.topology import kind_of
 from atlas_operator.terminal import table as tables
 from atlas_operator.terminal.console import BAD, GOOD, NOTE, columns, out
 from atlas_operator.terminal.table import Cell
@@ -47,12 +48,17 @@ def table(current: State) -> Table:
         grid.add_row(
             Text(name, style="bold"),
             Text.assemble(("●", style), f" {part.health}"),
-            str(current.port_base + OFFSETS[name]) if name in OFFSETS else "",
+            _port(current, name),
             str(part.pid or ""),
             str(part.restarts or ""),
-            part.note or ROLES[name],
+            part.note or part.role or ROLES[kind_of(name)],
         )
     return grid
+
+
+def _port(current: State, name: str) -> str:
+    """A service's replicas share its port."""
+    return str(current.port_base + OFFSETS[kind_of(name)]) if kind_of(name) in OFFSETS else ""
 
 
 def show(current: State) -> None:
@@ -61,10 +67,10 @@ def show(current: State) -> None:
         [
             (name, "bold"),
             (f"● {part.health}", STYLES.get(part.health, "")),
-            str(current.port_base + OFFSETS[name]) if name in OFFSETS else "",
+            _port(current, name),
             str(part.pid or ""),
             str(part.restarts),
-            part.note or ROLES[name],
+            part.note or part.role or ROLES[kind_of(name)],
         ]
         for name, part in current.parts.items()
     ]

@@ -24,6 +24,8 @@ class PartState:
     pid: int | None = None
     restarts: int = 0
     note: str = ""
+    role: str = ""
+    """What it is at the moment, of those that may be one thing or another (primary, standby)."""
 
 
 @dataclass

@@ -114,7 +114,8 @@ def _pull(report: Report, told: Mapping[str, Any]) -> None:
 
 
 def _reviews(report: Report, told: Mapping[str, Any]) -> None:
-    refused, warnings = told["refused"], told["fraudWarnings"]
+    # One that isn't actionable any more was refunded or disputed since: there is nothing left to prevent.
+    refused, warnings = told["refused"], [row for row in told["fraudWarnings"] if row.get("actionable") is not False]
     for row in refused[:SHOWN]:
         payment = row.get("checkoutSessionId") or row.get("paymentIntentId")
         report.error(

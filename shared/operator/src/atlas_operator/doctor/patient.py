@@ -68,7 +68,7 @@ def _local(target: Target, given: Mapping[str, str]) -> Patient:
         portal_configuration=given.get("STRIPE_BILLING_PORTAL_CONFIGURATION_ID"),
         webhook_url=stack["webhook"]["url"] if sandbox else given.get("WEBHOOK_PUBLIC_URL"),
         webhook_secret=stack["webhook"]["secret"],
-        replicas=1,
+        replicas=len(stack["nats"].get("nodes", [])) or 1,
         keepers=keepers(target, given),
         streams=kept.kept(*STREAMS, STATE),
         ignored={
