@@ -9,14 +9,19 @@ from typing import Any
 
 import psutil
 
+from atlas_contracts.internal_api import INGEST_SERVICE
 from atlas_localstack.stack import state
 from atlas_localstack.stack.plan import DESK, PROMETHEUS, SANDBOX
 from atlas_localstack.stack.state import PartState, State
 from atlas_localstack.stack.topology import all_of, kind_of
+from atlas_operator.client import Operator
 from atlas_operator.doctor import causes, pulse
 from atlas_operator.doctor.causes import NATS, POSTGRES, Cause
 from atlas_operator.doctor.pulse import Pulse
+from atlas_operator.errors import CallFailed, NoTarget
+from atlas_operator.target import find
 
+KEY_REFUSED = "stripe_key_refused"
 Asked = dict[str, Callable[[], Pulse]]
 PRIMARY = "database, primary"
 ONE_OF = ", one of"
@@ -63,6 +68,17 @@ def remedy(cause: Cause, current: State) -> str:
     if cause.pulse.silent:
         return f"./atlas logs {name} may say why; kill -9 {part.pid} has it started anew."
     return f"It is started again by itself; ./atlas logs {name} says why it ended."
+
+
+def stripe_refuses(stack: Mapping[str, Any]) -> bool:
+    """Whether the last pull failed because Stripe refuses the key; the sandbox's own key is never wrong."""
+    if SANDBOX in stack:
+        return False
+    try:
+        told = Operator(find(), pulse.PATIENCE_SECONDS).get(INGEST_SERVICE, "/operator/pull")
+        return bool(told["failed"] and told["failed"]["reason"] == KEY_REFUSED)
+    except (CallFailed, NoTarget, KeyError, TypeError):
+        return False
 
 
 def is_stopped(pid: int) -> bool:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.live import Live
+from rich.panel import Panel
 
 from atlas_localstack.cli import view
 from atlas_localstack.servers import prometheus
@@ -136,7 +137,7 @@ def _welcome(home: Home, given: dict[str, str], current: State) -> None:
         and stack.get("auth", {}).get("strategy") == "jwt"
     )
     panel = view.welcome(public, "sandbox" in stack, dev_sign_in, current.port_base, _desk(stack))
-    out.print(panel, soft_wrap=False)
+    out.print(panel, soft_wrap=not isinstance(panel, Panel))
     if "prometheus" in stack:
         out.print(f"Prometheus, with the alerts: {stack['prometheus']['url']}/alerts")
     out.print(f"Healthy after {current.healthy_after:.1f} s.")
