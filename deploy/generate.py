@@ -1,7 +1,7 @@
 """Writes the containers' configuration from the rules that the local stack uses too.
 
-`python deploy/generate.py` writes `nats.conf`, `postgres/10-roles.sql` and `sandbox/events.env` beside this file; a test
-fails when they are out of date. They contain no passwords: the broker and psql read those from their environment.
+`python deploy/generate.py` writes `nats.conf`, `postgres/10-roles.sql` and `sandbox/events.env` beside this file; a
+test fails when they are out of date. They contain no passwords: the broker and psql read those from their environment.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ def events_env() -> str:
     """The event types that the sandbox's endpoint gets: those that webhook-ingest handles. The sandbox knows no list of
     its own.
     """
-    return f"# Written by deploy/generate.py from shared/stripe/src/atlas_stripe/mapping.py.\nSANDBOX_WEBHOOK_EVENTS={','.join(SUPPORTED_EVENT_TYPES)}\n"
+    written = "# Written by deploy/generate.py from shared/stripe/src/atlas_stripe/mapping.py."
+    return f"{written}\nSANDBOX_WEBHOOK_EVENTS={','.join(SUPPORTED_EVENT_TYPES)}\n"
 
 
 FILES = {
