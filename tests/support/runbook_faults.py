@@ -256,8 +256,21 @@ SCENES: dict[Callable[[Stack], Scene], tuple[str, ...]] = {
 }
 """Which sections each scene plays, with all their blocks. The last one leaves what doctor tells for an hour."""
 PLAYED_ELSEWHERE = {
-    "AtlasStorageFull": ("e2e/faults/test_alerts.py", "e2e/faults/test_full_disk.py"),
-    ROLLING: ("e2e/faults/test_rolling.py",),
-    BUCKET: ("tests/integration/entitlements/test_republishing.py",),  # ENTITLEMENTS made anew: on a stack nobody can delete that stream
+    "AtlasStorageFull": (
+        "e2e/faults/test_alerts.py::test_a_fault_fires_its_alert_and_none_beyond_its_consequences_and_clears",
+        "e2e/faults/test_full_disk.py::test_a_full_disk_of_the_broker_refuses_and_loses_nothing",
+        "e2e/faults/test_full_disk.py::test_a_full_disk_of_postgres_keeps_webhooks_and_reads_and_heals_by_itself",
+    ),
+    ROLLING: (
+        "e2e/faults/test_rolling.py::test_services_of_both_versions_understand_each_other_whoever_asks",
+        "e2e/faults/test_rolling.py::test_what_a_newer_door_tells_an_older_ledger_counts_after_the_upgrade",
+    ),
+    # ENTITLEMENTS made anew: on a stack nobody can delete that stream.
+    BUCKET: ("tests/integration/entitlements/test_republishing.py::test_a_remade_stream_gets_every_users_present_state_once",),
+    "A node of the broker's cluster is behind, damaged or empty": (
+        "e2e/faults/test_damaged_stores.py::test_a_node_with_a_damaged_store_heals_from_the_others",
+        "e2e/faults/test_damaged_stores.py::test_what_the_broker_alone_had_comes_back_after_the_loss_of_its_stores",
+    ),
+    "The primary database is lost": ("e2e/faults/test_cluster.py::test_writes_go_on_within_seconds_of_a_promotion_without_a_restart",),
 }
 """What of a section takes minutes, a machine of its own or rights that a stack gives nobody: the test that brings it about and sees it heal."""
