@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 from collections.abc import Callable
 from urllib.parse import urlsplit, urlunsplit
@@ -104,7 +105,7 @@ def broker_away(stack: Stack) -> Scene:
     with broker_down(stack):
         assert deliver(stack, number) == 503
         said = yield page(BROKER, 1)
-        assert "the broker does not answer" in said
+        assert re.search(r"nats (is down|does not answer)", said)
         assert pro.is_pro(), "reads work"
         assert pro.post("/api/billing/stripe/portal")["url"]
         session = other.open_checkout()
@@ -138,7 +139,7 @@ def database_away(stack: Stack) -> Scene:
     late = Buyer(stack)
     session = late.open_checkout()
     with database_down(stack):
-        assert "Start the database" in (yield page(DATABASE, 1))
+        assert re.search(r"postgres (is down|does not answer)", (yield page(DATABASE, 1)))
         answer = eventually(lambda: refused(buyer.browser.get("/api/pro/entitlement")), what="reads answer 503")
         assert answer["recovery"] == "retry_later"
         late.pay(session)
@@ -168,9 +169,9 @@ def service_gone(stack: Stack) -> Scene:
 def stripe_away(stack: Stack) -> Scene:
     with refusing(stack):
         assert Buyer(stack).browser.post("/api/billing/stripe/checkout", json={}).status_code == 503
-        assert "Stripe answers 503" in (yield page("AtlasStripeFailing"))
+        assert "Stripe answers 503" in (yield page("AtlasStripeFailing", 0, 1))
         assert stack.atlas("pull").returncode == 1
-        assert "stripe_unavailable" in (yield page("AtlasPullFailing"))
+        assert "stripe_unavailable" in (yield page("AtlasPullFailing", 0, 1))
         assert "billing.pull.failed" in (yield page("AtlasPullBehind"))
     yield page("AtlasStripeFailing")
     assert Buyer(stack).open_checkout()
