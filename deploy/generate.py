@@ -87,7 +87,8 @@ def events_env() -> str:
     """The event types that the sandbox's endpoint gets: those that webhook-ingest handles. The sandbox knows no list of
     its own.
     """
-    return f"# Written by deploy/generate.py from shared/stripe/src/atlas_stripe/mapping.py.\nSANDBOX_WEBHOOK_EVENTS={','.join(SUPPORTED_EVENT_TYPES)}\n"
+    written = "# Written by deploy/generate.py from shared/stripe/src/atlas_stripe/mapping.py."
+    return f"{written}\nSANDBOX_WEBHOOK_EVENTS={','.join(SUPPORTED_EVENT_TYPES)}\n"
 
 
 FILES = {
