@@ -160,7 +160,7 @@ class Acting:
 
 
 def _why(asked: ActionForm, *, required: bool) -> tuple[str, str]:
-    """Reason and ticket, each in one line. Raises ActionRefused for one that doesn't do; ``required``: or is missing."""
+    """Reason and ticket, each in one line. Raises ActionRefused for an unusable or a missing one."""
     reason, ticket = _one_line(asked.reason), _one_line(asked.ticket)
     if len(reason) < SHORTEST_REASON and (reason or required):
         raise ActionRefused(f"Give a reason of at least {SHORTEST_REASON} characters.", "reason")
