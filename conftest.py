@@ -12,8 +12,13 @@ settings.load_profile("atlas")
 
 pytest_plugins = ["support.servers"]
 
-ONE_STACK = ("e2e/compose/", "e2e/nextjs/", "tests/integration/stack/operator/")
-"""Folders whose files share a stack, a build or the one Compose project: each folder is one worker's."""
+ONE_STACK = (
+    ("e2e/browser/", "e2e/journeys/", "e2e/security/test_internal_routes.py"),
+    ("e2e/compose/",),
+    ("e2e/nextjs/",),
+    ("tests/integration/stack/operator/",),
+)
+"""What shares a stack, a build or the one Compose project: each row is one worker's."""
 LONGEST = ("/e2e/compose/", "/e2e/", "/integration/stack/")
 """What starts containers or whole stacks takes the longest."""
 
@@ -28,10 +33,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class ByFile(LoadScopeScheduling):
-    """A file is one worker's, and so is a folder of :data:`ONE_STACK`."""
+    """A file is one worker's, and so is a row of :data:`ONE_STACK`."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((folder for folder in ONE_STACK if nodeid.startswith(folder)), nodeid.partition("::")[0])
+        return next((row[0] for row in ONE_STACK if nodeid.startswith(row)), nodeid.partition("::")[0])
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from support.buyer import Buyer
 from support.stack import Stack, running_stack
 
-BESIDE_OTHERS = (
-    "compose/", "faults/test_alerts.py", "faults/test_clocks.py", "faults/test_failpoints.py", "faults/test_faults.py", "faults/test_full_disk.py",
-    "faults/test_rolling.py", "security/test_canaries.py", "stories/",
-)  # fmt: skip
-"""These have a stack of their own, and no bound of theirs is a matter of seconds."""
+BY_THEMSELVES = ("e2e/faults/test_exhausted.py", "e2e/faults/test_floods.py", "e2e/load/")
+"""Their bounds are seconds. A single test of that kind says `@pytest.mark.alone`."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What shares the healthy stack or measures times runs `alone`, after all that runs beside each other."""
-    here = Path(__file__).parent
+    """What measures times runs `alone`, after all that runs beside each other."""
     for item in items:
-        if item.path.is_relative_to(here) and not item.path.relative_to(here).as_posix().startswith(BESIDE_OTHERS):
+        if item.nodeid.startswith(BY_THEMSELVES):
             item.add_marker("alone")
 
 

@@ -17,8 +17,7 @@ from support.stack import Stack, eventually
 CONFIRMING = "Checkout completed. We are confirming your payment now. Pro access should appear shortly."
 ACTIVE = "Checkout completed and Pro is now active on your account."
 CANCELED = "Checkout canceled. No charge was made."
-TARGET_SECONDS = 1.0
-TRIES = 4
+TARGET_SECONDS, TRIES = 1.0, 4
 
 
 def control(stack: Stack, method: str, path: str, body: dict[str, object] | None = None) -> None:
@@ -63,6 +62,7 @@ def test_from_the_offer_to_pro_by_clicks_alone(visitor: Shopper) -> None:
     expect(visitor.page.get_by_role("link", name="Upgrade to Pro")).to_have_count(0)
 
 
+@pytest.mark.alone
 def test_less_than_a_second_from_pay_to_pro(shopper: Shopper) -> None:
     """The best of a few purchases: a machine that does other things beside may spoil one."""
     taken: list[float] = []

@@ -101,8 +101,9 @@ def app(built: NextApp) -> Iterator[NextApp]:
         yield built
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """One for each module: Playwright's loop must not be left running in the thread of asynchronous tests."""
     with chromium() as running:
         yield running
 

@@ -75,13 +75,14 @@ ENTITLEMENT_MEANINGS: Mapping[EntitlementType, str] = {
 
 def documents() -> dict[str, Document]:
     """Every document by its path in the project folder."""
-    found = {f"schemas/{name}.json": schema for name, schema in _event_schemas().items()}
+    events = _event_schemas()
+    found = {f"schemas/{name}.json": schema for name, schema in events.items()}
     found["schemas/public_api.json"] = _models("public_api", public_api)
     found["schemas/internal_api.json"] = _models("internal_api", internal_api)
     found["schemas/moving_in.json"] = _models("moving_in", moving_in)
     found["schemas/support.json"] = _models("support", support)
     found["schemas/read_api.json"] = _models("read_api", read_api)
-    found["asyncapi.json"] = _asyncapi()
+    found["asyncapi.json"] = _asyncapi(events)
     found["read_api.openapi.json"] = read_api_document()
     return found
 
@@ -131,8 +132,7 @@ def _models(name: str, module: Any) -> Document:
     return {"$schema": DIALECT, "$id": f"{SCHEMAS}{name}.json", "title": name, **schema}
 
 
-def _asyncapi() -> Document:
-    schemas = _event_schemas()
+def _asyncapi(schemas: Mapping[str, Document]) -> Document:
     streams = {
         BILLING: "webhook-ingest, checkout",
         ENTITLEMENTS: "entitlements",
