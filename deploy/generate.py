@@ -1,7 +1,7 @@
 """Writes the containers' configuration from the rules that the local stack uses too.
 
-`python deploy/generate.py` writes `nats.conf` and `postgres/10-roles.sql` beside this file; a test fails when they are
-out of date. They contain no passwords: the broker and psql read those from their environment.
+`python deploy/generate.py` writes `nats.conf`, `postgres/10-roles.sql` and `sandbox/events.env` beside this file; a test
+fails when they are out of date. They contain no passwords: the broker and psql read those from their environment.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from atlas_localstack.stack import permissions, roles
+from atlas_stripe.mapping import SUPPORTED_EVENT_TYPES
 
 HERE = Path(__file__).resolve().parent
 GENERATED = "Written by deploy/generate.py: change the rules there, or in shared/localstack/src/atlas_localstack/stack."
@@ -58,7 +59,18 @@ def roles_sql() -> str:
     return f"-- {GENERATED}\n{passwords}{script}"
 
 
-FILES = {HERE / "nats.conf": nats_conf, HERE / "postgres" / "10-roles.sql": roles_sql}
+def events_env() -> str:
+    """The event types that the sandbox's endpoint gets: those that webhook-ingest handles. The sandbox knows no list of
+    its own.
+    """
+    return f"# Written by deploy/generate.py from shared/stripe/src/atlas_stripe/mapping.py.\nSANDBOX_WEBHOOK_EVENTS={','.join(SUPPORTED_EVENT_TYPES)}\n"
+
+
+FILES = {
+    HERE / "nats.conf": nats_conf,
+    HERE / "postgres" / "10-roles.sql": roles_sql,
+    HERE / "sandbox" / "events.env": events_env,
+}
 
 
 def main() -> None:

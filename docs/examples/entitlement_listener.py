@@ -1,44 +1,65 @@
-"""Another Atlas service that follows who is Pro: a FastStream application with a durable of its own.
+"""Another Atlas service that follows who is Pro: a FastStream application with durables of its own.
 
     NATS_URL=nats://observer:…@127.0.0.1:4222 python docs/examples/entitlement_listener.py
 
-``./atlas status --json`` shows the observer's URL. Handling is idempotent by ``version``: delivery is at least once,
-and a version at or below the one already known is old news.
+`stack.json` has the URL as `nats.observer.url`. Delivery is at least once and in any order, so a version at or below
+the one already known is old news. The bucket of states says when a user was forgotten; one who comes back begins at
+version 1 again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+from functools import partial
 
 from faststream import AckPolicy, FastStream
 from faststream.nats import JStream, NatsBroker
+from faststream.nats.annotations import NatsMessage
 
 from atlas_contracts.entitlements import EntitlementEvent
-from atlas_contracts.streams import ENTITLEMENTS
+from atlas_contracts.streams import ENTITLEMENTS, STATE, StreamSpec, state_key
 
-known_versions: dict[str, int] = {}
+known: dict[str, tuple[str, int]] = {}
+"""User id and newest version, by the user's key in the bucket."""
+
+
+def learn(user: str, version: int, *, is_pro: bool, reason: str) -> None:
+    """Say what is new."""
+    if version > known.get(state_key(user), ("", 0))[1]:
+        known[state_key(user)] = user, version
+        print(f"{user} is {'' if is_pro else 'not '}Pro ({reason})", flush=True)
 
 
 def follow(url: str, *, inbox_prefix: str = "_INBOX_observer") -> FastStream:
-    """The application. The stream exists already: never declare it here."""
+    """The application. The streams exist already: never declare them here."""
     broker = NatsBroker(
         url, inbox_prefix=inbox_prefix, max_reconnect_attempts=-1, ack_policy=AckPolicy.NACK_ON_ERROR, logger=None
     )
+    # no_reply: else the publisher would choose whom an answer reaches.
+    listen = partial(broker.subscriber, pull_sub=True, no_reply=True)
 
-    @broker.subscriber(
-        ENTITLEMENTS.subjects[0],
-        durable="example-listener",
-        stream=JStream(ENTITLEMENTS.name, declare=False),
-        pull_sub=True,
-        no_reply=True,  # the publisher chooses whom an answer would reach
-    )
-    async def on_entitlement(event: EntitlementEvent) -> None:
-        if event.data.version > known_versions.get(event.data.user_id, 0):
-            known_versions[event.data.user_id] = event.data.version
-            print(f"{event.data.user_id} is {'' if event.data.is_pro else 'not '}Pro ({event.data.reason})", flush=True)
+    @listen(ENTITLEMENTS.subjects[0], durable="example-listener", stream=existing(ENTITLEMENTS))
+    async def on_entitlement(event: EntitlementEvent, message: NatsMessage) -> None:
+        if "Nats-Stream" not in message.headers:  # else it is the broker's answer to somebody's read, not an event
+            now = event.data
+            learn(now.user_id, now.version, is_pro=now.is_pro, reason=now.reason)
+
+    @listen(STATE.subjects[0], durable="example-forgetter", stream=existing(STATE))
+    async def on_state(message: NatsMessage) -> None:
+        key, now = message.raw_message.subject.rpartition(".")[2], json.loads(message.body or b"null")
+        if key in known and (now is None or now["version"] < known[key][1]):
+            user, _ = known.pop(key)
+            print(f"{user} was forgotten", flush=True)  # here you delete what you keep under this id
+        if now is not None:
+            learn(now["userId"], now["version"], is_pro=now["isPro"], reason=now["reason"])
 
     return FastStream(broker)
+
+
+def existing(stream: StreamSpec) -> JStream:
+    return JStream(stream.name, declare=False)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from support.desk_gallery import (
@@ -24,10 +23,10 @@ from support.desk_gallery import (
     desk_gallery,
     headers,
 )
+from support.page_check import accessible_and_fits
 
 PICTURES = Path(__file__).resolve().parents[2] / "test-results" / "desk"
-WIDTHS, THEMES = (360, 768, 1600), ("light", "dark")
-AXE = "axe.run({resultTypes: ['violations']}).then(found => found.violations)"
+WIDTHS = (360, 768, 1600)
 MOST_MS = 300
 VIEWS = {"find": "/", "today": "/today", "missing": "/missing", **{f"buyer-{name}": name for name in STATES if name not in (HOSTILE, "many")}, "buyer-hostile": HOSTILE}
 Visit = Callable[..., Page]
@@ -70,17 +69,7 @@ def buyer(name: str) -> str:
 def test_a_view_is_accessible_and_fits(view: str, visit: Visit) -> None:
     path = VIEWS[view] if VIEWS[view].startswith("/") else buyer(VIEWS[view])
     page = visit(path)
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    page.evaluate(Axe().axe_script)
-    for theme in THEMES:
-        page.emulate_media(color_scheme=theme)
-        for width in WIDTHS:
-            page.set_viewport_size({"width": width, "height": 800})
-            page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-            page.screenshot(path=PICTURES / f"{view}-{theme}-{width}.png", full_page=True)
-            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{width}: scrolls sideways"
-        violations = page.evaluate(AXE)
-        assert not violations, [(v["id"], [n["html"] for n in v["nodes"]]) for v in violations]
+    accessible_and_fits(page, view, WIDTHS, PICTURES)
 
 
 def test_hostile_text_is_shown_as_it_is_and_does_nothing(visit: Visit) -> None:

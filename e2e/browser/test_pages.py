@@ -5,16 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
 
 from support.gallery import STATES
+from support.page_check import accessible_and_fits
 from support.stack import eventually
 
 PICTURES = Path(__file__).resolve().parents[2] / "test-results" / "pages"
 WIDTHS = (320, 768, 1280)
-THEMES = ("light", "dark")
-AXE = "axe.run({resultTypes: ['violations']}).then(found => found.violations)"
 MAX_BYTES = 100_000
 FIRST_PAINT_MS = 500
 TRIES = 4
@@ -58,17 +56,7 @@ def test_a_view_is_accessible_and_fits(view: str, still: BrowserContext, gallery
     page = still.new_page()
     visit(page, gallery_origin, view)
     page.wait_for_timeout(100)  # toasts speak after 60 ms
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    page.evaluate(Axe().axe_script)
-    for theme in THEMES:
-        page.emulate_media(color_scheme=theme)
-        for width in WIDTHS:
-            page.set_viewport_size({"width": width, "height": 800})
-            page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-            page.screenshot(path=PICTURES / f"{view}-{theme}-{width}.png", full_page=True)
-            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{width}: scrolls sideways"
-        violations = page.evaluate(AXE)
-        assert not violations, [(v["id"], [n["html"] for n in v["nodes"]]) for v in violations]
+    accessible_and_fits(page, view, WIDTHS, PICTURES)
 
 
 def test_the_theme_is_the_systems_until_chosen_and_then_remembered(page: Page, gallery_origin: str) -> None:

@@ -13,12 +13,12 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 from playwright.sync_api import expect
 
 from support.next_app import Listener, NextApp, WebShopper
+from support.page_check import accessible_and_fits
 from support.shopper import BANK_DEBIT
 from support.stack import Stack, eventually
 
@@ -168,7 +168,6 @@ class TestWayBack:
 class TestLooks:
     @pytest.mark.parametrize("width", [375, 1280])
     def test_pages_are_accessible_and_fit(self, shopper: WebShopper, width: int) -> None:
-        PICTURES.mkdir(parents=True, exist_ok=True)
         page = shopper.page
         page.emulate_media(reduced_motion="reduce")
         page.set_viewport_size({"width": width, "height": 800})
@@ -182,10 +181,4 @@ class TestLooks:
                 shopper.sees_toast("Checkout canceled.")
             if name == "account-pro":
                 shopper.sees_badge("Pro active")
-            page.evaluate(Axe().axe_script)
-            for theme in ("light", "dark"):
-                page.emulate_media(color_scheme=theme)
-                page.screenshot(path=PICTURES / f"{name}-{theme}-{width}.png", full_page=True)
-                assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path} scrolls sideways"
-                violations = page.evaluate("axe.run({resultTypes: ['violations']}).then(found => found.violations)")
-                assert not violations, (path, theme, [(v["id"], [n["html"] for n in v["nodes"]]) for v in violations])
+            accessible_and_fits(page, name, (width,), PICTURES)

@@ -11,7 +11,8 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 
 from atlas_stripe.mapping import SUPPORTED_EVENT_TYPES
 from support import stripe_events
-from support.stripe_events import charge, dispute, event, fraud_warning, refund, session
+from support.mapping_table import examples
+from support.stripe_events import event, session
 
 CORPUS = Path(__file__).with_name("corpus")
 HEADERS = {
@@ -41,12 +42,10 @@ def seeds() -> dict[str, dict[str, bytes]]:
 
 
 def _events() -> dict[str, bytes]:
-    made = {"checkout": session, "charge": charge, "refund": refund, "radar": fraud_warning}
-    events = {}
+    makers = examples()
+    events: dict[str, bytes] = {}
     for kind in SUPPORTED_EVENT_TYPES:
-        family = kind.split(".")[0]
-        thing = dispute if ".dispute." in kind else refund if ".refund." in kind else made[family]
-        told = event(kind, thing(), id=f"evt_{len(events)}")
+        told = event(kind, makers[kind](), id=f"evt_{len(events)}")
         events[kind] = json.dumps(told, separators=(",", ":")).encode()
     events["customer.created"] = json.dumps(event("customer.created", {"id": "cus_1"}, id="evt_x")).encode()
     events["contradicting"] = json.dumps(event(SUPPORTED_EVENT_TYPES[0], session(client_reference_id="b"), id="evt_y")).encode()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from typing import Any, LiteralString
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 from pydantic import SecretStr
 
-from atlas_kit.storage.database import Database, DatabaseUnavailable
+from atlas_kit.storage.database import Connection, Database, DatabaseUnavailable
 from atlas_localstack.servers.ports import LOOPBACK, free_port
 from support.faults.proxy import Link, Proxies
 
@@ -83,3 +84,42 @@ async def test_a_process_that_stood_still_in_a_transaction_hears_that_the_databa
             await asyncio.sleep(0.5)
             await connection.execute("SELECT 1")
     await database.check()
+
+
+async def test_a_connection_to_a_server_that_takes_no_writes_any_more_is_thrown_away(
+    way: tuple[Database, Proxies],
+) -> None:
+    """As after a promotion, where the former primary lives on as a standby; the next connection finds the new one."""
+    database, _ = way
+    async with database.transaction() as connection:
+        await connection.execute("SET default_transaction_read_only = on")
+        (demoted,) = await one_row(connection, "SELECT pg_backend_pid()")
+    with pytest.raises(DatabaseUnavailable):
+        async with database.transaction() as connection:
+            assert await one_row(connection, "SELECT pg_backend_pid()") == (demoted,)
+            await connection.execute("CREATE TABLE written (at int)")
+    async with database.transaction() as connection:
+        assert await one_row(connection, "SELECT pg_backend_pid()") != (demoted,)
+        await connection.execute("CREATE TABLE written (at int)")
+
+
+async def one_row(connection: Connection, query: LiteralString) -> tuple[Any, ...]:
+    row = await (await connection.execute(query)).fetchone()
+    assert row is not None
+    return row
+
+
+async def test_the_host_that_takes_writes_is_found_among_several(postgres_dsn: str) -> None:
+    """Also by what migrates, which goes through SQLAlchemy."""
+    server = urlsplit(postgres_dsn)
+    account, _, address = server.netloc.rpartition("@")
+    hosts = server._replace(netloc=f"{account}@{LOOPBACK}:{free_port()},{address}", query="target_session_attrs=read-write")
+    database = Database(SecretStr(hosts.geturl()), "checkout")
+    await database.start()
+    try:
+        await asyncio.wait_for(database.migrated.wait(), 30)
+        await database.check()
+        async with await database.connect_alone("a lease") as connection:
+            assert await one_row(connection, "SELECT pg_is_in_recovery()") == (False,)
+    finally:
+        await database.close()

@@ -6,12 +6,10 @@ A compromised service may have answers and copies stored in BILLING, where it ma
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 
 import nats
 import pytest
-from nats.aio.client import Client
 from nats.js.api import ConsumerConfig
 from pydantic import ValidationError
 
@@ -19,31 +17,18 @@ from atlas_contracts.streams import BILLING, ENTITLEMENTS, STREAMS
 from atlas_kit.messaging.broker import declare_stream
 from atlas_localstack.stack import permissions
 from entitlements.adapters.ledger_entry import ledger_entry
-from support.embedded import embedded_nats
+from support.broker_users import broker_with_users, connected
 from support.entitlements import publish, running, stored
 from support.facts import Purchase
 
 pytestmark = pytest.mark.anyio
-PASSWORDS = {user: f"password-of-{user}" for user in permissions.GRANTS}
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with embedded_nats(permissions.accounts(PASSWORDS)) as url:
+    with broker_with_users() as url:
         asyncio.run(_declare(url))
         yield url
-
-
-@asynccontextmanager
-async def connected(url: str, user: str) -> AsyncIterator[Client]:
-    async def quiet(_: Exception) -> None: ...
-
-    inbox = permissions.inbox(user).encode()
-    client = await nats.connect(url, user=user, password=PASSWORDS[user], inbox_prefix=inbox, error_cb=quiet)
-    try:
-        yield client
-    finally:
-        await client.close()
 
 
 async def _declare(url: str) -> None:

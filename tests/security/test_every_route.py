@@ -16,7 +16,7 @@ from support.entitlements import running as running_entitlements
 from support.gateway import PRO, StandIn, cookie_of, entitlement_view, new_user, running_gateway, stand_in
 from support.identity import STRANGER, claims, key_of, signed, token
 from support.ingest import PATH, Ingest, running_ingest
-from support.routes import HEALTH, routes_of
+from support.routes import BUILT, HEALTH, registered, routes_of
 from support.schemathesis import LONG, bombard
 
 GATEWAY = sorted(routes_of("account_gateway") - HEALTH)
@@ -73,6 +73,12 @@ def test_the_list_is_not_empty() -> None:
     assert len(GATEWAY) > 15
     assert len(CAUSE_SOMETHING) == 6
     assert set(GATEWAY) >= WITHOUT_A_SESSION, "an exception for a route that is gone"
+
+
+@pytest.mark.parametrize("package", BUILT)
+def test_no_route_is_registered_twice(package: str) -> None:
+    routes = registered(package)
+    assert [route for route in routes if routes.count(route) > 1] == []
 
 
 @pytest.mark.parametrize("route", CAUSE_SOMETHING, ids=ids)

@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 
 import nats
 import nats.errors
 import pytest
 from nats.aio.client import Client
 
-from atlas_contracts.streams import BILLING, ENTITLEMENTS, ORIGIN_API, PARKED, STATE, STREAMS
-from atlas_kit.messaging.retention.mirrors import apply_mirrors
-from atlas_localstack.stack import permissions
-from support.embedded import embedded_nats
+from atlas_contracts.streams import BILLING, ENTITLEMENTS, ORIGIN_API, PARKED, STATE
+from support.broker_users import broker_with_users, connected, make_mirrors
 
 pytestmark = pytest.mark.anyio
-PASSWORDS = {user: f"password-of-{user}" for user in permissions.GRANTS}
 OURS = (BILLING.name, ENTITLEMENTS.name, PARKED.name, STATE.name)
 TARGETS = ("billing.v1.purchase_succeeded", "entitlements.v1.entitlement_granted", "parked.v1.x", "$KV.ENTITLEMENT_STATE.x")
 REQUESTS = (
@@ -37,26 +33,14 @@ REQUESTS = (
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with embedded_nats(permissions.accounts(PASSWORDS)) as url:
+    with broker_with_users() as url:
         asyncio.run(_filled(url))
         yield url
 
 
-@asynccontextmanager
-async def connected(url: str, user: str) -> AsyncIterator[Client]:
-    async def quiet(_: Exception) -> None: ...
-
-    inbox = permissions.inbox(user).encode()
-    client = await nats.connect(url, user=user, password=PASSWORDS[user], inbox_prefix=inbox, error_cb=quiet)
-    try:
-        yield client
-    finally:
-        await client.close()
-
-
 async def _filled(url: str) -> None:
     """Every stream with a message, and every mirror with its copy."""
-    await apply_mirrors(*(url.replace("://", f"://{user}:{PASSWORDS[user]}@") for user in ("keeper", "mirrors")), (*STREAMS, STATE), 1)
+    await make_mirrors(url)
     async with connected(url, "entitlements") as client:
         for subject in ("entitlements.v1.x", "parked.v1.x", "$KV.ENTITLEMENT_STATE.x"):
             if subject.startswith("parked"):

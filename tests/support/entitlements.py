@@ -23,6 +23,7 @@ import psycopg
 
 from atlas_contracts.streams import BILLING, ENTITLEMENTS, PARKED, PROJECTOR_DURABLE, billing_subject
 from atlas_kit.messaging.events import event_type_of
+from atlas_kit.process.servers import servers_of
 from atlas_localstack.servers.ports import LOOPBACK, free_port
 from support import identity
 from support.facts import Told
@@ -135,7 +136,7 @@ def on_broker(url: str, act: Callable[[nats.aio.client.Client], Awaitable[T]], i
     """Do something with a connection of our own."""
 
     async def run() -> T:
-        connection = await nats.connect(url, max_reconnect_attempts=3, inbox_prefix=inbox.encode())
+        connection = await nats.connect(servers_of(url), max_reconnect_attempts=3, inbox_prefix=inbox.encode())
         try:
             return await act(connection)
         finally:

@@ -69,6 +69,7 @@ class FakeOperator:
             "/operator/states": {"bucket": True, "users": 0, "compared": 0, "missing": 0, "different": 0, "extra": 0, "examples": []},
             "/operator/republish": Lines([{"done": 1, "total": 2}, {"result": {"users": 2, "written": 0, "removed": 0, "announced": 0}}]),
             "/operator/pull": Lines([{"stage": "done", "counts": {}}]),
+            "/operator/state": lambda *_: {"ledgerFacts": sum(method == "POST" for method, *_ in self.asked), "pro": 1},
         }
 
     def posts(self, path: str) -> list[Any]:

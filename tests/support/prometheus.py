@@ -64,7 +64,7 @@ def watching(stack: Stack) -> Iterator[Prometheus]:
     folder = Path(tempfile.mkdtemp(prefix="atlas-prometheus-"))
     rules, config, port = folder / "alerts.yml", folder / "prometheus.json", free_port()
     rules.write_text(shortened((OBSERVABILITY / "alerts.yml").read_text()))
-    targets = {service: stack.url(service).removeprefix("http://") for service in SERVICES}
+    targets = {service: [stack.url(service).removeprefix("http://")] for service in SERVICES}
     config.write_text(prometheus.configuration(targets, rules, SCRAPE_SECONDS))
     with (folder / "log").open("wb") as log:
         process = prometheus.start(config, folder / "data", port, log)

@@ -33,9 +33,14 @@ HEALTH = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")}
 """Of every service; in a private network (SECURITY.md)."""
 
 
-@lru_cache
 def routes_of(package: str) -> frozenset[tuple[str, str]]:
-    """Method and path of each; HEAD beside GET is left out.
+    """Method and path of each; HEAD beside GET is left out."""
+    return frozenset(registered(package))
+
+
+@lru_cache
+def registered(package: str) -> tuple[tuple[str, str], ...]:
+    """As often as each is registered.
 
     In a process of its own, because a metric's name may be taken once per process; -P, because this folder has modules
     that are called like services.
@@ -43,7 +48,7 @@ def routes_of(package: str) -> frozenset[tuple[str, str]]:
     done = subprocess.run(
         [sys.executable, "-P", __file__, package], capture_output=True, text=True, check=True, timeout=60
     )
-    return frozenset((method, path) for method, path in json.loads(done.stdout))
+    return tuple((method, path) for method, path in json.loads(done.stdout))
 
 
 def _routes(package: str) -> list[tuple[str, str]]:
@@ -52,7 +57,7 @@ def _routes(package: str) -> list[tuple[str, str]]:
     app = getattr(importlib.import_module(f"{package}.app"), build)(known)
     while not hasattr(app, "router"):
         app = app._app
-    return sorted(set(_listed(app.router.routes)))
+    return sorted(_listed(app.router.routes))
 
 
 def _listed(routes):

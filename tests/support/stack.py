@@ -38,6 +38,7 @@ MEANINGFUL = (
     "NATS_",
     "LOG_LEVEL",
     "DESK_",
+    "OTEL_",
 )
 KEPT = ("ATLAS_REQUIRE", "ATLAS_TEST_SERVERS")
 
@@ -90,6 +91,12 @@ class Stack:
         read: dict[str, Any] = json.loads((self.home / "stack.json").read_text())
         return read
 
+    @property
+    def ports(self) -> dict[str, int]:
+        """Where the embedded servers listen, and each of several replicas by itself."""
+        read: dict[str, int] = json.loads((self.home / "ports.json").read_text())
+        return read
+
     def status(self) -> dict[str, Any]:
         """`./atlas status --json`."""
         read: dict[str, Any] = json.loads(self.atlas("status", "--json").stdout)
@@ -104,6 +111,12 @@ class Stack:
         """The process id of a part, now."""
         stack = self.json
         return int((stack["services"].get(name) or stack[name])["pid"])
+
+    def part(self, name: str) -> dict[str, Any]:
+        """What the supervisor knows of one process now; of replicas and nodes too (`entitlements-2`, `nats-3`)."""
+        state: dict[str, Any] = json.loads((self.home / "run" / "state.json").read_text())
+        found: dict[str, Any] = state["parts"][name]
+        return found
 
     def processes(self) -> list[psutil.Process]:
         """Everything that runs for this stack, found by its home, its ports and their children."""
@@ -132,10 +145,10 @@ def new_stack(environ: Mapping[str, str] | None = None) -> Iterator[Stack]:
 
 
 @contextlib.contextmanager
-def running_stack(environ: Mapping[str, str] | None = None) -> Iterator[Stack]:
+def running_stack(environ: Mapping[str, str] | None = None, *arguments: str) -> Iterator[Stack]:
     """A healthy stack of its own: `stack.json` is the parsed file, `stack.url("checkout")` an address in it."""
     with new_stack(environ) as stack:
-        stack.up()
+        stack.up(*arguments)
         yield stack
 
 

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from account_gateway.settings import GatewaySettings
 from atlas_kit.process.in_words import bounds
@@ -35,10 +35,12 @@ EXAMPLES = {
     "stripe_secret_key": "rk_live_…", "stripe_tax_id_collection": "true", "stripe_webhook_secret": "whsec_…",
     "webhook_ingest_url": "http://webhook-ingest:8001", "entitlements_retention_days": "90", "billing_retention_days": "400",
     "parked_retention_days": "400", "rate_limit_checkout": "10/60", "rate_limit_portal": "10/60", "rate_limit_restore": "5/60",
-    "rate_limit_confirm": "20/60",
+    "rate_limit_confirm": "20/60", "otel_exporter_otlp_endpoint": "http://collector:4318", "otel_exporter_otlp_protocol": "http/protobuf",
+    "otel_traces_sampler": "parentbased_traceidratio", "otel_traces_sampler_arg": "0.05", "otel_service_name": "atlas-checkout",
+    "otel_sdk_disabled": "true",
 }  # fmt: skip
 WORDS = {
-    "signing_key": "private Ed25519 key, JWK or PEM", "trusted_keys": "JWK set", "readers": "names, comma-separated", "url": "URL",
+    "signing_key": "private Ed25519 key, JWK or PEM", "trusted_keys": "JWK set", "readers": "names, comma-separated", "url": "URL", "endpoint": "URL",
     "secret": "one or more, comma-separated", "secret_key": "sk_… or rk_…", "id": "id", "currency": "codes, comma-separated",
 }  # fmt: skip
 PART = re.compile(r"(?<=<!-- settings -->\n).*?(?=<!-- end of settings -->)", re.DOTALL)
@@ -87,7 +89,7 @@ def _kind(settings: type[Any], name: str) -> str:
     if "bool" in annotation:
         return "`true` or `false`"
     if "Literal" in annotation:
-        return "`jwt` or `database`"
+        return " or ".join(f"`{value}`" for value in get_args(field.annotation))
     if "Limit" in annotation:
         return "count/seconds, or `0`"
     if "int" in annotation.replace("inter", "") or "float" in annotation:

@@ -20,7 +20,7 @@ SERVICES = {
     "account-gateway": {"entrypoints", "session", "adapters"},
 }
 SHARED = {
-    "contracts": set(), "stripe": set(), "kit": {"http", "messaging", "storage", "process"}, "stripe-sandbox": {"resources", "static", "templates"},
+    "contracts": set(), "stripe": set(), "kit": {"http", "messaging", "storage", "process", "tracing"}, "stripe-sandbox": {"resources", "static", "templates"},
     "operator": {"commands", "desk", "doctor", "predecessor", "stripe_setup", "terminal"}, "localstack": {"cli", "servers", "stack"},
 }  # fmt: skip
 CLIENTS = {"python", "typescript"}

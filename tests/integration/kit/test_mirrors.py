@@ -6,8 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import nats
@@ -21,39 +20,22 @@ from atlas_kit.messaging.broker import declare_stream
 from atlas_kit.messaging.retention import KeepingFailed, apply_retention
 from atlas_kit.messaging.retention.mirrors import apply_mirrors, what_is_wrong
 from atlas_localstack.servers.broker import adopt_store
-from atlas_localstack.stack import permissions
+from support.broker_users import broker_with_users, connected, make_mirrors, url_of
 from support.embedded import embedded_nats
 
 pytestmark = pytest.mark.anyio
-PASSWORDS = {user: f"password-of-{user}" for user in permissions.GRANTS}
 ALL = (*STREAMS, STATE)
 
 
 
 @pytest.fixture
 def broker() -> Iterator[str]:
-    with embedded_nats(permissions.accounts(PASSWORDS)) as url:
+    with broker_with_users() as url:
         yield url
 
 
-def url_of(broker: str, user: str) -> str:
-    return broker.replace("://", f"://{user}:{PASSWORDS[user]}@")
-
-
-@asynccontextmanager
-async def connected(broker: str, user: str) -> AsyncIterator[Client]:
-    async def quiet(_: Exception) -> None: ...
-
-    client = await nats.connect(url_of(broker, user), inbox_prefix=permissions.inbox(user).encode(), error_cb=quiet)
-    try:
-        yield client
-    finally:
-        await client.close()
-
-
 async def keep(broker: str, *streams) -> dict[str, str]:
-    applied = await apply_mirrors(url_of(broker, "keeper"), url_of(broker, "mirrors"), streams or ALL, 1)
-    return {mirror.stream.name: mirror.state for mirror in applied}
+    return {mirror.stream.name: mirror.state for mirror in await make_mirrors(broker, *streams)}
 
 
 async def put(broker: str, key: str, value: bytes, **headers: str) -> None:
@@ -162,7 +144,7 @@ async def test_what_an_earlier_version_kept_in_no_account_is_adopted(tmp_path: P
         await client.close()
     for _ in range(2):
         adopt_store(tmp_path, "ATLAS")
-    with embedded_nats(permissions.accounts(PASSWORDS), store=tmp_path) as url:
+    with broker_with_users(tmp_path) as url:
         async with connected(url, "admin") as client:
             assert (await client.jetstream().stream_info("BILLING")).state.messages == 1
             assert (await client.jetstream().consumer_info("BILLING", "entitlements-projector")).num_pending == 1

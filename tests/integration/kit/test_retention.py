@@ -9,44 +9,35 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-import nats
 import pytest
+from pydantic import SecretStr
 
 from atlas_contracts.streams import BILLING, ENTITLEMENTS, PARKED, SECONDS_PER_DAY, STATE, STREAMS
-from atlas_kit.messaging.broker import declare_stream, stream_config
-from atlas_kit.messaging.retention import KeepingFailed, apply_retention
-from atlas_localstack.stack import permissions
-from support.embedded import embedded_nats
+from atlas_kit.messaging.broker import Broker, declare_stream, stream_config
+from atlas_kit.messaging.retention import KeepingFailed, apply_retention, keeper_of
+from atlas_localstack.servers.ports import LOOPBACK, free_port
+from support.broker_users import broker_with_users, connected, url_of
 
 pytestmark = pytest.mark.anyio
 DAY = float(SECONDS_PER_DAY)
-PASSWORDS = {user: f"password-of-{user}" for user in permissions.GRANTS}
 
 
 @pytest.fixture
 def broker() -> Iterator[str]:
-    with embedded_nats(permissions.accounts(PASSWORDS)) as url:
+    with broker_with_users() as url:
         yield url
-
-
-def url_of(broker: str, user: str) -> str:
-    return broker.replace("://", f"://{user}:{PASSWORDS[user]}@")
 
 
 async def declare(broker: str, **changes: Any) -> None:
     """The streams as a service made them before there was a retention, but for ``changes``."""
-    client = await nats.connect(url_of(broker, "ingest"), inbox_prefix=b"_INBOX_ingest")
-    for stream in (BILLING, PARKED):
-        await client.jetstream().add_stream(stream_config(stream, 1).evolve(**{"max_age": 0.0, **changes}))
-    await client.close()
+    async with connected(broker, "ingest") as client:
+        for stream in (BILLING, PARKED):
+            await client.jetstream().add_stream(stream_config(stream, 1).evolve(**{"max_age": 0.0, **changes}))
 
 
 async def configs(broker: str) -> dict[str, Any]:
-    client = await nats.connect(url_of(broker, "admin"), inbox_prefix=b"_INBOX_admin")
-    try:
+    async with connected(broker, "admin") as client:
         return {stream.config.name: stream.config for stream in await client.jetstream().streams_info()}
-    finally:
-        await client.close()
 
 
 async def test_streams_that_exist_get_the_age_and_keep_everything_else(broker: str) -> None:
@@ -63,24 +54,21 @@ async def test_streams_that_exist_get_the_age_and_keep_everything_else(broker: s
 
 
 async def test_the_bucket_of_states_keeps_its_entries_for_ever_whatever_age_it_was_given(broker: str) -> None:
-    client = await nats.connect(url_of(broker, "entitlements"), inbox_prefix=b"_INBOX_entitlements")
-    await declare_stream(client.jetstream(), STATE, 1)
-    await client.close()
-    keeper = await nats.connect(url_of(broker, "keeper"), inbox_prefix=b"_INBOX_keeper")
-    config = (await keeper.jetstream().stream_info(STATE.name)).config
-    assert not config.max_age
-    await keeper.jetstream().update_stream(config.evolve(max_age=7.0 * DAY))
-    await keeper.close()
+    async with connected(broker, "entitlements") as client:
+        await declare_stream(client.jetstream(), STATE, 1)
+    async with connected(broker, "keeper") as keeper:
+        config = (await keeper.jetstream().stream_info(STATE.name)).config
+        assert not config.max_age
+        await keeper.jetstream().update_stream(config.evolve(max_age=7.0 * DAY))
     [applied] = await apply_retention(url_of(broker, "keeper"), [STATE])
     assert (applied.changed, applied.before) == (True, "for 7 days")
     assert not (await configs(broker))[STATE.name].max_age
 
 
 async def test_a_new_stream_is_made_with_its_age(broker: str) -> None:
-    client = await nats.connect(url_of(broker, "entitlements"), inbox_prefix=b"_INBOX_entitlements")
-    for stream in STREAMS:
-        await declare_stream(client.jetstream(), stream.keeping(7) if stream is PARKED else stream, 1)
-    await client.close()
+    async with connected(broker, "entitlements") as client:
+        for stream in STREAMS:
+            await declare_stream(client.jetstream(), stream.keeping(7) if stream is PARKED else stream, 1)
     assert {name: config.max_age / DAY for name, config in (await configs(broker)).items()} == {"BILLING": 400, "ENTITLEMENTS": 90, "PARKED": 7}
 
 
@@ -124,3 +112,21 @@ def test_a_bad_value_changes_nothing_and_a_broker_that_is_away_is_told_without_i
     away = run(NATS_ADMIN_URL="nats://keeper:hunter2@127.0.0.1:9")
     assert away.returncode == 1 and "does not answer" in away.stderr
     assert "hunter2" not in away.stderr and "Traceback" not in away.stderr
+
+
+async def test_a_node_that_is_away_keeps_nobody_from_asking_another_one(broker: str) -> None:
+    """The services' connection, and the one of keeper and doctor, of which each try is the last."""
+    away = f"nats://keeper:wrong@{LOOPBACK}:{free_port()}"
+    nodes = f"{away}, {url_of(broker, 'keeper')}"
+    async with keeper_of(nodes) as client:
+        assert client.is_connected
+    with pytest.raises(KeepingFailed):
+        async with keeper_of(away):
+            pass
+    service = Broker(SecretStr(f"{away},{url_of(broker, 'ingest')}"), "ingest", inbox_prefix="_INBOX_ingest", streams=[BILLING])
+    await service.start()
+    try:
+        await asyncio.wait_for(service.connected.wait(), 15)
+        await service.check()
+    finally:
+        await service.close()

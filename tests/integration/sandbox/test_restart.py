@@ -41,6 +41,23 @@ def test_a_killed_sandbox_keeps_everything(start_sandbox, state_directory, recei
     eventually(lambda: receiver.of("refund.created"))
 
 
+def test_the_configured_endpoint_gets_the_types_it_is_told_and_further_ones_after_a_restart(start_sandbox, state_directory, receiver):
+    options = {"port": free_port(), "SANDBOX_WEBHOOK_URL": receiver.url, "SANDBOX_WEBHOOK_SECRET": "whsec_x"}
+    sandbox = start_sandbox("--state-dir", str(state_directory), SANDBOX_WEBHOOK_EVENTS="checkout.session.completed", **options)
+    client = sandbox.client()
+    session = client.v1.checkout.sessions.create(params())
+    sandbox.pay(session.id)
+    eventually(lambda: receiver.of("checkout.session.completed"))
+    sandbox.stop()
+
+    again = start_sandbox("--state-dir", str(state_directory), SANDBOX_WEBHOOK_EVENTS="refund.created", **options)
+    [endpoint] = again.client().v1.webhook_endpoints.list().data
+    assert endpoint.enabled_events == ["checkout.session.completed", "refund.created"]
+    again.client().v1.refunds.create({"payment_intent": again.client().v1.checkout.sessions.retrieve(session.id).payment_intent})
+    eventually(lambda: receiver.of("refund.created"))
+    assert set(receiver.types()) == {"checkout.session.completed", "refund.created"}
+
+
 def test_a_half_written_last_line_is_forgotten(start_sandbox, state_directory):
     sandbox = start_sandbox("--state-dir", str(state_directory))
     customer = sandbox.client().v1.customers.create({})
@@ -63,6 +80,9 @@ def test_a_half_written_last_line_is_forgotten(start_sandbox, state_directory):
         ({"SANDBOX_WEBHOOK_URL": "not a url"}, "SANDBOX_WEBHOOK_URL"),
         ({"SANDBOX_WEBHOOK_URL": "http://x.test/"}, "SANDBOX_WEBHOOK_SECRET"),
         ({"SANDBOX_WEBHOOK_SECRET": "nonsense"}, "SANDBOX_WEBHOOK_SECRET"),
+        ({"SANDBOX_WEBHOOK_EVENTS": "charge.refunded, *"}, "SANDBOX_WEBHOOK_EVENTS"),
+        ({"SANDBOX_WEBHOOK_EVENTS": "charge refunded"}, "SANDBOX_WEBHOOK_EVENTS"),
+        ({"SANDBOX_WEBHOOK_EVENTS": " ,"}, "SANDBOX_WEBHOOK_EVENTS"),
     ],
 )
 def test_a_bad_configuration_is_named_and_not_shown(environment, named):

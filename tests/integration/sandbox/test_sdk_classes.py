@@ -13,6 +13,7 @@ from stripe_sandbox.routes import ROUTES
 
 from .conftest import start
 from .life import play
+from .rare import play_rare
 from .raw import Raw
 
 
@@ -21,6 +22,7 @@ def lived():
     sandbox = start()
     raw = Raw(sandbox.url)
     play(sandbox, raw)
+    play_rare(sandbox, raw)
     yield raw
     sandbox.stop()
 

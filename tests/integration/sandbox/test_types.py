@@ -10,6 +10,7 @@ from tests.support.stripe_types.check import load, problems
 
 from .conftest import start
 from .life import play
+from .rare import play_rare
 from .raw import Raw
 
 
@@ -19,6 +20,7 @@ def lived():
     sandbox = start()
     raw = Raw(sandbox.url)
     play(sandbox, raw)
+    play_rare(sandbox, raw)
     yield raw.answers
     sandbox.stop()
 

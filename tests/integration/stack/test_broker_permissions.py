@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 
 import nats
 import nats.errors
 import nats.js.errors
 import pytest
-from nats.aio.client import Client
 from nats.js.api import ConsumerConfig
 
 from atlas_contracts.streams import (
@@ -23,18 +21,16 @@ from atlas_contracts.streams import (
     state_subject,
 )
 from atlas_kit.messaging.broker import declare_stream
-from atlas_kit.messaging.retention.mirrors import apply_mirrors
 from atlas_localstack.stack import permissions
-from support.embedded import embedded_nats
+from support.broker_users import broker_with_users, connected, make_mirrors
 
 pytestmark = pytest.mark.anyio
-PASSWORDS = {user: f"password-of-{user}" for user in permissions.GRANTS}
 REFUSED = (nats.errors.Error, nats.js.errors.Error, TimeoutError)
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with embedded_nats(permissions.accounts(PASSWORDS)) as url:
+    with broker_with_users() as url:
         asyncio.run(declare(url))
         yield url
 
@@ -46,24 +42,7 @@ async def declare(url: str) -> None:
     async with connected(url, "entitlements") as client:
         await declare_stream(client.jetstream(), STATE, 1)
         await client.jetstream().add_consumer(BILLING.name, ConsumerConfig(durable_name=PROJECTOR_DURABLE))
-    await apply_mirrors(*(url.replace("://", f"://{user}:{PASSWORDS[user]}@") for user in ("keeper", "mirrors")), (*STREAMS, STATE), 1)
-
-
-@asynccontextmanager
-async def connected(url: str, user: str, inbox: str | None = None) -> AsyncIterator[Client]:
-    async def quiet(_: Exception) -> None: ...
-
-    client = await nats.connect(
-        url,
-        user=user,
-        password=PASSWORDS[user],
-        inbox_prefix=(inbox or permissions.inbox(user)).encode(),
-        error_cb=quiet,
-    )
-    try:
-        yield client
-    finally:
-        await client.close()
+    await make_mirrors(url)
 
 
 async def published(url: str, user: str, subject: str) -> bool:

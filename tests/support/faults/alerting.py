@@ -80,14 +80,18 @@ def wrong_secret(stack: Stack) -> Iterator[None]:
 
 @contextmanager
 def parked_event(stack: Stack) -> Iterator[None]:
-    """U+0000 in a field that nobody keeps: parked, and a redrive maps what was kept."""
-    number = next(NUMBERS)
-    event = json.loads(event_body(number, ""))
-    event["data"]["object"]["note"] = "a\0b"
-    assert deliver(stack, number, json.dumps(event).encode()) == 200
+    park(stack, note="a\0b")
     yield
     [row] = json.loads(stack.atlas("parked", "list", "--json").stdout)
     assert stack.atlas("parked", "redrive", row["id"]).returncode == 0
+
+
+def park(stack: Stack, **changes: object) -> None:
+    """Deliver a session's event with these changes. U+0000 in a field that nobody keeps is parked, and a redrive maps the rest."""
+    number = next(NUMBERS)
+    event = json.loads(event_body(number, ""))
+    event["data"]["object"].update(changes)
+    assert deliver(stack, number, json.dumps(event).encode()) == 200
 
 
 @contextmanager
@@ -122,8 +126,14 @@ def pull_failing(stack: Stack) -> Iterator[None]:
 
 @contextmanager
 def refused_payment(stack: Stack) -> Iterator[None]:
-    """A session that somebody made by hand in a currency that isn't accepted, with a user of ours."""
     buyer = Buyer(stack)
+    session_id = paid_in_pounds(buyer)
+    yield
+    buyer.refund(session_id)
+
+
+def paid_in_pounds(buyer: Buyer) -> str:
+    """A paid session that somebody made by hand in a currency that isn't accepted, with a user of ours."""
     item = {"currency": "gbp", "unit_amount": 4900, "product_data": {"name": "Pro"}}
     session = buyer.stripe.v1.checkout.sessions.create(
         {
@@ -134,8 +144,7 @@ def refused_payment(stack: Stack) -> Iterator[None]:
         }
     )
     buyer.pay(session.id)
-    yield
-    buyer.refund(session.id)
+    return str(session.id)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import aiohttp
 import nats
 
 from atlas_contracts.streams import BILLING, PROJECTOR_DURABLE
+from atlas_kit.process.servers import servers_of
 from atlas_stripe.mapping import SUPPORTED_EVENT_TYPES
 from support.entitlements import announced, query, stored
 from support.faults.workload import Workload
@@ -190,7 +191,7 @@ async def _ready(http: aiohttp.ClientSession, url: str) -> bool:
 
 
 async def _unacknowledged(url: str) -> int:
-    connection = await nats.connect(url, inbox_prefix=ADMIN_INBOX.encode(), max_reconnect_attempts=3)
+    connection = await nats.connect(servers_of(url), inbox_prefix=ADMIN_INBOX.encode(), max_reconnect_attempts=3)
     try:
         info = await connection.jetstream().consumer_info(BILLING.name, PROJECTOR_DURABLE)
         return (info.num_ack_pending or 0) + (info.num_pending or 0)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atlas_localstack.servers.ports import LOOPBACK, free_port
-from atlas_localstack.stack.plan import MODULES, OFFSETS
+from atlas_localstack.stack.plan import MODULES, OFFSETS, further_ports
+from atlas_localstack.stack.topology import Topology
 from support.faults.proxy import Link, Proxies
 from support.stack import Stack, new_stack
 
@@ -51,17 +52,23 @@ class Wired:
 
 
 @contextlib.contextmanager
-def wired_stack(environ: Mapping[str, str] | None = None) -> Iterator[Wired]:
-    """A healthy stack with :data:`LINKS` in between."""
+def wired_stack(
+    environ: Mapping[str, str] | None = None,
+    wanted: Mapping[str, tuple[str, str]] = LINKS,
+    topology: Topology | None = None,
+) -> Iterator[Wired]:
+    """A healthy stack with these links in between; of one process each, unless another topology is given."""
+    shape = topology or Topology()
     with new_stack(environ) as stack:
         services = {name: stack.port_base + offset for name, offset in OFFSETS.items()}
-        servers = _distinct_ports("nats", "nats_monitor", "postgres", "prometheus", but=(*services.values(),))
+        names = ("nats", "nats_monitor", "postgres", "prometheus", *further_ports(shape))
+        servers = _distinct_ports(*names, but=(*services.values(),))
         (stack.home / "ports.json").write_text(json.dumps(servers))  # the stack keeps the ports of its last run
         targets = services | servers
-        proxy_ports = _distinct_ports(*LINKS, but=(*targets.values(),))
-        links = {name: Link(name, proxy_ports[name], targets[asked]) for name, (_, asked) in LINKS.items()}
-        routes: dict[str, dict[str, str]] = {MODULES[asker]: {} for asker, _ in LINKS.values()}
-        for name, (asker, _) in LINKS.items():
+        proxy_ports = _distinct_ports(*wanted, but=(*targets.values(),))
+        links = {name: Link(name, proxy_ports[name], targets[asked]) for name, (_, asked) in wanted.items()}
+        routes: dict[str, dict[str, str]] = {MODULES[asker]: {} for asker, _ in wanted.values()}
+        for name, (asker, _) in wanted.items():
             routes[MODULES[asker]][_address(links[name].target)] = _address(links[name].port)
         (stack.home / "routes.json").write_text(json.dumps(routes))
         _clocks(stack).mkdir()
@@ -73,10 +80,17 @@ def wired_stack(environ: Mapping[str, str] | None = None) -> Iterator[Wired]:
             "ATLAS_FAILPOINT_CLOCKS": str(_clocks(stack)),
         }
         with Proxies(links) as proxies:
-            stack.up()
+            stack.up(*_options(shape))
             assert json.loads((stack.home / "ports.json").read_text()) == servers, "somebody else took a port"
             yield Wired(stack, proxies)
             stack.down()
+
+
+def _options(shape: Topology) -> list[str]:
+    if shape.is_default:
+        return []
+    counted = ["--brokers", str(shape.brokers), "--replicas", str(shape.replicas)]
+    return [*counted, *(["--standby"] if shape.standby else [])]
 
 
 def _clocks(stack: Stack) -> Path:

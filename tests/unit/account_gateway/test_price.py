@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 
 import pytest
 
-from account_gateway.adapters.offered_prices import AGAIN_SECONDS, KEPT_SECONDS, OfferedPrices
+from account_gateway.adapters.offered_prices import AGAIN_SECONDS, KEPT_SECONDS, STALE_SECONDS, OfferedPrices
 from account_gateway.entrypoints.pages.price import languages, money, price_for
 from atlas_contracts.billing import Offer
 from atlas_contracts.price_api import OfferedPrice
@@ -84,6 +84,15 @@ def prices_of(asked: Asked) -> OfferedPrices:
     return OfferedPrices(asked, wait=0.05, clock=lambda: asked.time)
 
 
+async def no_waiting(prices: OfferedPrices) -> tuple[Offer, ...]:
+    """The offers, which must be there in one turn of the loop or two."""
+    answer = asyncio.create_task(prices.now())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert answer.done(), "it waits"
+    return answer.result()
+
+
 @in_a_loop
 async def test_the_price_is_asked_for_once_a_minute_however_many_look() -> None:
     asked = Asked()
@@ -92,7 +101,23 @@ async def test_the_price_is_asked_for_once_a_minute_however_many_look() -> None:
     asked.time = KEPT_SECONDS - 1
     assert (await prices.now(), asked.times) == (OFFERS, 1)
     asked.time = KEPT_SECONDS + 1
+    assert await prices.now() == OFFERS
+    await asyncio.sleep(0)
     assert (await prices.now(), asked.times) == (OFFERS, 2)
+
+
+@in_a_loop
+async def test_the_last_answer_is_shown_at_once_while_a_new_one_is_on_its_way_but_not_a_very_old_one() -> None:
+    asked = Asked()
+    prices = prices_of(asked)
+    await prices.now()
+    asked.answer = dearer = asyncio.Event()
+    asked.time = KEPT_SECONDS + STALE_SECONDS - 1
+    assert await no_waiting(prices) == OFFERS
+    asked.time = KEPT_SECONDS + STALE_SECONDS + 1
+    assert await prices.now() == ()
+    dearer.set()
+    await prices.close()
 
 
 @in_a_loop
@@ -100,7 +125,7 @@ async def test_while_stripe_is_away_no_price_is_shown_and_it_is_not_asked_again_
     asked = Asked()
     prices = prices_of(asked)
     await prices.now()
-    asked.time, asked.answer = KEPT_SECONDS + 1, Unavailable()
+    asked.time, asked.answer = KEPT_SECONDS + STALE_SECONDS + 1, Unavailable()
     assert await prices.now() == ()
     assert (await prices.now(), asked.times) == ((), 2)
     asked.time, asked.answer = asked.time + AGAIN_SECONDS + 1, OfferedPrice(offers=list(OFFERS))
@@ -114,6 +139,11 @@ async def test_a_page_waits_a_moment_only_and_the_next_one_has_what_came_later()
     prices = prices_of(asked)
     async with asyncio.timeout(5):
         assert await prices.now() == ()
+    for _ in range(20):
+        assert await no_waiting(prices) == (), "who comes after that moment waits for nothing"
     arrival.set()
+    async with asyncio.timeout(5):
+        while not await prices.now():
+            await asyncio.sleep(0)
     assert (await prices.now(), asked.times) == (OFFERS, 1)
     await prices.close()

@@ -6,6 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from atlas_contracts.streams import STREAMS
+from atlas_kit.process.servers import servers_of
 from atlas_kit.process.settings import (
     ConfigurationError,
     HttpOrigin,
@@ -72,6 +73,13 @@ def test_a_driver_in_the_dsn_is_understood() -> None:
     assert settings.database_url.get_secret_value() == "postgresql://u:p@h/d"
 
 
+def test_the_broker_may_have_several_nodes_and_the_database_several_hosts() -> None:
+    hosts = "postgresql://u:p@h1:5432,h2:5433/d?target_session_attrs=read-write"
+    settings = load(Example, GOOD | {"NATS_URL": "nats://u:p@n1:4222, tls://u:p@n2:4222 ,", "DATABASE_URL": hosts})
+    assert servers_of(settings.nats_url.get_secret_value()) == ["nats://u:p@n1:4222", "tls://u:p@n2:4222"]
+    assert settings.database_url.get_secret_value() == hosts
+
+
 def test_secrets_are_not_shown() -> None:
     shown = repr(load(Example, GOOD))
     for secret in (json.loads(ANY_KEY)["d"], "sk_test_abc", "user:pw", "u:p@h"):
@@ -102,6 +110,11 @@ def test_every_missing_variable_is_named_at_once() -> None:
         ("CHECKOUT_URL", "http://host:0"),
         ("CHECKOUT_URL", "http://host:99999"),
         ("DATABASE_URL", "mysql://u:p@h/d"),
+        ("DATABASE_URL", "postgresql://u:p@h1,h2/d"),
+        ("DATABASE_URL", "postgresql://u:p@h1:1,h2:port/d?target_session_attrs=read-write"),
+        ("DATABASE_URL", "postgresql://u:p@h1,,h2/d?target_session_attrs=read-write"),
+        ("NATS_URL", "nats://n1:4222,n2:4222"),
+        ("NATS_URL", ","),
         ("PORT", "-1"),
         ("PORT", "http"),
         ("NATS_STREAM_REPLICAS", "6"),

@@ -9,7 +9,7 @@ import pytest
 
 from atlas_kit.process.keys import new_key, public_half, read_trusted_keys
 from atlas_localstack.cli.test import commands
-from atlas_localstack.stack import configuration, permissions, plan, roles
+from atlas_localstack.stack import configuration, description, permissions, plan, roles
 from atlas_localstack.stack.generated import ServerPorts, keys_of, secrets_of
 from atlas_localstack.stack.home import Home
 from atlas_operator.local import environment
@@ -140,7 +140,7 @@ def test_keys_are_made_once_kept_and_private(home: Home) -> None:
 
 def test_the_stack_tells_a_readers_key_and_nobody_elses(home: Home) -> None:
     made = planned(home)
-    told = plan.describe(made, {})
+    told = description.describe(made, {})
     assert told["auth"]["reader"] == {"issuer": "atlas-reader", "signing_key": made.signing_key("atlas-reader")}
     others = set(plan.SIGNERS) - {"atlas-reader"}
     assert not [name for name in others if made.signing_key(name)["d"] in json.dumps(told)]
@@ -171,7 +171,7 @@ def test_what_the_stack_decides_cannot_be_overridden(home: Home) -> None:
 def test_https_turns_dev_sign_in_off_and_secures_the_cookie(home: Home) -> None:
     made = planned(home, NEXTAUTH_URL="https://atlas.example/")
     assert "ATLAS_DEV_SIGN_IN" not in plan.environment(made, "account-gateway")
-    described = plan.describe(made, {})
+    described = description.describe(made, {})
     assert described["nextauth_url"] == "https://atlas.example"
     assert described["auth"]["cookie"] == "__Secure-next-auth.session-token"
 

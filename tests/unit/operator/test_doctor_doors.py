@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from atlas_operator.doctor import doors
 from atlas_operator.doctor.finding import Finding
+from atlas_operator.doctor.signs import Signs
 from atlas_operator.errors import CallFailed
 
 SHARES = {"received": 100, "wrongSignature": 0, "outsideTolerance": 0, "unsigned": 0, "thin": 0, "accountKnown": True}
@@ -28,7 +30,8 @@ class Services:
 
 def look(**answers: Any) -> list[Finding]:
     services: Any = Services(**answers)
-    reports = doors.look(services, ["webhook-ingest", "entitlements"])
+    with ThreadPoolExecutor(1) as pool:
+        reports = doors.look(services, ["webhook-ingest", "entitlements"], Signs(pool, {}, {}))
     return [finding for report in reports for finding in report.findings]
 
 
@@ -92,6 +95,11 @@ def test_money_that_was_refused_and_warnings_of_fraud_name_user_payment_and_reas
     assert first.remedy and second.remedy
 
 
+def test_a_warning_of_fraud_about_money_that_went_back_is_told_no_more() -> None:
+    warnings = [{"userId": "bob", "paymentIntentId": f"pi_{n}", "actionable": said} for n, said in enumerate((True, None, False))]
+    assert [found.what.partition("pi_")[2] for found in bad(reviews={"refused": [], "fraudWarnings": warnings})] == ["0 of bob", "1 of bob"]
+
+
 def test_of_many_refused_payments_the_rest_is_counted() -> None:
     rows = [{"userId": f"u{n}", "checkoutSessionId": f"cs_{n}", "reason": "r"} for n in range(30)]
     assert bad(reviews={"refused": rows, "fraudWarnings": []})[-1].what == "and 10 more payments that were refused"
@@ -104,4 +112,4 @@ def test_what_could_not_be_asked_is_never_well(name: str, answer: Any) -> None:
     findings = look(**{name: answer})
     expected = {"webhook_shares": 1, "pull": 1, "reviews": 2}[name]
     assert len([finding for finding in findings if finding.level == "ok"]) == well - expected
-    assert any("could not be" in finding.what and finding.remedy for finding in findings)
+    assert any("not looked at" in finding.what and finding.remedy for finding in findings)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, NoReturn
 import typer
 
 from atlas_operator.errors import CallFailed, KeysRefused, NoTarget, NotUnderstood
-from atlas_operator.terminal.console import EXIT_MISUNDERSTOOD, errors, line
+from atlas_operator.terminal.console import EXIT_MISUNDERSTOOD, WRONG_MARK, remark
 
 
 class Command(NamedTuple):
@@ -116,5 +116,5 @@ def _add(program: typer.Typer, name: str, command: Command) -> None:
 
 def _leave(message: str, code: int) -> NoReturn:
     if message:
-        errors.print(line(("✗ ", "bold red"), message))
+        remark(WRONG_MARK, f" {message}")
     sys.exit(code)

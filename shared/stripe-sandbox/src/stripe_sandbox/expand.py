@@ -9,6 +9,7 @@ from stripe_sandbox.errors import StripeError
 from stripe_sandbox.ids import object_of
 from stripe_sandbox.listing import embedded_list
 from stripe_sandbox.resources.offers import currency_options
+from stripe_sandbox.shapes import as_shown
 from stripe_sandbox.store import Json, Store
 
 MAX_DEPTH = 4  # Stripe's own limit
@@ -27,7 +28,7 @@ def expanded(store: Store, answer: Json, paths: list[str]) -> Json:
 def expand_in(store: Store, item: Json, parts: list[str], path: str) -> Json:
     """Follow one path into one object."""
     name, rest = parts[0], parts[1:]
-    if (item.get("object", ""), name) in NEVER and name not in item:
+    if name not in item and (item.get("deleted") or (item.get("object", ""), name) in MAY_LACK):
         return item
     return {**item, name: expand_value(store, current(store, item, name, path), rest, path, KIND_OF_FIELD.get(name))}
 
@@ -51,7 +52,7 @@ def expand_value(store: Store, value: Any, rest: list[str], path: str, kind: str
         found = store.get(kind, value) if kind else None
         if found is None:
             raise StripeError(f"This property cannot be expanded ({path}).", param="expand")
-        value = found
+        value = as_shown(found)
     if isinstance(value, dict) and rest:
         return expand_in(store, value, rest, path)
     return value
@@ -92,8 +93,9 @@ def nothing(sub_list: str) -> Callable[[Store, Json], Json]:
     return lambda _store, item: embedded_list([], f"/v1/customers/{item['id']}/{sub_list}")
 
 
-# Sub-objects that Stripe shows on request and the sandbox doesn't have: they stay absent.
-NEVER = frozenset(
+# What Stripe's types let be expanded and be absent: where it is absent it stays so, and that is no error. The first
+# group are sub-objects that the sandbox never has. Hashes within an object have no name of their own.
+MAY_LACK = frozenset(
     [
         ("coupon", "applies_to"),
         ("customer", "cash_balance"),
@@ -101,6 +103,10 @@ NEVER = frozenset(
         ("customer", "tax"),
         ("invoice", "confirmation_secret"),
         ("price", "tiers"),
+        ("refund", "failure_balance_transaction"),
+        ("", "account"),  # an invoice's issuer
+        ("", "charge"),  # what paid an invoice
+        ("", "rule"),  # Radar's, in a charge's outcome
     ]
 )
 # Fields that name an object whose id needn't have a prefix.

@@ -160,7 +160,7 @@ class HostedCheckout:
                 for card in CARDS
                 if card.outcome != "processing" or "us_bank_account" in session["payment_method_types"]
             ],
-            email=form.get("email") or session["customer_email"] or customer.get("email") or buying.SOMEBODY,
+            email=form.get("email") or session["customer_email"] or customer.get("email") or "",
             problems=problems or {},
         )
 
@@ -182,7 +182,7 @@ class HostedCheckout:
         if card is None:
             problems["card"] = "Use one of the test cards shown on this page. Real cards don't work here."
         if not self.in_future(form.get("expiry", "")):
-            problems["expiry"] = "Enter a date in the future, as MM / YY."
+            problems["expiry"] = "Enter a date in the future, as MM\N{NO-BREAK SPACE}/\N{NO-BREAK SPACE}YY."
         if not re.fullmatch(r"\d{3,4}", form.get("cvc", "").strip(), re.ASCII):
             problems["cvc"] = "Enter 3 or 4 digits."
         return card, problems

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 KEY_BYTES = 32
 API_VERSION = "2026-10-28.endive"
+EVENT_TYPE = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
 
 
 class ConfigurationError(Exception):
@@ -25,6 +27,7 @@ class Settings:
     """The sandbox's settings.
 
     ``webhook_secrets``: the first is the configured endpoint's signing secret.
+    ``webhook_events``: the event types that this endpoint gets; ``*`` alone for every type.
     ``public_url``: where browsers reach the hosted pages, without a slash at the end.
     ``hosts``: further names by which clients may call it (a container's, say), in lower case.
     ``entitlement_url`` and ``signing_key`` (a private Ed25519 JWK whose ``kid`` is the name that the product admits):
@@ -36,6 +39,7 @@ class Settings:
     public_url: str
     webhook_url: str | None = None
     webhook_secrets: tuple[str, ...] = ()
+    webhook_events: tuple[str, ...] = ("*",)
     gateway_url: str | None = None
     entitlement_url: str | None = None
     signing_key: str | None = None
@@ -59,6 +63,9 @@ def load(environment: Mapping[str, str], host: str, port: int) -> Settings:
         problems.append("SANDBOX_WEBHOOK_SECRET: must start with whsec_")
     if "SANDBOX_WEBHOOK_URL" in values and not secrets:
         problems.append("SANDBOX_WEBHOOK_SECRET: is required beside SANDBOX_WEBHOOK_URL")
+    events = tuple(part.strip() for part in values.get("SANDBOX_WEBHOOK_EVENTS", "*").split(",") if part.strip())
+    if events != ("*",) and not (events and all(EVENT_TYPE.fullmatch(name) for name in events)):
+        problems.append("SANDBOX_WEBHOOK_EVENTS: must be event types such as charge.refunded, comma-separated, or * alone")
     if "INTERNAL_SIGNING_KEY" in values and not is_signing_key(values["INTERNAL_SIGNING_KEY"]):
         problems.append("INTERNAL_SIGNING_KEY: must be a private Ed25519 key as JWK, with a kid")
     if problems:
@@ -69,6 +76,7 @@ def load(environment: Mapping[str, str], host: str, port: int) -> Settings:
         public_url=values.get("SANDBOX_PUBLIC_URL", default_public_url(host, port)).rstrip("/"),
         webhook_url=values.get("SANDBOX_WEBHOOK_URL"),
         webhook_secrets=secrets,
+        webhook_events=events,
         gateway_url=values.get("SANDBOX_GATEWAY_URL", "").rstrip("/") or None,
         entitlement_url=values.get("SANDBOX_ENTITLEMENT_URL", "").rstrip("/") or None,
         signing_key=values.get("INTERNAL_SIGNING_KEY"),

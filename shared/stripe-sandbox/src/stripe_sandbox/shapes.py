@@ -37,6 +37,11 @@ def without_absent(item: Json) -> Json:
     return item
 
 
+def as_shown(item: Json) -> Json:
+    """The object as answers show it: of a deleted one the stub alone, without the time by which the store orders it."""
+    return {name: item[name] for name in ("id", "object", "deleted")} if item.get("deleted") else item
+
+
 def upgraded(kind: str, item: Json) -> Json:
     """An object of an older journal in the present shape; anything else unchanged."""
     if item.get("object") != kind or item.get("deleted"):

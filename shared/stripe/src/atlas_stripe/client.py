@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from atlas_stripe.failure import StripeFailure
 from atlas_stripe.objects import Read
+from atlas_stripe.traced_http import TracedHttp
 
 REQUEST_SECONDS = 10
 """Time limit of one request, including connecting and reading the body; each retry has the same limit again."""
@@ -38,7 +39,7 @@ class StripeConnection:
 
     def __init__(self, key: SecretStr, base: str | None, *, retries: int) -> None:
         timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=CONNECT_SECONDS)
-        self._http = stripe.AIOHTTPClient(timeout=timeout)
+        self._http = TracedHttp(timeout=timeout)
         self.client = _client(key.get_secret_value(), base, retries, self._http)
 
     async def close(self) -> None:

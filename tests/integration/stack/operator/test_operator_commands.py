@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 
 import nats
@@ -46,7 +47,8 @@ def test_audit_names_a_buyer_whose_webhook_was_lost_and_pull_mends_it(stack: Sta
     assert not deaf.is_pro(), "a dry run changes nothing"
     pulled = stack.atlas("pull", "--since", "1h")
     assert pulled.returncode == 0, pulled.stderr
-    eventually(deaf.is_pro, what="pulled")
+    assert deaf.is_pro(), "it waits until what it fetched is folded"
+    assert re.search(r"^[0-9,]+ users? (is|are) Pro now \([0-9,]+ before\)\.$", pulled.stdout, re.MULTILINE)
     eventually(lambda: stack.atlas("audit").returncode == 0, what="the audit is clean")
 
 
@@ -146,7 +148,8 @@ def test_a_wrong_entry_of_the_state_bucket_is_told_and_republish_mends_it(stack:
     assert verified.returncode == 1 and "./atlas republish" in verified.stderr
 
     mended = stack.atlas("republish", "--user", buyer.user)
-    assert (mended.returncode, mended.stdout) == (0, "1 user: 1 entry written.\n"), mended.stderr
+    assert mended.returncode == 0, mended.stderr
+    assert mended.stdout.startswith(f"1 user: 1 entry written.\n{buyer.user} is Pro: active through stripe")
     assert asyncio.run(entry()) == right
     again = json.loads(stack.atlas("republish", "--json").stdout)
     assert (again["written"], again["removed"], again["announced"], again["mirrors"]) == (0, 0, 0, [])
@@ -207,6 +210,7 @@ def test_a_forgotten_user_is_unknown_afterwards(stack: Stack, buyer: Buyer) -> N
     assert "--yes" in refused.stderr
     forgotten = stack.atlas("forget", buyer.user, "--yes")
     assert forgotten.returncode == 0, forgotten.stderr
+    assert f"{buyer.user} is not Pro: none" in forgotten.stdout, "the verdict that results"
     assert json.loads(stack.atlas("explain", buyer.user, "--json").stdout)["payments"] == []
 
 

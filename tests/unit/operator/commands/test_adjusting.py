@@ -141,7 +141,7 @@ def test_forgetting_while_a_payment_is_processed_is_refused_unless_it_is_meant(a
     assert done.out.splitlines() == [
         "Forgotten: ada",
         "  Stripe customer cus_1: name taken out",
-        "  ledger and projection: facts kept without a name: 3",
+        "  ledger and projection: facts kept without a name: 3", "ada is not Pro: none (version 0)",
     ]
     assert len(fake.posts("/operator/forget")) == 2, "the checkout service asks for the ledger's part"
 

@@ -28,6 +28,7 @@ def test_it_says_what_was_new_known_and_refused_with_some_examples(atlas: Comman
         "100 checkout sessions read at Stripe: 90 new, 3 known already, 8 refused.",
         "  7 name no user in their metadata: cs_2, cs_3, cs_4, cs_5, cs_6, …",
         "  1 were made by a payment link: cs_1 (ada)",
+        "1 user is Pro now (1 before).",
     ]
 
 
@@ -51,7 +52,7 @@ def test_a_dry_run_says_that_nothing_was_changed(atlas: CommandLine, fake: FakeO
 def test_since_is_a_utc_day_or_an_instant(atlas: CommandLine, fake: FakeOperator, typed: str, meant: str) -> None:
     fake.routes[PATH] = Lines([STARTED, DONE])
     assert atlas("backfill", "--since", typed, "--rate", "2.5", "--from-start").code == 0
-    assert fake.asked[-1][3] == {"since": meant, "dryRun": False, "fromStart": True, "requestsPerSecond": 2.5}
+    assert fake.posts("/operator/backfill")[-1] == {"since": meant, "dryRun": False, "fromStart": True, "requestsPerSecond": 2.5}
 
 
 @pytest.mark.parametrize("end", [[{"stage": "failed", "error": {"message": "Stripe is temporarily unavailable. Please try again later."}}], []])

@@ -30,6 +30,7 @@ def test_another_try_that_must_fail_is_not_made(atlas: CommandLine, fake: FakeOp
 
 def test_a_dismissal_carries_the_reason_and_who_gave_it(atlas: CommandLine, fake: FakeOperator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGNAME", "grace")
+    fake.routes["/operator/parked/pk_1"] = ROW
     fake.routes["/operator/parked/pk_1/dismiss"] = lambda _query, body: {**body, "id": "pk_1"}
     done = atlas("parked", "dismiss", "pk_1", "--reason", "refunded by hand")
     assert done.code == 0

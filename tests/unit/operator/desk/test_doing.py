@@ -82,6 +82,20 @@ def test_no_action_without_a_reason_and_a_ticket_and_no_buyers_address_in_them(
     assert [asked for asked in fake.asked if asked[0] == "POST"] == []
 
 
+def test_reading_payments_needs_no_reason_and_keeps_the_one_that_is_given_in_the_log_line(
+    fake: FakeOperator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.routes["/operator/read-payments"] = {"outcome": "not_found"}
+    agent = StaffMember("a@support.example", Role.AGENT)
+    assert desk(fake).act(agent, ActionForm(Action.READ_PAYMENTS, "ada")).code == "read-none"
+    assert desk(fake).act(agent, ActionForm(Action.READ_PAYMENTS, "ada", **GOOD)).code == "read-none"
+    said = capsys.readouterr().out
+    assert all(word in said for word in (GOOD["reason"], "T-1", agent.email))
+    with pytest.raises(ActionRefused):
+        desk(fake).act(agent, ActionForm(Action.READ_PAYMENTS, "ada", reason="ada@example.com wrote"))
+    assert len(fake.posts("/operator/read-payments")) == 2
+
+
 def test_who_may_not_do_it_is_refused_whoever_called(fake: FakeOperator) -> None:
     for role in (Role.VIEWER, Role.AGENT):
         for action in (Action.GRANT, Action.REVOKE, Action.UNDO, Action.APPROVE):

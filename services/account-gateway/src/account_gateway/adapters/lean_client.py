@@ -22,6 +22,8 @@ from atlas_kit.http.client import DEFAULT_SECONDS, read_answer
 from atlas_kit.http.errors import Unavailable
 from atlas_kit.http.identity import TokenMint
 from atlas_kit.process import context
+from atlas_kit.tracing.work import calling
+from atlas_kit.tracing.work import got as note_answer
 
 MAX_CONNECTIONS = 64
 """Connections. More would not be faster: the entitlements service answers one request at a time per core."""
@@ -109,7 +111,7 @@ class LeanClient:
     """Reads from one other service on behalf of a user; GET only."""
 
     def __init__(self, base_url: str, audience: str, mint: TokenMint, *, connections: int = MAX_CONNECTIONS) -> None:
-        parts = urlsplit(base_url)
+        self._base_url, parts = base_url, urlsplit(base_url)
         assert parts.hostname, "settings validate the URL"
         self._host, self._port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
@@ -124,6 +126,12 @@ class LeanClient:
 
     async def get(self, path: str, subject: str, answer: type[ModelT], *, seconds: float = DEFAULT_SECONDS) -> ModelT:
         """GET ``path`` for user ``subject``. Raises the other service's error, or Unavailable."""
+        with calling("GET", self._base_url) as span:
+            got = await self._answer(path, subject, seconds)
+            note_answer(span, got.status)
+        return read_answer(got.status, bytes(got.body), answer, got.retry_after)
+
+    async def _answer(self, path: str, subject: str, seconds: float) -> _Answer:
         message = (
             f"GET {self._path}{path} HTTP/1.1\r\nhost: {self._authority}\r\n"
             f"authorization: Bearer {self._mint.token(self._audience, subject)}\r\n"
@@ -131,10 +139,9 @@ class LeanClient:
         )
         try:
             async with asyncio.timeout(seconds), self._free:
-                got = await self._ask(message.encode("ascii"))
+                return await self._ask(message.encode("ascii"))
         except (OSError, TimeoutError, _ConnectionLost) as error:
             raise Unavailable from error
-        return read_answer(got.status, bytes(got.body), answer, got.retry_after)
 
     async def _ask(self, message: bytes) -> _Answer:
         """Send and wait. When a kept connection turns out to be closed by the other side, send the GET again on

@@ -11,6 +11,7 @@ from atlas_contracts.streams import BILLING, billing_subject
 from atlas_kit.messaging.events import billing_event, encode, event_type_of
 from atlas_kit.messaging.outbox import OutboxMessage
 from atlas_kit.process.concurrently import all_of
+from atlas_kit.tracing.messages import publishing
 from checkout.ports import Publisher
 
 AT_ONCE = 64
@@ -26,7 +27,9 @@ async def publish_facts(broker: Publisher, facts: Sequence[BillingData]) -> list
 
 
 async def _publish(broker: Publisher, data: BillingData) -> None:
-    await broker.publish(_subject(data), encode(billing_event(data, CHECKOUT_SERVICE)), data.event_id, stream=BILLING)
+    with publishing():
+        event = encode(billing_event(data, CHECKOUT_SERVICE))
+        await broker.publish(_subject(data), event, data.event_id, stream=BILLING)
 
 
 def outbox_messages(facts: Iterable[BillingData]) -> list[OutboxMessage]:

@@ -61,7 +61,6 @@ def hot_read(reader: EntitlementReader, doors: Doors) -> Route:
 def internal_routes(database: Database, broker: Broker, policy: Policy, folded: asyncio.Condition) -> APIRouter:
     """Every other route under ``/internal``. ``folded`` is notified after each batch that this replica folds."""
     router = APIRouter(prefix="/internal", route_class=GuardedRoute)
-    _news_route(router, database, broker, policy)
 
     @router.get("/overview")
     async def read_overview(caller: AdmittedCaller) -> EntitlementOverview:

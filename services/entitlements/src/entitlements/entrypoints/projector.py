@@ -24,11 +24,12 @@ from atlas_contracts.streams import BILLING, PROJECTOR_DURABLE
 from atlas_kit.http.errors import Unavailable
 from atlas_kit.messaging.broker import Broker, told_ids
 from atlas_kit.messaging.listening import Durable, Listeners, follow_durable
-from atlas_kit.process import context
 from atlas_kit.process.logs import get_logger
 from atlas_kit.storage.database import Database
+from atlas_kit.tracing.messages import settling
 from entitlements.adapters.ledger_entry import LedgerEntry, ledger_entry
 from entitlements.adapters.park_message import park
+from entitlements.adapters.traced_batch import traced
 from entitlements.domain.naming import payment_name
 from entitlements.domain.policy import Policy
 from entitlements.use_cases.fold import Folded, fold, ids_by_event, kind_of
@@ -154,6 +155,10 @@ class Projector:
             await self._dispose(single[0], error)
 
     async def _fold_and_ack(self, readable: list[tuple[Msg, LedgerEntry]]) -> None:
+        with traced(readable) as told:
+            await self._fold(told)
+
+    async def _fold(self, readable: list[tuple[Msg, LedgerEntry]]) -> None:
         started = perf_counter()
         entries = [entry for _, entry in readable]
         async with self._database.transaction() as connection:
@@ -197,7 +202,7 @@ class Projector:
     async def _dispose(self, message: Msg, error: Exception) -> None:
         deliveries = message.metadata.num_delivered or 1
         ids = told_ids(message.headers or {})
-        with context.bound(ids.request_id, ids.traceparent):
+        with settling(message.subject, ids):
             match disposition(error, deliveries):
                 case Retry(seconds):
                     log.warning("consumer.retry", error=type(error).__name__, seconds=seconds, deliveries=deliveries)

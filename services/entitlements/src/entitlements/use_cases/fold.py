@@ -14,9 +14,9 @@ from atlas_contracts.entitlements import EntitlementData, EntitlementType
 from atlas_contracts.streams import entitlement_subject
 from atlas_kit.messaging.events import encode, entitlement_event
 from atlas_kit.messaging.outbox import OutboxMessage, enqueue
-from atlas_kit.process import context
 from atlas_kit.process.context import Ids
 from atlas_kit.storage.database import Connection
+from atlas_kit.tracing.messages import creating
 from entitlements.adapters import ledger, projection_store
 from entitlements.adapters.ledger_entry import LedgerEntry
 from entitlements.adapters.told_again import contradicted
@@ -80,7 +80,7 @@ def announcement(change: Change, ids: Ids | None = None) -> OutboxMessage:
     a span of its own in that trace.
     """
     if ids:
-        with context.bound(ids.request_id, ids.traceparent):
+        with creating(entitlement_subject(kind_of(change)), ids):
             return announcement(change)
     after = change.after
     assert after.updated_at

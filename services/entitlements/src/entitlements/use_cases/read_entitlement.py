@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
+from contextvars import Context
 
 from atlas_contracts.internal_api import EntitlementOverview, EntitlementView
 from atlas_contracts.public_api import PaymentState
 from atlas_contracts.read_api import EntitlementRecord
 from atlas_kit.storage.database import Connection, Database
+from atlas_kit.tracing.work import transaction
 from entitlements.adapters.knowledge_json import decode_knowledge
 from entitlements.adapters.projection_store import load_entitlements
 from entitlements.domain.payment import PaymentVerdict, judge
@@ -56,8 +58,10 @@ class EntitlementReader:
         future: asyncio.Future[Entitlement] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(user_id, []).append(future)
         if self._worker is None or self._worker.done():
-            self._worker = asyncio.create_task(self._answer_all())
-        return await future
+            # In a context of its own: it answers many requests, and is no part of the one that began it.
+            self._worker = asyncio.create_task(self._answer_all(), context=Context())
+        with transaction("entitlements"):
+            return await future
 
     async def read_many(self, user_ids: Collection[str]) -> dict[str, Entitlement]:
         """Each user's entitlement by one query, none where nothing is known. Raises DatabaseUnavailable."""

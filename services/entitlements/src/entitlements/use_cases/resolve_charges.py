@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict
 
 from atlas_kit.http.client import ServiceClient
 from atlas_kit.http.errors import AtlasError, NotFound, Unavailable
-from atlas_kit.process import context
 from atlas_kit.process.logs import get_logger
 from atlas_kit.storage.database import Connection, Database
+from atlas_kit.tracing.work import working
 
 log = get_logger()
 
@@ -127,7 +127,7 @@ class ChargeResolver:
 
     async def _resolve(self, charge: str) -> bool:
         """Ask checkout to read the charge. Returns False when checkout is unavailable."""
-        with context.bound(context.new_request_id()):
+        with working("resolve charge"):
             try:
                 await self._checkout.post(f"/internal/charges/{charge}/resolve", "entitlements", _Anything, seconds=15)
             except NotFound:

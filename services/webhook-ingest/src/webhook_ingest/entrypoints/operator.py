@@ -107,7 +107,7 @@ def _parked_routes(router: APIRouter, parked: ParkedReader, door: Door) -> None:
         found = await parked.get(parked_id)
         history = [marker.model_dump(mode="json", by_alias=True) for marker in found.redriven]
         whole = found.data.model_dump(mode="json", by_alias=True)
-        return Success(data={**whole, "redriven": history, **_prospects(found)})
+        return Success(data={**whole, "userId": user_of(found.data), "redriven": history, **_prospects(found)})
 
     @router.post("/parked/{parked_id}/redrive")
     async def redrive_parked(parked_id: str) -> Success[dict[str, Any]]:

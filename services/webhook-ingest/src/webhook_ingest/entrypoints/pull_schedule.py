@@ -7,8 +7,8 @@ import time
 
 from atlas_kit.http.errors import AtlasError
 from atlas_kit.messaging.broker import BrokerUnavailable
-from atlas_kit.process import context
 from atlas_kit.process.logs import get_logger
+from atlas_kit.tracing.work import working
 from webhook_ingest.adapters.metrics import PULL_DRIFT
 from webhook_ingest.adapters.pull_state import PullBusy, PullState
 from webhook_ingest.use_cases.read_missed_events import Pull, failure_reason
@@ -56,7 +56,7 @@ class PullSchedule:
         return time.monotonic() - self._seen[1]
 
     async def _pulled(self) -> bool:
-        with context.bound(context.new_request_id()):
+        with working("pull"):
             try:
                 async for progress in self._pull.run():
                     if progress["stage"] == "done":

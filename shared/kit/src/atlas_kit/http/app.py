@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import gc
+import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import uvicorn
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,7 +30,10 @@ from atlas_kit.http.middleware import MAX_BODY_BYTES, EdgeMiddleware
 from atlas_kit.http.protocol import bounded_protocol
 from atlas_kit.process import logs
 from atlas_kit.process.settings import ServiceSettings
+from atlas_kit.tracing.start import start_tracing
 
+NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+"""FastAPI's own spans are off, whatever its variables say: they hold paths and queries, so users' and sessions' ids."""
 SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Any]]
 log = logs.get_logger()
@@ -53,7 +59,13 @@ def create_app(
     ``/metrics`` is asked.
     """
     app = FastAPI(
-        title=name, lifespan=lifespan, openapi_url=openapi_url, docs_url=None, redoc_url=None, **fastapi_options
+        title=name,
+        lifespan=lifespan,
+        openapi_url=openapi_url,
+        docs_url=None,
+        redoc_url=None,
+        telemetry=NO_TELEMETRY,
+        **fastapi_options,
     )
     app.router.routes.extend(health_routes(checks, figures))
     app.add_exception_handler(AtlasError, _on_atlas_error)
@@ -116,53 +128,73 @@ def serve_as(
     service: str, build: Callable[[SettingsT], ASGIApp], settings: SettingsT, *, package: str, default_port: int
 ) -> None:
     """What ``python -m package`` does: serve what ``build`` makes, where the command line or the settings say."""
-    host, port = parse_arguments(package, default_port, settings)
+    address = parse_arguments(package, default_port, settings)
     serve(
         build(settings),
         service=service,
-        host=host,
-        port=port,
+        address=address,
         log_level=settings.log_level,
         max_connections=settings.http_max_connections,
         obsolete=settings.obsolete(),
+        at_end=start_tracing(settings, service),
     )
 
 
-def parse_arguments(package: str, default_port: int, settings: ServiceSettings) -> tuple[str, int]:
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a process serves. ``listen_fd`` is a listening socket that it has inherited and shares with other replicas
+    of its service on this machine; its own port is then for health and figures of this one process.
+    """
+
+    host: str
+    port: int
+    listen_fd: int | None = None
+
+
+def parse_arguments(package: str, default_port: int, settings: ServiceSettings) -> Address:
     """Host and port from the command line, else from the settings, else the service's default port."""
     parser = argparse.ArgumentParser(prog=f"python -m {package}")
     parser.add_argument("--host", default=settings.host)
     parser.add_argument("--port", type=int, default=settings.port or default_port)
+    parser.add_argument("--listen-fd", type=int, help="serve on this inherited listening socket too")
     arguments = parser.parse_args()
-    return arguments.host, arguments.port
+    return Address(arguments.host, arguments.port, arguments.listen_fd)
 
 
 class _Server(uvicorn.Server):
-    """A server that calls ``on_exit`` when it is told to end; uvicorn's lifespan ends only after the last request."""
+    """A server that calls ``on_exit`` when it is told to end; uvicorn's lifespan ends only after the last request.
 
-    def __init__(self, config: uvicorn.Config, on_exit: Callable[[], None] | None) -> None:
+    ``at_end`` is called after all else. It can't wait for ``run()`` to return: uvicorn ends the process by the signal.
+    """
+
+    def __init__(self, config: uvicorn.Config, on_exit: Callable[[], None] | None, at_end: Callable[[], None]) -> None:
         super().__init__(config)
-        self._on_exit = on_exit
+        self._on_exit, self._at_end = on_exit, at_end
 
     async def main_loop(self) -> None:
         await super().main_loop()
         if self._on_exit:
             self._on_exit()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        self._at_end()
+
 
 def serve(
     app: ASGIApp,
     *,
     service: str,
-    host: str,
-    port: int,
+    address: Address,
     log_level: str,
     max_connections: int,
     obsolete: Mapping[str, str],
+    at_end: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then finish the requests that have begun, for at most GRACE_SECONDS.
 
-    ``obsolete`` are variables that are set and no longer read, with what replaces each; they are logged.
+    ``obsolete`` are variables that are set and no longer read, with what replaces each; they are logged. ``at_end`` is
+    called when nothing is served any more.
     """
     logs.configure(service, log_level)
     for variable, replacement in obsolete.items():
@@ -170,8 +202,8 @@ def serve(
     _calm_garbage_collector()
     config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
+        host=address.host,
+        port=address.port,
         http=bounded_protocol(Connections(room_for(max_connections))),
         ws="none",
         log_config=None,
@@ -183,7 +215,9 @@ def serve(
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    _Server(config, app.on_exit if isinstance(app, EdgeMiddleware) else None).run()
+    server = _Server(config, app.on_exit if isinstance(app, EdgeMiddleware) else None, at_end)
+    shared = address.listen_fd
+    server.run() if shared is None else server.run([config.bind_socket(), socket.socket(fileno=shared)])
 
 
 def _calm_garbage_collector() -> None:

@@ -15,6 +15,7 @@ from atlas_kit.http.errors import BY_CODE, AtlasError, Unavailable
 from atlas_kit.http.identity import TokenMint
 from atlas_kit.process import context
 from atlas_kit.process.logs import get_logger
+from atlas_kit.tracing.work import calling, got
 
 DEFAULT_SECONDS = 5.0
 CONNECTIONS = 128
@@ -68,6 +69,15 @@ class ServiceClient:
     async def _ask(
         self, method: str, path: str, subject: str, answer: type[ModelT], body: BaseModel | None, seconds: float
     ) -> ModelT:
+        with calling(method, self._base_url) as span:
+            status, payload, retry_after = await self._answer(method, path, subject, body, seconds)
+            got(span, status)
+        return read_answer(status, payload, answer, retry_after)
+
+    async def _answer(
+        self, method: str, path: str, subject: str, body: BaseModel | None, seconds: float
+    ) -> tuple[int, bytes, str | None]:
+        """Status, body and ``retry-after`` of the answer. Raises Unavailable."""
         assert self._session, "use the client as a context manager"
         headers = {
             "authorization": f"Bearer {self._mint.token(self._audience, subject)}",
@@ -86,15 +96,13 @@ class ServiceClient:
                 data=data,
                 timeout=aiohttp.ClientTimeout(total=seconds),
             ) as response:
-                payload = await response.read()
-                status, retry_after = response.status, response.headers.get("retry-after")
+                return response.status, await response.read(), response.headers.get("retry-after")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unavailable from error
         except RuntimeError as error:
             if not self._session.closed:
                 raise
             raise Unavailable from error  # aiohttp raises RuntimeError on a closed session: this process is ending
-        return read_answer(status, payload, answer, retry_after)
 
 
 def read_answer(status: int, payload: bytes, answer: type[ModelT], retry_after: str | None) -> ModelT:

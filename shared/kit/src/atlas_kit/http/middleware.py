@@ -20,6 +20,8 @@ from atlas_kit.http.errors import AtlasError, InvalidRequest, Unavailable
 from atlas_kit.process import context
 from atlas_kit.process.logs import get_logger
 from atlas_kit.process.metrics import HTTP_REQUESTS, HTTP_SECONDS
+from atlas_kit.tracing.spans import NOTHING, OpenSpan
+from atlas_kit.tracing.work import answered, serving
 
 log = get_logger()
 
@@ -100,9 +102,10 @@ class EdgeMiddleware:
             return
         told = _told(scope)
         request_id = context.accept_request_id(told.get(b"x-request-id"), told.get(b"x-correlation-id"))
-        context.enter(request_id, told.get(b"traceparent"))
+        quiet = scope["path"] in QUIET_PATHS
+        span = serving(scope.get("scheme", "http"), request_id, told.get(b"traceparent"), quiet=quiet)
         scope.setdefault("state", {})["request_id"] = request_id
-        exchange = _Exchange(scope, send, [*self._headers, (b"x-request-id", request_id.encode())])
+        exchange = _Exchange(scope, send, [*self._headers, (b"x-request-id", request_id.encode())], span)
         limit = self._body_limits.get(scope["path"], self._max_body)
         limited = _limited_receive(receive, told.get(b"content-length", ""), limit, self._body_seconds)
         try:
@@ -133,8 +136,8 @@ def _told(scope: Scope) -> dict[bytes, str]:
 class _Exchange:
     """One request and its answer: adds headers, notes the status, and writes metrics and the log line at the end."""
 
-    def __init__(self, scope: Scope, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
-        self._scope, self._send, self._headers = scope, send, headers
+    def __init__(self, scope: Scope, send: Send, headers: list[tuple[bytes, bytes]], span: OpenSpan) -> None:
+        self._scope, self._send, self._headers, self._span = scope, send, headers, span
         self._status = 0
         self._complete = False
         self._started = time.perf_counter()
@@ -160,14 +163,18 @@ class _Exchange:
     def finish(self) -> None:
         seconds = time.perf_counter() - self._started
         scope = self._scope
-        method, route = scope["method"], getattr(scope.get("route"), "path", None) or "unmatched"
-        requests, durations = _metrics(method if method in _METHODS else "other", route, self._status)
+        method, route = scope["method"], getattr(scope.get("route"), "path", None) or UNMATCHED
+        known = method in _METHODS
+        requests, durations = _metrics(method if known else "other", route, self._status)
         requests.inc()
         durations.observe(seconds)
         if scope["path"] not in QUIET_PATHS and LOGGED not in scope["state"]:
             log.info("http.request", method=method, route=route, status=self._status, ms=round(seconds * 1000, 2))
+        if self._span is not NOTHING:
+            answered(self._span, method if known else None, None if route == UNMATCHED else route, self._status)
 
 
+UNMATCHED = "unmatched"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 

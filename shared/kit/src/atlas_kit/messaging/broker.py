@@ -28,11 +28,16 @@ from atlas_kit.http.errors import Unavailable
 from atlas_kit.process import context
 from atlas_kit.process.logs import get_logger
 from atlas_kit.process.metrics import EVENTS_PUBLISHED, NOT_STORED
+from atlas_kit.process.servers import servers_of
+from atlas_kit.tracing.messages import sending
 
 log = get_logger()
 
-PING_SECONDS = 10
-"""Pause between two pings, by which a dead connection is noticed."""
+PING_SECONDS = 2
+UNANSWERED_PINGS = 2
+"""Pause between two pings, and how many may be without an answer: after six seconds a node that hangs, or to which the
+network is cut, is left for another one.
+"""
 CONNECT_SECONDS = 2
 RETRY_SECONDS = 1.0
 """Pause before the next try to connect for the first time."""
@@ -141,7 +146,9 @@ class Broker:
 
         The event may be stored all the same; publishing it again with the same id is safe.
         """
-        stored = await self.store(subject, payload, message_headers(message_id, stream), seconds=seconds)
+        headers = message_headers(message_id, stream)
+        with sending(subject, message_id):
+            stored = await self.store(subject, payload, headers, seconds=seconds)
         count_published(subject, stored)
         return stored
 
@@ -215,7 +222,7 @@ class Broker:
             log.info("broker.reconnected")
 
         return await nats.connect(
-            self._url.get_secret_value(),
+            servers_of(self._url.get_secret_value()),
             name=self._name,
             inbox_prefix=self.inbox_prefix.encode(),
             connect_timeout=CONNECT_SECONDS,
@@ -223,6 +230,7 @@ class Broker:
             max_reconnect_attempts=-1,
             reconnect_time_wait=0.5,
             ping_interval=PING_SECONDS,
+            max_outstanding_pings=UNANSWERED_PINGS,
             error_cb=on_error,
             disconnected_cb=on_disconnect,
             reconnected_cb=on_reconnect,

@@ -23,6 +23,7 @@ from atlas_kit.messaging.broker import Broker
 from atlas_kit.process import context
 from atlas_kit.process.logs import get_logger
 from atlas_kit.storage.database import Connection, Database
+from atlas_kit.tracing.messages import relaying
 
 log = get_logger()
 
@@ -150,13 +151,13 @@ class OutboxRelay:
         return {row.id: result for row, result in results if isinstance(result, BaseException)}
 
     async def _publish(self, message_id: str, subject: str, payload: str, request_id: str | None) -> None:
-        # The header has the span in which the event was made: a span made here would be recorded nowhere.
+        # The header has the span in which the event was made, as the event's member has it.
         event = json.loads(payload)
         ids = context.Ids(
             context.accept_request_id(request_id, event.get("requestid")),
             context.accept_traceparent(event.get("traceparent")),
         )
-        with context.carrying(ids):
+        with context.carrying(ids), relaying(subject, ids):
             await self._broker.publish(subject, payload.encode(), message_id, stream=self._stream)
 
 

@@ -17,7 +17,12 @@ import structlog
 
 from atlas_kit.process import context
 
-NOISY_LOGGERS = {"uvicorn.access": logging.CRITICAL, "nats": logging.ERROR, "stripe": logging.WARNING}
+NOISY_LOGGERS = {
+    "uvicorn.access": logging.CRITICAL,
+    "nats": logging.ERROR,
+    "stripe": logging.WARNING,
+    "opentelemetry.exporter": logging.CRITICAL,  # tracing.recorder says by itself what could not be sent
+}
 
 
 _ENCODER = json.JSONEncoder(default=repr)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, TypeVar
-from urllib.parse import urlsplit
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -18,6 +18,7 @@ from atlas_contracts.callers import ISSUERS
 from atlas_contracts.streams import BILLING, ENTITLEMENTS, MAX_RETENTION_DAYS, MIN_RETENTION_DAYS, PARKED, StreamSpec
 from atlas_kit.process.in_words import explained
 from atlas_kit.process.keys import NAME, read_signing_key, read_trusted_keys
+from atlas_kit.process.servers import servers_of
 
 EXIT_CONFIGURATION = 2
 """Exit code of a service that refuses to start."""
@@ -56,6 +57,13 @@ def _url(schemes: tuple[str, ...]) -> Callable[[str], str]:
     return check
 
 
+def _nats(value: str) -> str:
+    servers = servers_of(value)
+    if not servers:
+        raise ValueError("must be one or more URLs that start with nats:// or tls://, comma-separated")
+    return ",".join(_url(("nats", "tls"))(server) for server in servers)
+
+
 def _origin(value: str) -> str:
     parts = urlsplit(_url(("http", "https"))(value))
     if parts.path not in ("", "/") or parts.query or parts.fragment or parts.username:
@@ -79,7 +87,15 @@ def normal_origin(url: str) -> str:
 
 
 def _postgres(value: str) -> str:
-    return _url(("postgresql", "postgres"))(value.replace("postgresql+psycopg://", "postgresql://", 1))
+    """A database's URL; it may name several hosts (``host:port,host:port``), of which one is the primary."""
+    url = value.replace("postgresql+psycopg://", "postgresql://", 1)
+    parts = urlsplit(url)
+    account, at, hosts = parts.netloc.rpartition("@")
+    for host in hosts.split(","):
+        _url(("postgresql", "postgres"))(urlunsplit(parts._replace(netloc=f"{account}{at}{host}")))
+    if "," in hosts and "target_session_attrs" not in dict(parse_qsl(parts.query)):
+        raise ValueError("names several hosts, so it needs target_session_attrs=read-write: a standby takes no writes")
+    return url
 
 
 def _signing_key(value: str) -> str:
@@ -110,7 +126,7 @@ SigningKey = Annotated[SecretStr, _secret(_signing_key)]
 TrustedKeySet = Annotated[str, AfterValidator(_trusted_keys)]
 ReaderNames = Annotated[tuple[str, ...], BeforeValidator(_reader_names)]
 PostgresUrl = Annotated[SecretStr, _secret(_postgres)]
-NatsUrl = Annotated[SecretStr, _secret(_url(("nats", "tls")))]
+NatsUrl = Annotated[SecretStr, _secret(_nats)]
 HttpUrl = Annotated[str, AfterValidator(_url(("http", "https"))), AfterValidator(lambda value: value.rstrip("/"))]
 HttpOrigin = Annotated[str, AfterValidator(_origin)]
 StripePriceId = Annotated[str, AfterValidator(_matching(r"price_\w+", "must start with price_"))]
@@ -183,7 +199,30 @@ class RetentionSettings(GivenSettings):
         )
 
 
-class ServiceSettings(RetentionSettings):
+class TracingSettings(GivenSettings):
+    """OpenTelemetry's own variables for spans. The SDK reads further ones by itself (docs/observability.md)."""
+
+    otel_exporter_otlp_endpoint: HttpUrl | None = Field(default=None, description="turns spans on")
+    otel_exporter_otlp_protocol: Literal["http/protobuf"] = "http/protobuf"
+    otel_traces_sampler: Literal[
+        "always_on",
+        "always_off",
+        "traceidratio",
+        "parentbased_always_on",
+        "parentbased_always_off",
+        "parentbased_traceidratio",
+    ] = "parentbased_always_on"
+    otel_traces_sampler_arg: float = Field(default=1.0, ge=0, le=1, description="the part of traces that is recorded")
+    otel_service_name: str | None = None
+    otel_sdk_disabled: bool = Field(default=False, description="no spans, whatever else is set")
+
+    @property
+    def tracing(self) -> bool:
+        """Whether spans are recorded."""
+        return self.otel_exporter_otlp_endpoint is not None and not self.otel_sdk_disabled
+
+
+class ServiceSettings(RetentionSettings, TracingSettings):
     """The settings that every service has. A subclass's field ``stripe_secret_key`` reads ``STRIPE_SECRET_KEY``."""
 
     service: ClassVar[str] = ""

@@ -23,6 +23,7 @@ from atlas_kit.http.errors import Unavailable
 from atlas_kit.process.logs import get_logger
 from atlas_kit.process.metrics import NOT_STORED
 from atlas_kit.storage import migrations
+from atlas_kit.tracing.work import transaction as span_of_transaction
 
 log = get_logger()
 
@@ -58,6 +59,7 @@ GONE = (
     psycopg.OperationalError,
     psycopg.InterfaceError,  # the connection was closed
     psycopg.errors.IdleInTransactionSessionTimeout,  # this process paused in a transaction for longer than allowed
+    psycopg.errors.ReadOnlySqlTransaction,  # the server was the primary, and is a standby now
     PoolTimeout,
     PoolClosed,
 )
@@ -123,8 +125,13 @@ class Database:
         Raises DatabaseUnavailable if the server is away or doesn't answer, or if its tables don't exist yet.
         """
         try:
-            async with self._pool.connection() as connection:
-                yield connection
+            with span_of_transaction(self._package):
+                async with self._pool.connection() as connection:
+                    try:
+                        yield connection
+                    except psycopg.errors.ReadOnlySqlTransaction:
+                        await connection.close()  # the pool makes another one, which finds the new primary
+                        raise
         except GONE as error:
             if isinstance(error, psycopg.errors.DiskFull):
                 NOT_STORED.labels("database").inc()
@@ -137,7 +144,12 @@ class Database:
     async def connect_alone(self, name: str) -> Connection:
         """A connection outside the pool, to hold a lock; each statement commits. Raises psycopg.OperationalError."""
         return await AsyncConnection.connect(
-            self.dsn, autocommit=True, application_name=name, options=SERVER_NOTICES, **CLIENT_NOTICES
+            self.dsn,
+            autocommit=True,
+            application_name=name,
+            connect_timeout=CONNECT_SECONDS,
+            options=SERVER_NOTICES,
+            **CLIENT_NOTICES,
         )
 
     async def check(self) -> None:

@@ -51,7 +51,7 @@ def upgrade(dsn: str, package: str) -> None:
         return
     from alembic import command
 
-    with psycopg.connect(dsn, autocommit=True) as lock:
+    with psycopg.connect(dsn, autocommit=True, connect_timeout=5) as lock:
         lock.execute("SELECT pg_advisory_lock(%s)", (LOCK_KEY,))
         at = current(dsn)
         if at is None or at < head(package):
@@ -85,7 +85,8 @@ def run_environment(metadata: Any) -> None:
 def _engine(dsn: str) -> Any:
     from sqlalchemy import NullPool, create_engine
 
-    return create_engine(dsn.replace("postgresql://", "postgresql+psycopg://", 1), poolclass=NullPool)
+    # SQLAlchemy reads no URL with several hosts; libpq does.
+    return create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(dsn), poolclass=NullPool)
 
 
 def _configuration(dsn: str, package: str) -> Any:

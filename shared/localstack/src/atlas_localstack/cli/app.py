@@ -16,6 +16,7 @@ COMMANDS = {
     "down": Command(f"{_CLI}.down", _PANEL),
     "status": Command(f"{_CLI}.status", _PANEL),
     "logs": Command(f"{_CLI}.logs", _PANEL),
+    "promote": Command(f"{_CLI}.promote", _PANEL),
     "test": Command(f"{_CLI}.test", _PANEL, passes_on=True),  # pytest's arguments
     **command_line.COMMANDS,
 }

@@ -12,6 +12,7 @@ import typer
 
 from atlas_localstack.servers.process import tail
 from atlas_localstack.stack import home as homes
+from atlas_localstack.stack import state
 from atlas_localstack.stack.plan import PARTS
 from atlas_operator.terminal.console import fail, misunderstood
 
@@ -25,9 +26,12 @@ def logs(
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last lines.")] = 100,
 ) -> None:
     """Show the last lines that a part has written in this run."""
-    if service not in PARTS:
-        misunderstood(f"There is no part called {service}.", f"Choose one of: {', '.join(PARTS)}.")
-    path = homes.find(os.environ).log(service)
+    home = homes.find(os.environ)
+    last = state.load(home)
+    parts = list(dict.fromkeys((*PARTS, *(last.parts if last else ()))))  # replicas and nodes of the last run too
+    if service not in parts:
+        misunderstood(f"There is no part called {service}.", f"Choose one of: {', '.join(parts)}.")
+    path = home.log(service)
     if not path.exists():
         fail(f"{service} has not written anything yet.", "./atlas up starts it.")
     for line in tail(path, lines) if lines else []:

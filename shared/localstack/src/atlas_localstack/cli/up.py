@@ -20,9 +20,10 @@ from atlas_localstack.stack import remarks, state
 from atlas_localstack.stack.home import Home
 from atlas_localstack.stack.plan import OFFSETS
 from atlas_localstack.stack.state import State
+from atlas_localstack.stack.topology import wrong
 from atlas_operator.files import read_json
 from atlas_operator.local import WORKSPACE, environment
-from atlas_operator.terminal.console import errors, fail, line, misunderstood, out
+from atlas_operator.terminal.console import NOTE_MARK, errors, fail, misunderstood, out, remark
 
 DEFAULT_PORT_BASE = 8000
 LOWEST_PORT, HIGHEST_PORT = 1024, 65535
@@ -32,16 +33,26 @@ PATIENCE_SECONDS = 120.0
 STOP_SECONDS = 60.0
 
 
+Detach = Annotated[bool, typer.Option("--detach", "-d", help="Return as soon as everything is healthy.")]
+PortBase = Annotated[
+    int, typer.Option(help="The gateway's port; the others follow: ingest, checkout, entitlements, sandbox, desk.")
+]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Throw away all local data first.")]
+Observe = Annotated[bool, typer.Option("--observe", help="Start Prometheus with the alerts, where installed.")]
+Brokers = Annotated[int, typer.Option(help="Nodes of the broker: 1, or 3, of which any two go on.")]
+Replicas = Annotated[int, typer.Option(help="Processes of each service, on one port.")]
+Standby = Annotated[bool, typer.Option("--standby", help="A second Postgres, which ./atlas promote makes the primary.")]
+
+
 def up(
     *,
-    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return as soon as everything is healthy.")] = False,
-    port_base: Annotated[
-        int, typer.Option(help="The gateway's port; the others follow: ingest, checkout, entitlements, sandbox, desk.")
-    ] = DEFAULT_PORT_BASE,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Throw away all local data first.")] = False,
-    observe: Annotated[
-        bool, typer.Option("--observe", help="Start Prometheus with the alerts, where installed.")
-    ] = False,
+    detach: Detach = False,
+    port_base: PortBase = DEFAULT_PORT_BASE,
+    fresh: Fresh = False,
+    observe: Observe = False,
+    brokers: Brokers = 1,
+    replicas: Replicas = 1,
+    standby: Standby = False,
 ) -> None:
     """Start NATS, Postgres, the Stripe sandbox, the four services and the support desk."""
     home = homes.find(os.environ)
@@ -52,14 +63,17 @@ def up(
             f"--port-base {port_base} leaves no room for {len(OFFSETS)} ports.",
             f"Choose one from {LOWEST_PORT} to {highest}.",
         )
+    for sentence in wrong(brokers, replicas):
+        misunderstood(sentence)
     if homes.is_running(home):
         _already_running(home, fresh, port_base)
         return
-    for remark in remarks.remarks(given):
-        errors.print(line(("! ", "yellow"), remark))
+    for sentence in remarks.remarks(given):
+        remark(NOTE_MARK, f" {sentence}")
     if observe and not prometheus.is_installed():
         fail(prometheus.MISSING, prometheus.REMEDY)
-    options = ["--fresh"] * fresh + ["--observe"] * observe
+    options = ["--fresh"] * fresh + ["--observe"] * observe + ["--standby"] * standby
+    options += ["--brokers", str(brokers), "--replicas", str(replicas)]
     supervisor = _launch(home, given, port_base, options, attached=not detach)
     try:
         current = _wait_until_healthy(home, supervisor)
@@ -125,7 +139,7 @@ def _welcome(home: Home, given: dict[str, str], current: State) -> None:
     out.print(panel, soft_wrap=False)
     if "prometheus" in stack:
         out.print(f"Prometheus, with the alerts: {stack['prometheus']['url']}/alerts")
-    out.print(f"Healthy after {current.healthy_after:.1f} s.", style="dim")
+    out.print(f"Healthy after {current.healthy_after:.1f} s.")
 
 
 def _desk(stack: Mapping[str, Any]) -> str:

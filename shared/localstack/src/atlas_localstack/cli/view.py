@@ -14,12 +14,12 @@ from atlas_localstack.servers.ports import LOOPBACK
 from atlas_localstack.stack import state
 from atlas_localstack.stack.plan import OFFSETS, SANDBOX
 from atlas_localstack.stack.state import State
+from atlas_localstack.stack.topology import kind_of
 from atlas_operator.terminal import table as tables
-from atlas_operator.terminal.console import say
+from atlas_operator.terminal.console import BAD, GOOD, NOTE
 from atlas_operator.terminal.table import Cell
-from atlas_operator.terminal.words import listed
 
-STYLES = {state.OK: "green", state.STARTING: "yellow", state.DOWN: "red"}
+STYLES = {state.OK: GOOD, state.STARTING: NOTE, state.DOWN: BAD}
 ROLES = {
     "nats": "broker (JetStream)",
     "postgres": "database",
@@ -33,16 +33,9 @@ ROLES = {
 }
 
 
-# Which services need which server. The broker comes first: a service that needs both waits for the broker first.
-NEEDED_BY = {
-    "nats": ("webhook-ingest", "checkout", "entitlements", "account-gateway"),
-    "postgres": ("checkout", "entitlements"),
-}
-
-
 def table(current: State) -> Table:
     """Each part with its health."""
-    grid = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    grid = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     grid.add_column("", no_wrap=True)
     grid.add_column("", no_wrap=True)
     grid.add_column("port", justify="right", no_wrap=True, min_width=5)
@@ -53,43 +46,34 @@ def table(current: State) -> Table:
         style = STYLES.get(part.health, "")
         grid.add_row(
             Text(name, style="bold"),
-            Text(f"● {part.health}", style=style),
-            str(current.port_base + OFFSETS[name]) if name in OFFSETS else "",
+            Text.assemble(("●", style), f" {part.health}"),
+            _port(current, name),
             str(part.pid or ""),
             str(part.restarts or ""),
-            Text(part.note or ROLES[name], style="dim" if part.health == state.OK else style),
+            part.note or part.role or ROLES[kind_of(name)],
         )
     return grid
 
 
+def _port(current: State, name: str) -> str:
+    """A service's replicas share its port."""
+    return str(current.port_base + OFFSETS[kind_of(name)]) if kind_of(name) in OFFSETS else ""
+
+
 def show(current: State) -> None:
-    """Each part with its health, for `./atlas status`. A server that others wait for is named first; nothing is cut."""
-    if cause := root_cause(current):
-        say((cause, "bold red"))
+    """Each part with its health, for `./atlas status`; nothing is cut."""
     rows: list[list[Cell]] = [
         [
             (name, "bold"),
             (f"● {part.health}", STYLES.get(part.health, "")),
-            str(current.port_base + OFFSETS[name]) if name in OFFSETS else "",
+            _port(current, name),
             str(part.pid or ""),
             str(part.restarts),
-            part.note or ROLES[name],
+            part.note or part.role or ROLES[kind_of(name)],
         ]
         for name, part in current.parts.items()
     ]
     tables.show(("part", "health", "port", "pid", "restarts", "what"), rows)
-
-
-def root_cause(current: State) -> str:
-    """A sentence that says which server is down and which services wait for it; empty if none does."""
-    for name, dependants in NEEDED_BY.items():
-        part = current.parts.get(name)
-        waiting = [other for other in dependants if other in current.parts and current.parts[other].health != state.OK]
-        if part is not None and part.health != state.OK and waiting:
-            waits = "waits" if len(waiting) == 1 else "wait"
-            down = "is down" if part.health == state.DOWN else f"is {part.health}"
-            return f"{name} {down}; {listed(waiting)} {waits} for it."
-    return ""
 
 
 def starting(current: State) -> RenderableType:
@@ -112,7 +96,7 @@ def welcome(public_url: str, sandbox: bool, dev_sign_in: bool, port_base: int, d
         ]
     if sandbox:
         lines.append("Pay with card 4242 4242 4242 4242, any future date, any CVC, and watch Pro switch on.")
-    lines += ["", "[dim]./atlas status · ./atlas logs SERVICE · ./atlas explain USER · ./atlas down[/]"]
+    lines += ["", "./atlas status · ./atlas logs SERVICE · ./atlas explain USER · ./atlas down"]
     return Panel(
         Text.from_markup("\n".join(lines)), title="Atlas billing is up", title_align="left", border_style="green"
     )

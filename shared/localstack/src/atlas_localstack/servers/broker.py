@@ -19,6 +19,17 @@ from atlas_localstack.servers.process import spawn, stop, tail
 
 START_SECONDS = 15.0
 STOP_SECONDS = 10.0
+ROUTE_USER = "route"
+"""Whom the nodes of a cluster take each other for."""
+
+
+@dataclass(frozen=True)
+class Routes:
+    """How a server finds the other nodes of its cluster: its own port for them, all nodes' ports, their password."""
+
+    port: int
+    ports: tuple[int, ...]
+    password: str
 
 
 @dataclass(frozen=True)
@@ -29,6 +40,8 @@ class BrokerSettings:
     monitor_port: int
     store: Path
     accounts: str = ""
+    name: str = "atlas-dev"
+    routes: Routes | None = None
 
 
 def configuration(settings: BrokerSettings) -> str:
@@ -36,7 +49,7 @@ def configuration(settings: BrokerSettings) -> str:
     request with fields that it doesn't have is refused (see `stack.permissions`).
     """
     return f"""\
-server_name: atlas-dev
+server_name: {settings.name}
 listen: "{LOOPBACK}:{settings.port}"
 http: "{LOOPBACK}:{settings.monitor_port}"
 max_payload: 1MB
@@ -47,7 +60,21 @@ jetstream {{
   max_memory_store: 64MB
   max_file_store: 64GB
 }}
-{settings.accounts}"""
+{_cluster(settings.routes) if settings.routes else ""}{settings.accounts}"""
+
+
+def _cluster(routes: Routes) -> str:
+    """`no_advertise`: clients are given all nodes' URLs, and need not be told of addresses that they may not reach."""
+    others = [f"nats-route://{ROUTE_USER}:{routes.password}@{LOOPBACK}:{port}" for port in routes.ports]
+    return f"""\
+cluster {{
+  name: atlas
+  listen: "{LOOPBACK}:{routes.port}"
+  authorization {{ user: {ROUTE_USER}, password: {json.dumps(routes.password)}, timeout: 2 }}
+  routes: {json.dumps(others)}
+  no_advertise: true
+}}
+"""
 
 
 def adopt_store(store: Path, account: str) -> None:

@@ -19,6 +19,8 @@ from atlas_localstack.servers.process import spawn, stop, tail
 SUPERUSER = "atlas_admin"
 START_SECONDS = 30.0
 STOP_SECONDS = 15.0
+# The supervisor's own changes must not wait for a standby that it may be about to start.
+WAIT_FOR_NOBODY = "-c synchronous_commit=local"
 # Line of postmaster.pid that tells the state (LOCK_FILE_LINE_PM_STATUS, counted from 0).
 PID_FILE_STATUS = 7
 # Settings for a developer's machine: small caches, no parallel workers, no replication.
@@ -63,25 +65,31 @@ def create(cluster: Cluster) -> None:
 
     Raises ServerError.
     """
-    partial = cluster.data.with_name(f"{cluster.data.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(mode=0o700, parents=True)
+    partial = new_folder(cluster)
     secret = partial.with_name(f"{partial.name}.password")
     secret.touch(mode=0o600)
     secret.write_text(cluster.password)
-    account = cluster.install.account
-    if account is not None:
-        os.chown(partial, account.uid, account.gid)
-        os.chown(secret, account.uid, account.gid)
+    if cluster.install.account is not None:
+        os.chown(secret, cluster.install.account.uid, cluster.install.account.gid)
     command = ["--pgdata", partial, "--username", SUPERUSER, "--pwfile", secret, "--auth", "scram-sha-256"]
     # --no-sync: syncing a thousand files takes longer than the rest, and the new cluster is still empty. After a power
     # cut in its first seconds `up --fresh` makes a new one. Later the server syncs everything that it commits.
     command += ["--encoding", "UTF8", "--no-locale", "--no-instructions", "--no-sync"]
     try:
-        _run(cluster.install, "initdb", [str(part) for part in command])
+        run(cluster.install, "initdb", [str(part) for part in command])
     finally:
         secret.unlink(missing_ok=True)
     partial.rename(cluster.data)
+
+
+def new_folder(cluster: Cluster) -> Path:
+    """An empty folder of the servers' account beside the data directory, to be renamed to it when it is complete."""
+    partial = cluster.data.with_name(f"{cluster.data.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(mode=0o700, parents=True)
+    if (account := cluster.install.account) is not None:
+        os.chown(partial, account.uid, account.gid)
+    return partial
 
 
 def start(cluster: Cluster, log: IO[Any], options: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
@@ -127,33 +135,57 @@ def shut_down(process: subprocess.Popen[bytes]) -> None:
     stop(process, signal.SIGINT, STOP_SECONDS)
 
 
-def execute(cluster: Cluster, sql: str, database: str = "postgres") -> str:
-    """Run SQL as the superuser and return psql's output: one row per line, unaligned. Raises ServerError."""
+def execute(cluster: Cluster, sql: str, database: str = "postgres", *, seconds: float | None = None) -> str:
+    """Run SQL as the superuser and return psql's output: one row per line, unaligned.
+
+    Raises ServerError, also where that takes longer than `seconds`.
+    """
     options = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1"]
     target = ["--host", LOOPBACK, "--port", str(cluster.port), "--username", SUPERUSER, "--dbname", database]
-    return _run(cluster.install, "psql", [*options, *target], stdin=sql, password=cluster.password)
+    return run(cluster.install, "psql", [*options, *target], stdin=sql, password=cluster.password, seconds=seconds)
+
+
+def run(
+    install: PostgresInstall,
+    program: str,
+    arguments: list[str],
+    stdin: str = "",
+    password: str | None = None,
+    seconds: float | None = None,
+) -> str:
+    """Run one of Postgres's programs as the account that its servers have. Raises ServerError."""
+    try:
+        done = _run(install, program, arguments, stdin, password, seconds)
+    except subprocess.TimeoutExpired:
+        raise ServerError(f"Postgres's {program} took longer than {seconds:g} s.", "") from None
+    if done.returncode != 0:
+        said = (done.stdout if program == "initdb" else "") + done.stderr
+        raise ServerError(f"Postgres's {program} failed.", "Its output:", said.splitlines()[-10:])
+    return done.stdout
 
 
 def _run(
-    install: PostgresInstall, program: str, arguments: list[str], stdin: str = "", password: str | None = None
-) -> str:
+    install: PostgresInstall,
+    program: str,
+    arguments: list[str],
+    stdin: str,
+    password: str | None,
+    seconds: float | None,
+) -> subprocess.CompletedProcess[str]:
     identity: dict[str, Any] = {}
     if install.account is not None:
         identity = {"user": install.account.uid, "group": install.account.gid, "extra_groups": []}
-    done: subprocess.CompletedProcess[str] = subprocess.run(
+    return subprocess.run(
         [str(install.program(program)), *arguments],
-        env=_environment() | ({"PGPASSWORD": password} if password else {}),
+        env=_environment() | ({"PGPASSWORD": password, "PGOPTIONS": WAIT_FOR_NOBODY} if password else {}),
         input=stdin,
         capture_output=True,
         text=True,
         cwd="/",
         check=False,
+        timeout=seconds,
         **identity,
     )
-    if done.returncode != 0:
-        said = (done.stdout if program == "initdb" else "") + done.stderr
-        raise ServerError(f"Postgres's {program} failed.", "Its output:", said.splitlines()[-10:])
-    return done.stdout
 
 
 def _environment() -> dict[str, str]:

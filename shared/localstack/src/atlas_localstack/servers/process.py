@@ -50,9 +50,10 @@ def spawn(
     death_signal: signal.Signals = signal.SIGKILL,
     account: Account | None = None,
     cwd: Path | None = None,
+    inherited: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Start a server in its own session, so that Ctrl-C at the terminal reaches only this process, which then stops the
-    servers in order.
+    servers in order. ``inherited`` are descriptors that it gets under the same numbers.
     """
     identity: dict[str, Any] = {}
     if account is not None:
@@ -65,6 +66,7 @@ def spawn(
         stderr=subprocess.STDOUT,
         cwd=cwd,
         start_new_session=True,
+        pass_fds=tuple(inherited),
         preexec_fn=die_with_parent(death_signal, os.getpid()),
         **identity,
     )

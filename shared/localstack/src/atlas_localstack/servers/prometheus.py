@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,9 +24,9 @@ def is_installed() -> bool:
     return shutil.which(PROGRAM) is not None
 
 
-def configuration(targets: Mapping[str, str], rules: Path, scrape_seconds: int = 5) -> str:
-    """The configuration file (JSON, which is YAML too): one target per service (`host:port`), and the alerts."""
-    told = [{"targets": [address], "labels": {"service": service}} for service, address in targets.items()]
+def configuration(targets: Mapping[str, Sequence[str]], rules: Path, scrape_seconds: int = 5) -> str:
+    """The configuration file (JSON, which is YAML too): each service's replicas (`host:port`), and the alerts."""
+    told = [{"targets": list(found), "labels": {"service": service}} for service, found in targets.items()]
     every = {"scrape_interval": f"{scrape_seconds}s", "evaluation_interval": f"{max(1, scrape_seconds // 3)}s"}
     return json.dumps(
         {

@@ -20,9 +20,10 @@ from atlas_localstack.servers.ports import is_free, listener
 from atlas_localstack.stack import configuration, leftovers, permissions, roles, state
 from atlas_localstack.stack.generated import keys_of, ports_of, secrets_of
 from atlas_localstack.stack.home import Home, take
-from atlas_localstack.stack.plan import OFFSETS, SANDBOX, SIGNERS, Plan
+from atlas_localstack.stack.plan import OFFSETS, SANDBOX, SIGNERS, Plan, further_ports
 from atlas_localstack.stack.state import StartFailure, State
 from atlas_localstack.stack.supervisor import PartFailed, Supervisor
+from atlas_localstack.stack.topology import Topology
 from atlas_operator.errors import KeysRefused
 from atlas_operator.files import write_json
 
@@ -38,6 +39,9 @@ def main() -> int:
     parser.add_argument("--port-base", type=int, required=True)
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--observe", action="store_true", help="start a Prometheus that watches the stack")
+    parser.add_argument("--brokers", type=int, default=1, help="nodes of the broker's cluster")
+    parser.add_argument("--replicas", type=int, default=1, help="processes of each service")
+    parser.add_argument("--standby", action="store_true", help="start a second Postgres that follows the first")
     parser.add_argument("--attached-to", type=int, default=None, help="stop when this process is gone")
     options = parser.parse_args()
     home = Home(options.home)
@@ -47,7 +51,8 @@ def main() -> int:
     current = State(supervisor=os.getpid(), port_base=options.port_base, began=time.time())
     state.save(home, current)
     try:
-        plan = _prepare(home, options.port_base, options.fresh, os.environ)
+        topology = Topology(options.brokers, options.replicas, options.standby)
+        plan = _prepare(home, options.port_base, options.fresh, os.environ, topology)
         plan = replace(plan, observe=options.observe)
         asyncio.run(_supervise(plan, current, options.attached_to))
     except PartFailed as error:
@@ -72,7 +77,7 @@ def _fail(home: Home, current: State, failure: StartFailure) -> int:
     return EXIT_FAILED
 
 
-def _prepare(home: Home, port_base: int, fresh: bool, given: Mapping[str, str]) -> Plan:
+def _prepare(home: Home, port_base: int, fresh: bool, given: Mapping[str, str], topology: Topology) -> Plan:
     configuration.check(given)
     for name in leftovers.end(home):
         print(f"stopped a process that was left from an earlier run: {name}", file=sys.stderr)
@@ -81,11 +86,13 @@ def _prepare(home: Home, port_base: int, fresh: bool, given: Mapping[str, str]) 
     if fresh:
         home.wipe()
     home.create()
-    secrets = secrets_of(home, roles.ROLES, tuple(permissions.GRANTS))
+    _check_store(home, topology)
+    secrets = secrets_of(home, (*roles.ROLES, roles.REPLICATOR), tuple(permissions.GRANTS))
     stripe = configuration.stripe(given, secrets.stripe_key, secrets.stripe_webhook)
     _check_ports(port_base, stripe.sandbox)
     keys = keys_of(home, SIGNERS)
-    plan = Plan(home, port_base, ports_of(home), secrets, keys, stripe, given)
+    ports = ports_of(home, further_ports(topology), [port_base + offset for offset in OFFSETS.values()])
+    plan = Plan(home, port_base, ports, secrets, keys, stripe, given, topology=topology)
     told = {
         "signing_key": plan.signing_key(OPERATOR),
         "nats_admin_url": plan.nats_url("keeper"),
@@ -94,6 +101,21 @@ def _prepare(home: Home, port_base: int, fresh: bool, given: Mapping[str, str]) 
     }
     write_json(home.operator_file, told)
     return plan
+
+
+def _check_store(home: Home, topology: Topology) -> None:
+    """Refuse the store of one server to a cluster, and a cluster's to one server: either would begin empty."""
+    single, cluster = home.broker_store.exists(), home.node_store(1).exists()
+    if topology.brokers > 1 and single:
+        raise ServerError(
+            "The broker's data here are those of one server, which a cluster can't take over.",
+            f"./atlas up --fresh --brokers {topology.brokers} deletes all local data and starts anew.",
+        )
+    if topology.brokers == 1 and cluster:
+        raise ServerError(
+            "The broker's data here are those of a cluster of three.",
+            "./atlas up --brokers 3 goes on with them; ./atlas up --fresh deletes all local data and starts anew.",
+        )
 
 
 def _check_ports(port_base: int, sandbox: bool) -> None:

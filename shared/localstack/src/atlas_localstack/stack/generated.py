@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
+from dataclasses import field as dataclass_field
 from typing import Any
 
 from atlas_localstack.servers.ports import free_port, is_free
@@ -29,6 +30,7 @@ class Secrets:
     stripe_key: str
     stripe_webhook: str
     postgres_admin: str
+    nats_routes: str
     postgres: dict[str, str]
     nats: dict[str, str]
 
@@ -42,6 +44,7 @@ def secrets_of(home: Home, roles: tuple[str, ...], users: tuple[str, ...]) -> Se
         "stripe_key": f"sk_test_sandbox{_token()}",
         "stripe_webhook": f"whsec_{_token()}",
         "postgres_admin": _token(),
+        "nats_routes": _token(),
     }
     simple = {name: str(kept.get(name) or value) for name, value in fresh.items()}
     postgres = {role: str(kept.get("postgres", {}).get(role) or _token()) for role in roles}
@@ -67,19 +70,26 @@ class ServerPorts:
     nats_monitor: int
     postgres: int
     prometheus: int = 0
+    more: Mapping[str, int] = dataclass_field(default_factory=dict)
+    """By name: the ports of further nodes, and each replica's own."""
 
 
-def ports_of(home: Home) -> ServerPorts:
-    """The ports of the last run as far as they are free, else others; they are saved."""
+def ports_of(home: Home, more: Iterable[str] = (), taken: Iterable[int] = ()) -> ServerPorts:
+    """The ports of the last run as far as they are free, else others; they are saved. `more` are further names,
+    `taken` ports that are meant for others.
+    """
     kept = read_json(home.ports_file)
     kept = kept if isinstance(kept, dict) else {}
-    chosen: dict[str, int] = {}
-    for field in fields(ServerPorts):
-        port: Any = kept.get(field.name)
+    always = [field.name for field in fields(ServerPorts) if field.name != "more"]
+    names = [*always, *more]
+    chosen: dict[str, int] = {f"taken {port}": port for port in taken}
+    for name in names:
+        port: Any = kept.get(name)
         usable = isinstance(port, int) and port in USABLE and port not in chosen.values() and is_free(port)
-        chosen[field.name] = int(port) if usable else _unused(chosen)
+        chosen[name] = int(port) if usable else _unused(chosen)
+    chosen = {name: chosen[name] for name in names}
     write_json(home.ports_file, chosen)
-    return ServerPorts(**chosen)
+    return ServerPorts(**{name: chosen.pop(name) for name in always}, more=chosen)
 
 
 def _unused(chosen: dict[str, int]) -> int:

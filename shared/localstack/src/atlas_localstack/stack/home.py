@@ -80,6 +80,24 @@ class Home:
     def broker_store(self) -> Path:
         return self.path / "data" / "nats"
 
+    def node_config(self, node: str) -> Path:
+        """The configuration file of one node of a broker cluster."""
+        return self.path / "run" / f"{node}.conf"
+
+    def node_store(self, number: int) -> Path:
+        """The store of one node of a broker cluster. A cluster can't go on with the store of a single server."""
+        return self.path / "data" / f"nats-node-{number}"
+
+    @property
+    def primary_file(self) -> Path:
+        """Which of two Postgres servers is the primary."""
+        return self.path / "data" / "primary.json"
+
+    @property
+    def promotion_file(self) -> Path:
+        """What `./atlas promote` asks of the supervisor, and what that answers."""
+        return self.path / "run" / "promotion.json"
+
     @property
     def sandbox_data(self) -> Path:
         return self.path / "data" / "sandbox"
@@ -94,11 +112,11 @@ class Home:
             (self.path / folder).mkdir(parents=True, exist_ok=True)
             (self.path / folder).chmod(mode)
 
-    def cluster(self) -> Path:
+    def cluster(self, server: str = "postgres") -> Path:
         """Postgres's data directory: here, or where `nobody` can reach it when we are root in a closed folder."""
         if os.geteuid() == 0 and not binaries.open_to_others(self.path):
-            return self._elsewhere() / "postgres"
-        return self.path / "data" / "postgres"
+            return self._elsewhere() / server
+        return self.path / "data" / server
 
     def _elsewhere(self) -> Path:
         name = hashlib.sha256(str(self.path).encode()).hexdigest()[:16]

@@ -28,7 +28,7 @@ def remember(home: Home, pids: Iterable[int | None]) -> None:
 def end(home: Home) -> list[str]:
     """Stop the processes that are left from an earlier run, and return their names."""
     found = [process for row in read_json(home.processes_file) or [] if (process := _same(row))]
-    found += [child for process in found for child in _children(process)]
+    found += [child for process in found for child in children(process.pid)]
     names = [_name(process) for process in found]
     for process in found:
         with contextlib.suppress(psutil.Error):
@@ -49,10 +49,19 @@ def _same(row: dict[str, float]) -> psutil.Process | None:
     return None
 
 
-def _children(process: psutil.Process) -> list[psutil.Process]:
+def children(pid: int) -> list[psutil.Process]:
+    """All processes that one has started, and those have."""
     with contextlib.suppress(psutil.Error):
-        return process.children(recursive=True)
+        return psutil.Process(pid).children(recursive=True)
     return []
+
+
+def kill(processes: Iterable[psutil.Process]) -> None:
+    """Kill those that still run, also where they are paused, and return when they are gone."""
+    for process in (found := list(processes)):
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(found, GRACE_SECONDS)
 
 
 def _name(process: psutil.Process) -> str:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from atlas_contracts.issuers import APP, OPERATOR
 from atlas_localstack.servers.binaries import PostgresInstall
 from atlas_localstack.servers.database import Cluster
 from atlas_localstack.servers.ports import LOOPBACK
-from atlas_localstack.stack import configuration, permissions, roles
+from atlas_localstack.stack import configuration, permissions, primary, roles
 from atlas_localstack.stack.generated import Secrets, ServerPorts
 from atlas_localstack.stack.home import Home
-from atlas_operator.files import read_json
+from atlas_localstack.stack.topology import Topology, all_of, kind_of, number_of, numbered
 from atlas_operator.key_folder import KeyFolder, as_setting
+from atlas_stripe.mapping import SUPPORTED_EVENT_TYPES
 
 SERVICES = ("account-gateway", "webhook-ingest", "checkout", "entitlements")
 SANDBOX = "sandbox"
@@ -56,16 +57,27 @@ class Plan:
     given: Mapping[str, str]
     observe: bool = False
     """Whether a Prometheus watches the stack."""
+    topology: Topology = field(default_factory=Topology)
 
     @property
     def parts(self) -> tuple[str, ...]:
         """What is started, in the order in which it is shown."""
         started = PARTS if self.stripe.sandbox else tuple(part for part in PARTS if part != SANDBOX)
-        return (*started, PROMETHEUS) if self.observe else started
+        return tuple(name for kind in started for name in all_of(kind, self.count(kind))) + (
+            (PROMETHEUS,) if self.observe else ()
+        )
+
+    def count(self, kind: str) -> int:
+        """How many processes there are of one kind."""
+        return count_of(self.topology, kind)
 
     def port(self, part: str) -> int:
-        """The HTTP port of a service or of the sandbox."""
-        return self.port_base + OFFSETS[part]
+        """The HTTP port of a service or of the sandbox; a service's replicas share it."""
+        return self.port_base + OFFSETS[kind_of(part)]
+
+    def own_port(self, replica: str) -> int:
+        """The port on which one of several replicas of a service alone answers, for its health and its figures."""
+        return self.ports.more[own_port_name(replica)]
 
     def url(self, part: str) -> str:
         """The address of a service or of the sandbox."""
@@ -93,21 +105,35 @@ class Plan:
         }
 
     def nats_url(self, user: str) -> str:
-        """The broker's URL with a user's credentials."""
-        return f"nats://{user}:{self.secrets.nats[user]}@{LOOPBACK}:{self.ports.nats}"
+        """The broker's URL with a user's credentials; of a cluster, the URLs of all nodes, comma-separated."""
+        return ",".join(self.node_url(node, user) for node in all_of("nats", self.topology.brokers))
+
+    def node_url(self, node: str, user: str) -> str:
+        """The URL of one node of the broker's cluster."""
+        return f"nats://{user}:{self.secrets.nats[user]}@{LOOPBACK}:{self.server_port('nats', number_of(node))}"
+
+    def server_port(self, name: str, number: int) -> int:
+        """Where the server with this number listens: `name` is `nats`, `nats_monitor`, `nats_route` or `postgres`."""
+        more = self.ports.more.get(numbered(name, number))
+        return int(getattr(self.ports, name)) if more is None else more
 
     @property
     def prometheus_url(self) -> str:
         """The address of the stack's Prometheus, where there is one."""
         return f"http://{LOOPBACK}:{self.ports.prometheus}"
 
-    def cluster(self, install: PostgresInstall) -> Cluster:
-        """The embedded Postgres."""
-        return Cluster(install, self.home.cluster(), self.ports.postgres, self.secrets.postgres_admin)
+    def cluster(self, install: PostgresInstall, server: str = "postgres") -> Cluster:
+        """One of the embedded Postgres servers. Where there is one only, it has the data of the last primary."""
+        port = self.server_port("postgres", number_of(server))
+        data = self.home.cluster(server if self.topology.standby else primary.name(self.home))
+        return Cluster(install, data, port, self.secrets.postgres_admin)
 
     def dsn(self, database: str, role: str) -> str:
-        """A database's URL with a role's credentials."""
-        return f"postgresql://{role}:{self.secrets.postgres[role]}@{LOOPBACK}:{self.ports.postgres}/{database}"
+        """A database's URL with a role's credentials; with a standby it names both servers: either may be primary."""
+        servers = all_of("postgres", self.count("postgres"))
+        hosts = ",".join(f"{LOOPBACK}:{self.server_port('postgres', number_of(server))}" for server in servers)
+        primary_only = "?target_session_attrs=read-write" if self.topology.standby else ""
+        return f"postgresql://{role}:{self.secrets.postgres[role]}@{hosts}/{database}{primary_only}"
 
 
 def environment(plan: Plan, part: str) -> dict[str, str]:
@@ -118,8 +144,9 @@ def environment(plan: Plan, part: str) -> dict[str, str]:
         return {**machine, **decided, **_sandbox(plan)}
     if part == DESK:
         return {**machine, **configuration.of_user(DESK, plan.given), **decided, **_desk(plan)}
+    part = kind_of(part)
     user = BROKER_USERS[part]
-    broker = {"NATS_URL": plan.nats_url(user), "NATS_INBOX_PREFIX": permissions.inbox(user)}
+    broker = {"NATS_URL": plan.nats_url(user), "NATS_INBOX_PREFIX": permissions.inbox(user), **_copies(plan)}
     # The stack's own addresses override the user's values, and the user's values override the defaults.
     return {
         **machine,
@@ -136,7 +163,12 @@ def keeper_environment(plan: Plan) -> dict[str, str]:
     """All environment variables of the program that gives the streams their retention and makes the mirrors."""
     machine = configuration.of_machine(plan.given)
     urls = {"NATS_ADMIN_URL": plan.nats_url("keeper"), "NATS_READERS_ADMIN_URL": plan.nats_url("mirrors")}
-    return {**machine, **configuration.retention(plan.given), **urls}
+    return {**machine, **configuration.retention(plan.given), **urls, **_copies(plan)}
+
+
+def _copies(plan: Plan) -> dict[str, str]:
+    """How many nodes of a cluster store each stream, each bucket and each consumer's position."""
+    return {"NATS_STREAM_REPLICAS": str(plan.topology.brokers)} if plan.topology.brokers > 1 else {}
 
 
 def _defaults(plan: Plan, part: str) -> dict[str, str]:
@@ -186,6 +218,7 @@ def _sandbox(plan: Plan) -> dict[str, str]:
         "SANDBOX_PUBLIC_URL": plan.url(SANDBOX),
         "SANDBOX_WEBHOOK_URL": plan.url("webhook-ingest") + WEBHOOK_PATH,
         "SANDBOX_WEBHOOK_SECRET": plan.stripe.webhook_secret,
+        "SANDBOX_WEBHOOK_EVENTS": ",".join(SUPPORTED_EVENT_TYPES),
         "SANDBOX_GATEWAY_URL": plan.public_url,
         "SANDBOX_ENTITLEMENT_URL": plan.url("entitlements"),
         "INTERNAL_SIGNING_KEY": as_setting(plan.signing_key(SANDBOX_READER)),
@@ -201,44 +234,22 @@ def _desk(plan: Plan) -> dict[str, str]:
     }
 
 
-def sign_in_link(home: Home) -> str | None:
-    """The link that signs in at the support desk once; None before it has started, or behind a proxy."""
-    told = read_json(home.desk_link_file)
-    return str(told["sign_in_url"]) if isinstance(told, dict) and "sign_in_url" in told else None
+def count_of(topology: Topology, kind: str) -> int:
+    """How many processes there are of one kind."""
+    if kind in SERVICES:
+        return topology.replicas
+    return {"nats": topology.brokers, "postgres": 1 + topology.standby}.get(kind, 1)
 
 
-def describe(plan: Plan, pids: Mapping[str, int | None]) -> dict[str, Any]:
-    """The content of `stack.json`; its names are fixed by CONTRACT.md."""
-    nextauth_secret = configuration.first(plan.given.get("NEXTAUTH_SECRET", plan.secrets.nextauth))
-    sandbox = {
-        "url": plan.url(SANDBOX),
-        "pid": pids.get(SANDBOX),
-        "secret_key": plan.stripe.secret_key,
-        "price_id": plan.stripe.price_id,
-    }
-    return {
-        "services": {name: {"url": plan.url(name), "pid": pids.get(name)} for name in SERVICES},
-        **({"sandbox": sandbox} if plan.stripe.sandbox else {}),
-        "desk": {"url": plan.url(DESK), "pid": pids.get(DESK), "sign_in_url": sign_in_link(plan.home)},
-        **({PROMETHEUS: {"url": plan.prometheus_url, "pid": pids.get(PROMETHEUS)}} if plan.observe else {}),
-        "webhook": {
-            "url": plan.url("webhook-ingest") + WEBHOOK_PATH,
-            "secret": configuration.first(plan.stripe.webhook_secret),
-        },
-        "nats": {
-            "url": plan.nats_url("admin"),
-            "pid": pids.get("nats"),
-            "observer": {"url": plan.nats_url("observer")},
-        },
-        "postgres": {
-            "pid": pids.get("postgres"),
-            "databases": {name: plan.dsn(name, roles.service(name)) for name in roles.DATABASES},
-        },
-        "auth": {
-            "strategy": plan.given.get("NEXTAUTH_SESSION_STRATEGY", "jwt"),
-            "nextauth_secret": nextauth_secret,
-            "cookie": "__Secure-next-auth.session-token" if plan.https else "next-auth.session-token",
-            "reader": {"issuer": READER, "signing_key": plan.signing_key(READER)},
-        },
-        "nextauth_url": plan.public_url,
-    }
+def own_port_name(replica: str) -> str:
+    """Under which name `ports.json` has the port on which one replica alone answers."""
+    return f"{kind_of(replica)}_replica-{number_of(replica)}"
+
+
+def further_ports(topology: Topology) -> list[str]:
+    """The names of the ports that more than one process of a kind need: further nodes', and each replica's own."""
+    nodes = all_of("nats", topology.brokers)[1:] + all_of("nats_monitor", topology.brokers)[1:]
+    routes = all_of("nats_route", topology.brokers) if topology.brokers > 1 else []
+    replicas = [own_port_name(name) for kind in SERVICES for name in all_of(kind, topology.replicas)]
+    second = [primary.SERVERS[1]] if topology.standby else []
+    return [*nodes, *routes, *second, *(replicas if topology.replicas > 1 else [])]

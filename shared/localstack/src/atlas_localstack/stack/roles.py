@@ -8,6 +8,10 @@ DATABASES = ("entitlements", "checkout")
 ROLES = tuple(f"{database}_{kind}" for database in DATABASES for kind in ("owner", "service"))
 
 
+REPLICATOR = "replicator"
+"""The role with which a standby follows the primary; it may do nothing else."""
+
+
 def owner(database: str) -> str:
     """The role that migrations run as."""
     return f"{database}_owner"
@@ -21,6 +25,15 @@ def service(database: str) -> str:
 def provision(passwords: Mapping[str, str]) -> str:
     """A psql script that creates missing roles and databases, and sets the passwords; it may be repeated."""
     return "".join(_database(name, passwords) for name in DATABASES)
+
+
+def replicator(password: str) -> str:
+    """A psql script that creates the standby's role where it is missing, and sets its password."""
+    return (
+        f"SELECT 'CREATE ROLE {REPLICATOR} LOGIN REPLICATION'"
+        f" WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{REPLICATOR}') \\gexec\n"
+        f"ALTER ROLE {REPLICATOR} PASSWORD '{password}';\n"
+    )
 
 
 def _database(name: str, passwords: Mapping[str, str]) -> str:

@@ -12,6 +12,8 @@ from atlas_operator.files import read_json, write_json
 STARTING, RUNNING, STOPPING, STOPPED, FAILED = "starting", "running", "stopping", "stopped", "failed"
 # Health of a part.
 OK, DOWN = "ok", "down"
+GIVEN_UP = "given up"
+"""How the note of a part begins that dies again and again, and is not started any more."""
 
 
 @dataclass
@@ -22,6 +24,8 @@ class PartState:
     pid: int | None = None
     restarts: int = 0
     note: str = ""
+    role: str = ""
+    """What it is at the moment, of those that may be one thing or another (primary, standby)."""
 
 
 @dataclass

@@ -11,9 +11,14 @@ from typing import Any
 from atlas_localstack.servers.errors import ServerError
 from atlas_localstack.servers.process import tail
 from atlas_localstack.stack import leftovers, logs, state
-from atlas_localstack.stack.parts import FRESH, Part, build
-from atlas_localstack.stack.plan import MODULES, PROMETHEUS, SANDBOX, Plan, describe, sign_in_link
+from atlas_localstack.stack.databases import Databases
+from atlas_localstack.stack.description import describe, sign_in_link
+from atlas_localstack.stack.part import FRESH, Part
+from atlas_localstack.stack.parts import build
+from atlas_localstack.stack.plan import MODULES, SANDBOX, Plan
+from atlas_localstack.stack.promotion import Promotions
 from atlas_localstack.stack.state import PartState, StartFailure, State
+from atlas_localstack.stack.topology import kind_of
 from atlas_operator.files import write_json
 
 START_SECONDS = 90.0
@@ -29,6 +34,8 @@ RECOVERED_SECONDS = 5.0
 # While the stack is starting, a part that fails this often is given up.
 START_ATTEMPTS = 2
 EXIT_CONFIGURATION = 2
+FENCE_SECONDS = 4.0
+"""A primary that is replaced and does not stop in order within this time, because it hangs, is killed."""
 SERVERS = ("nats", "postgres")
 FAILURE_LOG_LINES = 20
 
@@ -47,7 +54,8 @@ class Supervisor:
     def __init__(self, plan: Plan, current: State) -> None:
         self._plan = plan
         self._home = plan.home
-        self._parts = build(plan)
+        self._databases = Databases(plan)
+        self._parts = build(plan, self._databases)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._ready = {name: asyncio.Event() for name in self._parts}
         self._stopping = asyncio.Event()
@@ -66,7 +74,10 @@ class Supervisor:
         for name in self._parts:
             logs.begin(self._home.log(name))
         watchers = [asyncio.create_task(self._watch(part), name=part.name) for part in self._parts.values()]
-        housekeeping = [asyncio.create_task(self._limit_logs()), asyncio.create_task(self._follow_link())]
+        promotions = Promotions(self._home, self._databases, self._is_healthy, self._fence, self._changed)
+        housekeeping = [
+            asyncio.create_task(work) for work in (self._limit_logs(), self._follow_link(), promotions.follow())
+        ]
         try:
             if await self._become_healthy(watchers):
                 self.state.phase = state.RUNNING
@@ -135,29 +146,35 @@ class Supervisor:
             mine.restarts += 1
 
     async def _wait_for_servers(self, part: Part) -> None:
-        if part.name in MODULES and part.name != SANDBOX:
-            await asyncio.gather(*(self._ready[server].wait() for server in SERVERS))
+        if kind_of(part.name) in MODULES and part.name != SANDBOX:
+            nodes = [name for name in self._parts if kind_of(name) == "nats"]
+            await asyncio.gather(*(self._ready[server].wait() for server in (*nodes, self._databases.primary)))
 
     def _give_up_if_hopeless(self, part: Part, attempt: int) -> None:
-        mine, code = self.state.parts[part.name], self._processes[part.name].returncode
+        mine, process = self.state.parts[part.name], self._processes.get(part.name)
+        code = process.returncode if process else None
         log = tail(self._home.log(part.name), FAILURE_LOG_LINES)
         if self.state.phase == state.STARTING and (attempt + 1 >= START_ATTEMPTS or code == EXIT_CONFIGURATION):
-            remedy = FRESH if part.name in SERVERS else "The end of its log:"
+            remedy = FRESH if kind_of(part.name) in SERVERS else "The end of its log:"
             raise PartFailed(StartFailure(f"{part.name} does not start: {mine.note}.", remedy, log))
         if attempt >= len(PAUSES) or code == EXIT_CONFIGURATION:
-            mine.note = f"given up after {mine.restarts} restarts: {mine.note}; see ./atlas logs {part.name}"
+            mine.note = f"{state.GIVEN_UP} after {mine.restarts} restarts: {mine.note}; see ./atlas logs {part.name}"
             self._changed()
             raise PartFailed(StartFailure(f"{part.name}: {mine.note}", "", log))
 
     async def _live(self, part: Part) -> float:
         """Start a part and wait until it dies. Returns for how many seconds it was healthy."""
         mine = self.state.parts[part.name]
+        await part.wait()
         mine.health, mine.note = state.STARTING, "starting"
         try:
             await asyncio.to_thread(part.prepare)
+            process = part.start()
         except ServerError as error:
-            raise PartFailed(StartFailure(error.message, error.remedy, error.log)) from error
-        process = part.start()
+            if self.state.phase == state.STARTING:
+                raise PartFailed(StartFailure(error.message, error.remedy, error.log)) from error
+            mine.health, mine.note = state.DOWN, error.message
+            return 0.0
         self._processes[part.name] = process
         mine.pid = process.pid
         leftovers.remember(self._home, self.state.pids().values())
@@ -174,7 +191,7 @@ class Supervisor:
         while process.poll() is None:
             if time.monotonic() >= next_probe:
                 ready, why = await self._ask(part, process)
-                self._note_health(mine, ready, why)
+                self._note_health(part, ready, why)
                 if ready:
                     healthy_since = healthy_since or time.monotonic()
                     self._ready[part.name].set()
@@ -193,15 +210,17 @@ class Supervisor:
                 raise PartFailed(StartFailure(error.message, error.remedy, error.log)) from error
             return False, error.message
 
-    def _note_health(self, mine: PartState, ready: bool, why: str) -> None:
-        before = (mine.health, mine.note)
+    def _note_health(self, part: Part, ready: bool, why: str) -> None:
+        mine = self.state.parts[part.name]
+        before = (mine.health, mine.note, mine.role)
+        mine.role = part.role()
         if ready:
             mine.health, mine.note = state.OK, ""
         else:
             # A part that was healthy and doesn't answer is down; before that it is still starting.
             mine.health = state.DOWN if mine.health in (state.OK, state.DOWN) else state.STARTING
             mine.note = why
-        if (mine.health, mine.note) != before:
+        if (mine.health, mine.note, mine.role) != before:
             self._changed()
 
     def _changed(self) -> None:
@@ -230,23 +249,37 @@ class Supervisor:
         if self.state.phase != state.FAILED:
             self.state.phase = state.STOPPING
         state.save(self._home, self.state)
-        programs = [name for name in self._processes if name in MODULES and name != SANDBOX]
-        for group in ([*programs, PROMETHEUS], [SANDBOX], ["nats"], ["postgres"]):
-            await asyncio.gather(*(self._stop(self._parts[name]) for name in group if name in self._processes))
+        servers = (SANDBOX, *SERVERS)
+        programs = [name for name in self._processes if kind_of(name) not in servers]
+        kinds = [[name for name in self._processes if kind_of(name) == kind] for kind in servers]
+        for group in (programs, *kinds):
+            await asyncio.gather(*(self._stop(self._parts[name]) for name in group))
         self._home.processes_file.unlink(missing_ok=True)
         self._home.stack_file.unlink(missing_ok=True)
         self._home.desk_link_file.unlink(missing_ok=True)
 
-    async def _stop(self, part: Part) -> None:
-        process = self._processes[part.name]
+    def _is_healthy(self, name: str) -> bool:
+        return self.state.parts[name].health == state.OK
+
+    async def _fence(self, name: str) -> None:
+        """Stop a server whose place another one takes, with everything that it has started."""
+        process = self._processes[name]
+        below = leftovers.children(process.pid)
+        await self._end(process, self._parts[name], FENCE_SECONDS)
+        leftovers.kill(below)
+
+    async def _end(self, process: subprocess.Popen[bytes], part: Part, grace_seconds: float) -> None:
         if process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(part.stop_signal)
         try:
-            await asyncio.to_thread(process.wait, part.grace_seconds)
+            await asyncio.to_thread(process.wait, grace_seconds)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+    async def _stop(self, part: Part) -> None:
+        await self._end(self._processes[part.name], part, part.grace_seconds)
         mine = self.state.parts[part.name]
         mine.health, mine.pid, mine.note = state.DOWN, None, ""
         state.save(self._home, self.state)

@@ -13,7 +13,7 @@ from atlas_operator.client import Operator
 from atlas_operator.names import operators_name
 from atlas_operator.target import find
 from atlas_operator.terminal import checks, explained
-from atlas_operator.terminal.console import fail, misunderstood, say
+from atlas_operator.terminal.console import NOTE_MARK, fail, misunderstood, say
 from atlas_operator.terminal.subject import a_user
 
 NAMES = {
@@ -93,6 +93,6 @@ def _adjust(operator: Operator, request: AdjustmentRequest) -> None:
     else:
         say(f"This {what} was recorded before.")
     if done.told is None:
-        say(("! ", "yellow"), "It is not applied yet; ./atlas status says whether entitlements runs.")
+        say(NOTE_MARK, " It is not applied yet; ./atlas status says whether entitlements runs.")
     else:
         explained.verdict_of(done.told)

@@ -16,7 +16,7 @@ from atlas_operator.errors import CallFailed
 from atlas_operator.lookup import owner
 from atlas_operator.target import find
 from atlas_operator.terminal import checks
-from atlas_operator.terminal.console import errors, fail, line, say, say_json
+from atlas_operator.terminal.console import NOTE_MARK, OK_MARK, fail, remark, say, say_json
 from atlas_operator.terminal.progress import Advance, bar
 from atlas_operator.terminal.words import counted
 
@@ -66,7 +66,7 @@ def _tell(operator: Operator, found: Audited, users: int) -> None:
     try:
         operator.post(ENTITLEMENTS_SERVICE, "/operator/audits", done.model_dump(by_alias=True))
     except CallFailed as error:
-        errors.print(line(("! ", "yellow"), f"The support desk won't show this audit: {error}"))
+        remark(NOTE_MARK, f" The support desk won't show this audit: {error}")
 
 
 def _users(operator: Operator, name: str) -> Sequence[str]:
@@ -142,8 +142,8 @@ def _payments(operator: Operator, path: str, step: Advance, before: int) -> list
 def _show(found: Audited, looked_at: int) -> None:
     for kind, rows in found.items():
         if rows:
-            say((TITLES[kind], "bold" if kind == AGREED else "bold red"))
+            say((TITLES[kind], "bold"))
             for row in rows:
                 say(f"  {row['userId'] or '(no user)'}: {row['reason']}")
     if not is_wrong(found):
-        say(("✓", "green"), f" Stripe and the ledger agree on {counted(looked_at, 'user')}.")
+        say(OK_MARK, f" Stripe and the ledger agree on {counted(looked_at, 'user')}.")

@@ -14,6 +14,7 @@ from atlas_contracts.model import iso_utc
 from atlas_operator.client import Operator
 from atlas_operator.errors import CallFailed
 from atlas_operator.target import find
+from atlas_operator.terminal.afterwards import compared
 from atlas_operator.terminal.console import misunderstood, say, say_json
 from atlas_operator.terminal.progress import bar
 from atlas_operator.terminal.words import counted
@@ -61,11 +62,14 @@ def backfill(
         "fromStart": from_start,
         "requestsPerSecond": rate,
     }
-    counts, refused = _run(Operator(find()), asked)
-    if as_json:
-        say_json({**{name: counts[name] for name in ("read", "new", "known")}, "refused": refused})
-    else:
-        _show(counts, refused, dry_run=dry_run)
+    operator = Operator(find())
+    with compared(operator, quiet=as_json or dry_run) as outcome:
+        counts, refused = _run(operator, asked)
+        outcome.news = bool(counts["new"])
+        if as_json:
+            say_json({**{name: counts[name] for name in ("read", "new", "known")}, "refused": refused})
+        else:
+            _show(counts, refused, dry_run=dry_run)
 
 
 def _run(operator: Operator, asked: Row) -> tuple[Row, list[Row]]:

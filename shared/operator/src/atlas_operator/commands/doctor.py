@@ -10,12 +10,13 @@ import typer
 from atlas_kit.process.settings import ConfigurationError
 from atlas_operator.doctor import retention
 from atlas_operator.doctor.examination import reports
-from atlas_operator.doctor.finding import Finding
+from atlas_operator.doctor.finding import CAUSE, Finding
 from atlas_operator.doctor.patient import Patient, examine
 from atlas_operator.target import find
-from atlas_operator.terminal.console import errors, misunderstood, say, say_json
+from atlas_operator.terminal.console import NOTE_MARK, OK_MARK, WRONG_MARK, errors, misunderstood, say, say_json
 
-MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "red")}
+COLUMNS = 80
+MARKS = {"ok": OK_MARK, "warning": NOTE_MARK, "error": WRONG_MARK}
 
 
 def doctor(
@@ -48,11 +49,18 @@ def _patient() -> Patient:
 
 
 def _show(findings: list[Finding]) -> None:
+    """Causes stand first, with nothing above them; a remedy stands in the finding's line where both fit into one."""
     area = ""
     for finding in findings:
-        if finding.area != area:
-            area = finding.area
-            say((area, "bold"))
-        say("  ", MARKS[finding.level], f" {finding.what}")
-        if finding.remedy:
-            say((f"      → {finding.remedy}", "dim"))
+        first = finding.area == CAUSE
+        if finding.area != area and not first:
+            say((finding.area, "bold"))
+        area = finding.area
+        mark = MARKS[finding.level]
+        indent = "" if first else "  "
+        remedy = f"→ {finding.remedy}" if finding.remedy else ""
+        short = len(indent) + 3 + len(finding.what) + len(remedy) <= COLUMNS
+        what = (finding.what, "bold") if first else finding.what
+        say(indent, mark, " ", what, f" {remedy}" if remedy and short else "")
+        if remedy and not short:
+            say(f"{indent}    {remedy}")

@@ -12,7 +12,7 @@ from atlas_operator.errors import CallFailed, NoTarget
 from atlas_operator.lookup import Owner, owner
 from atlas_operator.target import find
 from atlas_operator.terminal import checks, explained
-from atlas_operator.terminal.console import errors, line, say, say_json
+from atlas_operator.terminal.console import NOTE_MARK, remark, say, say_json
 
 Told = dict[str, Any]
 NOT_A_BUYER = {"isPro": False, "status": "none", "source": None, "activeFrom": None, "activeUntil": None, "version": 0}
@@ -83,6 +83,6 @@ def _parked(operator: Operator, names: set[str]) -> list[Told]:
     try:
         rows: list[Told] = operator.get(INGEST_SERVICE, "/operator/parked")
     except (CallFailed, NoTarget) as error:
-        errors.print(line(("! ", "yellow"), f"Parked events can't be read: {error}"))
+        remark(NOTE_MARK, f" Parked events can't be read: {error}")
         return []
     return [row for row in rows if names & {row.get("userId"), row.get("eventId"), row.get("id")}]

@@ -12,6 +12,7 @@ from atlas_operator.client import Operator
 from atlas_operator.errors import CallFailed
 from atlas_operator.target import find
 from atlas_operator.terminal import checks
+from atlas_operator.terminal.afterwards import verdict
 from atlas_operator.terminal.console import fail, misunderstood, say
 from atlas_operator.terminal.subject import a_user
 
@@ -43,6 +44,8 @@ def forget(
     say(f"Forgotten: {user}" if done.get("known", True) else f"Nothing was known of {user}.")
     for place, what in _places(done):
         say(f"  {place}: {what}")
+    if done.get("known", True):
+        verdict(operator, user)
 
 
 def _places(done: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

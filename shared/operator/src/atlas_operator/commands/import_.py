@@ -10,7 +10,8 @@ from atlas_operator.client import Operator
 from atlas_operator.predecessor.connection import opened
 from atlas_operator.predecessor.importing import ImportReport, import_grants, import_purchases
 from atlas_operator.target import find
-from atlas_operator.terminal.console import say, say_json
+from atlas_operator.terminal.afterwards import compared
+from atlas_operator.terminal.console import NOTE_MARK, say, say_json
 from atlas_operator.terminal.progress import bar
 from atlas_operator.terminal.words import counted
 
@@ -41,14 +42,16 @@ def project_atlas(
 ) -> None:
     """Import the existing Atlas web app's grants, customers and purchases. Safe to repeat."""
     operator, report = Operator(find()), ImportReport()
-    with opened(dsn) as old, bar("Reading the web app's users") as step:
-        buyers = import_grants(operator, old, report, step, dry_run=dry_run)
-    with bar("Asking Stripe about its ids") as step:
-        import_purchases(operator, buyers, report, step, dry_run=dry_run)
-    if as_json:
-        say_json(report.as_json())
-    else:
-        _show(report, dry_run=dry_run)
+    with compared(operator, quiet=as_json or dry_run) as outcome:
+        with opened(dsn) as old, bar("Reading the web app's users") as step:
+            buyers = import_grants(operator, old, report, step, dry_run=dry_run)
+        with bar("Asking Stripe about its ids") as step:
+            import_purchases(operator, buyers, report, step, dry_run=dry_run)
+        outcome.news = bool(report.new)
+        if as_json:
+            say_json(report.as_json())
+        else:
+            _show(report, dry_run=dry_run)
 
 
 def _show(report: ImportReport, *, dry_run: bool) -> None:
@@ -61,4 +64,4 @@ def _show(report: ImportReport, *, dry_run: bool) -> None:
         f" {len(report.new):,}, {report.known:,} known already, {counted(len(report.refused), 'line')} refused."
     )
     if report.late:
-        say(("! ", "yellow"), "Not all of it is applied yet; ./atlas status says whether entitlements runs.")
+        say(NOTE_MARK, " Not all of it is applied yet; ./atlas status says whether entitlements runs.")

@@ -13,6 +13,7 @@ from atlas_operator.client import Operator
 from atlas_operator.names import operators_name
 from atlas_operator.target import find
 from atlas_operator.terminal import checks, table
+from atlas_operator.terminal.afterwards import once_applied, verdict
 from atlas_operator.terminal.console import fail, say, say_json
 
 COLUMNS = ("id", "reason", "subject", "eventId", "at")
@@ -74,7 +75,11 @@ def redrive(parked_id: Id, *, as_json: Json = False) -> None:
             f"Can it never succeed? ./atlas parked dismiss {parked_id} --reason … takes it off the list.",
         )
     done = operator.post(INGEST_SERVICE, f"{path}/redrive", {})
-    say_json(done) if as_json else say(f"Sent again: {parked_id}.")
+    if as_json:
+        say_json(done)
+    else:
+        say(f"Sent again: {parked_id}.")
+        once_applied(operator, found.get("userId"), str(done.get("eventId")))
 
 
 @app.command()
@@ -88,12 +93,15 @@ def dismiss(
     path = _path(parked_id)
     checks.prose(reason, "--reason")
     asked = checks.request(DismissRequest, {"reason": reason, "operator": operators_name()}, NAMES)
-    note: dict[str, Any] = Operator(find()).post(INGEST_SERVICE, f"{path}/dismiss", asked.model_dump(by_alias=True))
+    operator = Operator(find())
+    found: dict[str, Any] = operator.get(INGEST_SERVICE, path)
+    note: dict[str, Any] = operator.post(INGEST_SERVICE, f"{path}/dismiss", asked.model_dump(by_alias=True))
     if as_json:
         say_json(note)
     else:
         say(f"Dismissed: {parked_id} (by {note.get('operator')}: {note.get('reason')}).")
-        say(("./atlas parked list --dismissed shows it; ./atlas parked redrive gives it another try.", "dim"))
+        say("./atlas parked list --dismissed shows it; ./atlas parked redrive gives it another try.")
+        verdict(operator, found.get("userId"))
 
 
 def _path(parked_id: str) -> str:

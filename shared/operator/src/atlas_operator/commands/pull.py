@@ -12,6 +12,7 @@ from atlas_contracts.internal_api import INGEST_SERVICE
 from atlas_operator.client import Operator
 from atlas_operator.errors import CallFailed
 from atlas_operator.target import find
+from atlas_operator.terminal.afterwards import compared
 from atlas_operator.terminal.console import fail, say, say_json
 from atlas_operator.terminal.progress import bar
 
@@ -38,14 +39,21 @@ def pull(
 ) -> None:
     """Read Stripe's events since the last pull, so that webhooks which never arrived take effect."""
     body: dict[str, Any] = {"dryRun": dry_run, **({"sinceSeconds": seconds(since)} if since is not None else {})}
-    done = _run(Operator(find()), body)
-    if as_json:
-        say_json(done)
-        return
+    operator = Operator(find())
+    with compared(operator, quiet=as_json or dry_run) as outcome:
+        done = _run(operator, body)
+        outcome.news = bool(done.get("counts", {}).get("accepted"))
+        if as_json:
+            say_json(done)
+        else:
+            _show(done, dry_run=dry_run)
+
+
+def _show(done: dict[str, Any], *, dry_run: bool) -> None:
     counts = ", ".join(f"{count} {WORDS.get(name, name)}" for name, count in done.get("counts", {}).items())
     say(f"{'Nothing was changed. ' if dry_run else ''}Events: {counts or 'none'}.")
     if done.get("cursor"):
-        say((f"Everything until {done['cursor']} has been read.", "dim"))
+        say(f"Everything until {done['cursor']} has been read.")
 
 
 def _run(operator: Operator, body: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from atlas_operator.client import Operator
 from atlas_operator.doctor import states
 from atlas_operator.errors import CallFailed
 from atlas_operator.target import find
-from atlas_operator.terminal.console import errors, line, say, say_json
+from atlas_operator.terminal.afterwards import compared
+from atlas_operator.terminal.console import remark, say, say_json
 from atlas_operator.terminal.progress import bar
 from atlas_operator.terminal.words import counted
 
@@ -28,22 +29,28 @@ def rebuild(
     as_json: Annotated[bool, typer.Option("--json", help="The result for programs.")] = False,
 ) -> None:
     """Fold the whole ledger into a fresh projection, compare it with the live one, put right what differs."""
-    begun = time.monotonic()
-    result = _run(Operator(find()), verify=verify)
-    seconds = time.monotonic() - begun
-    if as_json:
-        say_json({**result, "seconds": round(seconds, 3)})
-    else:
-        facts = int(result.get("facts", 0))
-        told = f"{counted(facts, 'fact')} folded in {seconds:.1f} s; {counted(result['differences'], 'difference')}."
-        say(told)
-        for kind in ("users", "payments"):
-            for name in result.get(kind, [])[:SHOWN]:
-                errors.print(line(f"  ≠ {kind.removesuffix('s')} {name}"))
-        if result.get("repaired"):
-            say("The live projection now says what the ledger says.")
-        _tell(result.get("states"))
+    operator = Operator(find())
+    with compared(operator, quiet=as_json or verify):
+        begun = time.monotonic()
+        result = _run(operator, verify=verify)
+        seconds = time.monotonic() - begun
+        if as_json:
+            say_json({**result, "seconds": round(seconds, 3)})
+        else:
+            _show(result, seconds)
     raise typer.Exit(1 if verify and (result["differences"] or not _right(result)) else 0)
+
+
+def _show(result: Mapping[str, Any], seconds: float) -> None:
+    facts = int(result.get("facts", 0))
+    told = f"{counted(facts, 'fact')} folded in {seconds:.1f} s; {counted(result['differences'], 'difference')}."
+    say(told)
+    for kind in ("users", "payments"):
+        for name in result.get(kind, [])[:SHOWN]:
+            remark(f"  ≠ {kind.removesuffix('s')} {name}")
+    if result.get("repaired"):
+        say("The live projection now says what the ledger says.")
+    _tell(result.get("states"))
 
 
 def _right(result: Mapping[str, Any]) -> bool:
@@ -55,9 +62,9 @@ def _tell(compared: Mapping[str, Any] | None) -> None:
     if compared is None:
         return
     if "error" in compared:
-        errors.print(line(f"The bucket of states was not compared: {compared['error']}."))
+        remark(f"The bucket of states was not compared: {compared['error']}.")
     elif wrong := states.differences(compared):
-        errors.print(line(f"  ≠ bucket of states: {wrong}. {states.MEND}"))
+        remark(f"  ≠ bucket of states: {wrong}. {states.MEND}")
     else:
         say(f"The bucket of states says the same of {counted(int(compared['users']), 'user')}.")
 

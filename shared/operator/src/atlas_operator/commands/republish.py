@@ -15,6 +15,7 @@ from atlas_operator.errors import CallFailed
 from atlas_operator.local import environment
 from atlas_operator.target import Target, find
 from atlas_operator.terminal import checks
+from atlas_operator.terminal.afterwards import how_many, verdict
 from atlas_operator.terminal.console import fail, say, say_json
 from atlas_operator.terminal.progress import bar
 from atlas_operator.terminal.words import counted, listed
@@ -29,7 +30,8 @@ def republish(
     if user is not None:
         checks.user_id(user)
     target = find()
-    result = _run(Operator(target), user)
+    operator = Operator(target)
+    result = _run(operator, user)
     remade = [] if user else _mirrors(target, environment(os.environ))
     if as_json:
         say_json({**result, "mirrors": remade})
@@ -39,6 +41,10 @@ def republish(
     say(_told(result))
     for sentence in remade:
         say(sentence)
+    if user:
+        verdict(operator, user)
+    else:
+        how_many(operator)
 
 
 def _mirrors(target: Target, given: Mapping[str, str]) -> list[str]:

@@ -13,11 +13,11 @@ from atlas_operator.stripe_setup.account import StripeAccount
 from atlas_operator.stripe_setup.kept import Kept
 from atlas_operator.stripe_setup.setup import Setup
 from atlas_operator.stripe_setup.step import SetupStep
-from atlas_operator.terminal.console import errors, line, say, say_json
+from atlas_operator.terminal.console import GOOD, NOTE, remark, say, say_json
 
 EXIT_CHANGES = 2
 """A plan that has something to do."""
-STYLES = {"create": "green", "change": "yellow", "keep": "dim"}
+STYLES = {"create": GOOD, "change": NOTE, "keep": ""}
 
 app = typer.Typer(help="The Stripe account: product, price, webhook endpoint, portal.", no_args_is_help=True)
 
@@ -49,7 +49,7 @@ def setup(
     wanted = asking.asked(given, url=url, live=live, amount=amount, currency=currency)
     kept = Kept()
     work = Setup(wanted, kept, StripeAccount(wanted.key, wanted.base), given)
-    _remark(f"Stripe: {wanted.mode} mode{f' at {wanted.base}' if wanted.base else ''}")
+    remark(f"Stripe: {wanted.mode} mode{f' at {wanted.base}' if wanted.base else ''}")
     steps = work.apply() if apply else work.plan()
     changes = sum(step.action != "keep" for step in steps)
     if as_json:
@@ -60,18 +60,14 @@ def setup(
 
 
 def _show(work: Setup, steps: list[SetupStep], changes: int, *, applied: bool) -> None:
+    """On stdout one line for each object and no other; what is said beside is on stderr."""
     for step in steps:
         what = f" ({step.what})" if step.what else ""
         identifier = f" {step.identifier}" if step.identifier else ""
-        say(f"{step.thing}: ", (step.action, STYLES[step.action]), what, (identifier, "dim"))
+        say(f"{step.thing}: ", (step.action, STYLES[step.action]), what, identifier)
     if work.wrote:
-        _remark(f"Written to {work.kept.path}: {', '.join(work.wrote)}. Hand it to the services, and start them again.")
-    _remark("This is a plan. To do it, add --apply." if changes and not applied else "Nothing is left to do.")
-
-
-def _remark(text: str) -> None:
-    """Beside the result: stdout has one line for each object and no other."""
-    errors.print(line((text, "dim")))
+        remark(f"Written to {work.kept.path}: {', '.join(work.wrote)}. Hand it to the services, and start them again.")
+    remark("This is a plan. To do it, add --apply." if changes and not applied else "Nothing is left to do.")
 
 
 def _told(work: Setup, steps: list[SetupStep], changes: int, *, applied: bool) -> dict[str, Any]:

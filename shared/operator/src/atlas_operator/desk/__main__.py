@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from atlas_kit.http.app import serve
+from atlas_kit.http.app import Address, serve
 from atlas_kit.process.settings import EXIT_CONFIGURATION, load_or_exit
 from atlas_operator.desk.app import SERVICE, build
 from atlas_operator.desk.settings import DeskSettings
@@ -31,8 +31,7 @@ def main() -> None:
     serve(
         build(settings, Support(target, two_people=settings.desk_two_people)),
         service=SERVICE,
-        host=arguments.host,
-        port=arguments.port,
+        address=Address(arguments.host, arguments.port),
         log_level=settings.log_level,
         max_connections=settings.http_max_connections,
         obsolete={},

@@ -30,6 +30,8 @@ REFUSALS = frozenset({400, 404, 409, 422})
 """Answers of a service that are about what was asked, not about the service."""
 WAITING = "/operator/waiting-revokes"
 EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
+NO_FACT = frozenset({Action.READ_PAYMENTS, Action.REDRIVE})
+"""Actions whose reason stands in the log line, because they leave no fact that could keep it."""
 OUTCOMES = {
     "restored": "read-restored",
     "already_active": "read-active",
@@ -60,6 +62,7 @@ class Acting:
             raise ActionRefused("You may not do this.")
         if not (is_user_id(asked.user_id) or (asked.action is Action.REDRIVE and not asked.user_id)):
             raise ActionRefused("The form names no user.")
+        reason, ticket = _why(asked, required=False)
         try:
             outcome = self._do[asked.action](person, asked)
         except ChangesNothing as refusal:
@@ -73,7 +76,8 @@ class Acting:
             action=asked.action.value,
             by=person.email,
             userId=asked.user_id or None,
-            ticket=asked.ticket or None,
+            ticket=ticket or None,
+            reason=(asked.action in NO_FACT and reason) or None,
             outcome=outcome.code,
         )
         return outcome
@@ -155,18 +159,24 @@ class Acting:
         return ActionOutcome(code if done.told is not None else "not-applied")
 
 
-def _request(action: str, person: StaffMember, asked: ActionForm) -> AdjustmentRequest:
-    """The adjustment that the form asks for. Raises ActionRefused for a reason or a ticket that doesn't do."""
+def _why(asked: ActionForm, *, required: bool) -> tuple[str, str]:
+    """Reason and ticket, each in one line. Raises ActionRefused for one that doesn't do; ``required``: or is missing."""
     reason, ticket = _one_line(asked.reason), _one_line(asked.ticket)
-    if len(reason) < SHORTEST_REASON:
+    if len(reason) < SHORTEST_REASON and (reason or required):
         raise ActionRefused(f"Give a reason of at least {SHORTEST_REASON} characters.", "reason")
     if len(reason) > LONGEST_REASON:
         raise ActionRefused(f"The reason may have {LONGEST_REASON} characters at most.", "reason")
-    if not 0 < len(ticket) <= LONGEST_TICKET:
+    if len(ticket) > LONGEST_TICKET or (required and not ticket):
         raise ActionRefused(f"Give the ticket, in {LONGEST_TICKET} characters at most.", "ticket")
     for name, text in (("reason", reason), ("ticket", ticket)):
         if EMAIL.search(text):
             raise ActionRefused("Leave e-mail addresses out: what is written here is kept for ever.", name)
+    return reason, ticket
+
+
+def _request(action: str, person: StaffMember, asked: ActionForm) -> AdjustmentRequest:
+    """The adjustment that the form asks for. Raises ActionRefused for a reason or a ticket that doesn't do."""
+    reason, ticket = _why(asked, required=True)
     key = hashlib.sha256("\n".join((asked.action, person.email, asked.key or uuid.uuid4().hex)).encode()).hexdigest()
     try:
         return AdjustmentRequest(

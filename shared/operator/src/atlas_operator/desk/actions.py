@@ -2,7 +2,8 @@
 
 Fields of a form, by name: ``csrf`` always; ``query`` for /find; for actions ``user``, and as far as the action needs
 them ``reason``, ``ticket``, ``payment`` (pi_… or cs_…), ``parked``, ``waiting`` (ids), and ``key`` (random, made with
-the form: the same form sent twice does it once). The answer to an action is 303 to ``/buyer?user=…&done=<code>`` (to
+the form: the same form sent twice does it once). Where reason and ticket are asked for and not demanded, for reading
+payments and redriving, they are called ``why`` and ``case``. The answer to an action is 303 to ``/buyer?user=…&done=<code>`` (to
 ``/today?done=<code>`` where the event is nobody's); a refused one shows the buyer's page again, with status 400.
 """
 
@@ -63,8 +64,8 @@ def _asked(action: Action, form: Form) -> ActionForm:
     return ActionForm(
         action,
         form.get("user", ""),
-        reason=form.get("reason", ""),
-        ticket=form.get("ticket", ""),
+        reason=form.get("reason") or form.get("why", ""),
+        ticket=form.get("ticket") or form.get("case", ""),
         payment_id=form.get("payment") or None,
         parked_id=form.get("parked") or None,
         waiting_id=form.get("waiting") or None,

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 from atlas_kit.http.app import create_app, with_edge
 from atlas_kit.process.logs import get_logger
 from atlas_operator.desk.actions import action_routes
-from atlas_operator.desk.errors import DeskError, NotAllowed, NotSignedIn
+from atlas_operator.desk.errors import DeskError, NotAllowed, NotSignedIn, NotThere
 from atlas_operator.desk.guards import form_for, visit_of
 from atlas_operator.desk.pages.routes import DeskPages, page_routes
 from atlas_operator.desk.ports import Desk, DeskUnavailable
@@ -122,7 +122,7 @@ def _answer_errors(app: FastAPI, pages: DeskPages, settings: DeskSettings) -> No
 
     async def on_http_exception(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        missing = "There is no such page." if error.status_code == 404 else "This can't be asked here."
+        missing = str(NotThere()) if error.status_code == 404 else "This can't be asked here."
         return pages.problem(request, error.status_code, missing)
 
     async def on_invalid(request: Request, _error: Exception) -> Response:

@@ -15,7 +15,7 @@ class DeskError(Exception):
 
 
 class NotSignedIn(DeskError):
-    """You are not signed in."""
+    """This browser has no session here, or it has ended."""
 
     status = 401
 
@@ -27,7 +27,7 @@ class NotAllowed(DeskError):
 
 
 class NotThere(DeskError):
-    """There is no such page."""
+    """The address is mistyped, or the page has moved."""
 
     status = 404
 

@@ -65,7 +65,7 @@ def _ours(operator: Operator, query: Query) -> FoundBuyers:
             return _answer(told, f"the invoice {name}")
     # The page of a user of whom nothing is known can still be opened: somebody may have to grant them Pro.
     nothing = f"Nothing at all is known of a user {name}, nor of an invoice with that number."
-    return FoundBuyers((name,), nothing, tuple(parked))
+    return FoundBuyers((name,), nothing, tuple(parked), nothing_known=True)
 
 
 def _users(users: tuple[str, ...], name: str) -> FoundBuyers | None:

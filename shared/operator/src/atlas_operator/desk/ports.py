@@ -43,6 +43,8 @@ class FoundBuyers:
     said: str = ""
     parked: tuple[Row, ...] = ()
     """Parked events with that id, where it is nobody's."""
+    nothing_known: bool = False
+    """Nothing at all is known of the user in ``users``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ import urllib.request
 from collections.abc import Sequence
 from typing import Any
 
-import nats
 import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
@@ -16,11 +15,12 @@ from nats.js import JetStreamContext
 
 from atlas_contracts.streams import BILLING, MIRRORED, PROJECTOR_DURABLE, StreamSpec
 from atlas_kit.messaging.broker import stream_config
-from atlas_kit.messaging.retention import KeepingFailed, in_days, inbox_of
+from atlas_kit.messaging.retention import KeepingFailed, connect_once, in_days
 from atlas_kit.messaging.retention.mirrors import what_is_wrong
+from atlas_operator.doctor import copies
 from atlas_operator.doctor.finding import Report
 
-CONNECT_SECONDS = 3
+CONNECT_SECONDS = 5
 BACKLOG = 1_000
 FIELDS = (
     *("subjects", "retention", "storage", "num_replicas", "duplicate_window", "max_msgs_per_subject"),
@@ -47,10 +47,8 @@ def look(url: str, monitor_url: str | None, replicas: int, streams: Sequence[Str
 
 async def _look(report: Report, url: str, replicas: int, streams: Sequence[StreamSpec]) -> None:
     try:
-        client = await nats.connect(
-            url, connect_timeout=CONNECT_SECONDS, allow_reconnect=False, error_cb=_quiet, inbox_prefix=inbox_of(url)
-        )
-    except (nats.errors.Error, OSError, TimeoutError) as error:
+        client = await connect_once(url, CONNECT_SECONDS)
+    except (nats.errors.Error, OSError, TimeoutError, ValueError) as error:
         report.error(f"the broker does not answer: {type(error).__name__}", "Start it, or check NATS_URL.")
         return
     try:
@@ -63,13 +61,9 @@ async def _look(report: Report, url: str, replicas: int, streams: Sequence[Strea
         await client.close()
 
 
-async def _quiet(_: Exception) -> None:
-    """Ignores the client's error messages: the failed call raises the error anyway."""
-
-
 async def _stream(report: Report, broker: JetStreamContext, stream: StreamSpec, replicas: int) -> None:
     try:
-        found = (await broker.stream_info(stream.name)).config
+        info = await broker.stream_info(stream.name)
     except nats.js.errors.NotFoundError:
         report.error(f"stream {stream.name} is missing", REMAKE if stream.is_bucket else RESTART)
         return
@@ -78,7 +72,7 @@ async def _stream(report: Report, broker: JetStreamContext, stream: StreamSpec, 
             f"stream {stream.name}: {type(error).__name__}", "Is the broker up, and may the user of NATS_URL ask?"
         )
         return
-    wanted = stream_config(stream, replicas)
+    found, wanted = info.config, stream_config(stream, replicas)
     wrong = [name for name in FIELDS if _value(found, name) != _value(wanted, name)]
     report.check(
         not wrong,
@@ -93,6 +87,7 @@ async def _stream(report: Report, broker: JetStreamContext, stream: StreamSpec, 
         f"stream {stream.name} keeps its messages {age}; {wanted_age} is configured",
         MEND,
     )
+    copies.look(report, info)
 
 
 def _value(config: Any, name: str) -> Any:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from atlas_contracts.internal_api import ENTITLEMENTS_SERVICE, INGEST_SERVICE
 from atlas_operator.client import Operator
+from atlas_operator.doctor.causes import NATS, POSTGRES
 from atlas_operator.doctor.finding import Report
-from atlas_operator.errors import CallFailed, NoTarget
+from atlas_operator.doctor.services import ask
+from atlas_operator.doctor.signs import Signs
 
 # Scheduled pulls run every 5 minutes.
 LATE_SECONDS = 3600
@@ -16,7 +18,6 @@ FEW = 0.01
 """Below this share of webhooks, wrong signatures come from strangers who found the address, not from a wrong secret."""
 MOST = 0.5
 SHOWN = 20
-AGAIN = "Run ./atlas doctor again; ./atlas logs {service} tells more."
 DASHBOARD = "In Stripe's dashboard, under Developers → Webhooks, "
 # What each refusal usually comes from.
 REMEDIES = {
@@ -48,32 +49,26 @@ PASSING = frozenset({"stripe_unavailable", "stripe_rate_limited", "broker_unavai
 """Reasons that the next pull, a minute later, usually puts right."""
 
 
-def look(operator: Operator, services: Iterable[str]) -> list[Report]:
+def look(operator: Operator, known: Collection[str], signs: Signs) -> list[Report]:
     """One report on webhooks and pulls, one on payments; of the services that can be asked."""
-    known = set(services)
     webhooks, payments = Report("operator"), Report("operator")
-    if INGEST_SERVICE in known:
-        _asked(webhooks, operator, "/operator/webhook-shares", "the share of bad webhooks", _shares)
-        _asked(webhooks, operator, "/operator/pull", "the last pull", _pull)
-    if ENTITLEMENTS_SERVICE in known:
-        _asked(payments, operator, "/operator/reviews", "payments to be reviewed", _reviews, ENTITLEMENTS_SERVICE)
+    ledger = f"{POSTGRES} of {ENTITLEMENTS_SERVICE}"
+    for report, service, path, what, needs, read in (
+        (webhooks, INGEST_SERVICE, "/operator/webhook-shares", "the share of bad webhooks was", NATS, _shares),
+        (webhooks, INGEST_SERVICE, "/operator/pull", "the last pull was", NATS, _pull),
+        (payments, ENTITLEMENTS_SERVICE, "/operator/reviews", "payments to be reviewed were", ledger, _reviews),
+    ):
+        told = ask(report, operator, signs, service, path, what, needs) if service in known else None
+        if told is not None:
+            _read(report, told, read, what, service)
     return [webhooks, payments]
 
 
-def _asked(
-    report: Report,
-    operator: Operator,
-    path: str,
-    what: str,
-    read: Callable[[Report, Any], None],
-    service: str = INGEST_SERVICE,
-) -> None:
+def _read(report: Report, told: Any, read: Callable[[Report, Any], None], what: str, service: str) -> None:
     try:
-        read(report, operator.get(service, path))
-    except (CallFailed, NoTarget) as error:
-        report.warning(f"{what} could not be looked at: {error}", AGAIN.format(service=service))
+        read(report, told)
     except (TypeError, ValueError, LookupError, AttributeError):
-        report.warning(f"{what} could not be read in {service}'s answer", "Are service and ./atlas of one release?")
+        report.not_made(what, f"{service}'s answer can't be read", "Are service and ./atlas of one release?")
 
 
 def _shares(report: Report, told: Mapping[str, Any]) -> None:
@@ -119,7 +114,8 @@ def _pull(report: Report, told: Mapping[str, Any]) -> None:
 
 
 def _reviews(report: Report, told: Mapping[str, Any]) -> None:
-    refused, warnings = told["refused"], told["fraudWarnings"]
+    # One that isn't actionable any more was refunded or disputed since: there is nothing left to prevent.
+    refused, warnings = told["refused"], [row for row in told["fraudWarnings"] if row.get("actionable") is not False]
     for row in refused[:SHOWN]:
         payment = row.get("checkoutSessionId") or row.get("paymentIntentId")
         report.error(

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Level = Literal["ok", "warning", "error"]
+CAUSE = "cause"
+"""The area of what explains other findings; it comes first."""
+AFTERWARDS = "Mend that first."
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,14 @@ class Report:
     def error(self, what: str, remedy: str) -> None:
         """Something is wrong."""
         self.findings.append(Finding(self.area, "error", what, remedy))
+
+    def cause(self, what: str, remedy: str) -> None:
+        """Something is wrong that explains what else is found: it is told before everything else."""
+        self.findings.append(Finding(CAUSE, "error", what, remedy))
+
+    def not_made(self, what: str, why: str, remedy: str) -> None:
+        """A check could not be made."""
+        self.warning(f"{what} not looked at: {why}", remedy)
 
     def check(self, holds: bool, what: str, otherwise: str, remedy: str) -> bool:
         """Record `what` as ok where the condition holds, else `otherwise` as an error."""

@@ -27,6 +27,8 @@ class Patient:
     databases: Mapping[str, str]
     stripe_key: str | None
     stripe_api_base: str | None
+    sandbox_url: str | None
+    """The local stack's stand-in for Stripe, where it has one."""
     price_id: str | None
     portal_configuration: str | None
     webhook_url: str | None
@@ -59,11 +61,12 @@ def _local(target: Target, given: Mapping[str, str]) -> Patient:
         databases=stack["postgres"]["databases"],
         stripe_key=sandbox["secret_key"] if sandbox else given.get("STRIPE_SECRET_KEY"),
         stripe_api_base=sandbox["url"] if sandbox else given.get("STRIPE_API_BASE"),
+        sandbox_url=sandbox["url"] if sandbox else None,
         price_id=sandbox["price_id"] if sandbox else given.get("STRIPE_PRICE_PRO_LIFETIME"),
         portal_configuration=given.get("STRIPE_BILLING_PORTAL_CONFIGURATION_ID"),
         webhook_url=stack["webhook"]["url"] if sandbox else given.get("WEBHOOK_PUBLIC_URL"),
         webhook_secret=stack["webhook"]["secret"],
-        replicas=1,
+        replicas=len(stack["nats"].get("nodes", [])) or 1,
         keepers=keepers(target, given),
         streams=_streams(running.operator.get("retention", {})),  # what `up` was given, not this shell
     )
@@ -77,6 +80,7 @@ def _production(target: Target, given: Mapping[str, str]) -> Patient:
         databases={name: given[variable] for name, variable in DATABASES.items() if variable in given},
         stripe_key=given.get("STRIPE_SECRET_KEY"),
         stripe_api_base=given.get("STRIPE_API_BASE"),
+        sandbox_url=None,
         price_id=given.get("STRIPE_PRICE_PRO_LIFETIME"),
         portal_configuration=given.get("STRIPE_BILLING_PORTAL_CONFIGURATION_ID"),
         webhook_url=given.get("WEBHOOK_PUBLIC_URL"),

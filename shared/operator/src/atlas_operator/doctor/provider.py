@@ -17,6 +17,8 @@ from atlas_stripe.mapping import SUPPORTED_EVENT_TYPES
 TIMEOUT_SECONDS = 8
 """Time limit of one request; short, because a person waits for the result."""
 RETRIES = 1
+FIRST_SECONDS = 2
+"""Time limit of the first request, without a retry: where Stripe is away, the doctor says so at once."""
 AT_ONCE = 8
 """Requests made at the same time; Stripe allows 25 per second for a test key."""
 # Half of the tolerance for webhook signatures: beyond it, an event that waited a little is refused.
@@ -36,13 +38,17 @@ def look(patient: Patient) -> Report:
     _key(report, patient)
     client = blocking_client(patient.stripe_key, patient.stripe_api_base, retries=RETRIES, seconds=TIMEOUT_SECONDS)
     try:
-        _clock(report, client)
+        first = blocking_client(patient.stripe_key, patient.stripe_api_base, retries=0, seconds=FIRST_SECONDS)
+        _clock(report, first)
     except stripe.AuthenticationError:
-        report.error("Stripe refuses the key", "Set STRIPE_SECRET_KEY to a valid one; was it rolled?")
+        report.cause(
+            "Stripe refuses the key (STRIPE_SECRET_KEY); nobody can buy, and pulls fail.",
+            "Was it rolled? Set STRIPE_SECRET_KEY to a valid one for checkout and webhook-ingest.",
+        )
         return report
     except stripe.APIConnectionError as error:
-        report.error(
-            f"Stripe does not answer: {type(error).__name__}; nothing else of Stripe's was looked at",
+        report.cause(
+            f"Stripe does not answer ({type(error).__name__}); nobody can buy, and pulls fail.",
             "Is there a way out to api.stripe.com? Else see status.stripe.com, and run ./atlas doctor again.",
         )
         return report

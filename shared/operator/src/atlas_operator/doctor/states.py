@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from atlas_contracts.internal_api import ENTITLEMENTS_SERVICE
 from atlas_operator.client import Operator
+from atlas_operator.doctor.causes import NATS, POSTGRES
 from atlas_operator.doctor.finding import Report
-from atlas_operator.errors import CallFailed, NoTarget
+from atlas_operator.doctor.services import ask
+from atlas_operator.doctor.signs import Signs
 from atlas_operator.terminal.words import counted
 
 AREA = "broker"
 MEND = "./atlas republish writes it again from the projection."
 
 
-def look(operator: Operator, services: Iterable[str]) -> Report:
+def look(operator: Operator, known: Collection[str], signs: Signs) -> Report:
     """Ask the entitlements service, which compares both."""
     report = Report(AREA)
-    if ENTITLEMENTS_SERVICE not in set(services):
+    if ENTITLEMENTS_SERVICE not in known:
         return report
-    try:
-        found = operator.get(ENTITLEMENTS_SERVICE, "/operator/states")
-    except (CallFailed, NoTarget) as error:
-        report.warning(
-            f"the bucket of states was not compared: {error}",
-            "Run ./atlas doctor again; ./atlas logs entitlements tells more.",
-        )
+    needs = (NATS, f"{POSTGRES} of {ENTITLEMENTS_SERVICE}")
+    what = "the bucket of states was"
+    found = ask(report, operator, signs, ENTITLEMENTS_SERVICE, "/operator/states", what, *needs)
+    if found is None:
         return report
     if wrong := differences(found):
         report.error(f"the bucket of states differs from the projection: {wrong}", MEND)

@@ -49,9 +49,9 @@ def verdict_of(told: Row) -> None:
 
 
 def _verdict(user: str, verdict: Row) -> list[Piece]:
-    is_pro: Piece = ("Pro", "bold green") if verdict.get("isPro") else ("not Pro", "bold")
+    is_pro: Piece = ("Pro", "bold") if verdict.get("isPro") else ("not Pro", "bold")
     version = f" (version {verdict.get('version', 0)})"
-    return [f"{user} is ", is_pro, sentences.standing(verdict), (version, "dim")]
+    return [f"{user} is ", is_pro, sentences.standing(verdict), version]
 
 
 def _payment(payment: Row) -> None:
@@ -60,7 +60,7 @@ def _payment(payment: Row) -> None:
     say(
         ("Payment ", "bold"),
         f"{payment.get('id')} ",
-        ("grants", "green") if grants else ("grants nothing", "red"),
+        ("grants" if grants else "grants nothing", "bold"),
         f": {payment.get('because', '')}",
     )
     _facts(payment.get("facts", []))

@@ -13,11 +13,12 @@ from rich.console import Console
 from rich.text import Text
 
 from atlas_contracts.text import visible
-from atlas_operator.terminal.console import out
+from atlas_operator.terminal.console import columns, out, put
 
 GAP = 2
 INDENT = 4
 NOTHING = "–"
+MARK = "● "
 
 Cell = str | tuple[str, str]
 
@@ -41,13 +42,14 @@ def show(
         for row in everything:
             console.print(_aligned(row, widths))
         return
-    fit = _fitting(widths, console.width)
+    width = columns(console)
+    fit = _fitting(widths, width)
     if headed:
-        console.print(_aligned([(name, "dim") for name in headings[:fit]], widths))
+        console.print(_aligned([(name, "bold") for name in headings[:fit]], widths))
     for row in told:
         console.print(_aligned(row[:fit], widths))
-        for text in _below(headings[fit:], row[fit:]):
-            console.print(text)
+        for text in _below(headings[fit:], row[fit:], width):
+            put(console, text)
 
 
 def _cell(cell: Cell) -> tuple[str, str]:
@@ -69,13 +71,20 @@ def _aligned(row: Sequence[tuple[str, str]], widths: Sequence[int]) -> Text:
     text = Text()
     for at, (value, style) in enumerate(row):
         last = at == len(row) - 1
-        text.append(value, style)
+        marked = 1 if value.startswith(MARK) else len(value)  # colour belongs to the mark: words stay readable
+        text.append(value[:marked], style).append(value[marked:])
         text.append("" if last else " " * (widths[at] - cell_len(value) + GAP))
     return text
 
 
-def _below(headings: Sequence[str], row: Sequence[tuple[str, str]]) -> Iterator[Text]:
+def _below(headings: Sequence[str], row: Sequence[tuple[str, str]], width: int) -> Iterator[Text]:
+    """What doesn't fit, a line each; a value that doesn't fit behind its heading stands below it."""
     for heading, (value, style) in zip(headings, row, strict=True):
-        if value != NOTHING:
-            name = f"{heading} " if heading else ""
-            yield Text.assemble(" " * INDENT, (name, "dim"), (value, style))
+        if value == NOTHING:
+            continue
+        name = f"{heading} " if heading else ""
+        if " " not in value and INDENT + cell_len(name + value) > width:
+            yield Text(" " * INDENT + name.rstrip())
+            yield Text(" " * max(0, min(2 * INDENT, width - cell_len(value)))).append(value, style)
+        else:
+            yield Text.assemble(" " * INDENT, name, (value, style))

@@ -8,6 +8,7 @@ from stripe_sandbox.errors import StripeError, invalid
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.listing import list_objects
 from stripe_sandbox.operation import Operation, change, merge_metadata
+from stripe_sandbox.shapes import as_shown
 from stripe_sandbox.store import Json
 
 TEXT_FIELDS = ("email", "name", "phone", "description", "business_name", "individual_name")
@@ -86,10 +87,7 @@ def update(op: Operation, params: Json, identifier: str) -> Json:
 
 def retrieve(op: Operation, _params: Json, identifier: str) -> Json:
     """``GET /v1/customers/{id}``: a deleted customer is a stub, not a 404."""
-    customer = op.get("customer", identifier)
-    return (
-        {name: value for name, value in customer.items() if name != "created"} if customer.get("deleted") else customer
-    )
+    return as_shown(op.get("customer", identifier))
 
 
 def list_customers(op: Operation, params: Json) -> Json:
@@ -103,8 +101,7 @@ def delete(op: Operation, _params: Json, identifier: str) -> Json:
     """``DELETE /v1/customers/{id}``."""
     customer = living(op, identifier)
     op.emit("customer.deleted", customer)
-    op.put({"id": identifier, "object": "customer", "created": customer["created"], "deleted": True})
-    return {"id": identifier, "object": "customer", "deleted": True}
+    return as_shown(op.put({"id": identifier, "object": "customer", "created": customer["created"], "deleted": True}))
 
 
 def living(op: Operation, identifier: str, param: str | None = None) -> Json:

@@ -14,40 +14,23 @@ from stripe_sandbox.store import Json, Store
 
 EVENT_LIFE = 30 * 24 * 60 * 60  # seconds that Stripe lists an event
 MOST_ENDPOINTS = 16  # of an account, per mode
-SUPPORTED_EVENTS = [
-    "checkout.session.completed",
-    "checkout.session.async_payment_succeeded",
-    "checkout.session.async_payment_failed",
-    "checkout.session.expired",
-    "charge.refunded",
-    "refund.created",
-    "refund.updated",
-    "refund.failed",
-    "charge.refund.updated",
-    "charge.dispute.created",
-    "charge.dispute.updated",
-    "charge.dispute.closed",
-    "charge.dispute.funds_withdrawn",
-    "charge.dispute.funds_reinstated",
-    "radar.early_fraud_warning.created",
-    "radar.early_fraud_warning.updated",
-]
 
 
 def seed(op: Operation) -> None:
-    """Create the configured endpoint, or update its URL and secret after a restart."""
+    """Create the configured endpoint, or update its URL and secret after a restart, and add the events that are new."""
     settings = op.settings
     if settings.webhook_url is None:
         return
     for endpoint in op.store.of("webhook_endpoint").oldest_first():
         if op.private(endpoint["id"]).get("configured"):
             events = endpoint["enabled_events"]
-            told = events if "*" in events else list(dict.fromkeys([*events, *SUPPORTED_EVENTS]))
+            asked = settings.webhook_events
+            told = events if "*" in {*events, *asked} else list(dict.fromkeys([*events, *asked]))
             change(endpoint, url=settings.webhook_url, enabled_events=told)
             op.put(endpoint)
             op.put_private(endpoint["id"], {"secrets": [settings.webhook_secrets[0]], "configured": True})
             return
-    endpoint = new_endpoint(op, settings.webhook_url, list(SUPPORTED_EVENTS), {"description": "Configured at start"})
+    endpoint = new_endpoint(op, settings.webhook_url, list(settings.webhook_events), {"description": "Configured at start"})
     op.put_private(endpoint["id"], {"secrets": [settings.webhook_secrets[0]], "configured": True})
 
 

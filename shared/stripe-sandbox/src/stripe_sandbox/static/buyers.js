@@ -99,8 +99,14 @@ function drawCharge(charge, session) {
   const [text, kind] = CHARGE_TAGS[charge.status];
   const rows = [h("div", { class: "charge-head" }, tagged(text, kind), h("span", {}, charge.method), shortId(charge.id), charge.failure ? h("span", { class: "muted" }, charge.failure) : null)];
   rows.push(...charge.refunds.map(drawRefund), ...charge.disputes.map(drawDispute), ...charge.warnings.map(drawWarning));
-  if (charge.status === "succeeded") rows.push(h("div", { class: "acts" }, ...chargeActs(charge, session)));
+  if (charge.status === "succeeded") place(chargeActs(charge, session), rows[0], (acts) => rows.push(acts));
   return h("div", { class: "charge" }, ...rows);
+}
+
+// Several buttons have a row of their own below; one alone stands at the end of the line that it is about.
+function place(acts, line, below) {
+  if (acts.length === 1) line.append(acts[0]);
+  else if (acts.length) below(h("div", { class: "acts" }, ...acts));
 }
 
 function chargeActs(charge, session) {
@@ -141,7 +147,9 @@ function drawDispute(dispute) {
     if (status) call("POST", path, { status }, "Moved.");
   }] }, h("option", { value: "" }, "Move to…"), ...STATUSES.filter((status) => status !== dispute.status).map((status) => h("option", { value: status }, status.replaceAll("_", " "))));
   acts.push(move);
-  return h("div", { class: "sub" }, ...row, h("div", { class: "acts" }, ...acts));
+  const line = h("div", { class: "sub" }, ...row);
+  place(acts, line, (buttons) => line.append(buttons));
+  return line;
 }
 
 function drawWarning(warning) {

@@ -2,6 +2,7 @@
 // Comfort only: the page works without it, and the server checks everything.
 const form = document.getElementById("pay");
 const button = document.getElementById("pay-button");
+const email = document.getElementById("email");
 const card = document.getElementById("card");
 const expiry = document.getElementById("expiry");
 const cvc = document.getElementById("cvc");
@@ -30,6 +31,7 @@ for (const chip of document.querySelectorAll("[data-card]")) {
     const year = (new Date().getFullYear() + 4) % 100;
     if (!expiry.value) expiry.value = `12 / ${String(year).padStart(2, "0")}`;
     if (!cvc.value) cvc.value = "123";
+    if (!email.value) email.value = "buyer@example.com";
     button.focus();
   });
 }

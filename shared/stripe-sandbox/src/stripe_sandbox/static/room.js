@@ -14,7 +14,8 @@ function drawSwitches(state) {
   for (const button of document.querySelectorAll("[data-mode]")) button.setAttribute("aria-pressed", String(button.dataset.mode === delivery.mode));
   byId("mode-text").textContent = MODES[delivery.mode];
   const { held, pending, succeeded, dropped, failed } = delivery.counts;
-  byId("counts").textContent = `${succeeded} delivered · ${held} held · ${pending} retrying · ${dropped + failed} lost`;
+  const troubles = [[pending, "retrying"], [dropped + failed, "lost"]].filter(([count]) => count).map(([count, word]) => ` · ${count} ${word}`);
+  byId("counts").textContent = `${succeeded} delivered · ${held} held${troubles.join("")}`;
   for (const button of document.querySelectorAll("[data-flush]")) {
     const short = button.closest(".quick") ? "" : " now";
     button.textContent = held + pending ? `Release ${held + pending}${short}` : `Release${short}`;

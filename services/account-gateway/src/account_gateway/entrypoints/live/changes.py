@@ -16,11 +16,14 @@ from nats.aio.msg import Msg
 from pydantic import ValidationError
 
 from atlas_contracts.entitlements import EntitlementEvent
+from atlas_contracts.internal_api import GATEWAY_SERVICE
 from atlas_contracts.streams import ENTITLEMENTS
 from atlas_kit.http.errors import Unavailable
-from atlas_kit.messaging.broker import Broker
+from atlas_kit.messaging.broker import Broker, told_ids
 from atlas_kit.messaging.listening import Listeners
+from atlas_kit.process.context import Ids
 from atlas_kit.process.logs import get_logger
+from atlas_kit.tracing.messages import receiving
 
 log = get_logger()
 
@@ -38,6 +41,7 @@ class Watch:
 
     def __init__(self) -> None:
         self._news = asyncio.Event()
+        self._cause: Ids | None = None
         self.ended = False
         """True when the stream has to end, to make room for a newer one of its user."""
 
@@ -45,8 +49,15 @@ class Watch:
         self.ended = True
         self.wake()
 
-    def wake(self) -> None:
+    def wake(self, cause: Ids | None = None) -> None:
+        """``cause``: the ids with which the change came, where it is known."""
+        self._cause = cause or self._cause
         self._news.set()
+
+    def take_cause(self) -> Ids | None:
+        """The ids of the newest change since this was asked last; None where nobody told of one."""
+        cause, self._cause = self._cause, None
+        return cause
 
     async def wait(self, seconds: float) -> bool:
         """Whether the watch was woken within ``seconds``."""
@@ -91,9 +102,9 @@ class EntitlementChanges:
             if not self._watches[user_id]:
                 del self._watches[user_id]
 
-    def changed(self, user_id: str) -> None:
+    def changed(self, user_id: str, cause: Ids | None = None) -> None:
         for watch in self._watches.get(user_id, ()):
-            watch.wake()
+            watch.wake(cause)
 
     def wake_all(self) -> None:
         for watches in self._watches.values():
@@ -131,8 +142,12 @@ class EntitlementChanges:
             return None
 
     async def _on_message(self, message: Msg) -> None:
-        try:
-            self.changed(EntitlementEvent.model_validate_json(message.data).data.user_id)
-        except ValidationError:
-            log.warning("entitlement.change_unreadable", subject=message.subject)
-            self.wake_all()
+        with receiving(message.subject, message.headers, GATEWAY_SERVICE) as span:
+            try:
+                user_id = EntitlementEvent.model_validate_json(message.data).data.user_id
+            except ValidationError:
+                log.warning("entitlement.change_unreadable", subject=message.subject)
+                self.wake_all()
+                return
+            if user_id in self._watches:
+                self.changed(user_id, span.ids or told_ids(message.headers or {}))

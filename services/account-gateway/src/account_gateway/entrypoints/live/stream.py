@@ -19,6 +19,7 @@ from account_gateway.session.caller import RequireUser
 from atlas_contracts.internal_api import EntitlementView
 from atlas_kit.http.errors import AtlasError, Unavailable
 from atlas_kit.process.logs import get_logger
+from atlas_kit.tracing.work import pushed, updating_page
 
 log = get_logger()
 
@@ -72,11 +73,14 @@ async def entitlement_events(
         if _over(changes, watch) or not await signed_in():
             return
         if news or clock() >= next_look:
-            current = await _read_or(last, read)
+            with updating_page(watch.take_cause()):
+                current = await _read_or(last, read)
+                differs = current.public() != last.public()
+                if differs:
+                    _log_pushed(current)
             next_look = clock() + _pause(changes, times)
-            if current.public() != last.public():
+            if differs:
                 last = current
-                _log_pushed(current)
                 yield _event(current)
         if clock() >= next_beat:
             next_beat += times.heartbeat
@@ -150,6 +154,7 @@ async def _read_or(last: EntitlementView, read: Callable[[], Awaitable[Entitleme
 
 
 def _log_pushed(view: EntitlementView) -> None:
+    pushed()
     requested = {"requestId": view.request_id} if view.request_id else {}
     log.info("entitlement.pushed", userId=view.user_id, version=view.version, **requested)
 

@@ -18,8 +18,11 @@ import nats.errors
 from nats.aio.client import Client
 
 from atlas_contracts.streams import SECONDS_PER_DAY, StreamSpec
+from atlas_kit.process.servers import servers_of
 
 CONNECT_SECONDS = 5
+NODE_SECONDS = 2
+"""How long to wait for one node of the broker, before the next one is asked."""
 ANSWER_SECONDS = 10.0
 """The broker answers an update once what is too old is gone."""
 NANOSECONDS = 10**9
@@ -56,13 +59,35 @@ def inbox_of(url: str) -> bytes:
     return f"_INBOX_{user}".encode() if user else b"_INBOX"
 
 
+async def connect_once(url: str, seconds: float) -> Client:
+    """A connection for one look, to whichever of the broker's nodes answers; it is not made again when it is lost.
+
+    Raises nats errors, OSError, ValueError, or TimeoutError after ``seconds``.
+    """
+    servers = servers_of(url)
+    async with asyncio.timeout(seconds):
+        for first in range(len(servers)):
+            # The client goes round those that refuse it, but waits for one that accepts it and stays silent.
+            try:
+                async with asyncio.timeout(NODE_SECONDS if first + 1 < len(servers) else None):
+                    return await nats.connect(
+                        [*servers[first:], *servers[:first]],
+                        dont_randomize=True,
+                        allow_reconnect=False,
+                        error_cb=_quiet,
+                        inbox_prefix=inbox_of(url),
+                    )
+            except (nats.errors.Error, OSError, TimeoutError):
+                if first + 1 == len(servers):
+                    raise
+    raise ValueError("no URL of a broker")
+
+
 @asynccontextmanager
 async def keeper_of(url: str) -> AsyncIterator[Client]:
     """A connection with the credentials that may change streams. Raises KeepingFailed."""
     try:
-        # The client itself goes on trying for two minutes, whatever it is told about reconnecting.
-        async with asyncio.timeout(CONNECT_SECONDS):
-            client = await nats.connect(url, allow_reconnect=False, error_cb=_quiet, inbox_prefix=inbox_of(url))
+        client = await connect_once(url, CONNECT_SECONDS)
     except (nats.errors.Error, OSError, TimeoutError, ValueError) as error:
         raise KeepingFailed(f"The broker of NATS_ADMIN_URL does not answer: {type(error).__name__}.") from error
     try:
