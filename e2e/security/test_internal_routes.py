@@ -16,12 +16,10 @@ import pytest
 import schemathesis
 
 from atlas_contracts.internal_api import (
-    APP,
     CHECKOUT_SERVICE,
     ENTITLEMENTS_SERVICE,
     GATEWAY_SERVICE,
     INGEST_SERVICE,
-    OPERATOR,
     AppliedRequest,
     BackfillRequest,
     CheckoutSessionRequest,
@@ -32,6 +30,7 @@ from atlas_contracts.internal_api import (
     ToldAgain,
     VerdictsRequest,
 )
+from atlas_contracts.issuers import APP, OPERATOR
 from atlas_contracts.moving_in import ImportGrantsRequest, ImportPurchasesRequest
 from atlas_contracts.parked import DismissRequest
 from atlas_contracts.read_api import EntitlementQuery

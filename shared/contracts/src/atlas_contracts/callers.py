@@ -13,14 +13,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from urllib.parse import quote
 
-from atlas_contracts.internal_api import (
-    APP,
-    CHECKOUT_SERVICE,
-    ENTITLEMENTS_SERVICE,
-    GATEWAY_SERVICE,
-    INGEST_SERVICE,
-    OPERATOR,
-)
+from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, GATEWAY_SERVICE, INGEST_SERVICE
+from atlas_contracts.issuers import APP, OPERATOR
 from atlas_contracts.read_api import READ_MANY, READ_ONE
 from atlas_contracts.request_counts import REQUEST_COUNTS
 
