@@ -117,7 +117,7 @@ def serving(arguments: list[str], environment: dict[str, str], port: int, path: 
             [sys.executable, *arguments], env={**os.environ, **environment}, cwd=HERE, stdout=log, stderr=log
         )
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{LOOPBACK}:{port}{path}", timeout=2) as answer:
                 if answer.status == 200:

@@ -142,7 +142,7 @@ class Database:
 
         Raises DatabaseUnavailable if the server is away or doesn't answer, or if its tables don't exist yet.
         """
-        async with self._connected(self._pool) as connection:
+        async with self._connection(self._pool) as connection:
             if not pipelined:
                 yield connection
                 return
@@ -156,13 +156,13 @@ class Database:
         and COMMIT are three. Raises what :meth:`transaction` does; needs ``statement_connections``.
         """
         assert self._statements, "a service that uses this says how many connections it needs"
-        async with self._connected(self._statements) as connection:
+        async with self._connection(self._statements) as connection:
             yield connection
 
     @asynccontextmanager
-    async def _connected(self, pool: AsyncConnectionPool[Connection]) -> AsyncIterator[Connection]:
+    async def _connection(self, pool: AsyncConnectionPool[Connection]) -> AsyncIterator[Connection]:
         """A connection of the pool. Raises DatabaseUnavailable for those of psycopg's errors that mean that the server
-        isn't there or isn't ready.
+        isn't there or ready.
         """
         try:
             with span_of_transaction(self._package):
