@@ -26,9 +26,14 @@ Asked = dict[str, Callable[[], Pulse]]
 def look(current: State, stack: Mapping[str, Any]) -> tuple[State, list[Cause]]:
     """The state with every part as it is now, and the causes of what is wrong. ``stack``: `stack.json`."""
     asked = {part: ask for part, ask in _asked(stack).items() if part in current.parts}
-    pulses = pulse.take(asked)
+    pulses = {part: found for part, found in pulse.take(asked).items() if found.wrong or part not in _several(stack)}
     parts = {name: _now(part, pulses.get(name)) for name, part in current.parts.items()}
-    seen = {name: _pulse(part, pulses.get(name)) for name, part in parts.items()}
+    others_answer = asked.keys() - pulses.keys() - {POSTGRES}  # a standby that answers serves nobody
+    seen = {
+        name: _pulse(part, pulses.get(name))
+        for name, part in parts.items()
+        if name not in others_answer or part.health == state.OK
+    }
     return replace(current, parts=parts), causes.find(seen)
 
 
@@ -78,6 +83,13 @@ def _asked(stack: Mapping[str, Any]) -> Asked:
     if databases := stack.get(POSTGRES, {}).get("databases"):
         asked[POSTGRES] = lambda: pulse.database(next(iter(databases.values())))
     return asked
+
+
+def _several(stack: Mapping[str, Any]) -> set[str]:
+    """Parts of which there is more than one behind an address: that one answers doesn't say that the first does."""
+    several = {name for name, told in stack.get("services", {}).items() if len(told.get("replicas", ())) > 1}
+    several |= {NATS} if len(stack.get(NATS, {}).get("nodes", ())) > 1 else set()
+    return several | ({POSTGRES} if "standby" in stack.get(POSTGRES, {}) else set())
 
 
 def _service(url: str, path: str = "/readyz") -> Callable[[], Pulse]:
