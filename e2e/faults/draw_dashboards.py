@@ -83,7 +83,7 @@ def asked(target: dict[str, str], watch: Prometheus, began: float, ended: float)
 def picture(title: str, series: list[tuple[str, list[tuple[float, float]]]], began: float, ended: float) -> str:
     shown = sorted((line for line in series if line[1]), key=lambda line: -max(value for _, value in line[1]))[:MOST_LINES]
     top = max((value for _, points in shown for _, value in points), default=0) or 1
-    left, right, upper, lower = 44, WIDTH - 120, 26, HEIGHT - 14
+    left, right, upper, lower = 52, WIDTH - 140, 26, HEIGHT - 14
     parts = [f'<rect width="{WIDTH}" height="{HEIGHT}" rx="4" fill="#ffffff" stroke="#cbd5e1"/>']
     parts.append(f'<text x="8" y="16" font-weight="bold" font-size="11">{html.escape(title)}</text>')
     parts.append(f'<path d="M{left} {upper}V{lower}H{right}" fill="none" stroke="#94a3b8"/>')

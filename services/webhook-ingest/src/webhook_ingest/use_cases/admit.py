@@ -15,6 +15,7 @@ from atlas_contracts.streams import billing_subject, parked_subject
 from atlas_kit.messaging.events import billing_event, encode, event_type_of
 from atlas_kit.process.logs import get_logger
 from atlas_kit.tracing.messages import publishing
+from atlas_kit.tracing.spans import recorder
 from atlas_stripe.arrival import Arrival
 from atlas_stripe.mapping import SUPPORTED_EVENT_TYPES, from_event
 from atlas_stripe.objects import Unmappable
@@ -81,6 +82,8 @@ class Door:
         ignored = await self.reason_to_ignore(event)
         if ignored:
             return Outcome(Admission.IGNORED, f"stripe:{event['id']}" if _is_id(event["id"]) else None, ignored)
+        if recorder() is None:
+            return await self._take_in(event, arrival, suspicious=suspicious)
         with publishing():
             return await self._take_in(event, arrival, suspicious=suspicious)
 

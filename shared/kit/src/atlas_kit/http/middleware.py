@@ -20,7 +20,7 @@ from atlas_kit.http.errors import AtlasError, InvalidRequest, Unavailable
 from atlas_kit.process import context
 from atlas_kit.process.logs import get_logger
 from atlas_kit.process.metrics import HTTP_REQUESTS, HTTP_SECONDS
-from atlas_kit.tracing.spans import NOTHING, OpenSpan
+from atlas_kit.tracing.spans import NOTHING, OpenSpan, recorder
 from atlas_kit.tracing.work import answered, serving
 
 log = get_logger()
@@ -102,8 +102,12 @@ class EdgeMiddleware:
             return
         told = _told(scope)
         request_id = context.accept_request_id(told.get(b"x-request-id"), told.get(b"x-correlation-id"))
-        quiet = scope["path"] in QUIET_PATHS
-        span = serving(scope.get("scheme", "http"), request_id, told.get(b"traceparent"), quiet=quiet)
+        span = NOTHING
+        if recorder() is None:
+            context.enter(request_id, told.get(b"traceparent"))
+        else:
+            quiet = scope["path"] in QUIET_PATHS
+            span = serving(scope.get("scheme", "http"), request_id, told.get(b"traceparent"), quiet=quiet)
         scope.setdefault("state", {})["request_id"] = request_id
         exchange = _Exchange(scope, send, [*self._headers, (b"x-request-id", request_id.encode())], span)
         limit = self._body_limits.get(scope["path"], self._max_body)

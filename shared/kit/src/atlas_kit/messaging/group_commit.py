@@ -37,7 +37,7 @@ from atlas_kit.messaging.broker import (
     message_headers,
 )
 from atlas_kit.process.logs import get_logger
-from atlas_kit.tracing.messages import sending
+from atlas_kit.tracing.messages import name_publishing
 
 log = get_logger()
 
@@ -84,11 +84,8 @@ class GroupCommit:
         """Store an event durably. Raises BrokerUnavailable: at once if there is no connection or too many events wait,
         else if the broker doesn't answer in time.
         """
-        with sending(subject, message_id):
-            return await self._publish(subject, payload, message_id)
-
-    async def _publish(self, subject: str, payload: bytes, message_id: str) -> Stored:
         _ = self._broker.client
+        name_publishing(subject, message_id)
         future: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
         leader = self._known.get(message_id)
         if leader:

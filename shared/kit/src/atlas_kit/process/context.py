@@ -76,7 +76,8 @@ def accept_traceparent(*candidates: str | None) -> str:
 
 def enter(request_id: str, traceparent: str | None = None) -> None:
     """Set the ids for the rest of the running task; for callers that own their task."""
-    take(Ids(request_id, new_traceparent(traceparent)))
+    _request_id.set(request_id)
+    _traceparent.set(new_traceparent(traceparent))
 
 
 def take(ids: Ids) -> None:

@@ -33,21 +33,25 @@ class Processed:
 
 
 def publishing() -> OpenSpan:
-    """A span in which one event is made and published; :func:`sending` names it."""
+    """A span in which one event is made and published; :func:`name_publishing` says which."""
     return spans.below(UNNAMED, SpanKind.PRODUCER, _about(Operation.SEND, "publish"))
+
+
+def name_publishing(subject: str, message_id: str) -> bool:
+    """Name the :func:`publishing` span that is open and has no name yet. Returns whether there is one."""
+    live = spans.live()
+    if live is None or live.name != UNNAMED:
+        return False
+    live.rename(f"publish {subject}")
+    live.note({**_about(Operation.SEND, "publish", subject), **_named(message_id)})
+    return True
 
 
 def sending(subject: str, message_id: str) -> OpenSpan:
     """The sending of one event: names the :func:`publishing` span around it, or else is a span of its own."""
-    live = spans.live()
-    if live is None:
+    if spans.live() is None or name_publishing(subject, message_id):
         return NOTHING
-    about = _about(Operation.SEND, "publish", subject)
-    about = {**about, **_named(message_id)}
-    if live.name == UNNAMED:
-        live.rename(f"publish {subject}")
-        live.note(about)
-        return NOTHING
+    about = {**_about(Operation.SEND, "publish", subject), **_named(message_id)}
     return spans.below(f"publish {subject}", SpanKind.PRODUCER, about, current=False)
 
 

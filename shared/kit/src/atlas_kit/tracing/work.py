@@ -18,12 +18,10 @@ NO_ATTRIBUTES: dict[str, str] = {}
 def serving(scheme: str, request_id: str, traceparent: str | None, *, quiet: bool) -> OpenSpan:
     """Enter a request's ids, for the rest of its task, and begin its span; a ``quiet`` one (a health check) has none.
 
-    Whoever calls it owns the task, and calls :func:`answered` at the end.
+    Whoever calls it owns the task, and calls :func:`answered` at the end. Call it only while tracing is on.
     """
     recorder = spans.recorder()
-    if recorder is None:
-        context.enter(request_id, traceparent)
-        return NOTHING
+    assert recorder, "tracing is off"
     if quiet:
         context.enter(request_id, traceparent)
         spans.make_live(None)  # a pipelined request's task begins with the context of the one before
