@@ -3,7 +3,7 @@
 # FIRST=yes makes the databases when both are empty; the other one (OTHER is its address) copies it and follows. After a
 # promotion it is the other way round, so both run this.
 set -eu
-export PGPASSWORD="$REPLICATOR_PASSWORD" PGCONNECT_TIMEOUT=3
+export PGPASSWORD="$REPLICATOR_PASSWORD" PGCONNECT_TIMEOUT=10
 
 # What the other server is: primary, standby, or nothing when it doesn't answer.
 other() {
@@ -11,6 +11,16 @@ other() {
     f) echo primary ;;
     t) echo standby ;;
   esac
+}
+
+# The same, asked again for a while: a slow answer must not pass for none where a second primary could come of it.
+surely_other() {
+  for _ in 1 2 3 4 5 6 7 8 9 10; do
+    found=$(other)
+    [ -z "$found" ] || break
+    sleep 1
+  done
+  echo "$found"
 }
 
 copy() {
@@ -23,11 +33,11 @@ copy() {
 }
 
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
-  if [ "$FIRST" != yes ] || [ -n "$(other)" ]; then
+  if [ "$FIRST" != yes ] || [ -n "$(surely_other)" ]; then
     until [ "$(other)" = primary ]; do echo "waiting for $OTHER, to copy it"; sleep 1; done
     copy
   fi
-elif [ ! -e "$PGDATA/standby.signal" ] && [ "$(other)" = primary ]; then
+elif [ ! -e "$PGDATA/standby.signal" ] && [ "$(surely_other)" = primary ]; then
   # Two primaries would take different writes. What this one has may be nowhere else, so it is not thrown away here.
   echo "$OTHER is the primary now, and this server was one too: it does not start. docs/operations.md, 'the old primary'" >&2
   exit 1

@@ -18,7 +18,8 @@ pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(1800)]
 FILE = ("-f", "deploy/compose.cluster.yml", "--profile", "sandbox")
 LIMITS = {f"RATE_LIMIT_{name}": "0" for name in ("CHECKOUT", "PORTAL", "RESTORE", "CONFIRM")}
 SERVICES = ("account-gateway", "webhook-ingest", "checkout", "entitlements")
-AGAIN_SECONDS = 180.0
+READ_SECONDS = 30.0
+AGAIN_SECONDS = 300.0
 """Some twenty containers share the machine with the test; on a busy one each answer takes its time."""
 
 
@@ -51,6 +52,11 @@ def reads_pro(buyer: Buyer) -> bool:
     return answer.status_code == 200 and bool(answer.json()["data"]["isPro"])
 
 
+def still_pro(buyer: Buyer) -> bool:
+    """A read may hear 503 while the load balancer finds out who is there."""
+    return bool(eventually(lambda: reads_pro(buyer), READ_SECONDS, f"{buyer.user} is still Pro"))
+
+
 @contextlib.contextmanager
 def killed(cluster: ComposeStack, *names: str) -> Iterator[None]:
     """Killed meanwhile; afterwards started again, and healthy."""
@@ -81,14 +87,14 @@ def test_everything_is_there_twice_and_the_brokers_three_times(cluster: ComposeS
 def test_without_one_replica_of_each_service_a_purchase_goes_through(cluster: ComposeStack) -> None:
     before = buys(cluster)
     with killed(cluster, *(f"{service}-1" for service in SERVICES)):
-        assert reads_pro(buys(cluster)) and reads_pro(before)
+        assert reads_pro(buys(cluster)) and still_pro(before)
 
 
 @pytest.mark.parametrize("node", ["nats-1", "nats-2", "nats-3"])
 def test_without_one_broker_a_purchase_goes_through(cluster: ComposeStack, node: str) -> None:
     before = buys(cluster)
     with killed(cluster, f"{node}-1"):
-        assert reads_pro(buys(cluster)) and reads_pro(before)
+        assert reads_pro(buys(cluster)) and still_pro(before)
 
 
 def test_without_the_standby_a_purchase_goes_through(cluster: ComposeStack) -> None:
@@ -107,7 +113,7 @@ def test_the_standby_takes_over_with_all_that_was_bought_and_the_old_primary_doe
     old.kill()
     cluster.do("exec", "-T", "postgres-standby", "pg_ctl", "promote")
     assert reads_pro(buys(cluster))
-    assert all(reads_pro(buyer) for buyer in before)
+    assert all(still_pro(buyer) for buyer in before)
     # It still calls itself a primary. Started again it must not take writes beside the new one.
     old.start()
     eventually(lambda: "is the primary now" in cluster.do("logs", "postgres"), AGAIN_SECONDS, "it refuses")
