@@ -21,8 +21,8 @@ give() {
   mv -f "$1.new" "$1"
 }
 
-for user in INGEST CHECKOUT ENTITLEMENTS GATEWAY OBSERVER OPERATOR KEEPER MIRRORS ADMIN; do keep "NATS_PASSWORD_$user" nats_; done
-for role in ENTITLEMENTS_OWNER ENTITLEMENTS_SERVICE CHECKOUT_OWNER CHECKOUT_SERVICE; do keep "${role}_PASSWORD" pg_; done
+for user in INGEST CHECKOUT ENTITLEMENTS GATEWAY OBSERVER OPERATOR KEEPER MIRRORS ADMIN ROUTE; do keep "NATS_PASSWORD_$user" nats_; done
+for role in ENTITLEMENTS_OWNER ENTITLEMENTS_SERVICE CHECKOUT_OWNER CHECKOUT_SERVICE REPLICATOR; do keep "${role}_PASSWORD" pg_; done
 keep POSTGRES_PASSWORD pg_
 keep MADE_NEXTAUTH_SECRET nextauth_
 keep MADE_STRIPE_SECRET_KEY sk_test_sandbox
@@ -50,22 +50,39 @@ case \"\$NEXTAUTH_URL\" in *[Hh][Tt][Tt][Pp][Ss]:*) ;; *)
 esac
 export STRIPE_SECRET_KEY STRIPE_WEBHOOK_SECRET STRIPE_PRICE_PRO_LIFETIME STRIPE_API_BASE"
 
+# The servers' names: one each, or those of a cluster's nodes and of both database servers, of which one is the primary.
+BROKERS=${BROKERS:-nats} DATABASES=${DATABASES:-postgres}
+
+nodes() { # nodes PREFIX PORT: the URL of each node, comma-separated
+  all=
+  for name in $BROKERS; do all="$all${all:+,}$1@$name:$2"; done
+  echo "$all"
+}
+
 broker() { # broker USER PASSWORD
-  echo "export NATS_URL=nats://$1:$2@nats:4222 NATS_INBOX_PREFIX=_INBOX_$1"
+  echo "export NATS_URL=$(nodes "nats://$1:$2" 4222) NATS_INBOX_PREFIX=_INBOX_$1"
+}
+
+stored() { # stored ROLE PASSWORD DATABASE: the URL of a database
+  all=
+  for name in $DATABASES; do all="$all${all:+,}$name:5432"; done
+  case $all in *,*) writes='?target_session_attrs=read-write' ;; *) writes= ;; esac
+  echo "'postgresql://$1:$2@$all/$3$writes'"
 }
 
 database() { # database NAME OWNER_PASSWORD SERVICE_PASSWORD
-  echo "export DATABASE_URL=postgresql://$1_service:$3@postgres:5432/$1"
-  echo "export DATABASE_MIGRATION_URL=postgresql://$1_owner:$2@postgres:5432/$1"
+  echo "export DATABASE_URL=$(stored "$1_service" "$3" "$1")"
+  echo "export DATABASE_MIGRATION_URL=$(stored "$1_owner" "$2" "$1")"
 }
 
 give nats.env 10010 <<END
 $(grep '^NATS_PASSWORD_' kept | sed 's/^/export /')
+export NATS_ROUTES='[$(nodes "nats-route://route:$NATS_PASSWORD_ROUTE" 6222 | sed 's/[^,]*/"&"/g')]'
 END
 
 # This script runs in the image of Postgres: the user's number is the one that the server has there.
 give postgres.env "$(id -u postgres)" <<END
-$(grep -E '^(POSTGRES|ENTITLEMENTS|CHECKOUT)_' kept | sed 's/^/export /')
+$(grep -E '^(POSTGRES|ENTITLEMENTS|CHECKOUT|REPLICATOR)_' kept | sed 's/^/export /')
 END
 
 give account-gateway.env 10001 <<END
@@ -122,8 +139,8 @@ END
 give operator.env 10006 <<END
 $(signs operator)
 $(broker operator "$NATS_PASSWORD_OPERATOR")
-export ENTITLEMENTS_DATABASE_URL=postgresql://entitlements_service:$ENTITLEMENTS_SERVICE_PASSWORD@postgres:5432/entitlements
-export CHECKOUT_DATABASE_URL=postgresql://checkout_service:$CHECKOUT_SERVICE_PASSWORD@postgres:5432/checkout
+export ENTITLEMENTS_DATABASE_URL=$(stored entitlements_service "$ENTITLEMENTS_SERVICE_PASSWORD" entitlements)
+export CHECKOUT_DATABASE_URL=$(stored checkout_service "$CHECKOUT_SERVICE_PASSWORD" checkout)
 $sandbox
 END
 
@@ -135,8 +152,8 @@ END
 
 # It alone may change streams and make mirrors; it runs before the services and ends.
 give retention.env 10007 <<END
-export NATS_ADMIN_URL=nats://keeper:$NATS_PASSWORD_KEEPER@nats:4222
-export NATS_READERS_ADMIN_URL=nats://mirrors:$NATS_PASSWORD_MIRRORS@nats:4222
+export NATS_ADMIN_URL=$(nodes "nats://keeper:$NATS_PASSWORD_KEEPER" 4222)
+export NATS_READERS_ADMIN_URL=$(nodes "nats://mirrors:$NATS_PASSWORD_MIRRORS" 4222)
 END
 
 chmod 755 .
@@ -145,5 +162,5 @@ if [ -d '/data/nats/jetstream/$G' ] && [ ! -e /data/nats/jetstream/ATLAS ]; then
   mv '/data/nats/jetstream/$G' /data/nats/jetstream/ATLAS
 fi
 # Volumes are root's when they are new; these two belong to servers that aren't.
-chown 10010 /data/nats
+for store in /data/nats*; do chown 10010 "$store"; done
 chown 10005 /data/sandbox

@@ -1,7 +1,8 @@
 """Writes the containers' configuration from the rules that the local stack uses too.
 
-`python deploy/generate.py` writes `nats.conf`, `postgres/10-roles.sql` and `sandbox/events.env` beside this file; a test
-fails when they are out of date. They contain no passwords: the broker and psql read those from their environment.
+`python deploy/generate.py` writes the broker's files (one node, a node of a cluster, the same for Kubernetes),
+`postgres/10-roles.sql` and `sandbox/events.env`; a test fails when they are out of date. They contain no passwords: the
+broker and psql read those from their environment.
 """
 
 from __future__ import annotations
@@ -29,12 +30,35 @@ def nats_conf() -> str:
     """The broker's configuration: JetStream, every acknowledged message on the disk, our account and the readers', one
     user per service.
     """
+    return _nats("atlas-nats", "")
+
+
+def nats_cluster_conf() -> str:
+    """The same for each node of a cluster. What differs between nodes comes from their environment: `NATS_NAME`, and
+    `NATS_ROUTES`, the list of all nodes' URLs with the nodes' own password.
+    """
+    return _nats("$NATS_NAME", CLUSTER)
+
+
+CLUSTER = """\
+cluster {
+  name: atlas
+  listen: "0.0.0.0:6222"
+  authorization { user: route, password: $NATS_PASSWORD_ROUTE, timeout: 2 }
+  routes: $NATS_ROUTES
+  # Clients are given all nodes' addresses, and need not be told of those that only nodes can reach.
+  no_advertise: true
+}
+"""
+
+
+def _nats(name: str, cluster: str) -> str:
     accounts = permissions.accounts({user: f"<{user}>" for user in permissions.GRANTS})
     for user in permissions.GRANTS:
         accounts = accounts.replace(f'"<{user}>"', f"${broker_password(user)}")
     return f"""\
 # {GENERATED}
-server_name: atlas-nats
+server_name: {name}
 listen: "0.0.0.0:4222"
 # For the health check alone: the port isn't published.
 http: "127.0.0.1:8222"
@@ -47,7 +71,7 @@ jetstream {{
   strict: true
   max_memory_store: 64MB
 }}
-{accounts}"""
+{cluster}{accounts}"""
 
 
 def roles_sql() -> str:
@@ -63,11 +87,14 @@ def events_env() -> str:
     """The event types that the sandbox's endpoint gets: those that webhook-ingest handles. The sandbox knows no list of
     its own.
     """
-    return f"# Written by deploy/generate.py from shared/stripe/src/atlas_stripe/mapping.py.\nSANDBOX_WEBHOOK_EVENTS={','.join(SUPPORTED_EVENT_TYPES)}\n"
+    written = "# Written by deploy/generate.py from shared/stripe/src/atlas_stripe/mapping.py."
+    return f"{written}\nSANDBOX_WEBHOOK_EVENTS={','.join(SUPPORTED_EVENT_TYPES)}\n"
 
 
 FILES = {
     HERE / "nats.conf": nats_conf,
+    HERE / "nats.cluster.conf": nats_cluster_conf,
+    HERE / "kubernetes" / "nats.conf": nats_cluster_conf,
     HERE / "postgres" / "10-roles.sql": roles_sql,
     HERE / "sandbox" / "events.env": events_env,
 }

@@ -33,6 +33,8 @@ LIGHT = TerminalTheme(
     [(36, 41, 47), (207, 34, 46), (17, 99, 41), (125, 78, 0), (9, 105, 218), (130, 80, 223), (27, 124, 131), (110, 119, 129)],
     [(87, 96, 106), (164, 14, 38), (26, 127, 55), (99, 60, 1), (33, 139, 255), (164, 117, 249), (49, 146, 170), (140, 149, 159)],
 )  # fmt: skip
+DURATION = re.compile(r"\n[^\n]*Healthy after [^\n]*| in (?:\x1b\[[\d;]*m)*[\d.]+(?:\x1b\[[\d;]*m)* s(?=;)")
+"""How long something took says how busy the machine was that took the picture."""
 LINK = "one-time-link-of-yours"  # a real one is as long; it has no place in a repository
 # Rich's own frame without the fonts that it would load from elsewhere.
 FRAME = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
@@ -71,7 +73,8 @@ def seen(stack: Stack, *arguments: str) -> str:
     os.close(ours)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, arguments, written.decode())
-    return "\n".join(left_standing(written.decode())).strip("\n")
+    standing = "\n".join(left_standing(written.decode())).strip("\n")
+    return DURATION.sub("", re.sub(r"link=[\w-]+", f"link={LINK}", standing)).strip("\n")
 
 
 def left_standing(written: str) -> list[str]:
@@ -122,7 +125,6 @@ def main() -> None:
         stack = Stack(home, int(os.environ.get("PORT_BASE", "8000")))
         try:
             started = seen(stack, "up", "--detach", "--port-base", str(stack.port_base))
-            started = re.sub(r"link=[\w-]+", f"link={LINK}", started)
             draw("terminal-up", [("./atlas up --detach", started), ("./atlas status", seen(stack, "status"))])
             ada = Buyer(stack, "ada")
             ada.refund(ada.buy(), 1000)

@@ -123,6 +123,24 @@ def test_the_switches_stay_in_view_and_no_button_stands_alone(page: Page, room: 
         assert resend["x"] == time["x"], "under the time, not in a line of its own"
 
 
+def test_beside_an_open_dispute_the_one_button_that_is_left_stands_in_the_line_of_its_charge(page: Page, room: Room) -> None:
+    user = new_user("disputed")
+    session = room.buys(user, outcome="paid")
+    charge = room.control.get("/state").json()["buyers"][0]["sessions"][0]["charges"][0]["id"]
+    room.control.post("/disputes", json={"charge": charge}).raise_for_status()
+    assert session
+    shown(page, room)
+    for width in (375, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        disputed = page.locator("details.buyer").filter(has_text=user)
+        expect(disputed.locator(".charge-head").get_by_role("button", name="Fraud warning")).to_be_visible()
+        expect(disputed.locator(".charge > .acts")).to_have_count(0)
+        row = disputed.locator(".sub > .acts")
+        right = max(act.bounding_box()["x"] + act.bounding_box()["width"] for act in row.locator("> *").all())
+        last = row.locator("> *").last.bounding_box()
+        assert abs(last["x"] + last["width"] - right) < 1, "the last one fills its row"
+
+
 def test_on_a_phone_buyers_come_first_and_the_delivery_is_at_hand(page: Page, room: Room, buyers: list[str]) -> None:
     page.set_viewport_size({"width": 375, "height": 812})
     shown(page, room)

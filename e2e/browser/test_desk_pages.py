@@ -17,6 +17,7 @@ from support.desk_gallery import (
     APPROVER,
     HOSTILE,
     OTHER_APPROVER,
+    RIGHT_TO_LEFT,
     STATES,
     VIEWER,
     ChosenDesk,
@@ -163,6 +164,14 @@ def test_a_mark_tells_what_it_did_when_it_is_pointed_at_or_focused_and_leads_to_
     expect(tip).to_be_visible()
     page.keyboard.press("Enter")
     expect(page.locator("tr:target")).to_contain_text("Refund $49.00: revokes (refunded)")
+
+
+def test_what_turns_text_round_is_made_visible_and_an_unusable_user_id_leads_nowhere(gallery: tuple[str, ChosenDesk]) -> None:
+    with httpx.Client(base_url=gallery[0], headers=headers(APPROVER)) as client:
+        text = re.sub(r"<input[^>]*>", "", client.get("/today").text)  # a form sends back what is there
+    assert "“ada\\u202egnp.exe”, which is nobody" in text
+    assert RIGHT_TO_LEFT not in text
+    assert "user=ada" not in text
 
 
 def test_two_thousand_facts_are_quick_and_folded(visit: Visit, gallery: tuple[str, ChosenDesk]) -> None:

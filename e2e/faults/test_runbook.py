@@ -35,9 +35,9 @@ def test_every_section_has_its_scene() -> None:
 
 
 def test_what_is_played_elsewhere_is_there() -> None:
-    for files in PLAYED_ELSEWHERE.values():
-        for file in files:
-            assert re.search(r"^def test_", (WORKSPACE / file).read_text(), re.MULTILINE)
+    for tests in PLAYED_ELSEWHERE.values():
+        for file, name in (test.split("::") for test in tests):
+            assert f"\ndef {name}(" in (WORKSPACE / file).read_text(), f"{file} has no {name}"
 
 
 @pytest.mark.timeout(300)
@@ -69,5 +69,5 @@ def run(stack: Stack, kind: str, block: str, step: Step, folder: Path) -> str:
     (folder / "atlas").symlink_to(WORKSPACE / "atlas")
     script = "set -eo pipefail\n" + addresses(block, stack)
     done = subprocess.run(["bash", "-c", script], cwd=folder, env=stack.environment() | step.variables, text=True, capture_output=True, timeout=180)
-    assert done.returncode == step.exits, f"{block}\n{done.stdout}\n{done.stderr}"
+    assert done.returncode in step.exits, f"{block}\n{done.stdout}\n{done.stderr}"
     return done.stdout + done.stderr

@@ -3,7 +3,7 @@
     python e2e/load/entitlement_read_bench.py [--reads 20000] [--users 1000] [--connections 16] [--only atlas|obvious]
 
 Every user has a next-auth session cookie of their own; half of them are Pro. The load generator shares the machine with the servers,
-so compare ratios. Exit code 1 when the ratio is under 0.75, the floor of DESIGN.md.
+so compare ratios. Exit code 1 when the ratio is under half of what docs/performance.md tells.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from atlas_localstack.servers.ports import LOOPBACK, free_port
 from support.embedded import embedded_nats, embedded_postgres
 from support.identity import identity_of
 
-FLOOR = 0.75
+FLOOR = 0.8
 SECRET = secrets.token_hex(32)
 COLUMNS = """user_id text PRIMARY KEY, is_pro boolean NOT NULL, status text NOT NULL, source text, active_from timestamptz,
 active_until timestamptz, version bigint NOT NULL, reason text NOT NULL, caused_by text NOT NULL, updated_at timestamptz NOT NULL"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -17,6 +18,10 @@ from entitlements.use_cases import rebuild
 from support.stack import Stack
 
 HERE = Path(__file__).resolve().parent
+LEAST_AT_16, LEAST_AT_64 = 1.3, 1.8
+"""Half of our rate by the obvious design's, in webhooks per second."""
+MOST_TIME = 3.2
+"""Twice our processor time per event at 200/s by the obvious design's."""
 sys.path[:0] = [str(HERE)]
 
 import http_bounds_bench
@@ -72,6 +77,16 @@ def test_side_by_side_with_the_obvious_design(script: str, little: list[str]) ->
     said = _said(script, *little)
     assert "obvious" in said
     assert "not 200: 0" in said or "rebuild --verify" in said
+
+
+@pytest.mark.slow
+def test_what_an_event_costs_beside_the_obvious_design() -> None:
+    """Half of what docs/performance.md tells is allowed: less than that is no noise."""
+    said = _said("cost.py", "--only", "atlas", "obvious", "--rates", "200", "--seconds", "3", "--events", "800", "--json")
+    ratios = json.loads(said)["ratios"]
+    assert ratios["webhook, 16 connections ÷ obvious"] > LEAST_AT_16, ratios
+    assert ratios["webhook, 64 connections ÷ obvious"] > LEAST_AT_64, ratios
+    assert ratios["µs all, 200/s ÷ obvious"] < MOST_TIME, ratios
 
 
 @pytest.mark.slow

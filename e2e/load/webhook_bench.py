@@ -86,10 +86,10 @@ class _Connection(asyncio.Protocol):
             self.done.set_exception(error or ConnectionError("closed early"))
 
 
-async def load(port: int, events: int, connections: int) -> Figures:
-    """Send `events` distinct webhooks over `connections` connections."""
+async def load(port: int, events: int, connections: int, *, secret: str = SECRET, first: int = 0) -> Figures:
+    """Send `events` distinct webhooks over `connections` connections, about users `first` and following."""
     run = secrets.token_hex(3)
-    ready = iter([request(event_body(n, run), SECRET, f"{LOOPBACK}:{port}") for n in range(events)])
+    ready = iter([request(event_body(n, run), secret, f"{LOOPBACK}:{port}") for n in range(first, first + events)])
     loop = asyncio.get_running_loop()
     latencies: list[float] = []
     started = time.perf_counter()

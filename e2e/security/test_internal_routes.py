@@ -16,12 +16,10 @@ import pytest
 import schemathesis
 
 from atlas_contracts.internal_api import (
-    APP,
     CHECKOUT_SERVICE,
     ENTITLEMENTS_SERVICE,
     GATEWAY_SERVICE,
     INGEST_SERVICE,
-    OPERATOR,
     AppliedRequest,
     BackfillRequest,
     CheckoutSessionRequest,
@@ -32,10 +30,12 @@ from atlas_contracts.internal_api import (
     ToldAgain,
     VerdictsRequest,
 )
+from atlas_contracts.issuers import APP, OPERATOR
 from atlas_contracts.moving_in import ImportGrantsRequest, ImportPurchasesRequest
 from atlas_contracts.parked import DismissRequest
 from atlas_contracts.read_api import EntitlementQuery
 from atlas_contracts.republishing import RepublishRequest
+from atlas_contracts.request_counts import CountRequest
 from atlas_contracts.support import AuditDone, BuyersWanted, DecidedBy, ReadPaymentsRequest, RevokeWanted
 from atlas_kit.http.identity import TokenMint
 from atlas_localstack.stack.plan import READER
@@ -93,6 +93,7 @@ ROUTES: list[tuple[str, str, str, str, dict[str, Any], Any]] = [
     (CHECKOUT_SERVICE, GATEWAY_SERVICE, "get", "/internal/price", {}, None),
     (CHECKOUT_SERVICE, GATEWAY_SERVICE, "post", "/internal/restore", {}, RESTORE),
     (CHECKOUT_SERVICE, GATEWAY_SERVICE, "post", "/internal/confirm", {}, CONFIRM),
+    (CHECKOUT_SERVICE, GATEWAY_SERVICE, "post", "/internal/request-counts", {}, CountRequest),
     (CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, "post", "/internal/charges/{id}/resolve", {}, None),
     (CHECKOUT_SERVICE, APP, "post", "/internal/v1/users/{id}/forget", {"even_if_paying": TEXT}, None),
     (CHECKOUT_SERVICE, OPERATOR, "get", "/operator/provider-state", {"user": TEXT, "days": NUMBER}, None),

@@ -84,7 +84,8 @@ MUTANTS: dict[str, tuple[str, str, str, str, str]] = {
     "prefetch": (f"{GATEWAY}/entrypoints/api/navigation.py", "Depends(no_prefetch), ", "", ROUTES, "prefetch"),
     "an open redirect": (f"{GATEWAY}/entrypoints/api/return_paths.py", "candidate and _SAFE.fullmatch(candidate)", "candidate", ROUTES, "place_to_return"),
     "any request id": (f"{KIT}/process/context.py", "if c and REQUEST_ID_PATTERN.fullmatch(c)", "if c", "tests/unit/kit/test_context.py", ""),
-    "no limits": (f"{GATEWAY}/entrypoints/api/rate_limits.py", "if not allowed:", "if False:", "tests/unit/account_gateway/test_rate_limits.py", ""),
+    "no limits": (f"{GATEWAY}/entrypoints/api/rate_limits.py", "if not window.allowed:", "if False:", "tests/unit/account_gateway/test_rate_limits.py", ""),
+    "a limit per replica": (f"{GATEWAY}/entrypoints/api/rate_limits.py", "if self._checkout is None:", "if True:", "tests/unit/account_gateway/test_rate_limits.py", "replicas"),
     # 3. Inside.
     "a token for another service": (f"{KIT}/http/identity.py", 'or claims.get("aud") != self.audience', "", IDENTITY, ""),
     "an expired internal token": (f"{KIT}/http/identity.py", "<= time.time() < expires", "<= time.time()", IDENTITY, ""),

@@ -16,13 +16,8 @@ import httpx
 import pytest
 
 from atlas_contracts.callers import ISSUERS, MAY_CALL, READER, role_of
-from atlas_contracts.internal_api import (
-    CHECKOUT_SERVICE,
-    ENTITLEMENTS_SERVICE,
-    GATEWAY_SERVICE,
-    INGEST_SERVICE,
-    OPERATOR,
-)
+from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, GATEWAY_SERVICE, INGEST_SERVICE
+from atlas_contracts.issuers import OPERATOR
 from atlas_localstack.servers.ports import LOOPBACK, free_port
 from support.http_server import answered
 from support.identity import READERS, SIGNERS, STRANGER, claims, identity_of, key_of, signed, token

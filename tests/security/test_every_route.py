@@ -9,7 +9,8 @@ import httpx
 import pytest
 import schemathesis
 
-from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE, OPERATOR
+from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE
+from atlas_contracts.issuers import OPERATOR
 from support.embedded import embedded_nats
 from support.entitlements import running as running_entitlements
 from support.gateway import PRO, StandIn, cookie_of, entitlement_view, new_user, running_gateway, stand_in

@@ -36,6 +36,8 @@ class ComposeStack:
 
     project: str = field(default_factory=lambda: f"atlas-test-{secrets.token_hex(4)}")
     environ: dict[str, str] = field(default_factory=dict)
+    given: tuple[str, ...] = ()
+    """Options of every call: another file than docker-compose.yml, its profiles."""
 
     def __post_init__(self) -> None:
         base = free_port_base()
@@ -44,7 +46,7 @@ class ComposeStack:
     def compose(self, *arguments: str, timeout: float = UP_SECONDS) -> subprocess.CompletedProcess[str]:
         """`docker compose …`; gives exit code and output."""
         return subprocess.run(
-            ["docker", "compose", "--env-file", os.devnull, "-p", self.project, *arguments],
+            ["docker", "compose", "--env-file", os.devnull, *self.given, "-p", self.project, *arguments],
             cwd=WORKSPACE, env=self.environment(), text=True, capture_output=True, timeout=timeout,
         )  # fmt: skip
 
@@ -115,9 +117,9 @@ def _missing() -> str:
 
 
 @contextlib.contextmanager
-def running_compose_stack(environ: Mapping[str, str] | None = None) -> Iterator[ComposeStack]:
+def running_compose_stack(environ: Mapping[str, str] | None = None, *given: str) -> Iterator[ComposeStack]:
     """Built, started with the documented command, healthy; nothing is left of it in the end."""
-    stack = ComposeStack(environ=dict(environ or {}))
+    stack = ComposeStack(environ=dict(environ or {}), given=given)
     try:
         stack.do("up", "--build", "--wait", timeout=BUILD_SECONDS)
         assert httpx.get(stack.url("account-gateway") + "/api/health").json()["status"] == "ok"

@@ -24,6 +24,7 @@ from atlas_operator.desk.settings import DeskSettings
 SECRET = "a secret of the proxy"
 VIEWER, AGENT, APPROVER, OTHER_APPROVER = "viewer@example.com", "agent@example.com", "approver.of.the.desk@example.com", "other@example.com"
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{7*7}}"
+RIGHT_TO_LEFT = "ada\u202egnp.exe"  # shown as it is, it would turn round what follows
 START = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 DAY = 86_400
 PI = "pi_3KvpTPEVtSfDq6j7Xb9qfcZT"
@@ -107,7 +108,7 @@ STATES = {
     HOSTILE: _hostile(),
 }  # fmt: skip
 TODAY = Today(
-    parked=(PARKED, {**PARKED, "id": "p2", "userId": None}),
+    parked=(PARKED, {**PARKED, "id": "p2", "userId": None}, {**PARKED, "id": "p3", "userId": RIGHT_TO_LEFT}),
     refused=({"userId": "review", "reason": "made_by_a_payment_link", "checkoutSessionId": None, "paymentIntentId": PI, "chargeId": None},),
     second_payments=({"userId": "pro", "since": "2026-03-01T09:00:30Z", "checkoutSessionId": None, "paymentIntentId": PI, "chargeId": None},),
     fraud_warnings=({"userId": "waiting", "at": "2026-03-01T09:00:30Z", "id": "issfr_1", "fraudType": "made_with_stolen_card", "actionable": True, "paymentIntentId": PI},),

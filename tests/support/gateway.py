@@ -22,6 +22,7 @@ from account_gateway.app import build
 from account_gateway.entrypoints.live.stream import StreamTimes
 from account_gateway.session.mint import mint_token
 from account_gateway.settings import GatewaySettings
+from atlas_contracts.request_counts import REQUEST_COUNTS
 from atlas_kit.process.settings import load
 from atlas_localstack.servers.ports import LOOPBACK, free_port
 from support.identity import identity_of
@@ -85,6 +86,8 @@ class StandIn:
     url: str = ""
     answers: dict[str, tuple[int, Any, dict[str, str]]] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
+    counted: list[Asked] = field(default_factory=list)
+    """Apart from the others: the gateway asks for a count before anything else on a limited route."""
 
     def answer(self, route: str, body: Any, status: int = 200, headers: dict[str, str] | None = None) -> None:
         """``route`` is ``METHOD /path``."""
@@ -97,12 +100,14 @@ class StandIn:
     def reset(self) -> None:
         self.answers.clear()
         self.asked.clear()
+        self.counted.clear()
         self.answer("GET /healthz", {"status": "ok"})
 
     async def __call__(self, request: Request) -> Response:
         raw = await request.body()
         body = json.loads(raw) if raw else None
-        self.asked.append(Asked(request.method, request.url.path, dict(request.headers), body))
+        asked = self.counted if request.url.path == REQUEST_COUNTS else self.asked
+        asked.append(Asked(request.method, request.url.path, dict(request.headers), body))
         status, answer, headers = self.answers.get(f"{request.method} {request.url.path}", (500, "?", {}))
         return Response(json.dumps(answer), status, headers, "application/json")
 

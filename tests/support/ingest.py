@@ -21,7 +21,8 @@ import nats.js.errors
 import psutil
 from nats.aio.client import Client
 
-from atlas_contracts.internal_api import INGEST_SERVICE, OPERATOR
+from atlas_contracts.internal_api import INGEST_SERVICE
+from atlas_contracts.issuers import OPERATOR
 from atlas_localstack.servers.ports import LOOPBACK, free_port
 from support import identity
 from support.stripe_events import SECRET, body_of, signature

@@ -38,8 +38,8 @@ class Replica:
 
 @contextlib.contextmanager
 def further_replica(stack: Stack, service: str, **environ: str) -> Iterator[Replica]:
-    """With the environment of the stack's own one, but for ``environ``; not yet ready."""
-    port = free_port()
+    """With the environment of the stack's own one, but for ``environ``; not yet ready. ``PORT`` chooses its port."""
+    port = int(environ.get("PORT") or free_port())
     given = psutil.Process(stack.pid(service)).environ() | {"PORT": str(port)} | environ
     with tempfile.NamedTemporaryFile(prefix=f"{service}-", suffix=".log") as log:
         process = subprocess.Popen([sys.executable, "-m", MODULES[service]], env=given, stdout=log, stderr=log)

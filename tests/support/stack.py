@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 WORKSPACE = Path(__file__).resolve().parents[2]
 PORTS_PER_STACK = 6
-UP_SECONDS = 150
+UP_SECONDS = 220
 # Variables of the caller's shell that would change what a stack does.
 MEANINGFUL = (
     "STRIPE_",

@@ -10,19 +10,20 @@ from support.prometheus import OBSERVABILITY
 from support.stack import WORKSPACE
 
 RULES = (OBSERVABILITY / "alerts.yml").read_text()
+TESTS = ("alerts_test.yml", "alerts_days_test.yml")
 ALERTS = re.findall(r"- alert: (\w+)", RULES)
 
 
 def test_prometheus_own_tool_finds_every_rule_silent_when_all_is_well_and_firing_when_it_is_not() -> None:
     prometheus.needed()
     done = subprocess.run(
-        ["promtool", "test", "rules", "alerts_test.yml"], cwd=OBSERVABILITY, capture_output=True, text=True, timeout=120
+        ["promtool", "test", "rules", *TESTS], cwd=OBSERVABILITY, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_alert_has_a_test_that_sees_it_silent_and_firing() -> None:
-    blocks = (OBSERVABILITY / "alerts_test.yml").read_text().split("  - name: ")
+    blocks = [block for name in TESTS for block in (OBSERVABILITY / name).read_text().split("  - name: ")]
     for alert in ALERTS:
         [block] = [block for block in blocks if block.startswith(f"{alert}\n")]
         assert "exp_alerts: []" in block

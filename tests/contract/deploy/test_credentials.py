@@ -6,12 +6,18 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from psycopg.conninfo import conninfo_to_dict
 
+from account_gateway.settings import GatewaySettings
 from atlas_kit.process.keys import read_trusted_keys
+from atlas_kit.process.settings import load
 from atlas_operator.key_folder import KeyFolder
+from checkout.settings import CheckoutSettings
+from entitlements.settings import EntitlementsSettings
 from support.identity import key_of, key_set
 from support.stack import WORKSPACE
 
@@ -24,6 +30,10 @@ MADE_UP = ["STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "STRIPE_API_BASE", "NEX
 @pytest.fixture(scope="module")
 def credentials(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the script makes, in a folder; nothing changes its owner."""
+    return made_in(tmp_path_factory)
+
+
+def made_in(tmp_path_factory: pytest.TempPathFactory, **hosts: str) -> Path:
     folder = tmp_path_factory.mktemp("credentials")
     stubs = tmp_path_factory.mktemp("stubs")
     for name in ("chown", "id"):
@@ -32,7 +42,7 @@ def credentials(tmp_path_factory: pytest.TempPathFactory) -> Path:
     KeyFolder(folder / "keys").make(SIGNERS)
     script = (WORKSPACE / "deploy" / "credentials.sh").read_text().replace("/run/credentials", str(folder))
     path = f"{stubs}:{os.environ['PATH']}"
-    subprocess.run(["sh", "-c", script], check=True, env={"PATH": path}, capture_output=True)
+    subprocess.run(["sh", "-c", script], check=True, env={"PATH": path, **hosts}, capture_output=True)
     return folder
 
 
@@ -108,3 +118,18 @@ def test_compose_gives_the_variables_of_identity_to_those_who_read_them() -> Non
     assert COMPOSE["credentials"]["depends_on"] == {"keys": {"condition": "service_completed_successfully"}}
     keys = COMPOSE["keys"]
     assert (keys["network_mode"], keys["cap_drop"], keys["read_only"]) == ("none", ["ALL"], True)
+
+
+def test_in_a_cluster_everybody_is_told_all_brokers_and_both_databases(tmp_path_factory: pytest.TempPathFactory) -> None:
+    cluster = yaml.safe_load((WORKSPACE / "deploy" / "compose.cluster.yml").read_text())["services"]
+    folder = made_in(tmp_path_factory, **cluster["credentials"]["environment"])
+    for service, settings in {"account-gateway": GatewaySettings, "checkout": CheckoutSettings, "entitlements": EntitlementsSettings}.items():
+        found = read_by(folder, service)
+        told = load(settings, {"CHECKOUT_URL": "http://x", **found, "NEXTAUTH_URL": "http://localhost:8000"})
+        hosts = [urlsplit(url).hostname for url in told.nats_url.get_secret_value().split(",")]
+        assert hosts == ["nats-1", "nats-2", "nats-3"]
+    database = conninfo_to_dict(read_by(folder, "checkout")["DATABASE_URL"])
+    assert (database["host"], database["target_session_attrs"]) == ("postgres,postgres-standby", "read-write")
+    routes = json.loads(read_by(folder, "nats")["NATS_ROUTES"])
+    assert [urlsplit(route).hostname for route in routes] == ["nats-1", "nats-2", "nats-3"]
+    assert {urlsplit(route).password for route in routes} == {read_by(folder, "nats")["NATS_PASSWORD_ROUTE"]}

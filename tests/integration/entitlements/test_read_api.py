@@ -154,7 +154,7 @@ async def test_many_cost_one_query(service: Service) -> None:
         async def __aexit__(self, *_: object) -> None:
             await self.connection.close()
 
-        def transaction(self) -> Counting:
+        def statement(self) -> Counting:
             return self
 
         async def execute(self, *arguments: Any) -> Any:

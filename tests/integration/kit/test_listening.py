@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
 import nats.js.errors
 import pytest
@@ -28,10 +29,10 @@ SUBJECT = "billing.v1.anything"
 class Replica:
     """A process's worth of listening: a connection, its listeners, one durable, and what was handled."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, durable: Durable = DURABLE) -> None:
         self.broker = Broker(SecretStr(url), "a-test", streams=(BILLING,))
         self.listeners = Listeners(self.broker)
-        self.subscriber: BatchSubscriber = follow_durable(self.listeners, DURABLE, self._handle)
+        self.subscriber: BatchSubscriber = follow_durable(self.listeners, durable, self._handle)
         self.handled: list[bytes] = []
         self.batches: list[int] = []
         self.may_go_on = asyncio.Event()
@@ -88,6 +89,17 @@ async def test_a_single_message_comes_at_once_and_a_backlog_in_batches(nats_url:
         await until(lambda: len(replica.handled) == 34)
     assert replica.batches[0] == 1
     assert len(replica.batches) < 10
+
+
+async def test_with_a_spacing_a_message_after_a_pause_comes_at_once_and_the_next_ones_share_a_batch(nats_url: str) -> None:
+    replica = Replica(nats_url, replace(DURABLE, spacing_seconds=2.0))
+    async with observer(nats_url) as client, replica.listening():
+        await publish(client, 0, 1)
+        assert await until(lambda: len(replica.handled) == 1) < 2
+        for number in range(1, 6):  # one by one: without a spacing each would be a batch of its own
+            await publish(client, number, 1)
+        assert await until(lambda: len(replica.handled) == 6) < 4
+    assert replica.batches == [1, 5]
 
 
 @asynccontextmanager

@@ -277,3 +277,23 @@ def test_other_sites_cannot_press_the_buttons(sandbox, new_session):
     cross = {"Sec-Fetch-Site": "cross-site"}
     assert visit(f"{sandbox.url}/_sandbox/delivery/flush", {}, **cross)[0] == 403
     assert visit(session.url, CARD, **cross)[0] == 403
+
+
+def test_a_name_that_turns_text_round_is_shown_with_that_character_visible(sandbox, client, new_session):
+    session = new_session(invoice_creation={"enabled": True})
+    sandbox.control("POST", f"/checkout/{session.id}/pay", {"outcome": "paid", "name": "ada\u202egnp.exe \x1b[31m <b>"})
+    invoice = client.v1.checkout.sessions.retrieve(session.id).invoice
+    _, _, text = visit(f"{sandbox.url}/invoices/{invoice}")
+    assert "ada\\u202egnp.exe \\u001b[31m <b>" in text  # visit() has taken the escaping of markup away
+    assert "\u202e" not in text
+
+
+def test_the_page_fills_in_an_email_that_is_known_and_no_other(client, new_session):
+    def filled_in(**more):
+        _, _, text = visit(new_session(**more).url)
+        return text.split('name="email"')[1].split('value="')[1].split('"')[0]
+
+    assert filled_in() == ""
+    assert filled_in(customer_email="known@example.com") == "known@example.com"
+    assert filled_in(customer=client.v1.customers.create({"email": "saved@example.com"}).id) == "saved@example.com"
+    assert filled_in(customer=client.v1.customers.create({"name": "Ada"}).id) == ""

@@ -65,11 +65,15 @@ def test_a_changed_lock_installs_again_and_compiles_what_came(workspace: Path, m
         (site(workspace) / "fresh.py").write_text("FRESH = True\n")
         (site(workspace) / "template.py").write_text("{{ no Python }}\n")
 
+    ours = workspace / "shared" / "kit" / "src"
+    (ours / "ours.py").write_text("OURS = True\n")
+
     monkeypatch.setattr(bootstrap, "_pip", install_a_module)
     bootstrap.ensure_installed(workspace, RUN)
     bootstrap.ensure_installed(workspace, RUN)
     assert called == [True]
-    assert len(list((site(workspace) / "__pycache__").glob("fresh.*.pyc"))) == 1
+    for place, name in ((site(workspace), "fresh"), (ours, "ours")):
+        assert len(list((place / "__pycache__").glob(f"{name}.*.pyc"))) == 1
 
 
 def test_what_the_tests_need_is_installed_when_they_are_asked_for_and_serves_everything_else(

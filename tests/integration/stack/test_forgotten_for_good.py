@@ -201,6 +201,15 @@ def test_doctor_names_a_stream_of_another_age_and_mends_it(stack: Stack) -> None
     assert ages(stack) == {"BILLING": 30, "ENTITLEMENTS": 90, "PARKED": 400}
 
 
+def test_another_age_in_the_shell_is_said_to_be_ignored(stack: Stack) -> None:
+    shell = Stack(stack.home, stack.port_base, {**stack.environ, "BILLING_RETENTION_DAYS": "77", "PARKED_RETENTION_DAYS": "400"})
+    told = {each["what"]: each for each in json.loads(shell.atlas("doctor", "--fix", "--json").stdout)}
+    said = told["BILLING_RETENTION_DAYS=77 is ignored: the stack was started with 30"]
+    assert said["level"] == "warning" and "BILLING_RETENTION_DAYS=77 ./atlas up" in said["remedy"]
+    assert not [what for what in told if what.startswith("PARKED_RETENTION_DAYS")]
+    assert ages(stack)["BILLING"] == 30
+
+
 def test_every_start_gives_streams_that_exist_their_age_and_refuses_one_that_is_too_short(stack: Stack) -> None:
     stack.down()
     stack.environ["BILLING_RETENTION_DAYS"] = "3"

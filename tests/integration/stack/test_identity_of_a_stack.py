@@ -16,7 +16,7 @@ import pytest
 from pydantic import SecretStr
 
 from atlas_contracts.callers import MAY_CALL, READER
-from atlas_contracts.internal_api import APP
+from atlas_contracts.issuers import APP
 from atlas_kit.http.identity import TokenMint
 from atlas_localstack.stack.plan import SERVICES, SIGNERS
 from support.buyer import Buyer

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from atlas_contracts.internal_api import INGEST_SERVICE, OPERATOR
+from atlas_contracts.internal_api import INGEST_SERVICE
+from atlas_contracts.issuers import OPERATOR
 from support.entitlements import Service, publish, running, token
 from support.facts import Purchase
 from support.ingest import Ingest, running_ingest

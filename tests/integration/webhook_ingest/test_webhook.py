@@ -10,7 +10,7 @@ import pytest
 
 from support.ingest import PATH, Ingest, running_ingest
 from support.mapping_table import ROWS
-from support.stripe_events import body_of, charge, dispute, event, purchase, refund, session, signature, v1
+from support.stripe_events import body_of, event, purchase, session, signature, v1
 
 ACCEPTED = {"received": True, "ignored": False, "appended": True, "dedupeReason": None}
 DUPLICATE = {"received": True, "ignored": False, "appended": False, "dedupeReason": "provider_event_id"}

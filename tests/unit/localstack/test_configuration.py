@@ -183,7 +183,7 @@ def test_secrets_are_made_once_kept_and_private(home: Home) -> None:
     assert min(map(len, [first.nextauth, *first.postgres.values(), *first.nats.values()])) >= 32
 
 
-def test_what_measures_times_or_shares_a_stack_runs_by_itself_after_the_others() -> None:
+def test_what_measures_times_runs_by_itself_after_the_others() -> None:
     beside, alone = commands("all", ["-q"])
     assert beside[:2] == ["-m", "not slow and not alone"]
     assert {"tests", "e2e", "-n"} < set(beside)

@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from atlas_localstack.cli import looking
 from atlas_localstack.servers.broker import BrokerSettings, Routes, configuration
 from atlas_localstack.stack import configuration as given_variables
 from atlas_localstack.stack import description, permissions, plan, primary, roles
 from atlas_localstack.stack.generated import keys_of, ports_of, secrets_of
 from atlas_localstack.stack.home import Home
+from atlas_localstack.stack.state import PartState
 from atlas_localstack.stack.topology import Topology, all_of, kind_of, number_of, wrong
+from atlas_operator.doctor import causes, pulse
+from atlas_operator.doctor.pulse import Pulse
 
 CLUSTER = Topology(brokers=3, replicas=2, standby=True)
 
@@ -100,3 +104,27 @@ def test_the_nodes_of_a_cluster_know_each_other_by_a_password_and_tell_clients_n
     assert "server_name: atlas-dev-1" in written and "no_advertise: true" in written and 'password: "secret"' in written
     assert all(f"nats-route://route:secret@127.0.0.1:{port}" in written for port in routes.ports)
     assert "cluster {" not in configuration(BrokerSettings(4001, 8001, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("down", "found"),
+    [
+        ([], set()),
+        (["nats"], {"nats, one of 3"}),
+        (["nats", "nats-3"], {"nats"}),
+        (["checkout-2"], {"checkout-2, one of 2"}),
+        (["checkout", "checkout-2"], {"checkout"}),
+        (["postgres"], {"postgres, one of 2"}),
+        (["postgres-2"], {"postgres"}),
+        (["sandbox"], {"sandbox"}),
+    ],
+    ids=str,
+)
+def test_one_of_several_that_is_away_makes_nobody_wait(down: list[str], found: set[str]) -> None:
+    names = ["nats", "nats-2", "nats-3", "postgres", "postgres-2", "checkout", "checkout-2", "sandbox"]
+    parts = {name: PartState(health="ok") for name in names}
+    parts["postgres-2"].role, parts["postgres"].role = "database, primary", "database, standby"
+    seen = {name: Pulse("is gone", live=False) if name in down else pulse.WELL for name in names}
+    wrong = {name: told for name, told in looking.by_kind(seen, parts).items() if told.wrong}
+    assert set(wrong) == found
+    assert {cause.part for cause in causes.find(looking.by_kind(seen, parts))} == found

@@ -54,7 +54,7 @@ def test_the_help_lists_every_command_for_a_running_system_and_none_of_the_local
 
 
 def test_atlas_has_the_operators_commands_and_its_own() -> None:
-    assert set(atlas.COMMANDS) - set(command_line.COMMANDS) == {"up", "down", "status", "logs", "test"}
+    assert set(atlas.COMMANDS) - set(command_line.COMMANDS) == {"up", "down", "status", "logs", "promote", "test"}
     assert all(atlas.COMMANDS[name] is command for name, command in command_line.COMMANDS.items())
 
 

@@ -157,7 +157,7 @@ def _routers(parts: Parts, pages: PageDependencies, times: StreamTimes) -> list[
     user, ours = require_user(sessions), same_origin(settings.nextauth_url)
 
     def limited(name: str, limit: Limit | None) -> RequireLimitedUser:
-        return within(UserLimiter(name, limit), user)
+        return within(UserLimiter(name, limit, checkout), user)
 
     dev = [dev_sign_in_routes(sessions, settings.secrets[0], ours), dev_sign_out_routes(ours)]
     return [

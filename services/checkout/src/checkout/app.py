@@ -25,6 +25,7 @@ from checkout.adapters.entitlements_client import EntitlementsClient
 from checkout.adapters.parked_events_client import ParkedEventsClient
 from checkout.adapters.stripe_gateway import StripeGateway
 from checkout.entrypoints.backfill import backfill_routes
+from checkout.entrypoints.counting import counting_routes
 from checkout.entrypoints.deletion import deletion_routes
 from checkout.entrypoints.imports import IMPORT_PURCHASES, MAX_IMPORT_BYTES, import_routes
 from checkout.entrypoints.internal import internal_routes
@@ -115,6 +116,7 @@ def _routers(parts: Parts) -> list[APIRouter]:
     forgetting = Forgetting(parts.database, parts.stripe, parts.ledger, ParkedEventsClient(parts.ingest), parts.broker)
     return [
         internal_routes(_checkout(parts), purchases, _portal(parts)),
+        counting_routes(parts.database),
         deletion_routes(forgetting),
         operator_routes(parts.database, parts.stripe, parts.broker, parts.settings.provider_policy(), forgetting),
         support_routes(purchases, parts.stripe),

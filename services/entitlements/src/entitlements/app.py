@@ -35,7 +35,7 @@ from entitlements.entrypoints.support import support_routes
 from entitlements.settings import EntitlementsSettings
 from entitlements.use_cases.fill_state import FillNewBucket
 from entitlements.use_cases.keep_state import StateKeeper
-from entitlements.use_cases.read_entitlement import EntitlementReader
+from entitlements.use_cases.read_entitlement import STATEMENT_CONNECTIONS, EntitlementReader
 from entitlements.use_cases.refold_after_upgrade import RefoldAfterUpgrade
 from entitlements.use_cases.resolve_charges import ChargeResolver
 
@@ -134,6 +134,7 @@ def _database(settings: EntitlementsSettings) -> Database:
         "entitlements",
         migration_url=settings.database_migration_url,
         pool_size=settings.database_pool_size,
+        statement_connections=STATEMENT_CONNECTIONS,
     )
 
 

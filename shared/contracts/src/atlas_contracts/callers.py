@@ -13,15 +13,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from urllib.parse import quote
 
-from atlas_contracts.internal_api import (
-    APP,
-    CHECKOUT_SERVICE,
-    ENTITLEMENTS_SERVICE,
-    GATEWAY_SERVICE,
-    INGEST_SERVICE,
-    OPERATOR,
-)
+from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, GATEWAY_SERVICE, INGEST_SERVICE
+from atlas_contracts.issuers import APP, OPERATOR
 from atlas_contracts.read_api import READ_MANY, READ_ONE
+from atlas_contracts.request_counts import REQUEST_COUNTS
 
 Route = tuple[str, str]
 """A route: its method, and its path as declared (with ``{parameters}``)."""
@@ -50,6 +45,7 @@ MAY_CALL: Mapping[str, Mapping[Route, frozenset[str]]] = {
         ("GET", "/internal/price"): _GATEWAY,
         ("POST", "/internal/restore"): _GATEWAY,
         ("POST", "/internal/confirm"): _GATEWAY,
+        ("POST", REQUEST_COUNTS): _GATEWAY,
         ("POST", "/internal/charges/{charge_id}/resolve"): _ENTITLEMENTS,
         ("POST", FORGET): _APP,
         ("GET", "/operator/provider-state"): _OPERATOR,

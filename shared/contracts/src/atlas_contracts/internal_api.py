@@ -16,10 +16,6 @@ ENTITLEMENTS_SERVICE = "entitlements"
 CHECKOUT_SERVICE = "checkout"
 GATEWAY_SERVICE = "account-gateway"
 INGEST_SERVICE = "webhook-ingest"
-OPERATOR = "operator"
-"""Issuer (and subject) of the command line's tokens."""
-APP = "atlas-web"
-"""Issuer of the web app's tokens: it may have the account of one of its users forgotten, and nothing else."""
 
 PAYMENT_ACTIONS = frozenset({"revoke_payment", "undo_revoke_payment"})
 """Actions of an adjustment that are about one payment."""

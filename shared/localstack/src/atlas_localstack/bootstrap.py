@@ -195,9 +195,13 @@ def _pip(root: Path, locked: str, lock: int) -> None:
 
 
 def _compile(root: Path, site: Path) -> None:
-    """Compile to bytecode on all cores; pip would use one. Errors are ignored: some files are only templates."""
+    """Compile to bytecode on all cores; pip would use one. Errors are ignored: some files are only templates.
+
+    Our own sources too: six processes start at once, and where PYTHONDONTWRITEBYTECODE is set none would keep its work.
+    """
     _say("  compiling …")
-    subprocess.run([str(_python(root)), "-m", "compileall", "-qq", "-j", "0", str(site)], check=False)
+    places = [str(site), *_sources(root)]
+    subprocess.run([str(_python(root)), "-m", "compileall", "-qq", "-j", "0", *places], check=False)
 
 
 def _explain_missing_servers(log: str) -> None:

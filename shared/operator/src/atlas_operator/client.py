@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
-from atlas_contracts.internal_api import OPERATOR
+from atlas_contracts.issuers import OPERATOR
 from atlas_kit.http.identity import TokenMint
 from atlas_kit.process import context
 from atlas_operator.errors import CallFailed

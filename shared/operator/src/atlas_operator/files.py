@@ -31,3 +31,8 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text())
     except (OSError, ValueError):
         return None
+
+
+def is_damaged(path: Path) -> bool:
+    """Whether there is something that is no JSON: cut off, or written by somebody else."""
+    return path.exists() and read_json(path) is None

@@ -10,8 +10,8 @@ from typing import Any
 
 from dotenv.parser import parse_stream
 
-from atlas_operator.errors import NotUnderstood
-from atlas_operator.files import read_json
+from atlas_operator.errors import NoTarget, NotUnderstood
+from atlas_operator.files import is_damaged, read_json
 
 
 def workspace(module: Path) -> Path:
@@ -76,6 +76,9 @@ def is_running(home: Path) -> bool:
     return False
 
 
+FILES = ("stack.json", "ports.json", "run/operator.json")
+
+
 @dataclass(frozen=True)
 class LocalStack:
     """The files that a running stack has written about itself."""
@@ -90,9 +93,20 @@ class LocalStack:
 
 
 def running_stack(environ: Mapping[str, str]) -> LocalStack | None:
-    """The running stack, None where none runs or it has not written its files yet."""
+    """The running stack, None where none runs or it has not written its files yet.
+
+    Raises NoTarget where a file of a running stack can't be read.
+    """
     home = atlas_home(environ)
-    read = [read_json(home / name) for name in ("stack.json", "ports.json", "run/operator.json")]
-    if not is_running(home) or not all(read):
+    if not is_running(home):
         return None
-    return LocalStack(*read)
+    for name in FILES:
+        refuse_damaged(home / name)
+    read = [read_json(home / name) for name in FILES]
+    return LocalStack(*read) if all(read) else None
+
+
+def refuse_damaged(path: Path) -> None:
+    """Raises NoTarget where a file that a running stack has written is no JSON any more."""
+    if is_damaged(path):
+        raise NoTarget(f"{path} is damaged: it is no whole JSON. ./atlas down, then ./atlas up writes it anew.")

@@ -8,13 +8,8 @@ from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
-from atlas_contracts.internal_api import (
-    CHECKOUT_SERVICE,
-    ENTITLEMENTS_SERVICE,
-    GATEWAY_SERVICE,
-    INGEST_SERVICE,
-    OPERATOR,
-)
+from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, GATEWAY_SERVICE, INGEST_SERVICE
+from atlas_contracts.issuers import OPERATOR
 from atlas_kit.process.keys import read_signing_key
 from atlas_operator.errors import NoTarget
 from atlas_operator.key_folder import as_setting

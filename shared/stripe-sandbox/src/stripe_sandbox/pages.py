@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, select_autoescape
+from markupsafe import Markup
 from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 HERE = Path(__file__).parent
 SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "inr": "₹"}
-ZERO_DECIMAL = frozenset({"jpy", "huf"})
+# Currencies whose amounts Stripe counts in whole units
+ZERO_DECIMAL = frozenset(
+    ("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof", "xpf")
+)
+
+# Control, zero-width and bidirectional characters, but for the joiner within emoji. static/parts.js has the same.
+UNSEEN = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u200b\\u200c\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u2069\\ufeff]")
 
 
 def money(amount: int | None, currency: str | None) -> str:
@@ -33,10 +41,22 @@ def day(seconds: int) -> str:
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(HERE / "templates"), autoescape=select_autoescape(), auto_reload=False
+        loader=FileSystemLoader(HERE / "templates"), autoescape=select_autoescape(), auto_reload=False, finalize=shown
     )
     environment.filters.update(money=money, day=day)
     return environment
+
+
+def shown(value: Any) -> Any:
+    r"""What a template prints, with control and bidirectional characters as ``\u202e``: a name can't change what stands
+    beside it. ``|e`` prints a value as it is, for what a form sends back.
+    """
+    return UNSEEN.sub(escaped, value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def escaped(match: re.Match[str]) -> str:
+    r"""``\u202e`` for the character."""
+    return f"\\u{ord(match[0]):04x}"
 
 
 TEMPLATES = _environment()

@@ -65,7 +65,9 @@ def load(environment: Mapping[str, str], host: str, port: int) -> Settings:
         problems.append("SANDBOX_WEBHOOK_SECRET: is required beside SANDBOX_WEBHOOK_URL")
     events = tuple(part.strip() for part in values.get("SANDBOX_WEBHOOK_EVENTS", "*").split(",") if part.strip())
     if events != ("*",) and not (events and all(EVENT_TYPE.fullmatch(name) for name in events)):
-        problems.append("SANDBOX_WEBHOOK_EVENTS: must be event types such as charge.refunded, comma-separated, or * alone")
+        problems.append(
+            "SANDBOX_WEBHOOK_EVENTS: must be event types such as charge.refunded, comma-separated, or * alone"
+        )
     if "INTERNAL_SIGNING_KEY" in values and not is_signing_key(values["INTERNAL_SIGNING_KEY"]):
         problems.append("INTERNAL_SIGNING_KEY: must be a private Ed25519 key as JWK, with a kid")
     if problems:

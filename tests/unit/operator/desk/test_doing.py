@@ -151,16 +151,17 @@ def test_the_services_refusal_of_an_own_request_is_told_too(fake: FakeOperator) 
 
 
 def test_only_this_buyers_parked_event_is_sent_again(fake: FakeOperator) -> None:
-    fake.routes["/operator/parked"] = [{"id": "p/1", "userId": "ada"}, {"id": "p2", "userId": "bob"}, {"id": "p3", "userId": None}]
-    for path in ("p/1", "p2", "p3"):
+    fake.routes["/operator/parked"] = [{"id": "p/1", "userId": "ada"}, {"id": "p2", "userId": "bob"}, {"id": "p3", "userId": None}, {"id": "p4", "userId": "a\u202eb"}]
+    for path in ("p/1", "p2", "p3", "p4"):
         fake.routes[f"/operator/parked/{path}/redrive"] = {"id": path}
     agent = StaffMember("agnes@support.example", Role.AGENT)
     assert desk(fake).act(agent, ActionForm(Action.REDRIVE, "ada", parked_id="p/1")).code == "redriven"
-    assert desk(fake).act(agent, ActionForm(Action.REDRIVE, "", parked_id="p3")).code == "redriven"
+    for nobodys in ("p3", "p4"):
+        assert desk(fake).act(agent, ActionForm(Action.REDRIVE, "", parked_id=nobodys)).code == "redriven"
     with pytest.raises(ActionRefused):
         desk(fake).act(agent, ActionForm(Action.REDRIVE, "ada", parked_id="p2"))
     posted = [path for method, path, _, _ in fake.asked if method == "POST"]
-    assert posted == ["/operator/parked/p/1/redrive", "/operator/parked/p3/redrive"]
+    assert posted == ["/operator/parked/p/1/redrive", "/operator/parked/p3/redrive", "/operator/parked/p4/redrive"]
 
 
 def test_what_a_service_says_of_the_request_is_told_and_its_failures_are_not(fake: FakeOperator) -> None:

@@ -19,8 +19,8 @@ AGAIN_SECONDS = 10.0
 STALE_SECONDS = 600.0
 """For so long after that minute the last answer is still shown, while a new one is on its way."""
 WAIT_SECONDS = 0.5
-"""The longest that pages wait for one answer, all together: whoever comes later than that after the question doesn't wait
-at all. What comes later is kept for the next page.
+"""The longest that pages wait for one answer. It counts from the question, so that whoever comes later doesn't wait at
+all. An answer that comes later is kept for the next page.
 """
 Offers = tuple[Offer, ...]
 

@@ -236,6 +236,7 @@ async def erase(database: Database, user_id: str) -> int:
         made = await connection.execute("DELETE FROM checkout_attempts WHERE user_id = %s", (user_id,))
         known = await connection.execute("DELETE FROM customers WHERE user_id = %s", (user_id,))
         await connection.execute("DELETE FROM backfill_refusals WHERE user_id = %s", (user_id,))
+        await connection.execute("DELETE FROM request_counts WHERE user_id = %s", (user_id,))
         return made.rowcount + known.rowcount
 
 

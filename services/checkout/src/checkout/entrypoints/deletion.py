@@ -6,7 +6,8 @@ from fastapi import APIRouter
 
 from atlas_contracts import unavailable
 from atlas_contracts.callers import FORGET
-from atlas_contracts.internal_api import APP, ForgetResult
+from atlas_contracts.internal_api import ForgetResult
+from atlas_contracts.issuers import APP
 from atlas_contracts.user_id import UserId
 from atlas_kit.http.doors import AdmittedCaller, GuardedRoute
 from atlas_kit.http.errors import Forbidden

@@ -104,6 +104,18 @@ class BackfillRefusalRow(Table, table=True):
     because: str = Field(sa_column=Column(Text, nullable=False))
 
 
+class RequestCountRow(Table, table=True):
+    """Requests of a user in the open window of a limit. Unlogged: see ``checkout.adapters.request_counts``."""
+
+    __tablename__ = "request_counts"
+    __table_args__ = (Index("request_counts_ends_at", "ends_at"), {"prefixes": ["UNLOGGED"]})
+
+    user_id: str = Field(sa_column=Column(Text, primary_key=True))
+    limit_name: str = Field(sa_column=Column(Text, primary_key=True))
+    count: int = Field(sa_column=Column(BigInteger, nullable=False))
+    ends_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
 class OutboxRow(Table, table=True):
     """Made by ``atlas_kit.messaging.outbox.CREATE_OUTBOX``."""
 

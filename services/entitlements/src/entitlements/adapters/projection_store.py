@@ -2,115 +2,165 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+from psycopg import AsyncCursor
+from psycopg.rows import TupleRow
+
+from atlas_kit.messaging.outbox import ENQUEUE, OutboxMessage, outbox_rows
 from atlas_kit.storage.database import Connection
-from entitlements.adapters.knowledge_json import decode_knowledge, encode_knowledge
+from atlas_kit.storage.rows import as_json
+from entitlements.adapters.knowledge_json import decode_knowledge, knowledge_rows
 from entitlements.domain.facts import Fact, claimed_by
 from entitlements.domain.policy import Policy
 from entitlements.domain.projection import Change, Entitlement, Payment, Projection
 from entitlements.domain.verdict import Verdict
 
-_LOAD_PAYMENTS = """
-WITH touched AS (SELECT DISTINCT payment_id FROM payment_refs WHERE ref = ANY(%(refs)s)),
+# One statement for both kinds of rows: a round trip and a statement of psycopg's cost more than the columns left empty.
+_LOAD = """
+WITH touched AS (SELECT DISTINCT payment_id FROM payment_refs WHERE ref = ANY(%b::text[])),
+     named AS (SELECT unnest(%b::text[]) AS user_id),
      users AS (SELECT p.user_id FROM payments p JOIN touched t ON t.payment_id = p.id WHERE p.user_id IS NOT NULL
                UNION SELECT unnest(p.also_users) FROM payments p JOIN touched t ON t.payment_id = p.id
-               UNION SELECT unnest(%(users)s::text[])),
+               UNION SELECT user_id FROM named),
      wanted AS (SELECT payment_id AS id FROM touched
                 UNION SELECT p.id FROM payments p JOIN users u ON p.user_id = u.user_id
-                UNION SELECT p.id FROM users u JOIN payments p ON p.also_users @> ARRAY[u.user_id])
-SELECT p.id, p.provider, p.user_id, p.knowledge, p.also_users, p.review,
-       (SELECT array_agg(r.ref) FROM payment_refs r WHERE r.payment_id = p.id)
-FROM wanted JOIN payments p USING (id)
+                UNION SELECT p.id FROM users u JOIN payments p ON p.also_users @> ARRAY[u.user_id]),
+     found AS MATERIALIZED (SELECT p.* FROM wanted JOIN payments p USING (id)),
+     owners AS (SELECT user_id FROM found UNION SELECT unnest(also_users) FROM found UNION SELECT user_id FROM named)
+SELECT id, provider, user_id, knowledge, also_users, review,
+       (SELECT array_agg(r.ref) FROM payment_refs r WHERE r.payment_id = found.id) AS refs,
+       NULL::boolean, NULL, NULL, NULL::timestamptz, NULL::timestamptz, NULL::bigint, NULL, NULL, NULL::timestamptz,
+       NULL
+FROM found
+UNION ALL
+SELECT NULL, NULL, user_id, NULL, NULL, NULL, NULL,
+       is_pro, status, source, active_from, active_until, version, reason, caused_by, updated_at, request_id
+FROM entitlements JOIN owners USING (user_id)
 """
 _LOAD_ENTITLEMENTS = """
 SELECT user_id, is_pro, status, source, active_from, active_until, version, reason, caused_by, updated_at,
        request_id
 FROM entitlements WHERE user_id = ANY(%s)
 """
-# Arrays are sent in binary (%b): see ``ledger``.
-_SAVE_PAYMENTS = """
+# Rows are sent as JSON (``storage.rows``). Each statement is one table's, and a part of _SAVE.
+_PAYMENTS = """
 INSERT INTO payments (id, provider, user_id, knowledge, also_users, review)
-SELECT id, provider, user_id, knowledge, (SELECT array_agg(u) FROM jsonb_array_elements_text(also) u), review
-FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::jsonb[], %b::jsonb[], %b::text[])
-    AS t (id, provider, user_id, knowledge, also, review)
+SELECT * FROM json_to_recordset(%(payments)s) AS
+    t (id bigint, provider text, user_id text, knowledge jsonb, also_users text[], review text)
 ON CONFLICT (id) DO UPDATE SET user_id = excluded.user_id, knowledge = excluded.knowledge,
     also_users = excluded.also_users, review = excluded.review
 """
-_SAVE_REFS = """
-INSERT INTO payment_refs (ref, payment_id) SELECT * FROM unnest(%b::text[], %b::bigint[])
+_REFS = """
+INSERT INTO payment_refs (ref, payment_id)
+SELECT * FROM json_to_recordset(%(refs)s) AS t (ref text, payment_id bigint)
 ON CONFLICT (ref) DO UPDATE SET payment_id = excluded.payment_id WHERE payment_refs.payment_id <> excluded.payment_id
 """
-_SAVE_FACTS = """
-INSERT INTO payment_facts (seq, payment_id) SELECT * FROM unnest(%b::bigint[], %b::bigint[])
+_FACTS = """
+INSERT INTO payment_facts (seq, payment_id)
+SELECT * FROM json_to_recordset(%(facts)s) AS t (seq bigint, payment_id bigint)
 ON CONFLICT (seq) DO UPDATE SET payment_id = excluded.payment_id
 """
-_MOVE_FACTS = """
-UPDATE payment_facts f SET payment_id = m.new FROM unnest(%b::bigint[], %b::bigint[]) AS m (old, new)
-WHERE f.payment_id = m.old
-"""
-_SAVE_ENTITLEMENTS = """
+_ENTITLEMENTS = """
 INSERT INTO entitlements
     (user_id, is_pro, status, source, active_from, active_until, version, reason, caused_by, updated_at,
      request_id)
-SELECT * FROM unnest(%b::text[], %b::boolean[], %b::text[], %b::text[], %b::timestamptz[], %b::timestamptz[],
-                     %b::bigint[], %b::text[], %b::text[], %b::timestamptz[], %b::text[])
+SELECT * FROM json_to_recordset(%(entitlements)s) AS
+    t (user_id text, is_pro boolean, status text, source text, active_from timestamptz, active_until timestamptz,
+       version bigint, reason text, caused_by text, updated_at timestamptz, request_id text)
 ON CONFLICT (user_id) DO UPDATE SET
     is_pro = excluded.is_pro, status = excluded.status, source = excluded.source, active_from = excluded.active_from,
     active_until = excluded.active_until, version = excluded.version, reason = excluded.reason,
     caused_by = excluded.caused_by, updated_at = excluded.updated_at, request_id = excluded.request_id
 """
+_SAVE = f"""
+WITH payments_saved AS ({_PAYMENTS}), refs_saved AS ({_REFS}), facts_saved AS ({_FACTS}),
+     entitlements_saved AS ({_ENTITLEMENTS})
+{ENQUEUE}
+"""
+_MOVE_FACTS = """
+UPDATE payment_facts f SET payment_id = m.new FROM unnest(%b::bigint[], %b::bigint[]) AS m (old, new)
+WHERE f.payment_id = m.old
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """A question to the database that has been sent: which rows ``refs`` and ``users`` touch."""
+
+    cursor: AsyncCursor[TupleRow]
+    users: set[str]
+
+    async def projection(self, connection: Connection, policy: Policy) -> Projection:
+        """The part of the projection that the facts asked about can change."""
+        projection = Projection(policy)
+        await _add_rows(projection, self.cursor)
+        # Other users that facts name as a buyer: a payment may become theirs, for instance under a changed policy.
+        loaded = self.users.union(*(payment.users for payment in projection.payments.values()))
+        claimants = {user for payment in projection.payments.values() for user in claimed_by(payment.knowledge)}
+        if further := claimants - loaded:
+            await _add_rows(projection, (await _ask(connection, [], further)).cursor)
+        return projection
+
+
+async def ask(connection: Connection, facts: Sequence[Fact]) -> Loading:
+    """Ask for what these facts can change. In pipeline mode the question is sent without waiting for the answer."""
+    refs = sorted({ref for fact in facts for ref in fact.refs})
+    return await _ask(connection, refs, {fact.user_id for fact in facts if fact.user_id and fact.refs})
 
 
 async def load(connection: Connection, facts: Sequence[Fact], policy: Policy) -> Projection:
     """The part of the projection that these facts can change."""
-    projection = Projection(policy)
-    refs = sorted({ref for fact in facts for ref in fact.refs})
-    users = {fact.user_id for fact in facts if fact.user_id and fact.refs}
-    await _load_payments(connection, projection, refs, users)
-    # Other users that facts name as a buyer: a payment may become theirs, for instance under a changed policy.
-    claimants = {user for payment in projection.payments.values() for user in claimed_by(payment.knowledge)} - users
-    if claimants:
-        await _load_payments(connection, projection, [], claimants)
-        users |= claimants
-    for entitlement in await load_entitlements(connection, users):
-        projection.entitlements[entitlement.user_id] = entitlement
-    return projection
+    return await (await ask(connection, facts)).projection(connection, policy)
 
 
-async def _load_payments(connection: Connection, projection: Projection, refs: Sequence[str], users: set[str]) -> None:
-    """Add the payments that ``refs`` name and all payments of ``users``. Owners found are added to ``users``."""
-    cursor = await connection.execute(_LOAD_PAYMENTS.encode(), {"refs": list(refs), "users": sorted(users)})
-    async for payment_id, provider, user_id, knowledge, also, review, payment_refs in cursor:
-        payment = Payment(
-            payment_id, provider, set(payment_refs or ()), decode_knowledge(knowledge), user_id, frozenset(also or ()),
-            review,
-        )  # fmt: skip
-        projection.add_payment(payment)
-        users |= payment.users
+async def _ask(connection: Connection, refs: Sequence[str], users: set[str]) -> Loading:
+    return Loading(await connection.execute(_LOAD.encode(), (list(refs), sorted(users))), users)
+
+
+async def _add_rows(projection: Projection, cursor: AsyncCursor[TupleRow]) -> None:
+    for row in await cursor.fetchall():
+        payment_id, provider, user_id, knowledge, also, review, refs = row[:7]
+        if payment_id is None:
+            projection.entitlements[user_id] = _entitlement(user_id, row[7:])
+        elif payment_id not in projection.payments:
+            projection.add_payment(
+                Payment(
+                    payment_id, provider, set(refs or ()), decode_knowledge(knowledge), user_id, frozenset(also or ()),
+                    review,
+                )
+            )  # fmt: skip
+
+
+def _entitlement(user_id: str, row: Sequence[Any]) -> Entitlement:
+    return Entitlement(
+        user_id,
+        Verdict(*row[:5]),
+        version=row[5],
+        reason=row[6],
+        caused_by=row[7],
+        updated_at=row[8],
+        request_id=row[9],
+    )
 
 
 async def load_entitlements(connection: Connection, users: Collection[str]) -> list[Entitlement]:
     cursor = await connection.execute(_LOAD_ENTITLEMENTS.encode(), (list(users),))
-    return [
-        Entitlement(
-            row[0],
-            Verdict(*row[1:6]),
-            version=row[6],
-            reason=row[7],
-            caused_by=row[8],
-            updated_at=row[9],
-            request_id=row[10],
-        )
-        async for row in cursor
-    ]
+    return [_entitlement(row[0], row[1:]) async for row in cursor]
 
 
 async def save(
-    connection: Connection, projection: Projection, changes: Iterable[Change], requests: Mapping[str | None, str]
+    connection: Connection,
+    projection: Projection,
+    changes: Iterable[Change],
+    requests: Mapping[str | None, str],
+    messages: Sequence[OutboxMessage],
 ) -> None:
-    """Write what the facts changed. ``requests``: the id of the request that told each fact, by event id."""
+    """Write what the facts changed, and the events that announce it. ``requests``: the id of the request that told each
+    fact, by event id.
+    """
     payments = [
         projection.payments[i] for i in sorted(set(projection.payment_of_fact.values()) - set(projection.absorbed))
     ]
@@ -119,48 +169,66 @@ async def save(
     entitlements = [projection.entitlements[user_id] for user_id in sorted(written)]
     if projection.absorbed:
         await _forget_absorbed(connection, projection)
-    await save_payments(connection, payments)
-    await save_facts(connection, facts)
-    await save_entitlements(connection, entitlements, requests)
+    rows = {
+        "payments": as_json(_payment_rows(payments)),
+        "refs": as_json(_ref_rows(payments)),
+        "facts": as_json(_fact_rows(facts)),
+        "entitlements": as_json(_entitlement_rows(entitlements, requests)),
+        "messages": outbox_rows(messages),
+    }
+    await connection.execute(_SAVE.encode(), rows)
 
 
 async def save_payments(connection: Connection, payments: Sequence[Payment]) -> None:
     """Upsert payments and the ids that name them."""
     if not payments:
         return
-    columns = (
-        [p.id for p in payments],
-        [p.provider for p in payments],
-        [p.user_id for p in payments],
-        [encode_knowledge(p.knowledge) for p in payments],
-        [json.dumps(sorted(p.also)) for p in payments],
-        [p.review for p in payments],
-    )
-    await connection.execute(_SAVE_PAYMENTS.encode(), columns)
-    refs = [(ref, p.id) for p in payments for ref in sorted(p.refs)]
-    await connection.execute(_SAVE_REFS.encode(), ([ref for ref, _ in refs], [owner for _, owner in refs]))
+    await connection.execute(_PAYMENTS.encode(), {"payments": as_json(_payment_rows(payments))})
+    await connection.execute(_REFS.encode(), {"refs": as_json(_ref_rows(payments))})
 
 
 async def save_facts(connection: Connection, facts: Mapping[int, int]) -> None:
     """Upsert which payment each fact (by sequence) belongs to."""
-    await connection.execute(_SAVE_FACTS.encode(), (list(facts), list(facts.values())))
+    await connection.execute(_FACTS.encode(), {"facts": as_json(_fact_rows(facts))})
 
 
 async def save_entitlements(
     connection: Connection, entitlements: Sequence[Entitlement], requests: Mapping[str | None, str]
 ) -> None:
     """Upsert users' rows. A row whose cause is not in ``requests`` keeps the request id that it has."""
-    if not entitlements:
-        return
-    rows = [
-        (
-            e.user_id, e.verdict.is_pro, e.verdict.status, e.verdict.source, e.verdict.active_from,
-            e.verdict.active_until, e.version, e.reason, e.caused_by, e.updated_at,
-            requests.get(e.caused_by, e.request_id),
-        )
+    if entitlements:
+        rows = as_json(_entitlement_rows(entitlements, requests))
+        await connection.execute(_ENTITLEMENTS.encode(), {"entitlements": rows})
+
+
+def _payment_rows(payments: Sequence[Payment]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": p.id, "provider": p.provider, "user_id": p.user_id, "knowledge": knowledge_rows(p.knowledge),
+            "also_users": sorted(p.also) or None, "review": p.review,
+        }
+        for p in payments
+    ]  # fmt: skip
+
+
+def _ref_rows(payments: Sequence[Payment]) -> list[dict[str, Any]]:
+    return [{"ref": ref, "payment_id": p.id} for p in payments for ref in sorted(p.refs)]
+
+
+def _fact_rows(facts: Mapping[int, int]) -> list[dict[str, Any]]:
+    return [{"seq": seq, "payment_id": payment_id} for seq, payment_id in facts.items()]
+
+
+def _entitlement_rows(entitlements: Sequence[Entitlement], requests: Mapping[str | None, str]) -> list[dict[str, Any]]:
+    return [
+        {
+            "user_id": e.user_id, "is_pro": e.verdict.is_pro, "status": e.verdict.status, "source": e.verdict.source,
+            "active_from": e.verdict.active_from, "active_until": e.verdict.active_until, "version": e.version,
+            "reason": e.reason, "caused_by": e.caused_by, "updated_at": e.updated_at,
+            "request_id": requests.get(e.caused_by, e.request_id),
+        }
         for e in entitlements
     ]  # fmt: skip
-    await connection.execute(_SAVE_ENTITLEMENTS.encode(), [list(column) for column in zip(*rows, strict=True)])
 
 
 async def _forget_absorbed(connection: Connection, projection: Projection) -> None:

@@ -76,7 +76,12 @@ class PaymentRow(Table, table=True):
     __tablename__ = "payments"
     __table_args__ = (
         Index("payments_user", "user_id", postgresql_where=text("user_id IS NOT NULL")),
-        Index("payments_also_users", "also_users", postgresql_using="gin"),
+        Index(
+            "payments_also_users",
+            "also_users",
+            postgresql_using="gin",
+            postgresql_where=text("also_users IS NOT NULL"),
+        ),
         Index("payments_review", "id", postgresql_where=text("review IS NOT NULL")),
     )
     id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))

@@ -13,7 +13,7 @@ from datetime import datetime
 from atlas_contracts.entitlements import EntitlementData, EntitlementType
 from atlas_contracts.streams import entitlement_subject
 from atlas_kit.messaging.events import encode, entitlement_event
-from atlas_kit.messaging.outbox import OutboxMessage, enqueue
+from atlas_kit.messaging.outbox import OutboxMessage
 from atlas_kit.process.context import Ids
 from atlas_kit.storage.database import Connection
 from atlas_kit.tracing.messages import creating
@@ -40,23 +40,24 @@ class Folded:
 async def fold(connection: Connection, entries: Sequence[LedgerEntry], policy: Policy, now: datetime) -> Folded:
     """Append and fold ``entries`` in the caller's transaction; events that the ledger has already change nothing.
 
-    The statements go out in pipeline mode, so only reading a result waits for the server: three times per batch.
+    In a pipelined transaction this waits for the server once, for the answers to append and load; a second time where a
+    fact names a buyer who isn't the owner, or an event came again. What it writes goes out with the commit.
     """
-    async with connection.pipeline():
-        await ledger.lock_fold(connection)
-        facts = await ledger.append(connection, entries, now)
-        changed = await _contradicted(connection, entries, facts)
-        about_payments = [fact for fact in facts if fact.refs]
-        if not about_payments:
-            return Folded(facts, [], contradicted=changed)
-        projection = await projection_store.load(connection, about_payments, policy)
-        changes = [change for fact in about_payments for change in projection.apply(fact)]
-        ids = ids_by_event(entries)
-        requests = {event_id: told.request_id for event_id, told in ids.items()}
-        await projection_store.save(connection, projection, changes, requests)
-        if changes:
-            await enqueue(connection, [announcement(change, ids.get(change.after.caused_by)) for change in changes])
-        return Folded(facts, changes, projection.refused, changed)
+    await ledger.lock_fold(connection)
+    appending = await ledger.append(connection, entries, now)
+    loading = await projection_store.ask(connection, list(appending.facts.values()))
+    facts = await appending.appended()
+    changed = await _contradicted(connection, entries, facts)
+    about_payments = [fact for fact in facts if fact.refs]
+    if not about_payments:
+        return Folded(facts, [], contradicted=changed)
+    projection = await loading.projection(connection, policy)
+    changes = [change for fact in about_payments for change in projection.apply(fact)]
+    ids = ids_by_event(entries)
+    requests = {event_id: told.request_id for event_id, told in ids.items()}
+    announced = [announcement(change, ids.get(change.after.caused_by)) for change in changes]
+    await projection_store.save(connection, projection, changes, requests, announced)
+    return Folded(facts, changes, projection.refused, changed)
 
 
 async def _contradicted(

@@ -21,6 +21,8 @@ from entitlements.domain.policy import Policy
 from entitlements.domain.projection import Entitlement
 
 MAX_BATCH = 500
+STATEMENT_CONNECTIONS = 2
+"""Connections for reads: single users' reads share one, other services' reads of many have another."""
 
 
 def view(entitlement: Entitlement) -> EntitlementView:
@@ -65,7 +67,7 @@ class EntitlementReader:
 
     async def read_many(self, user_ids: Collection[str]) -> dict[str, Entitlement]:
         """Each user's entitlement by one query, none where nothing is known. Raises DatabaseUnavailable."""
-        async with self._database.transaction() as connection:
+        async with self._database.statement() as connection:
             known = {e.user_id: e for e in await load_entitlements(connection, set(user_ids))}
         return {user_id: known.get(user_id) or Entitlement(user_id) for user_id in user_ids}
 
@@ -78,7 +80,7 @@ class EntitlementReader:
 
     async def _answer(self, batch: dict[str, list[asyncio.Future[Entitlement]]]) -> None:
         try:
-            async with self._database.transaction() as connection:
+            async with self._database.statement() as connection:
                 known = {e.user_id: e for e in await load_entitlements(connection, batch)}
         except Exception as error:  # noqa: BLE001 - every waiting request gets it
             for future in (f for futures in batch.values() for f in futures if not f.done()):

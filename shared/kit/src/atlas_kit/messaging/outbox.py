@@ -23,6 +23,7 @@ from atlas_kit.messaging.broker import Broker
 from atlas_kit.process import context
 from atlas_kit.process.logs import get_logger
 from atlas_kit.storage.database import Connection, Database
+from atlas_kit.storage.rows import as_json
 from atlas_kit.tracing.messages import relaying
 
 log = get_logger()
@@ -64,13 +65,30 @@ class OutboxMessage:
     """The id of the request that causes the event."""
 
 
+ENQUEUE = """
+INSERT INTO outbox (message_id, subject, payload, request_id)
+SELECT message_id, subject, payload, request_id FROM ROWS FROM
+    (json_to_recordset(%(messages)s) AS (message_id text, subject text, payload text, request_id text))
+    WITH ORDINALITY AS t (message_id, subject, payload, request_id, number)
+ORDER BY number
+ON CONFLICT (message_id) DO NOTHING
+"""
+"""Inserts :func:`outbox_rows`, in their order; an event whose message id is in the table already is left out."""
+
+
+def outbox_rows(messages: Sequence[OutboxMessage]) -> str:
+    """The parameter ``messages`` of :data:`ENQUEUE`."""
+    return as_json(
+        [
+            {"message_id": m.message_id, "subject": m.subject, "payload": m.payload, "request_id": m.request_id}
+            for m in messages
+        ]
+    )
+
+
 async def enqueue(connection: Connection, messages: Sequence[OutboxMessage]) -> None:
     """Insert events in the caller's transaction; one whose message id is in the table already is left out."""
-    await connection.cursor().executemany(
-        "INSERT INTO outbox (message_id, subject, payload, request_id) VALUES (%s, %s, %s, %s)"
-        " ON CONFLICT (message_id) DO NOTHING",
-        [(m.message_id, m.subject, m.payload, m.request_id) for m in messages],
-    )
+    await connection.execute(ENQUEUE.encode(), {"messages": outbox_rows(messages)})
 
 
 class OutboxRow(NamedTuple):

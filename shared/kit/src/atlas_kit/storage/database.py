@@ -97,18 +97,31 @@ class Database:
     """A pool of connections to one database. ``start()`` returns at once; ``check()`` tells whether it is ready."""
 
     def __init__(
-        self, url: SecretStr, package: str, *, migration_url: SecretStr | None = None, pool_size: int = 10
+        self,
+        url: SecretStr,
+        package: str,
+        *,
+        migration_url: SecretStr | None = None,
+        pool_size: int = 10,
+        statement_connections: int = 0,
     ) -> None:
         self._package = package
         self._migration_url = (migration_url or url).get_secret_value()
         self.dsn = url.get_secret_value()
         self._pool = new_pool(self.dsn, package, size=pool_size, options=SESSION_OPTIONS)
+        self._statements = (
+            new_pool(self.dsn, package, size=statement_connections, options=SESSION_OPTIONS, autocommit=True)
+            if statement_connections
+            else None
+        )
         self._starting: asyncio.Task[None] | None = None
         self.migrated = asyncio.Event()
         """Set once the schema is the one this code expects."""
 
     async def start(self) -> None:
         await self._pool.open(wait=False)
+        if self._statements:
+            await self._statements.open(wait=False)
         self._starting = asyncio.create_task(self._migrate_until_done(), name="database-migrate")
 
     async def close(self) -> None:
@@ -117,16 +130,43 @@ class Database:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._starting
         await self._pool.close()
+        if self._statements:
+            await self._statements.close()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
+    async def transaction(self, *, pipelined: bool = False) -> AsyncIterator[Connection]:
         """One unit of work: commits when the block ends, rolls back when it raises.
+
+        ``pipelined``: statements are sent without waiting for the ones before, and so is the commit; only reading a
+        result waits for the server. An error of a statement is raised there, or at the end of the block.
 
         Raises DatabaseUnavailable if the server is away or doesn't answer, or if its tables don't exist yet.
         """
+        async with self._connection(self._pool) as connection:
+            if not pipelined:
+                yield connection
+                return
+            async with connection.pipeline():
+                yield connection
+                await connection.commit()
+
+    @asynccontextmanager
+    async def statement(self) -> AsyncIterator[Connection]:
+        """A connection on which each statement is a transaction of its own: one round trip where BEGIN, the statement
+        and COMMIT are three. Raises what :meth:`transaction` does; needs ``statement_connections``.
+        """
+        assert self._statements, "a service that uses this says how many connections it needs"
+        async with self._connection(self._statements) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _connection(self, pool: AsyncConnectionPool[Connection]) -> AsyncIterator[Connection]:
+        """A connection of the pool. Raises DatabaseUnavailable for those of psycopg's errors that mean that the server
+        isn't there or ready.
+        """
         try:
             with span_of_transaction(self._package):
-                async with self._pool.connection() as connection:
+                async with pool.connection() as connection:
                     try:
                         yield connection
                     except psycopg.errors.ReadOnlySqlTransaction:

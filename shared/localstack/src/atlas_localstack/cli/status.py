@@ -18,15 +18,19 @@ from atlas_localstack.stack.topology import all_of
 from atlas_operator.doctor.causes import BY_ITSELF, Cause
 from atlas_operator.files import read_json
 from atlas_operator.held import delivery_of, held_back
+from atlas_operator.local import refuse_damaged
 from atlas_operator.terminal.console import NOTE_MARK, WRONG_MARK, say, say_json
 
 EXIT_UNHEALTHY = 1
+KEY_REFUSED = "Stripe refuses the key (STRIPE_SECRET_KEY); nobody can buy, and pulls fail."
 
 
 def status(*, as_json: Annotated[bool, typer.Option("--json", help="stack.json, with health added.")] = False) -> None:
     """Show each part's health. Exit code 0 when everything is healthy, else 1."""
     home = homes.find(os.environ)
     running = homes.is_running(home)
+    for file in (home.state_file, home.stack_file) if running else ():
+        refuse_damaged(file)
     current = (state.load(home) or State()) if running else State(phase=state.STOPPED)
     causes: list[Cause] = []
     if running and current.phase == state.RUNNING:
@@ -39,6 +43,10 @@ def status(*, as_json: Annotated[bool, typer.Option("--json", help="stack.json, 
             say(sentence)
     else:
         _say_causes(causes, current)
+        if not causes and looking.stripe_refuses(read_json(home.stack_file) or {}):
+            say(WRONG_MARK, " ", (KEY_REFUSED, "bold"))
+            say("    → Was it rolled? ./atlas down, then ./atlas up with a valid one.")
+            say()
         view.show(current)
         _say_what_is_held(home)
     raise typer.Exit(0 if healthy else EXIT_UNHEALTHY)

@@ -93,8 +93,8 @@ def _in_words(minutes: float) -> str:
 def commands(scope: str, arguments: Sequence[str]) -> list[list[str]]:
     """The arguments of each pytest run. If the caller names paths, only those are run, in one run.
 
-    Otherwise the tests run in parallel, one file per worker; afterwards, one at a time, those that measure times or
-    share a stack. With `-m slow`, or any other `-m` of the caller, all end-to-end tests run one at a time.
+    Otherwise the tests run in parallel, one file per worker; afterwards, one at a time, those that measure times.
+    With `-m slow`, or any other `-m` of the caller, all end-to-end tests run one at a time.
     """
     asked = any(a == "-m" or a.startswith("-m=") for a in arguments)
     marks = () if asked else NOT_SLOW
@@ -117,8 +117,10 @@ def _workers() -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    # Some hundred Python processes start in a run, and each worker reads every test: what one has compiled, all keep.
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     try:
-        return subprocess.call([sys.executable, "-m", "pytest", *arguments])
+        return subprocess.call([sys.executable, "-m", "pytest", *arguments], env=environ)
     except KeyboardInterrupt:
         return INTERRUPTED
 

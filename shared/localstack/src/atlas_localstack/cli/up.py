@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.live import Live
+from rich.panel import Panel
 
 from atlas_localstack.cli import view
 from atlas_localstack.servers import prometheus
@@ -20,7 +21,7 @@ from atlas_localstack.stack import remarks, state
 from atlas_localstack.stack.home import Home
 from atlas_localstack.stack.plan import OFFSETS
 from atlas_localstack.stack.state import State
-from atlas_localstack.stack.topology import wrong
+from atlas_localstack.stack.topology import START_OF_MORE_SECONDS, wrong
 from atlas_operator.files import read_json
 from atlas_operator.local import WORKSPACE, environment
 from atlas_operator.terminal.console import NOTE_MARK, errors, fail, misunderstood, out, remark
@@ -28,8 +29,8 @@ from atlas_operator.terminal.console import NOTE_MARK, errors, fail, misundersto
 DEFAULT_PORT_BASE = 8000
 LOWEST_PORT, HIGHEST_PORT = 1024, 65535
 POLL_SECONDS = 0.05
-# The supervisor gives up by itself after 90 s; beyond that it is stuck.
-PATIENCE_SECONDS = 120.0
+# The supervisor gives up by itself before; beyond that it is stuck.
+PATIENCE_SECONDS = START_OF_MORE_SECONDS + 30.0
 STOP_SECONDS = 60.0
 
 
@@ -136,7 +137,7 @@ def _welcome(home: Home, given: dict[str, str], current: State) -> None:
         and stack.get("auth", {}).get("strategy") == "jwt"
     )
     panel = view.welcome(public, "sandbox" in stack, dev_sign_in, current.port_base, _desk(stack))
-    out.print(panel, soft_wrap=False)
+    out.print(panel, soft_wrap=not isinstance(panel, Panel))
     if "prometheus" in stack:
         out.print(f"Prometheus, with the alerts: {stack['prometheus']['url']}/alerts")
     out.print(f"Healthy after {current.healthy_after:.1f} s.")

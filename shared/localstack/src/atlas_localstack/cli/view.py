@@ -16,9 +16,10 @@ from atlas_localstack.stack.plan import OFFSETS, SANDBOX
 from atlas_localstack.stack.state import State
 from atlas_localstack.stack.topology import kind_of
 from atlas_operator.terminal import table as tables
-from atlas_operator.terminal.console import BAD, GOOD, NOTE
+from atlas_operator.terminal.console import BAD, GOOD, NOTE, columns, out
 from atlas_operator.terminal.table import Cell
 
+FRAME, LABEL = 4, 15
 STYLES = {state.OK: GOOD, state.STARTING: NOTE, state.DOWN: BAD}
 ROLES = {
     "nats": "broker (JetStream)",
@@ -82,8 +83,8 @@ def starting(current: State) -> RenderableType:
     return Group(Spinner("dots", Text(f"Starting … {seconds:.1f} s")), table(current))
 
 
-def welcome(public_url: str, sandbox: bool, dev_sign_in: bool, port_base: int, desk: str = "") -> Panel:
-    """The addresses, and what to do first."""
+def welcome(public_url: str, sandbox: bool, dev_sign_in: bool, port_base: int, desk: str = "") -> Group | Panel:
+    """The addresses, and what to do first: in a frame, where each address fits into it in one piece."""
     lines = [f"[bold]Product[/]        {public_url}/pro", f"[bold]Account[/]        {public_url}/account"]
     if sandbox:
         lines.append(f"[bold]Stripe sandbox[/] http://{LOOPBACK}:{port_base + OFFSETS[SANDBOX]}/")
@@ -97,6 +98,7 @@ def welcome(public_url: str, sandbox: bool, dev_sign_in: bool, port_base: int, d
     if sandbox:
         lines.append("Pay with card 4242 4242 4242 4242, any future date, any CVC, and watch Pro switch on.")
     lines += ["", "./atlas status · ./atlas logs SERVICE · ./atlas explain USER · ./atlas down"]
-    return Panel(
-        Text.from_markup("\n".join(lines)), title="Atlas billing is up", title_align="left", border_style="green"
-    )
+    text, title = Text.from_markup("\n".join(lines)), "Atlas billing is up"
+    if not out.is_terminal or max(map(len, text.plain.split())) > columns(out) - FRAME - LABEL:
+        return Group(Text(title), text)
+    return Panel(text, title=title, title_align="left", border_style="green")

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from atlas_contracts.internal_api import OPERATOR
+from atlas_contracts.issuers import OPERATOR
 from atlas_localstack.servers.errors import ServerError
 from atlas_localstack.servers.ports import is_free, listener
 from atlas_localstack.stack import configuration, leftovers, permissions, roles, state

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from atlas_contracts.internal_api import APP, OPERATOR
+from atlas_contracts.issuers import APP, OPERATOR
 from atlas_localstack.servers.binaries import PostgresInstall
 from atlas_localstack.servers.database import Cluster
 from atlas_localstack.servers.ports import LOOPBACK

@@ -21,7 +21,6 @@ from atlas_localstack.stack.state import PartState, StartFailure, State
 from atlas_localstack.stack.topology import kind_of
 from atlas_operator.files import write_json
 
-START_SECONDS = 90.0
 LOOK_SECONDS = 0.05
 # Once a part is ready: pauses between looking whether it has died, and between asking whether it still works.
 CALM_LOOK_SECONDS = 0.2
@@ -53,6 +52,7 @@ class Supervisor:
 
     def __init__(self, plan: Plan, current: State) -> None:
         self._plan = plan
+        self._patience = plan.topology.start_seconds
         self._home = plan.home
         self._databases = Databases(plan)
         self._parts = build(plan, self._databases)
@@ -95,7 +95,7 @@ class Supervisor:
         all_ready = asyncio.gather(*(event.wait() for event in self._ready.values()))
         stop = asyncio.create_task(self._stopping.wait())
         waiting: set[asyncio.Future[Any]] = {all_ready, stop, *watchers}
-        done, _ = await asyncio.wait(waiting, timeout=START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(waiting, timeout=self._patience, return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
         for task in watchers:
             if task in done:
@@ -113,7 +113,7 @@ class Supervisor:
         late = [name for name, event in self._ready.items() if not event.is_set()]
         notes = ", ".join(f"{name} ({self.state.parts[name].note or 'starting'})" for name in late)
         return StartFailure(
-            f"Not ready after {START_SECONDS:.0f} s: {notes}.",
+            f"Not ready after {self._patience:.0f} s: {notes}.",
             f"./atlas logs {late[0]} shows more.",
             tail(self._home.log(late[0]), FAILURE_LOG_LINES),
         )

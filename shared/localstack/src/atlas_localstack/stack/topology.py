@@ -11,6 +11,8 @@ from dataclasses import dataclass
 BROKERS = (1, 3)
 """A cluster of three nodes goes on with any two of them; other numbers add nodes and no safety on one machine."""
 MOST_REPLICAS = 8
+START_SECONDS, START_OF_MORE_SECONDS = 90.0, 180.0
+"""How long a start may take: of one process of everything, and of more."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,11 @@ class Topology:
     def is_default(self) -> bool:
         """Whether there is one process of everything."""
         return self == Topology()
+
+    @property
+    def start_seconds(self) -> float:
+        """How long the start of this stack may take."""
+        return START_SECONDS if self.is_default else START_OF_MORE_SECONDS
 
 
 def numbered(kind: str, number: int) -> str:

@@ -13,11 +13,11 @@ from atlas_operator.stripe_setup.account import StripeAccount
 from atlas_operator.stripe_setup.kept import Kept
 from atlas_operator.stripe_setup.setup import Setup
 from atlas_operator.stripe_setup.step import SetupStep
-from atlas_operator.terminal.console import GOOD, NOTE, remark, say, say_json
+from atlas_operator.terminal.console import remark, say, say_json
 
 EXIT_CHANGES = 2
 """A plan that has something to do."""
-STYLES = {"create": GOOD, "change": NOTE, "keep": ""}
+STYLES = {"create": "bold", "change": "bold", "keep": ""}
 
 app = typer.Typer(help="The Stripe account: product, price, webhook endpoint, portal.", no_args_is_help=True)
 

@@ -91,7 +91,9 @@ class Acting:
             raise ActionRefused("The form names no parked event.")
         rows: list[dict[str, Any]] = self._operator.get(INGEST_SERVICE, "/operator/parked")
         found = next((row for row in rows if row.get("id") == asked.parked_id), None)
-        if found is None or (found.get("userId") or "") != asked.user_id:
+        whose = str((found or {}).get("userId") or "")
+        # An event whose metadata name no possible user is nobody's.
+        if found is None or (whose if is_user_id(whose) else "") != asked.user_id:
             raise ActionRefused("This event is not parked any more.")
         self._operator.post(INGEST_SERVICE, f"/operator/parked/{quote(asked.parked_id, safe='')}/redrive", {})
         return ActionOutcome("redriven")
@@ -160,7 +162,7 @@ class Acting:
 
 
 def _why(asked: ActionForm, *, required: bool) -> tuple[str, str]:
-    """Reason and ticket, each in one line. Raises ActionRefused for one that doesn't do; ``required``: or is missing."""
+    """Reason and ticket, each in one line. Raises ActionRefused for an unusable or a missing one."""
     reason, ticket = _one_line(asked.reason), _one_line(asked.ticket)
     if len(reason) < SHORTEST_REASON and (reason or required):
         raise ActionRefused(f"Give a reason of at least {SHORTEST_REASON} characters.", "reason")

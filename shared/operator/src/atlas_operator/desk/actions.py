@@ -2,8 +2,8 @@
 
 Fields of a form, by name: ``csrf`` always; ``query`` for /find; for actions ``user``, and as far as the action needs
 them ``reason``, ``ticket``, ``payment`` (pi_… or cs_…), ``parked``, ``waiting`` (ids), and ``key`` (random, made with
-the form: the same form sent twice does it once). Where reason and ticket are asked for and not demanded, for reading
-payments and redriving, they are called ``why`` and ``case``. The answer to an action is 303 to ``/buyer?user=…&done=<code>`` (to
+the form: the same form sent twice does it once). Reading payments and redriving ask for reason and ticket as ``why``
+and ``case``, and demand neither. The answer to an action is 303 to ``/buyer?user=…&done=<code>`` (to
 ``/today?done=<code>`` where the event is nobody's); a refused one shows the buyer's page again, with status 400.
 """
 

@@ -15,7 +15,7 @@ class DeskError(Exception):
 
 
 class NotSignedIn(DeskError):
-    """This browser has no session here, or it has ended."""
+    """Nobody is signed in with this browser, or the session has ended."""
 
     status = 401
 

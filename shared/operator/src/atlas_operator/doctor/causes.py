@@ -21,7 +21,7 @@ CHECKED: Mapping[str, str] = {
 }
 """Readiness checks of the services, and the part that each asks."""
 _PROVIDER = {CHECKOUT: "nobody can buy or restore", INGEST: "pulls fail"}
-_DATABASE = {ENTITLEMENTS: "nobody can ask who is Pro", CHECKOUT: "nobody can buy"}
+_DATABASE = {ENTITLEMENTS: "reads are answered 503", CHECKOUT: "nobody can buy"}
 MEANS: Mapping[str, Mapping[str, str]] = {
     NATS: {
         INGEST: "Stripe sends webhooks again",
@@ -33,15 +33,15 @@ MEANS: Mapping[str, Mapping[str, str]] = {
     f"{POSTGRES} of {CHECKOUT}": {CHECKOUT: _DATABASE[CHECKOUT]},
     SANDBOX: _PROVIDER,
     STRIPE: _PROVIDER,
-    ENTITLEMENTS: {GATEWAY: "nobody can ask who is Pro", DESK: "nobody can be looked up"},
+    ENTITLEMENTS: {GATEWAY: "reads are answered 503", DESK: "nobody can be looked up"},
     CHECKOUT: {GATEWAY: "nobody can buy or restore"},
 }
 """Who waits for whom, and what that means for people. Databases may be on servers of their own."""
 ORDER = (NATS, POSTGRES, SANDBOX, STRIPE, ENTITLEMENTS, CHECKOUT, INGEST, GATEWAY, DESK)
 
 
-BY_ITSELF = "resumes by itself"
-"""What is to be done about those who wait: nothing."""
+BY_ITSELF = "just wait"
+"""What is to be done about those who wait: they go on by themselves."""
 
 
 @dataclass(frozen=True)

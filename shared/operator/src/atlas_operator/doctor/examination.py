@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from atlas_operator.client import Operator
-from atlas_operator.doctor import broker, databases, doors, provider, services, states
+from atlas_operator.doctor import broker, databases, doors, provider, retention, services, states
 from atlas_operator.doctor.causes import NATS, POSTGRES, SANDBOX
 from atlas_operator.doctor.finding import AFTERWARDS, CAUSE, Report
 from atlas_operator.doctor.patient import DATABASES, Patient
@@ -29,6 +29,7 @@ def reports(patient: Patient) -> list[Report]:
             lambda: doors.look(operator, patient.target.urls, signs),
             lambda: [_broker(patient, signs)],
             lambda: [states.look(operator, patient.target.urls, signs)],
+            lambda: [retention.ignored(patient.ignored)],
             lambda: [_databases(patient, signs)],
             lambda: [_stripe(patient, signs)],
             lambda: [_sandbox(patient, signs)],

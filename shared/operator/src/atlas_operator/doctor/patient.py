@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from atlas_contracts.streams import STATE, STREAMS, StreamSpec
 from atlas_kit.process.settings import ConfigurationError, RetentionSettings, load
@@ -38,6 +38,8 @@ class Patient:
     """Credentials that may update streams and make mirrors."""
     streams: tuple[StreamSpec, ...]
     """Every stream, with the retention that is configured for it; the state bucket has none."""
+    ignored: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Retentions of this shell that the local stack was not started with, and those that it was: in days."""
 
 
 def examine(target: Target) -> Patient:
@@ -50,8 +52,8 @@ def _local(target: Target, given: Mapping[str, str]) -> Patient:
     running = running_stack(given)
     if running is None:
         raise NoTarget("The local stack has stopped in the meantime. Start it with ./atlas up.")
-    # `up` decided; a value of this shell changes nothing, but a bad one is refused here as everywhere.
-    load(RetentionSettings, dict(given))
+    # `up` decided; a value of this shell changes nothing, which is said, and a bad one is refused here as everywhere.
+    told, kept = (load(RetentionSettings, dict(each)) for each in (given, running.operator.get("retention", {})))
     stack, ports = running.stack, running.ports
     sandbox = stack.get("sandbox")
     return Patient(
@@ -68,7 +70,12 @@ def _local(target: Target, given: Mapping[str, str]) -> Patient:
         webhook_secret=stack["webhook"]["secret"],
         replicas=len(stack["nats"].get("nodes", [])) or 1,
         keepers=keepers(target, given),
-        streams=_streams(running.operator.get("retention", {})),  # what `up` was given, not this shell
+        streams=kept.kept(*STREAMS, STATE),
+        ignored={
+            name.upper(): (getattr(told, name), getattr(kept, name))
+            for name in RetentionSettings.model_fields
+            if name.upper() in given and getattr(told, name) != getattr(kept, name)
+        },
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from atlas_contracts.streams import StreamSpec
 from atlas_kit.messaging.retention import KeepingFailed, apply_retention, in_days
@@ -12,6 +12,17 @@ from atlas_operator.doctor.finding import Report
 from atlas_operator.mirrors import KeeperUrls
 
 AREA = "retention"
+
+
+def ignored(settings: Mapping[str, tuple[int, int]]) -> Report:
+    """Settings of this shell that the running stack was not started with."""
+    report = Report(AREA)
+    for name, (given, kept) in sorted(settings.items()):
+        report.warning(
+            f"{name}={given} is ignored: the stack was started with {kept}",
+            f"To change it: ./atlas down, then {name}={given} ./atlas up.",
+        )
+    return report
 
 
 def mend(keepers: KeeperUrls, streams: Sequence[StreamSpec], replicas: int) -> Report:

@@ -16,6 +16,7 @@ import typer
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
+from rich.theme import Theme
 
 from atlas_contracts.text import visible
 
@@ -91,7 +92,9 @@ def _without_end(text: Text) -> Text:
 
 # Soft wrap: a URL must stay in one piece, whatever the width of the terminal.
 out = Output(highlight=False, soft_wrap=True, markup=False, emoji=False)
-errors = Output(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+errors = Output(
+    stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False, theme=Theme({"progress.elapsed": "none"})
+)
 
 Piece = str | tuple[str, str]
 

@@ -30,7 +30,9 @@ def seed(op: Operation) -> None:
             op.put(endpoint)
             op.put_private(endpoint["id"], {"secrets": [settings.webhook_secrets[0]], "configured": True})
             return
-    endpoint = new_endpoint(op, settings.webhook_url, list(settings.webhook_events), {"description": "Configured at start"})
+    endpoint = new_endpoint(
+        op, settings.webhook_url, list(settings.webhook_events), {"description": "Configured at start"}
+    )
     op.put_private(endpoint["id"], {"secrets": [settings.webhook_secrets[0]], "configured": True})
 
 

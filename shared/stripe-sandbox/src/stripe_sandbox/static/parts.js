@@ -6,6 +6,10 @@ let latest = { buyers: [], events: [], paid: 0 };
 let tag = "";
 let firstDraw = true;
 
+// Control, zero-width and bidirectional characters of what comes from outside are shown, as pages.py does on other pages.
+const UNSEEN = /[\x00-\x1f\x7f-\x9f\u200b\u200c\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+const shown = (child) => typeof child === "string" ? child.replace(UNSEEN, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`) : child;
+
 function h(name, attributes, ...children) {
   const node = document.createElement(name);
   for (const [key, value] of Object.entries(attributes || {})) {
@@ -13,7 +17,7 @@ function h(name, attributes, ...children) {
     else if (value === true) node.setAttribute(key, "");
     else if (value !== false && value !== null && value !== undefined) node.setAttribute(key, value);
   }
-  node.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  node.append(...children.filter((child) => child !== null && child !== undefined && child !== false).map(shown));
   return node;
 }
 

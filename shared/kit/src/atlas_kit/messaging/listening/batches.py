@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any
@@ -75,6 +77,7 @@ class BatchSubscriber(BatchPullStreamSubscriber):
         self._arrived: asyncio.Queue[Msg] = asyncio.Queue()
         self._in_hand: list[Msg] = []
         self._requests, self._failures = 0, 0
+        self._last_began = -math.inf
         self._inbox = ""
         self._deliveries: Subscription | None = None
 
@@ -141,6 +144,7 @@ class BatchSubscriber(BatchPullStreamSubscriber):
         )
         ending = None
         while remaining > 0 and ending is None and self.running:
+            await self._keep_spacing()
             batch, ending = await self._collect(remaining, reply)
             remaining -= len(batch)
             if batch:
@@ -148,7 +152,14 @@ class BatchSubscriber(BatchPullStreamSubscriber):
         if ending is not None and ending != EXPIRED:
             raise RequestEnded(ending)
 
+    async def _keep_spacing(self) -> None:
+        """Wait before taking messages, not with them in hand: a service that stops now gives them back untouched."""
+        pause = self._last_began + self.durable.spacing_seconds - time.monotonic()
+        if pause > 0:
+            await asyncio.sleep(pause)
+
     async def _hand_on(self, batch: list[Msg]) -> None:
+        self._last_began = time.monotonic()
         self._in_hand = batch
         if self.running:
             await self.consume(batch)

@@ -26,6 +26,9 @@ class Durable:
     name: str
     batch: int = 256
     """Most messages that are handled together."""
+    spacing_seconds: float = 0.0
+    """Least time from the beginning of one batch to the beginning of the next. Under steady load the messages of that
+    time share a batch; after a longer pause a message is handled at once."""
 
 
 async def declare(jetstream: JetStreamContext, durable: Durable) -> None:

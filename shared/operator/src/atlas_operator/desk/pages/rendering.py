@@ -7,10 +7,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import NoMatchFound
 
+from atlas_contracts.text import visible
+from atlas_contracts.user_id import is_user_id
 from atlas_operator import sentences
 from atlas_operator.desk.pages.assets import StaticFiles
 from atlas_operator.desk.person import Action, Visit
@@ -34,6 +37,13 @@ def buyer_url(user_id: object) -> str:
     return f"/buyer?{urlencode({'user': str(user_id)})}"
 
 
+def _shown(value: Any) -> Any:
+    """What a template prints, with control and bidirectional characters made visible. ``|e`` prints a value as it is,
+    which is for what a form sends back.
+    """
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 _ENVIRONMENT = Environment(
     loader=FileSystemLoader(TEMPLATES),
     autoescape=True,
@@ -41,7 +51,9 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
     auto_reload=False,
+    finalize=_shown,
 )
+_ENVIRONMENT.tests.update(user_id=is_user_id)
 _ENVIRONMENT.filters.update(when=sentences.when, buyer_url=buyer_url)
 _ENVIRONMENT.globals.update(asset=STATIC.url, Action=Action)
 
