@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -93,12 +94,9 @@ def measured() -> float:
         headers = [(b"host", b"h"), (b"content-length", b"%d" % len(body)), (b"stripe-signature", header)]
         await app({"type": "http", "method": "POST", "path": WEBHOOK_PATH, "headers": headers, "state": {}}, receive, send)
 
-    kept, sys.stdout = sys.stdout, Path(os.devnull).open("w")
-    logs.configure("bench")
-    try:
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+        logs.configure("bench")
         return asyncio.run(run())
-    finally:
-        sys.stdout = kept
 
 
 if __name__ == "__main__":
