@@ -102,7 +102,7 @@ def test_a_receiver_that_hangs_fails_or_is_away_delays_neither_answers_nor_the_e
 
 def test_a_wrong_endpoint_stops_the_start_with_one_sentence(broker: str) -> None:
     wrong = environment(broker, OTEL_EXPORTER_OTLP_ENDPOINT="nonsense")
-    done = subprocess.run([sys.executable, "-m", "webhook_ingest"], env=wrong, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-m", "webhook_ingest"], env=wrong, capture_output=True, text=True, timeout=150)
     assert done.returncode == 2
     assert done.stderr.splitlines() == ["configuration: OTEL_EXPORTER_OTLP_ENDPOINT: must be a URL that starts with http:// or https://"]
 
