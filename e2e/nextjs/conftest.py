@@ -25,7 +25,7 @@ READER, IMPORTER = "atlas_billing_reader", "atlas_billing_importer"
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The first of these waits for the build."""
-    mark_as_clicking(items, Path(__file__).parent, pytest.mark.timeout(600))
+    mark_as_clicking(items, Path(__file__).parent, pytest.mark.timeout(600), pytest.mark.alone)
 
 
 @dataclass(frozen=True)

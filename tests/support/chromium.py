@@ -28,7 +28,11 @@ def chromium() -> Iterator[Browser]:
 
 
 def mark_as_clicking(items: Iterable[pytest.Item], folder: Path, *marks: pytest.MarkDecorator) -> None:
-    """Tests of the folder need a browser: without one they are skipped, unless it is required."""
+    """Tests of the folder need a browser: without one they are skipped, unless it is required.
+
+    Chromium drops its connections whenever the machine's networks change (ERR_NETWORK_CHANGED), as they do with each
+    container that starts or ends: so no test that clicks may run beside those of Docker (`alone`).
+    """
     inside = f"{folder}/"
     for item in items:
         if str(item.path).startswith(inside):

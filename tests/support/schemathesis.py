@@ -63,18 +63,21 @@ def bombard(
             answer = case.call(base_url=base_url, headers=headers(), allow_redirects=False, timeout=SECONDS_PER_CALL)
             case.validate_response(answer, checks=wanted)
 
-        _again_where_the_interpreter_stumbles(call)
+        _again_where_the_tools_stumble(call)
     return calls
 
 
-def _again_where_the_interpreter_stumbles(call: Callable[[], None]) -> None:
-    """CPython 3.11 can fail with "AST constructor recursion depth mismatch" where two threads parse source at once: a
-    server that words a traceback, hypothesis that words a lambda. That is no finding, and by now the words are cached.
+def _again_where_the_tools_stumble(call: Callable[[], None]) -> None:
+    """Two accidents are no finding, and don't happen twice, because by then what was new is known. CPython 3.11 can fail
+    with "AST constructor recursion depth mismatch" where two threads parse source at once: a server that words a
+    traceback, hypothesis that words a lambda. And schemathesis keeps what it has made, so that the same choices of
+    hypothesis can draw more the second time; that is found out before a call is made.
     """
     try:
         call()
-    except* SystemError as stumbled:
-        if not all("AST constructor" in str(error) for error in stumbled.exceptions):
+    except* (SystemError, hypothesis.errors.FlakyStrategyDefinition) as stumbled:
+        known = all("AST constructor" in str(error) for error in stumbled.exceptions if isinstance(error, SystemError))
+        if not known:
             raise
         call()
 

@@ -118,6 +118,16 @@ def test_applied_tells_honestly_whether_facts_are_folded(nats_url, postgres_dsn)
         assert (status, answer["error"]["code"]) == (400, "invalid_request")
 
 
+def test_a_read_after_the_database_has_ended_every_connection_succeeds(nats_url, postgres_dsn):
+    """As after its restart, or the promotion of a standby."""
+    with running(nats_url, postgres_dsn) as service:
+        assert service.entitlement("ada")["status"] == "none"
+        for _ in range(3):
+            ended = query(postgres_dsn, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'atlas-entitlements'")
+            assert (True,) in ended
+            assert service.entitlement("ada")["status"] == "none"
+
+
 MAY_ASK = {
     "/internal/entitlement": {"account-gateway", "checkout", "operator"},
     "/internal/overview": {"account-gateway", "checkout"},

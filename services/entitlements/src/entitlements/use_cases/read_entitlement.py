@@ -12,7 +12,7 @@ from contextvars import Context
 from atlas_contracts.internal_api import EntitlementOverview, EntitlementView
 from atlas_contracts.public_api import PaymentState
 from atlas_contracts.read_api import EntitlementRecord
-from atlas_kit.storage.database import Connection, Database
+from atlas_kit.storage.database import Connection, ConnectionLost, Database
 from atlas_kit.tracing.work import transaction
 from entitlements.adapters.knowledge_json import decode_knowledge
 from entitlements.adapters.projection_store import load_entitlements
@@ -67,9 +67,21 @@ class EntitlementReader:
 
     async def read_many(self, user_ids: Collection[str]) -> dict[str, Entitlement]:
         """Each user's entitlement by one query, none where nothing is known. Raises DatabaseUnavailable."""
-        async with self._database.statement() as connection:
-            known = {e.user_id: e for e in await load_entitlements(connection, set(user_ids))}
+        known = await self._known(set(user_ids))
         return {user_id: known.get(user_id) or Entitlement(user_id) for user_id in user_ids}
+
+    async def _known(self, user_ids: Collection[str]) -> dict[str, Entitlement]:
+        """Those of whom something is known. Where a connection was found dead, the question is asked once more: a
+        database that was restarted or replaced meanwhile fails no read.
+        """
+        try:
+            return await self._ask(user_ids)
+        except ConnectionLost:
+            return await self._ask(user_ids)
+
+    async def _ask(self, user_ids: Collection[str]) -> dict[str, Entitlement]:
+        async with self._database.statement() as connection:
+            return {row.user_id: row for row in await load_entitlements(connection, user_ids)}
 
     async def _answer_all(self) -> None:
         while self._waiting:
@@ -80,8 +92,7 @@ class EntitlementReader:
 
     async def _answer(self, batch: dict[str, list[asyncio.Future[Entitlement]]]) -> None:
         try:
-            async with self._database.statement() as connection:
-                known = {e.user_id: e for e in await load_entitlements(connection, batch)}
+            known = await self._known(batch)
         except Exception as error:  # noqa: BLE001 - every waiting request gets it
             for future in (f for futures in batch.values() for f in futures if not f.done()):
                 future.set_exception(error)

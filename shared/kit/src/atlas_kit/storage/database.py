@@ -73,6 +73,12 @@ class DatabaseUnavailable(Unavailable):
     """
 
 
+class ConnectionLost(DatabaseUnavailable):
+    """The connection ended while it was used: its server has gone, or another one is the primary now. The pool has put
+    the other connections to it away, so a question may be asked again at once.
+    """
+
+
 def new_pool(
     url: str, application: str, *, size: int, acquire_seconds: float = ACQUIRE_SECONDS, **parameters: Any
 ) -> AsyncConnectionPool[Connection]:
@@ -164,18 +170,22 @@ class Database:
         """A connection of the pool. Raises DatabaseUnavailable for those of psycopg's errors that mean that the server
         isn't there or ready.
         """
+        lost = False
         try:
             with span_of_transaction(self._package):
                 async with pool.connection() as connection:
                     try:
                         yield connection
-                    except psycopg.errors.ReadOnlySqlTransaction:
-                        await connection.close()  # the pool makes another one, which finds the new primary
+                    except GONE as error:
+                        if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+                            await connection.close()  # the next one finds the new primary
+                        if lost := connection.closed:
+                            await pool.drain()
                         raise
         except GONE as error:
             if isinstance(error, psycopg.errors.DiskFull):
                 NOT_STORED.labels("database").inc()
-            raise DatabaseUnavailable from error
+            raise (ConnectionLost if lost else DatabaseUnavailable) from error
         except psycopg.ProgrammingError as error:
             if self.migrated.is_set():
                 raise
