@@ -23,6 +23,8 @@ from atlas_contracts.streams import ENTITLEMENTS, STATE, StreamSpec, state_key
 
 known: dict[str, tuple[str, int]] = {}
 """User id and newest version, by the user's key in the bucket."""
+stored: dict[str, tuple[int, int]] = {}
+"""Sequence and version of the newest entry heard of, by the same key."""
 
 
 def learn(user: str, version: int, *, is_pro: bool, reason: str) -> None:
@@ -49,7 +51,12 @@ def follow(url: str, *, inbox_prefix: str = "_INBOX_observer") -> FastStream:
     @listen(STATE.subjects[0], durable="example-forgetter", stream=existing(STATE))
     async def on_state(message: NatsMessage) -> None:
         key, now = message.raw_message.subject.rpartition(".")[2], json.loads(message.body or b"null")
-        if key in known and (now is None or now["version"] < known[key][1]):
+        sequence, (last, version) = message.raw_message.metadata.sequence.stream, stored.get(key, (0, 0))
+        if sequence <= last:
+            return  # delivered again
+        stored[key] = sequence, now["version"] if now else 0
+        # Compared with the bucket's own last word: an event may be ahead of it.
+        if key in known and (now is None or now["version"] < version):
             user, _ = known.pop(key)
             print(f"{user} was forgotten", flush=True)  # here you delete what you keep under this id
         if now is not None:

@@ -18,7 +18,7 @@ from support.faults.alerting import dsn
 from support.pages import addresses, blocks_of, sections
 from support.runbook import Scene, Step
 from support.runbook_faults import PLAYED_ELSEWHERE, SCENES
-from support.stack import WORKSPACE, Stack, running_stack
+from support.stack import WORKSPACE, Stack, eventually, running_stack
 
 SECTIONS = sections(WORKSPACE / "docs" / "runbook.md")
 
@@ -68,6 +68,11 @@ def run(stack: Stack, kind: str, block: str, step: Step, folder: Path) -> str:
     (folder / "atlas").unlink(missing_ok=True)
     (folder / "atlas").symlink_to(WORKSPACE / "atlas")
     script = "set -eo pipefail\n" + addresses(block, stack)
-    done = subprocess.run(["bash", "-c", script], cwd=folder, env=stack.environment() | step.variables, text=True, capture_output=True, timeout=180)
+
+    def tried() -> subprocess.CompletedProcess[str] | None:
+        done = subprocess.run(["bash", "-c", script], cwd=folder, env=stack.environment() | step.variables, text=True, capture_output=True, timeout=180)
+        return None if "Another pull is running. Please try again later." in done.stderr else done
+
+    done = eventually(tried, what="no other pull is running")
     assert done.returncode in step.exits, f"{block}\n{done.stdout}\n{done.stderr}"
     return done.stdout + done.stderr

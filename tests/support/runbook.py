@@ -81,7 +81,7 @@ def paid_and_not_pro(stack: Stack) -> Scene:
         assert refused.user in said and session in said and "other_currency" in said
         assert "currency" in (yield page("AtlasPaymentRefused", USER_ID=refused.user))
         said = yield page(PAID, USER_ID=refused.user)
-        assert refused.is_pro() and "agreed" in said
+        assert refused.is_pro() and "because an operator said so" in said
     finally:
         refused.refund(session)
     eventually(lambda: refused.user not in stack.atlas("doctor").stdout, what="a full refund ends the review")
