@@ -151,10 +151,10 @@ def test_what_people_read_has_one_line_for_each_refusal_and_no_control_character
     shown = atlas("import", "project-atlas", dsn).out
     told = json.loads(atlas("import", "project-atlas", dsn, "--json").out)
     lines = shown.splitlines()
-    assert len(lines) == len(told["refused"]) + 1
+    assert len(lines) == len(told["refused"]) + 2, "below them what was read, and how many are Pro now"
     assert "\x1b" not in shown and "\x07" not in shown
     assert max(map(len, lines)) < 300
-    assert lines[-1].startswith(f"{told['read']} users read: something new was told of {told['new']}, {told['known']} known already, ")
+    assert lines[-2].startswith(f"{told['read']} users read: something new was told of {told['new']}, {told['known']} known already, ")
 
 
 def test_a_service_that_refuses_ends_the_import_with_exit_code_1(atlas: CommandLine, services: FakeOperator, dsn: str, people: Population) -> None:
