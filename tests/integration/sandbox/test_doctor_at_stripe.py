@@ -34,6 +34,7 @@ def look(sandbox: Sandbox, client: Any) -> Iterator[Callable[..., list[Finding]]
             "databases": {},
             "stripe_key": KEY,
             "stripe_api_base": sandbox.url,
+            "sandbox_url": None,
             "price_id": PRICE,
             "portal_configuration": None,
             "webhook_url": URL,
