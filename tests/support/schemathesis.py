@@ -68,10 +68,9 @@ def bombard(
 
 
 def _again_where_the_tools_stumble(call: Callable[[], None]) -> None:
-    """Two accidents are no finding, and don't happen twice, because by then what was new is known. CPython 3.11 can fail
-    with "AST constructor recursion depth mismatch" where two threads parse source at once: a server that words a
-    traceback, hypothesis that words a lambda. And schemathesis keeps what it has made, so that the same choices of
-    hypothesis can draw more the second time; that is found out before a call is made.
+    """CPython 3.11 can fail with "AST constructor recursion depth mismatch" where two threads parse source at once: a
+    server that words a traceback, hypothesis that words a lambda. That is no finding, nor is what hypothesis then says of
+    the repetition, which drew more; and by now the words are cached.
     """
     try:
         call()

@@ -126,7 +126,7 @@ def test_a_stripe_that_fails_or_does_not_answer_is_never_well(look: Any, sandbox
 
 def test_a_refused_key_is_said_once(look: Any) -> None:
     (found,) = bad(look(stripe_key="sk_test_another"))
-    assert found.what == "Stripe refuses the key"
+    assert found.what == "Stripe refuses the key (STRIPE_SECRET_KEY); nobody can buy, and pulls fail."
 
 
 def test_what_is_not_configured_is_not_looked_at_and_says_so(look: Any) -> None:

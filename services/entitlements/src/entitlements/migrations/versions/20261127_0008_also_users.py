@@ -13,3 +13,8 @@ down_revision = "20261126_0007_state_bucket"
 def upgrade() -> None:
     op.execute("DROP INDEX payments_also_users")
     op.execute("CREATE INDEX payments_also_users ON payments USING gin (also_users) WHERE also_users IS NOT NULL")
+
+
+def downgrade() -> None:
+    op.execute("DROP INDEX payments_also_users")
+    op.execute("CREATE INDEX payments_also_users ON payments USING gin (also_users)")

@@ -9,36 +9,23 @@ call for snapshots; what is asked here is what the ``nats`` command line asks
 
 from __future__ import annotations
 
-import argparse
-import asyncio
 import hashlib
 import json
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import nats.errors
 from nats.aio.client import Client
-from pydantic import Field
 
 from atlas_contracts.streams import BILLING, ENTITLEMENTS, INGEST_BUCKET, PARKED, STATE
 from atlas_kit.messaging.retention import ANSWER_SECONDS, NOT_FOUND, OUR_API, KeepingFailed, keeper_of, said
-from atlas_kit.process.settings import GivenSettings, NatsUrl, load_or_exit
 
 SAVED = (BILLING.name, ENTITLEMENTS.name, PARKED.name, STATE.name, f"KV_{INGEST_BUCKET}")
 """The streams of our own account. The readers' mirrors aren't saved: they are made again from these."""
 CHUNK_BYTES = 128 * 1024
 CHUNK_SECONDS = 30.0
 """The longest pause between two pieces of a snapshot: the broker reads, compresses and checks in between."""
-
-
-class SnapshotSettings(GivenSettings):
-    """The broker, with a user who may take and restore snapshots (``admin`` of deploy/nats.conf)."""
-
-    nats_backup_url: NatsUrl
-    nats_stream_replicas: int | None = Field(default=None, ge=1, le=5)
 
 
 async def save(url: str, folder: Path) -> list[str]:
@@ -141,32 +128,3 @@ async def _ask(client: Client, subject: str, body: dict[str, Any] | bytes | None
             f"The broker gives no answer ({type(error).__name__}); may the user of NATS_BACKUP_URL?"
         ) from error
     return told if isinstance(told, dict) else {}
-
-
-def main() -> int:
-    """``save FOLDER`` or ``restore FOLDER``. Exit code 0, 1 where it could not be done, 2 for a bad configuration."""
-    parser = argparse.ArgumentParser(
-        prog="python -m atlas_kit.messaging.snapshots", description="Streams to files and back."
-    )
-    parser.add_argument("action", choices=("save", "restore"))
-    parser.add_argument("folder", type=Path)
-    chosen = parser.parse_args()
-    settings = load_or_exit(SnapshotSettings, dict(os.environ))
-    url = settings.nats_backup_url.get_secret_value()
-    if not chosen.folder.is_dir():
-        print(f"{chosen.folder} is no folder.", file=sys.stderr)
-        return 1
-    try:
-        if chosen.action == "save":
-            done = asyncio.run(save(url, chosen.folder))
-        else:
-            done = asyncio.run(restore(url, chosen.folder, settings.nats_stream_replicas))
-    except (KeepingFailed, OSError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(f"{'saved' if chosen.action == 'save' else 'restored'}: {', '.join(done)}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
