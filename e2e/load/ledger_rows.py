@@ -5,13 +5,12 @@ code from the real events, and copied with other numbers in the same places.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 from psycopg import sql
-from psycopg.types.json import Jsonb
 from webhook_events import session
 
 from atlas_contracts.billing import BillingData, RecordedSession, Via
@@ -58,13 +57,13 @@ def _purchase(*, refunded: bool, disputed: bool) -> list[BillingData]:
 def _copy_line(data: BillingData) -> str:
     """The fact's row as COPY reads it."""
     row = ledger._row(ledger_entry(encode(billing_event(data, "bench"))), data.received_at)
-    return "\t".join(map(_copy_value, row)) + "\n"
+    return "\t".join(map(_copy_value, row.values())) + "\n"
 
 
 def _copy_value(value: Any) -> str:
     if value is None:
         return r"\N"
-    return json.dumps(value.obj) if isinstance(value, Jsonb) else str(value)
+    return json.dumps(value) if isinstance(value, Mapping) else str(value)
 
 
 def _lines(rows: int) -> Iterator[str]:

@@ -7,6 +7,7 @@ A commit is answered once the standby has it too. While the standby is away, com
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import subprocess
 import time
@@ -166,7 +167,8 @@ class Databases:
         deadline = time.monotonic() + CATCH_UP_SECONDS
         while not (healthy(new) and self.in_sync) and time.monotonic() < deadline:
             if healthy(old):
-                await self._keep_in_sync(self._clusters[old])
+                with contextlib.suppress(ServerError):  # busy, or going down: it is asked again until the deadline
+                    await self._keep_in_sync(self._clusters[old])
             await asyncio.sleep(LOOK_SECONDS)
         if not healthy(new):
             raise ServerError("The standby is not ready, so it can't be promoted.", "./atlas status says why.")
