@@ -157,6 +157,13 @@ class Databases:
             process.send_signal(signal.SIGINT)
         return False, "is not connected to the primary"
 
+    async def _follows_now(self, cluster: Cluster) -> bool:
+        """Whether a standby answers at this moment: what the supervisor saw of it may be seconds old."""
+        try:
+            return await asyncio.to_thread(standby.is_standby, cluster)
+        except ServerError:
+            return False
+
     async def promote(self, healthy: Callable[[str], bool], stop: Callable[[str], Awaitable[None]]) -> str:
         """Stop the primary and let the standby take its place; the former primary becomes a copy of the new one.
 
@@ -170,7 +177,7 @@ class Databases:
                 with contextlib.suppress(ServerError):  # busy, or going down: it is asked again until the deadline
                     await self._keep_in_sync(self._clusters[old])
             await asyncio.sleep(LOOK_SECONDS)
-        if not healthy(new):
+        if not (healthy(new) and await self._follows_now(self._clusters[new])):
             raise ServerError("The standby is not ready, so it can't be promoted.", "./atlas status says why.")
         if not self.in_sync:
             raise ServerError(
