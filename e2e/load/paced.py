@@ -54,9 +54,10 @@ class Lines:
     idle: list[Line] = field(default_factory=list)
 
     async def ask(self, message: bytes) -> bytes:
-        if self.idle:
+        line = None
+        while self.idle and (line is None or line.transport.is_closing()):  # a server closes what nobody used for a while
             line = self.idle.pop()
-        else:
+        if line is None or line.transport.is_closing():
             _, line = await asyncio.get_running_loop().create_connection(Line, LOOPBACK, self.port)
         answer = await line.ask(message)
         self.idle.append(line)
