@@ -50,17 +50,18 @@ class Havoc:
         self._busy = {name: asyncio.Lock() for name in PROCESSES}
 
     async def run(self, faults: Sequence[Fault]) -> None:
-        """Until the last fault is over. Whatever went wrong, everything runs and is connected in the end."""
+        """Until the last fault is over."""
         clock = asyncio.get_running_loop().time
         started = clock()
-        try:
-            async with asyncio.TaskGroup() as ending:
-                for fault in faults:
-                    await asyncio.sleep(max(0.0, started + fault.at - clock()))
-                    ending.create_task(self._suffer(fault))
-        finally:
-            for name in PROCESSES:
-                self._mend(name)
+        async with asyncio.TaskGroup() as ending:
+            for fault in faults:
+                await asyncio.sleep(max(0.0, started + fault.at - clock()))
+                ending.create_task(self._suffer(fault))
+
+    async def heal(self) -> None:
+        """Everything runs and is connected again."""
+        for name in PROCESSES:
+            await asyncio.to_thread(self._mend, name)
 
     async def _suffer(self, fault: Fault) -> None:
         async with self._busy[fault.target]:
