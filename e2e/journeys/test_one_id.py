@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
 from typing import Any
-
-import httpx
 
 from support.buyer import Buyer, explain
 from support.entitlements import on_broker
@@ -15,14 +12,7 @@ from support.stack import Stack, eventually
 
 
 def test_a_purchases_id_is_the_same_in_log_ledger_explain_event_and_pushed_update(buyer: Buyer) -> None:
-    session_id = buyer.open_checkout()
-    with buyer.browser.stream("GET", "/api/pro/entitlement/stream", timeout=60) as stream:
-        pushed: list[str] = []
-        threading.Thread(target=lambda: pushed.extend(until_pro(stream)), daemon=True).start()
-        eventually(lambda: pushed, what="the present state")
-        buyer.pay(session_id)
-        eventually(lambda: any('"isPro":true' in line for line in pushed), what="the update")
-    [told_id] = [line.removeprefix("id: ") for line in pushed if line.startswith("id: ")]
+    told_id = buyer.buy_before_an_open_page()
 
     explained = explain(buyer.stack, buyer.user)
     facts = [fact for payment in explained["payments"] for fact in payment["facts"]]
@@ -60,16 +50,6 @@ def test_an_operators_fact_and_the_pulls_have_the_id_of_the_run_that_brought_the
     assert granted not in pulled
     requests = {line["requestId"] for line in lines(stack, "webhook-ingest", "http.request")}
     assert {granted, *pulled} <= requests, "the two commands' own requests"
-
-
-def until_pro(stream: httpx.Response) -> Any:
-    try:
-        for line in stream.iter_lines():
-            yield line
-            if '"isPro":true' in line:
-                return
-    except httpx.HTTPError:
-        return
 
 
 def announced(stack: Stack, user: str) -> tuple[dict[str, str], dict[str, Any]]:

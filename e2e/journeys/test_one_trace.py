@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,14 +42,7 @@ def world() -> Iterator[tuple[Stack, Receiver]]:
 def test_one_purchase_is_one_connected_trace_with_one_id_from_webhook_to_live_update(world: tuple[Stack, Receiver]) -> None:
     stack, receiver = world
     buyer = Buyer(stack)
-    session_id = buyer.open_checkout()
-    with buyer.browser.stream("GET", "/api/pro/entitlement/stream", timeout=60) as stream:
-        pushed: list[str] = []
-        threading.Thread(target=lambda: pushed.extend(iter_until_pro(stream)), daemon=True).start()
-        eventually(lambda: pushed, what="the present state")
-        buyer.pay(session_id)
-        eventually(lambda: any('"isPro":true' in line for line in pushed), what="the update")
-    [told_id] = [line.removeprefix("id: ") for line in pushed if line.startswith("id: ")]
+    told_id = buyer.buy_before_an_open_page()
     live = eventually(lambda: with_id(receiver, PUSHED, told_id), what="the live update's span")[0]
     sent = eventually(lambda: with_id(receiver, "publish entitlements.v1.entitlement_granted", told_id), what="the outbox's span")[0]
     trace = eventually(lambda: connected(receiver.trace(live.trace_id)), what="a connected trace")
@@ -176,13 +168,6 @@ def with_id(receiver: Receiver, name: str, request_id: str) -> list[Span]:
 
 def crowd(receiver: Receiver, name: str) -> list[Span]:
     return [span for span in list(receiver.spans) if span.name == name and span.request_id.startswith("crowd-")]
-
-
-def iter_until_pro(stream: Any) -> Iterator[str]:
-    for line in stream.iter_lines():
-        yield line
-        if '"isPro":true' in line:
-            return
 
 
 def lines(stack: Stack, service: str, event: str) -> list[dict[str, Any]]:

@@ -19,11 +19,11 @@ import time
 from pathlib import Path
 
 import aiohttp
-import psycopg
 import uvloop
 
 sys.path[:0] = [str(Path(__file__).resolve().parent)]
 
+from cluster_bench import accepted, wait_until_committed
 from webhook_events import event_body, signature
 
 from account_gateway.session.mint import mint_token
@@ -32,36 +32,14 @@ POLL_SECONDS = 0.01
 """Pause between two looks of one buyer: the lookers share the machine with what they look at."""
 
 
-async def burst(stack: dict, events: int, connections: int, first: int) -> None:
+def burst(stack: dict, events: int, connections: int, first: int) -> None:
     """Everything at once over so many connections."""
-    url, secret = stack["webhook"]["url"], stack["webhook"]["secret"]
-    numbers = iter(range(first, first + events))
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=connections)) as client:
-
-        async def sender() -> None:
-            for number in numbers:
-                body = event_body(number, "")
-                async with client.post(url, data=body, headers={"stripe-signature": signature(body, secret)}) as answer:
-                    assert answer.status == 200, await answer.text()
-
-        started = time.perf_counter()
-        await asyncio.gather(*(sender() for _ in range(connections)))
-        accepted = time.perf_counter() - started
-    wait_until_folded(stack, first, events)
+    numbers, started = range(first, first + events), time.perf_counter()
+    seconds = uvloop.run(accepted(stack, numbers, connections))
+    wait_until_committed(stack, numbers)
     folded = time.perf_counter() - started
-    print(f"burst of {events} over {connections} connections: accepted {events / accepted:,.0f}/s, "
+    print(f"burst of {events} over {connections} connections: accepted {events / seconds:,.0f}/s, "
           f"committed {events / folded:,.0f}/s")  # fmt: skip
-
-
-def wait_until_folded(stack: dict, first: int, events: int) -> None:
-    """Until the last of the burst's users is in the projection."""
-    users = [f"user_{number}" for number in range(first, first + events)]
-    with psycopg.connect(stack["postgres"]["databases"]["entitlements"], autocommit=True) as connection:
-        while True:
-            row = connection.execute("SELECT count(*) FROM entitlements WHERE user_id = ANY(%s)", (users,)).fetchone()
-            if row and row[0] == events:
-                return
-            time.sleep(0.01)
 
 
 async def visible(stack: dict, rate: int, seconds: int, first: int) -> None:
@@ -106,7 +84,7 @@ def main() -> None:
     options = parser.parse_args()
     stack = json.loads((Path(os.environ.get("ATLAS_HOME", ".atlas")) / "stack.json").read_text())
     first = int(time.time()) * 100_000
-    uvloop.run(burst(stack, options.events, options.connections, first))
+    burst(stack, options.events, options.connections, first)
     uvloop.run(visible(stack, options.rate, options.seconds, first + options.events))
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import secrets
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,6 +18,17 @@ import stripe
 from support.stack import Stack, eventually
 
 _numbers = itertools.count(1)
+
+
+_PRO = '"isPro":true'
+
+
+def _until_pro(stream: httpx.Response) -> Iterator[str]:
+    with contextlib.suppress(httpx.HTTPError):  # the page was closed
+        for line in stream.iter_lines():
+            yield line
+            if _PRO in line:
+                return
 
 
 def new_user(name: str = "buyer") -> str:
@@ -68,6 +82,18 @@ class Buyer:
         self.pay(session_id)
         eventually(self.is_pro, what=f"{self.user} is Pro")
         return session_id
+
+    def buy_before_an_open_page(self) -> str:
+        """A whole purchase while a page listens; the id that came with the live update that showed Pro."""
+        session_id = self.open_checkout()
+        pushed: list[str] = []
+        with self.browser.stream("GET", "/api/pro/entitlement/stream", timeout=60) as stream:
+            threading.Thread(target=lambda: pushed.extend(_until_pro(stream)), daemon=True).start()
+            eventually(lambda: pushed, what="the present state")
+            self.pay(session_id)
+            eventually(lambda: any(_PRO in line for line in pushed), what="the update")
+        [told_id] = [line.removeprefix("id: ") for line in pushed if line.startswith("id: ")]
+        return told_id
 
     def refund(self, session_id: str, amount: int | None = None) -> Any:
         """Refund through Stripe's official SDK, in full unless an amount is given."""

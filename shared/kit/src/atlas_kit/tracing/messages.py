@@ -57,13 +57,7 @@ def sending(subject: str, message_id: str) -> OpenSpan:
 
 def creating(subject: str, ids: Ids) -> AbstractContextManager[object]:
     """The making of an event that an outbox publishes later, in the trace of the fact that causes it."""
-    recorder = spans.recorder()
-    if recorder is None:
-        return context.bound(ids.request_id, ids.traceparent)
-    about = _about(Operation.CREATE, "create", subject)
-    return recorder.open(
-        f"create {subject}", SpanKind.PRODUCER, about, request_id=ids.request_id, parent=ids.traceparent
-    )
+    return _in_trace_of(ids, SpanKind.PRODUCER, Operation.CREATE, "create", subject)
 
 
 def relaying(subject: str, ids: Ids) -> OpenSpan:
@@ -98,13 +92,18 @@ def receiving(subject: str, headers: Mapping[str, str] | None, consumer: str) ->
 
 def settling(subject: str, ids: Ids) -> AbstractContextManager[object]:
     """Deciding what becomes of a message that could not be handled."""
+    return _in_trace_of(ids, SpanKind.CONSUMER, Operation.SETTLE, "settle", subject)
+
+
+def _in_trace_of(
+    ids: Ids, kind: SpanKind, operation: Operation, verb: str, subject: str
+) -> AbstractContextManager[object]:
+    """Work in the trace that ``ids`` name, whether spans are recorded or not."""
     recorder = spans.recorder()
     if recorder is None:
         return context.bound(ids.request_id, ids.traceparent)
-    about = _about(Operation.SETTLE, "settle", subject)
-    return recorder.open(
-        f"settle {subject}", SpanKind.CONSUMER, about, request_id=ids.request_id, parent=ids.traceparent
-    )
+    about = _about(operation, verb, subject)
+    return recorder.open(f"{verb} {subject}", kind, about, request_id=ids.request_id, parent=ids.traceparent)
 
 
 @contextmanager
