@@ -135,6 +135,7 @@ def _database(settings: EntitlementsSettings) -> Database:
         migration_url=settings.database_migration_url,
         pool_size=settings.database_pool_size,
         statement_connections=STATEMENT_CONNECTIONS,
+        pipelined_connections=1,
     )
 
 

@@ -19,17 +19,23 @@ from entitlements.domain.projection import Change, Entitlement, Payment, Project
 from entitlements.domain.verdict import Verdict
 
 # One statement for both kinds of rows: a round trip and a statement of psycopg's cost more than the columns left empty.
+# Each step hands an array of keys to the next one. As joins, Postgres took the keys for thousands of rows and read both
+# tables from end to end: a fold's cost grew with every user.
 _LOAD = """
-WITH touched AS (SELECT DISTINCT payment_id FROM payment_refs WHERE ref = ANY(%b::text[])),
-     named AS (SELECT unnest(%b::text[]) AS user_id),
-     users AS (SELECT p.user_id FROM payments p JOIN touched t ON t.payment_id = p.id WHERE p.user_id IS NOT NULL
-               UNION SELECT unnest(p.also_users) FROM payments p JOIN touched t ON t.payment_id = p.id
-               UNION SELECT user_id FROM named),
-     wanted AS (SELECT payment_id AS id FROM touched
-                UNION SELECT p.id FROM payments p JOIN users u ON p.user_id = u.user_id
-                UNION SELECT p.id FROM users u JOIN payments p ON p.also_users @> ARRAY[u.user_id]),
-     found AS MATERIALIZED (SELECT p.* FROM wanted JOIN payments p USING (id)),
-     owners AS (SELECT user_id FROM found UNION SELECT unnest(also_users) FROM found UNION SELECT user_id FROM named)
+WITH touched AS MATERIALIZED (SELECT ARRAY(SELECT payment_id FROM payment_refs WHERE ref = ANY(%b::text[])) AS ids),
+     named AS MATERIALIZED (SELECT %b::text[] AS ids),
+     users AS MATERIALIZED (SELECT ARRAY(
+         SELECT user_id FROM payments WHERE id = ANY((SELECT ids FROM touched)::bigint[]) AND user_id IS NOT NULL
+         UNION SELECT unnest(also_users) FROM payments WHERE id = ANY((SELECT ids FROM touched)::bigint[])
+         UNION SELECT unnest(ids) FROM named) AS ids),
+     wanted AS MATERIALIZED (SELECT ARRAY(
+         SELECT unnest(ids) FROM touched
+         UNION SELECT id FROM payments WHERE user_id = ANY((SELECT ids FROM users)::text[])
+         UNION SELECT id FROM payments WHERE also_users && (SELECT ids FROM users)::text[]) AS ids),
+     found AS MATERIALIZED (SELECT * FROM payments WHERE id = ANY((SELECT ids FROM wanted)::bigint[])),
+     owners AS MATERIALIZED (SELECT ARRAY(
+         SELECT user_id FROM found UNION SELECT unnest(also_users) FROM found
+         UNION SELECT unnest(ids) FROM named) AS ids)
 SELECT id, provider, user_id, knowledge, also_users, review,
        (SELECT array_agg(r.ref) FROM payment_refs r WHERE r.payment_id = found.id) AS refs,
        NULL::boolean, NULL, NULL, NULL::timestamptz, NULL::timestamptz, NULL::bigint, NULL, NULL, NULL::timestamptz,
@@ -38,7 +44,7 @@ FROM found
 UNION ALL
 SELECT NULL, NULL, user_id, NULL, NULL, NULL, NULL,
        is_pro, status, source, active_from, active_until, version, reason, caused_by, updated_at, request_id
-FROM entitlements JOIN owners USING (user_id)
+FROM entitlements WHERE user_id = ANY((SELECT ids FROM owners)::text[])
 """
 _LOAD_ENTITLEMENTS = """
 SELECT user_id, is_pro, status, source, active_from, active_until, version, reason, caused_by, updated_at,
