@@ -206,6 +206,26 @@ async def test_impatient_clicks_at_both_replicas_are_harmless(world, user):
     assert all(answer.body["entitlement"]["isPro"] for answer in answers)
 
 
+async def test_who_paid_while_an_earlier_restore_hung_gets_no_answer_of_that_one(world, user):
+    session = await world.opened(user)
+    await world.control("PUT", "/api", {"latency_ms": 2000})
+    hanging = asyncio.create_task(world.restore(user))
+    read_before = len(await world.requests("GET", "/v1/checkout/sessions"))
+    while len(await world.requests("GET", "/v1/checkout/sessions")) == read_before:
+        await asyncio.sleep(0.02)
+    with psycopg.connect(world.checkout_dsn) as blocking:
+        blocking.execute("LOCK TABLE outbox IN SHARE MODE")  # the result of a restore can't be written down
+        await world.control("PUT", "/api", {})
+        while not await world.requests("GET", f"/v1/checkout/sessions/{session}"):
+            await asyncio.sleep(0.02)
+        await world.pay(session)
+        asked_again = asyncio.create_task(world.restore(user))
+        done, _ = await asyncio.wait([hanging], timeout=0.2)
+        assert not done
+    assert (await hanging).body["outcome"] == "not_found"
+    assert (await asked_again).body["outcome"] == "restored"
+
+
 @pytest.mark.parametrize(("status", "retry_after"), [(500, False), (503, False), (429, True), (400, False), (401, False)])
 async def test_a_failing_stripe_is_unavailable_and_changes_nothing(world, user, status, retry_after):
     session = await bought(world, user)

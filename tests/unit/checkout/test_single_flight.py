@@ -17,10 +17,11 @@ class Work:
 
     async def __call__(self) -> int:
         self.runs += 1
+        number = self.runs
         await self.gate.wait()
         if self.error:
             raise self.error
-        return self.runs
+        return number
 
 
 async def start(flights: SingleFlight, work: Work, key: str = "a", count: int = 1) -> list[asyncio.Task]:
@@ -67,3 +68,50 @@ async def test_a_caller_that_leaves_takes_the_answer_from_nobody():
     first.cancel()
     work.gate.set()
     assert await second == 1
+
+
+async def asked_anew(flights: SingleFlight, work: Work, count: int = 1) -> list[asyncio.Task]:
+    tasks = [asyncio.create_task(flights.run_anew("a", work)) for _ in range(count)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def test_who_asks_anew_gets_no_answer_that_was_begun_before_and_all_of_them_share_the_next():
+    flights, work = SingleFlight(), Work()
+    [first] = await asked_anew(flights, work)
+    others = await asked_anew(flights, work, count=50)
+    assert work.runs == 1, "one at a time"
+    work.gate.set()
+    assert await first == 1
+    assert set(await asyncio.gather(*others)) == {2}
+    [last] = await asked_anew(flights, work)
+    assert await last == 3
+
+
+async def test_who_asks_anew_while_the_next_one_runs_gets_the_one_after_it():
+    flights, work = SingleFlight(), Work()
+    [first] = await asked_anew(flights, work)
+    [second] = await asked_anew(flights, work)
+    work.gate.set()
+    work.gate = asyncio.Event()
+    assert await first == 1
+    await asyncio.sleep(0)
+    assert work.runs == 2
+    [third] = await asked_anew(flights, work)
+    work.gate.set()
+    assert [await second, await third] == [2, 3]
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), None], ids=["failed", "its caller left"])
+async def test_the_next_one_begins_whatever_became_of_the_one_before(error):
+    flights, before, following = SingleFlight(), Work(error), Work()
+    [first] = await asked_anew(flights, before)
+    leaving, staying = await asked_anew(flights, following, count=2)
+    if error is None:
+        first.cancel()
+    leaving.cancel()
+    before.gate.set()
+    following.gate.set()
+    await asyncio.gather(first, return_exceptions=True)
+    assert await staying == 1

@@ -100,7 +100,7 @@ def _purchase_routes(router: APIRouter, purchases: Purchases) -> None:
             async with told_as(RESTORE_DOWN, seconds=RESTORE_SECONDS):
                 return await restore(purchases, caller.subject, body.trigger)
 
-        return await restoring.run(caller.subject, work)
+        return await restoring.run_anew(caller.subject, work)
 
     @router.post("/confirm")
     async def confirm_checkout(caller: AdmittedCaller, body: ConfirmBody) -> ConfirmResult:

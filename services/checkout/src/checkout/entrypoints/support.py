@@ -40,6 +40,6 @@ def support_routes(purchases: Purchases, stripe: StripeGateway) -> APIRouter:
             async with told_as(unavailable.RESTORE, seconds=READ_SECONDS):
                 return await restore(purchases, asked.user_id, TRIGGER)
 
-        return await reading.run(asked.user_id, work)
+        return await reading.run_anew(asked.user_id, work)
 
     return router
