@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from atlas_contracts.streams import MIRRORED
 from atlas_kit.messaging.retention import KeepingFailed
 from atlas_kit.messaging.retention.mirrors import apply_mirrors
+from atlas_kit.process.settings import ConfigurationError
 from atlas_operator.local import running_stack
 from atlas_operator.target import Target
 
@@ -27,6 +28,20 @@ def keepers(target: Target, given: Mapping[str, str]) -> KeeperUrls:
     if running:
         return KeeperUrls(running.operator.get("nats_admin_url"), running.operator.get("nats_readers_admin_url"))
     return KeeperUrls(given.get("NATS_ADMIN_URL"), given.get("NATS_READERS_ADMIN_URL"))
+
+
+def copies(target: Target, given: Mapping[str, str]) -> int:
+    """How many nodes of the broker store each stream: all of the local stack's, else ``NATS_STREAM_REPLICAS``.
+
+    A mirror has as many as its origin; an origin that is missing is made with so many. Raises ConfigurationError.
+    """
+    running = running_stack(given) if target.local else None
+    if running:
+        return len(running.stack["nats"].get("nodes", [])) or 1
+    told = given.get("NATS_STREAM_REPLICAS", "3")
+    if told not in ("1", "2", "3", "4", "5"):
+        raise ConfigurationError("NATS_STREAM_REPLICAS: must be a whole number from 1 to 5")
+    return int(told)
 
 
 def remake(keepers: KeeperUrls, replicas: int) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from atlas_contracts.internal_api import ENTITLEMENTS_SERVICE
+from atlas_kit.process.settings import ConfigurationError
 from atlas_operator import mirrors
 from atlas_operator.client import Operator
 from atlas_operator.errors import CallFailed
@@ -48,8 +49,10 @@ def republish(
 
 
 def _mirrors(target: Target, given: Mapping[str, str]) -> list[str]:
-    replicas = "1" if target.local else given.get("NATS_STREAM_REPLICAS", "3")
-    return mirrors.remake(mirrors.keepers(target, given), int(replicas))
+    try:
+        return mirrors.remake(mirrors.keepers(target, given), mirrors.copies(target, given))
+    except ConfigurationError as error:
+        return [f"The readers' mirrors were not looked at. {error}"]
 
 
 def _run(operator: Operator, user: str | None) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from atlas_contracts.streams import STATE, STREAMS, StreamSpec
-from atlas_kit.process.settings import ConfigurationError, RetentionSettings, load
+from atlas_kit.process.settings import RetentionSettings, load
 from atlas_operator.errors import NoTarget
 from atlas_operator.local import environment, running_stack
-from atlas_operator.mirrors import KeeperUrls, keepers
+from atlas_operator.mirrors import KeeperUrls, copies, keepers
 from atlas_operator.target import Target
 
 # The variable that names each service's database in production.
@@ -43,7 +43,7 @@ class Patient:
 
 
 def examine(target: Target) -> Patient:
-    """Collect the addresses and keys of the system that `target` is. Raises ConfigurationError for a bad retention."""
+    """Collect the addresses and keys of the system that `target` is. Raises ConfigurationError."""
     given = environment(os.environ)
     return _local(target, given) if target.local else _production(target, given)
 
@@ -68,7 +68,7 @@ def _local(target: Target, given: Mapping[str, str]) -> Patient:
         portal_configuration=given.get("STRIPE_BILLING_PORTAL_CONFIGURATION_ID"),
         webhook_url=stack["webhook"]["url"] if sandbox else given.get("WEBHOOK_PUBLIC_URL"),
         webhook_secret=stack["webhook"]["secret"],
-        replicas=len(stack["nats"].get("nodes", [])) or 1,
+        replicas=copies(target, given),
         keepers=keepers(target, given),
         streams=kept.kept(*STREAMS, STATE),
         ignored={
@@ -92,16 +92,10 @@ def _production(target: Target, given: Mapping[str, str]) -> Patient:
         portal_configuration=given.get("STRIPE_BILLING_PORTAL_CONFIGURATION_ID"),
         webhook_url=given.get("WEBHOOK_PUBLIC_URL"),
         webhook_secret=given.get("STRIPE_WEBHOOK_SECRET"),
-        replicas=_replicas(given.get("NATS_STREAM_REPLICAS", "3")),
+        replicas=copies(target, given),
         keepers=keepers(target, given),
         streams=_streams(given),
     )
-
-
-def _replicas(text: str) -> int:
-    if text not in ("1", "2", "3", "4", "5"):
-        raise ConfigurationError("NATS_STREAM_REPLICAS: must be a whole number from 1 to 5")
-    return int(text)
 
 
 def _streams(given: Mapping[str, str]) -> tuple[StreamSpec, ...]:
