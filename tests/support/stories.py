@@ -92,7 +92,7 @@ class Story:
     async def opens_checkout(self) -> None:
         status, answer = await self.gateway("POST", "/api/billing/stripe/checkout", {"source": "hero"})
         if status == 400:
-            processing = any(bought.state == "processing" for bought in self.purchases)
+            processing = any(self.is_under_way(bought) for bought in self.purchases)
             allowed = {"Pro is already active."} | ({"A payment is already being processed."} if processing else set())
             if any(bought.state == "paid" and not bought.ours for bought in self.purchases):
                 allowed.add("Your payment was received and is being reviewed. Please contact support.")
@@ -105,6 +105,10 @@ class Story:
         if all(bought.session != session_id for bought in self.purchases):
             session = await self.teller.stripe("GET", f"/v1/checkout/sessions/{session_id}")
             self.purchases.append(Bought(session_id, session["customer"], amount=session["amount_total"]))
+
+    def is_under_way(self, bought: Bought) -> bool:
+        """Whether somebody who wants to buy again may hear that this purchase is still being processed."""
+        return bought.state == "processing"
 
     async def buys_twice(self, bought: Bought) -> None:
         """A second session that our checkout service knows nothing of, with all of our metadata."""

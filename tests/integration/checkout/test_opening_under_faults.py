@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+import psycopg
 import pytest
 
 pytestmark = pytest.mark.anyio
@@ -121,6 +122,24 @@ async def test_without_the_entitlements_service_nothing_is_sold(world, user):
         answer = await world.open(user, at=lonely)
     assert (answer.status, answer.error) == (503, CHECKOUT_DOWN)
     assert await world.requests("POST", SESSIONS, user) == []
+
+
+@pytest.mark.parametrize(("disputed", "said"), [(True, PROCESSING), (False, ALREADY_PRO)], ids=["disputed", "paid"])
+async def test_what_is_paid_and_not_folded_in_time_is_not_sold_again(world, user, disputed, said):
+    """Whether a disputed payment stands meanwhile, the ledger says. Until it does, the payment is being processed."""
+    session = await world.opened(user)
+    await world.pay(session)
+    if disputed:
+        await world.control("POST", "/disputes", {"payment_intent": (await world.session(session))["payment_intent"]})
+    with psycopg.connect(world.entitlements_dsn) as folding_waits:
+        folding_waits.execute("LOCK TABLE ledger IN EXCLUSIVE MODE")
+        answer = await world.open(user)
+        assert (answer.status, answer.error) == (400, said)
+        assert not (await world.entitlement(user))["isPro"], "it was folded, so this shows nothing"
+    async with asyncio.timeout(60):
+        while (await world.open(user)).error != ALREADY_PRO:
+            await asyncio.sleep(0.2)
+    assert (await world.entitlement(user))["isPro"] and len(await world.sessions(user)) == 1
 
 
 async def test_without_the_database_nothing_is_sold(world, user):

@@ -31,6 +31,8 @@ CLUSTER_LINKS = {
     **{f"{service}→{server}": (service, server) for service in ("checkout", "entitlements") for server in DATABASES},
 }
 """Each service's connections to each node of the broker and to each database server."""
+BETWEEN_NODES = {f"{node}→{other}": (node, other) for node in NODES for other in NODES if other != node}
+"""The nodes' own connections to each other. Only where a node is isolated: each message would go through two proxies."""
 KINDS = {
     "kill": (*NODES, *REPLICAS, "primary", "standby"),
     "pause": (*NODES, *REPLICAS, "primary", "standby"),
@@ -44,15 +46,19 @@ KINDS = {
 """What may happen, and to whom."""
 ALWAYS = (("kill_and_promote", "primary"), ("roll", "services"), ("kill", "nats"), ("wipe", "nats-3"), ("pause", "nats-2"))
 """Happens in every schedule."""
+ISOLATED = tuple(("isolate", node) for node in NODES)
+"""A node that services reach, and that doesn't reach the others. Not drawn: schedules of known seeds stay as they are."""
+ISOLATED_SECONDS = 12.0
+"""Longer than a node takes to see that it has no majority any more."""
 BETWEEN_SECONDS = (0.3, 1.5)
 LONGEST_SECONDS = 6.0
 HEALTHY_SECONDS = 90.0
 
 
-def draw_for_cluster(seed: str, others: int) -> list[Fault]:
-    """The faults of :data:`ALWAYS` and ``others`` more, in random order."""
+def draw_for_cluster(seed: str, others: int, also: Sequence[tuple[str, str]] = ()) -> list[Fault]:
+    """The faults of :data:`ALWAYS`, of ``also``, and ``others`` more, in random order."""
     chance = Random(f"{seed}:cluster")
-    deck = [*ALWAYS]
+    deck = [*ALWAYS, *also]
     for _ in range(others):
         kind = chance.choice(list(KINDS))
         deck.append((kind, chance.choice(KINDS[kind])))
@@ -61,6 +67,7 @@ def draw_for_cluster(seed: str, others: int) -> list[Fault]:
     for kind, target in deck:
         lasts = kind in ("pause", "cut_off")
         seconds = round(min(0.3 + chance.expovariate(0.6), LONGEST_SECONDS), 2) if lasts else 0.0
+        seconds = ISOLATED_SECONDS if kind == "isolate" else seconds
         faults.append(Fault(round(at, 2), kind, target, seconds))
         at += chance.uniform(*BETWEEN_SECONDS)
     return faults
@@ -121,7 +128,10 @@ class ClusterHavoc:
             case "pause":
                 await self._pause(fault.target, fault.seconds)
             case "cut_off":
-                await self._cut_off(fault.target, fault.seconds)
+                # From every service; nodes and databases still have each other.
+                await self._cut([name for name, (_, asked) in CLUSTER_LINKS.items() if asked == fault.target], fault.seconds)
+            case "isolate":
+                await self._cut(links_to_others(fault.target), fault.seconds)
             case "wipe":
                 await nodes_healthy(self.stack)
                 await asyncio.to_thread(wipe_node, self.stack, fault.target)
@@ -154,9 +164,7 @@ class ClusterHavoc:
             for pid in pids:
                 send(pid, signal.SIGCONT)
 
-    async def _cut_off(self, target: str, seconds: float) -> None:
-        """From every service; nodes and databases still have each other."""
-        links = [name for name, (_, asked) in CLUSTER_LINKS.items() if asked == target]
+    async def _cut(self, links: Sequence[str], seconds: float) -> None:
         for link in links:
             self.wired.proxies.call(link, "swallow")
         try:
@@ -173,6 +181,11 @@ class ClusterHavoc:
                 return int(self.stack.json["postgres"]["standby"]["pid"])
             return int(self.stack.part(target)["pid"])
         return None
+
+
+def links_to_others(node: str) -> list[str]:
+    """Both ways: whoever of two nodes has connected, they speak over one connection."""
+    return [name for name, ends in BETWEEN_NODES.items() if node in ends]
 
 
 def send(pid: int | None, number: signal.Signals) -> None:

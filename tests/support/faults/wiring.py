@@ -11,7 +11,7 @@ from pathlib import Path
 
 from atlas_localstack.servers.ports import LOOPBACK, free_port
 from atlas_localstack.stack.plan import MODULES, OFFSETS, further_ports
-from atlas_localstack.stack.topology import Topology
+from atlas_localstack.stack.topology import Topology, number_of, numbered
 from support.faults.proxy import Link, Proxies
 from support.stack import Stack, new_stack
 
@@ -66,11 +66,17 @@ def wired_stack(
         (stack.home / "ports.json").write_text(json.dumps(servers))  # the stack keeps the ports of its last run
         targets = services | servers
         proxy_ports = _distinct_ports(*wanted, but=(*targets.values(),))
-        links = {name: Link(name, proxy_ports[name], targets[asked]) for name, (_, asked) in wanted.items()}
-        routes: dict[str, dict[str, str]] = {MODULES[asker]: {} for asker, _ in wanted.values()}
-        for name, (asker, _) in wanted.items():
-            routes[MODULES[asker]][_address(links[name].target)] = _address(links[name].port)
+        ends = {name: (asker, targets[_door(asker, asked)]) for name, (asker, asked) in wanted.items()}
+        links = {name: Link(name, proxy_ports[name], target) for name, (_, target) in ends.items()}
+        routes: dict[str, dict[str, str]] = {}
+        peers: dict[str, dict[str, int]] = {}
+        for name, (asker, target) in ends.items():
+            if asker in MODULES:
+                routes.setdefault(MODULES[asker], {})[_address(target)] = _address(links[name].port)
+            else:
+                peers.setdefault(str(servers[_door(asker, asker)]), {})[str(target)] = links[name].port
         (stack.home / "routes.json").write_text(json.dumps(routes))
+        (stack.home / "peers.json").write_text(json.dumps(peers))
         _clocks(stack).mkdir()
         for module in MODULES.values():
             _write_clock(_clocks(stack) / module, 0.0)
@@ -78,12 +84,18 @@ def wired_stack(
             "PYTHONPATH": str(INJECT),
             "ATLAS_FAILPOINT_ROUTES": str(stack.home / "routes.json"),
             "ATLAS_FAILPOINT_CLOCKS": str(_clocks(stack)),
+            **({"ATLAS_FAILPOINT_PEERS": str(stack.home / "peers.json")} if peers else {}),
         }
         with Proxies(links) as proxies:
             stack.up(*_options(shape))
             assert json.loads((stack.home / "ports.json").read_text()) == servers, "somebody else took a port"
             yield Wired(stack, proxies)
             stack.down()
+
+
+def _door(asker: str, asked: str) -> str:
+    """The name of the port at which somebody is asked: nodes of the broker ask each other at one of their own."""
+    return asked if asker in MODULES else numbered("nats_route", number_of(asked))
 
 
 def _options(shape: Topology) -> list[str]:

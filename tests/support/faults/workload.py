@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from atlas_kit.http.identity import TokenMint
 from support.bought import Bought, Wrong
-from support.stories import Story
+from support.stories import FINAL_DISPUTE, Story
 from support.teller import Teller
 
 TRIES = 3
@@ -75,6 +75,11 @@ class FaultyStory(Story):
             raise Wrong(f"confirm answered {status}: {answer}")
         if bought.stands and answer["data"]["outcome"] not in ("active", "processing"):
             raise Wrong(f"confirm said {answer['data']}, and {bought} stands")
+
+    def is_under_way(self, bought: Bought) -> bool:
+        """What is paid and disputed isn't sold again; whether it stands meanwhile the ledger says, which may be late."""
+        disputed = any(status not in FINAL_DISPUTE for status in bought.disputes.values())
+        return super().is_under_way(bought) or (bought.stands and disputed)
 
     async def gateway(self, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, Any]:
         for left in reversed(range(TRIES)):

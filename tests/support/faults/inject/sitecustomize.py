@@ -2,6 +2,7 @@
 
 It leads a service's connections through the proxies of the test, moves its clock, and lets it die at a chosen line. The
 services themselves know nothing of it. ``ATLAS_FAILPOINT_ROUTES``: a JSON file, module → {address: address of the proxy}.
+``ATLAS_FAILPOINT_PEERS``: the proxies between the broker's nodes, see ``peers.py``.
 ``ATLAS_FAILPOINT_CLOCKS``: a folder with a file per module, see ``clocks.py``.
 ``ATLAS_FAILPOINT_FILE``: whoever finds its point's name there dies there, see ``failpoints.py``.
 """
@@ -28,6 +29,10 @@ def _reroute(path: str, module: str) -> None:
 
 if "ATLAS_FAILPOINT_ROUTES" in os.environ:
     _reroute(os.environ["ATLAS_FAILPOINT_ROUTES"], _module())
+if "ATLAS_FAILPOINT_PEERS" in os.environ and _module() == "atlas_localstack.stack":
+    import peers
+
+    peers.install(os.environ["ATLAS_FAILPOINT_PEERS"])
 if os.path.exists(clock := os.path.join(os.environ.get("ATLAS_FAILPOINT_CLOCKS", ""), _module() or "nobody")):
     import clocks
     import imports
