@@ -7,6 +7,7 @@ import contextlib
 import os
 import shutil
 import signal
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -81,6 +82,8 @@ class ClusterHavoc:
 
     wired: Wired
     happened: Counter[str] = field(default_factory=Counter)
+    took: dict[str, float] = field(default_factory=dict)
+    """Seconds from a fault's beginning until what it broke is back, summed by kind; they overlap."""
     refused: int = 0
     """Promotions of a standby that had not caught up."""
     _paused: list[int] = field(default_factory=list)
@@ -122,6 +125,11 @@ class ClusterHavoc:
         self.happened[fault.kind] += 1
 
     async def _happens(self, fault: Fault) -> None:
+        began = time.monotonic()
+        await self._do(fault)
+        self.took[fault.kind] = round(self.took.get(fault.kind, 0.0) + time.monotonic() - began, 1)
+
+    async def _do(self, fault: Fault) -> None:
         match fault.kind:
             case "kill":
                 send(self._pid(fault.target), signal.SIGKILL)
