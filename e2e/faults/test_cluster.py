@@ -6,27 +6,20 @@ import asyncio
 import json
 import re
 import signal
-import statistics
-import threading
 import time
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 
 import httpx
-import nats
 import pytest
 
 from atlas_contracts.streams import BILLING
-from atlas_kit.process.servers import servers_of
 from atlas_localstack.servers.ports import LOOPBACK
 from atlas_localstack.stack.plan import SERVICES, own_port_name
 from support.buyer import Buyer
-from support.faults.cluster import CLUSTER_LINKS, NODES, REPLICAS, SHAPE, nodes_healthy, roll, send
+from support.faults.asking import asking, leader_of, p99, webhooks_of
+from support.faults.cluster import CLUSTER_LINKS, REPLICAS, SHAPE, nodes_healthy, roll, send
 from support.faults.wiring import wired_stack
 from support.stack import Stack, eventually
-from support.stripe_events import body_of, event, refund, signature
 
 LIMITS = {f"RATE_LIMIT_{name}": "0" for name in ("CHECKOUT", "PORTAL", "RESTORE", "CONFIRM")}
 WRITES_RESUME_SECONDS = 10.0
@@ -44,59 +37,8 @@ def stack() -> Iterator[Stack]:
         yield wired.stack
 
 
-@dataclass
-class Asked:
-    """What an endless row of requests was answered, and when."""
-
-    statuses: Counter[str] = field(default_factory=Counter)
-    answers: list[tuple[float, float, str]] = field(default_factory=list)
-    """When each was sent, how long it took, and its status."""
-
-    def note(self, began: float, status: str) -> None:
-        self.statuses[status] += 1
-        self.answers.append((began, time.monotonic() - began, status))
-
-    def last_bad(self) -> float:
-        """When the last request was sent that wasn't answered with 200."""
-        return max((began for began, _, status in self.answers if status != "200"), default=0.0)
-
-
-@contextmanager
-def asking(request: httpx.Request, again_after: float = 0.02, threads: int = 2) -> Iterator[Asked]:
-    """Sends the same request over new connections, one after another in each thread, while the block runs."""
-    asked, over = Asked(), threading.Event()
-
-    def ask() -> None:
-        while not over.is_set():
-            began = time.monotonic()
-            try:
-                with httpx.Client(timeout=15) as client:
-                    asked.note(began, str(client.send(request).status_code))
-            except httpx.TransportError as error:
-                asked.note(began, type(error).__name__)
-            over.wait(again_after)
-
-    asking_threads = [threading.Thread(target=ask) for _ in range(threads)]
-    for thread in asking_threads:
-        thread.start()
-    try:
-        yield asked
-    finally:
-        over.set()
-        for thread in asking_threads:
-            thread.join()
-
-
-def read_of(buyer: Buyer) -> httpx.Request:
-    return buyer.browser.build_request("GET", "/api/pro/entitlement")
-
-
-def webhook_of(stack: Stack) -> httpx.Request:
-    """An event that the broker has to store; it refunds a payment that is none of ours."""
-    told = event("refund.updated", refund(payment_intent="pi_elsewhere", charge=None, amount=100), created=int(time.time()))
-    body = body_of(told)
-    headers = {"stripe-signature": signature(body, stack.json["webhook"]["secret"])}
-    return httpx.Request("POST", stack.json["webhook"]["url"], content=body, headers=headers)
+def reads_of(buyer: Buyer) -> Callable[[], httpx.Request]:
+    return lambda: buyer.browser.build_request("GET", "/api/pro/entitlement")
 
 
 def test_the_stack_tells_of_every_process_and_doctor_finds_nothing(stack: Stack) -> None:
@@ -122,7 +64,7 @@ def test_the_stack_tells_of_every_process_and_doctor_finds_nothing(stack: Stack)
 
 def test_every_replica_answers_on_the_one_port(stack: Stack) -> None:
     buyer = Buyer(stack)
-    with asking(read_of(buyer), again_after=0.0, threads=8):
+    with asking(reads_of(buyer), again_after=0.0, threads=8):
         eventually(lambda: all(requests_of(stack, name) > 0 for name in ("account-gateway", "account-gateway-2")), 30)
     buyer.browser.close()
 
@@ -137,27 +79,12 @@ def requests_of(stack: Stack, replica: str) -> float:
 def test_rolling_all_replicas_fails_no_read(stack: Stack) -> None:
     buyer = Buyer(stack)
     buyer.buy()
-    with asking(read_of(buyer)) as reads, asking(webhook_of(stack), 0.1, threads=1) as webhooks:
+    with asking(reads_of(buyer)) as reads, asking(webhooks_of(stack), 0.1, threads=1) as webhooks:
         asyncio.run(roll(stack))
     print(f"reads {dict(reads.statuses)}, webhooks {dict(webhooks.statuses)}")
     assert set(reads.statuses) == {"200"}, reads.statuses
     assert set(webhooks.statuses) == {"200"}, webhooks.statuses
     buyer.browser.close()
-
-
-def leader_of(stack: Stack, stream: str) -> str:
-    """The part that leads a stream: `atlas-dev-2` is the server's name of `nats-2`."""
-
-    async def ask() -> str:
-        client = await nats.connect(servers_of(stack.json["nats"]["url"]), inbox_prefix=b"_INBOX_admin")
-        try:
-            cluster = (await client.jetstream().stream_info(stream)).cluster
-            assert cluster is not None and cluster.leader
-            return NODES[int(cluster.leader.rpartition("-")[2]) - 1]
-        finally:
-            await client.close()
-
-    return asyncio.run(ask())
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hangs"])
@@ -166,7 +93,7 @@ def test_webhooks_go_on_when_the_node_that_leads_their_stream_is_away(stack: Sta
     leader = leader_of(stack, BILLING.name)
     node = stack.part(leader)["pid"]
     try:
-        with asking(webhook_of(stack), 0.05, threads=4) as webhooks:
+        with asking(webhooks_of(stack), 0.05, threads=4) as webhooks:
             time.sleep(BEFORE_SECONDS)  # what is normal here and now
             died = time.monotonic()
             send(node, how)
@@ -181,10 +108,6 @@ def test_webhooks_go_on_when_the_node_that_leads_their_stream_is_away(stack: Sta
     assert webhooks.last_bad() < died + WRITES_RESUME_SECONDS
     assert after < max(SLOW_SECONDS, 2 * normal)
     asyncio.run(nodes_healthy(stack))
-
-
-def p99(seconds: list[float]) -> float:
-    return statistics.quantiles(seconds, n=100)[98]
 
 
 def pids_of_replicas(stack: Stack) -> dict[str, int]:

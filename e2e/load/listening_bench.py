@@ -27,7 +27,8 @@ from pydantic import SecretStr
 
 from atlas_contracts.streams import BILLING, PROJECTOR_DURABLE, STREAMS
 from atlas_kit.http.app import _calm_garbage_collector
-from atlas_kit.messaging.broker import Broker, declare_stream
+from atlas_kit.messaging.broker import Broker
+from atlas_kit.messaging.declaring import declare_stream
 from atlas_kit.messaging.events import now
 from atlas_kit.storage.database import Database
 from entitlements.domain.policy import Policy

@@ -14,7 +14,7 @@ from nats.js.api import ConsumerConfig
 from pydantic import ValidationError
 
 from atlas_contracts.streams import BILLING, ENTITLEMENTS, STREAMS
-from atlas_kit.messaging.broker import declare_stream
+from atlas_kit.messaging.declaring import declare_stream
 from atlas_localstack.stack import permissions
 from entitlements.adapters.ledger_entry import ledger_entry
 from support.broker_users import broker_with_users, connected

@@ -19,7 +19,7 @@ from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
 from atlas_contracts.streams import ENTITLEMENTS, STATE, state_key, state_subject
-from atlas_kit.messaging.broker import declare_stream
+from atlas_kit.messaging.declaring import declare_stream
 from atlas_localstack.servers import broker
 from atlas_localstack.servers.ports import LOOPBACK, free_port
 from support.faults.proxy import Link, Proxies

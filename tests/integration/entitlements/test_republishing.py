@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from atlas_contracts.streams import ENTITLEMENTS, STATE, STATE_BUCKET, state_key
-from atlas_kit.messaging.broker import stream_config
+from atlas_kit.messaging.declaring import stream_config
 from support.embedded import embedded_nats
 from support.entitlements import NOBODY_LISTENS, Service, on_broker, publish, query, running, stored, token
 from support.facts import Purchase

@@ -16,7 +16,8 @@ from nats.js.api import ConsumerConfig
 from pydantic import SecretStr
 
 from atlas_contracts.streams import BILLING
-from atlas_kit.messaging.broker import Broker, declare_stream
+from atlas_kit.messaging.broker import Broker
+from atlas_kit.messaging.declaring import declare_stream
 from atlas_kit.messaging.listening import BatchSubscriber, Durable, Listeners, batches, follow_durable
 from atlas_kit.messaging.listening.durable import ACK_WAIT_SECONDS
 
@@ -87,8 +88,7 @@ async def test_a_single_message_comes_at_once_and_a_backlog_in_batches(nats_url:
         await publish(client, 1, 33)
         replica.may_go_on.set()
         await until(lambda: len(replica.handled) == 34)
-    assert replica.batches[0] == 1
-    assert len(replica.batches) < 10
+    assert replica.batches[0] == 1 and len(replica.batches) < 10
 
 
 async def test_with_a_spacing_a_message_after_a_pause_comes_at_once_and_the_next_ones_share_a_batch(nats_url: str) -> None:

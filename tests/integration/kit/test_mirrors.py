@@ -16,7 +16,7 @@ from nats.aio.client import Client
 from nats.js.api import ConsumerConfig
 
 from atlas_contracts.streams import BILLING, ENTITLEMENTS, MIRRORED, STATE, STATE_BUCKET, STREAMS, state_subject
-from atlas_kit.messaging.broker import declare_stream
+from atlas_kit.messaging.declaring import declare_stream
 from atlas_kit.messaging.retention import KeepingFailed, apply_retention
 from atlas_kit.messaging.retention.mirrors import apply_mirrors, what_is_wrong
 from atlas_localstack.servers.broker import adopt_store

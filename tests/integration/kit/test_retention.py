@@ -13,7 +13,8 @@ import pytest
 from pydantic import SecretStr
 
 from atlas_contracts.streams import BILLING, ENTITLEMENTS, PARKED, SECONDS_PER_DAY, STATE, STREAMS
-from atlas_kit.messaging.broker import Broker, declare_stream, stream_config
+from atlas_kit.messaging.broker import Broker
+from atlas_kit.messaging.declaring import declare_stream, stream_config
 from atlas_kit.messaging.retention import KeepingFailed, apply_retention, keeper_of
 from atlas_localstack.servers.ports import LOOPBACK, free_port
 from support.broker_users import broker_with_users, connected, url_of

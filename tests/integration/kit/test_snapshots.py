@@ -12,7 +12,7 @@ from nats.js.api import ConsumerConfig
 
 from atlas_contracts.streams import BILLING, STATE
 from atlas_kit.messaging import snapshots
-from atlas_kit.messaging.broker import declare_stream
+from atlas_kit.messaging.declaring import declare_stream
 from atlas_kit.messaging.retention import KeepingFailed
 from support.embedded import embedded_nats
 

@@ -20,7 +20,7 @@ from atlas_contracts.streams import (
     STREAMS,
     state_subject,
 )
-from atlas_kit.messaging.broker import declare_stream
+from atlas_kit.messaging.declaring import declare_stream
 from atlas_localstack.stack import permissions
 from support.broker_users import broker_with_users, connected, make_mirrors
 

@@ -13,7 +13,8 @@ import nats.js.errors
 
 from atlas_contracts.streams import STATE, state_subject
 from atlas_kit.http.errors import Unavailable
-from atlas_kit.messaging.broker import PUBLISH_SECONDS, Broker, BrokerUnavailable, declare_stream
+from atlas_kit.messaging.broker import PUBLISH_SECONDS, Broker, BrokerUnavailable
+from atlas_kit.messaging.declaring import declare_stream
 from atlas_kit.process.logs import get_logger
 from entitlements.domain.state_entry import NEVER, Entry, Write
 

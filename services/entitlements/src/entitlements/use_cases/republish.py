@@ -17,7 +17,8 @@ from atlas_contracts.entitlements import EntitlementEvent, EntitlementType
 from atlas_contracts.republishing import Republished
 from atlas_contracts.streams import ENTITLEMENTS, StreamSpec, entitlement_subject, state_key
 from atlas_kit.http.errors import Unavailable
-from atlas_kit.messaging.broker import Broker, declare_stream
+from atlas_kit.messaging.broker import Broker
+from atlas_kit.messaging.declaring import declare_stream
 from atlas_kit.messaging.events import encode, entitlement_event
 from atlas_kit.storage.database import Connection
 from entitlements.adapters import ledger, projected_states

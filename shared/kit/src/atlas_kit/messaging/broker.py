@@ -19,12 +19,13 @@ import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
 from nats.js import JetStreamContext
-from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 from pydantic import SecretStr
 
 from atlas_contracts.cloudevents import CONTENT_TYPE
 from atlas_contracts.streams import StreamSpec
 from atlas_kit.http.errors import Unavailable
+from atlas_kit.messaging.declaring import declare_stream
+from atlas_kit.messaging.patience import Patience
 from atlas_kit.process import context
 from atlas_kit.process.logs import get_logger
 from atlas_kit.process.metrics import EVENTS_PUBLISHED, NOT_STORED
@@ -43,6 +44,8 @@ RETRY_SECONDS = 1.0
 """Pause before the next try to connect for the first time."""
 SAME_ERROR_SECONDS = 30.0
 """The same error is logged at most once in this time."""
+CHECK_SECONDS = 1.5
+"""How long readiness waits for the broker's answer about a stream; whoever asks waits a little longer."""
 PUBLISH_SECONDS = 5.0
 """How long to wait for the broker's answer that an event is stored. Stripe waits at least 10 s for a webhook."""
 
@@ -99,6 +102,7 @@ class Broker:
         self._url, self._name, self.inbox_prefix = url, name, inbox_prefix
         self._streams, self._replicas = streams, replicas
         self._client: Client | None = None
+        self._publishing, self._checking = Patience(), Patience()
         self._starting: asyncio.Task[None] | None = None
         self.connected = asyncio.Event()
         """Set once the first connection was made and the streams exist."""
@@ -154,34 +158,61 @@ class Broker:
 
     async def store(self, subject: str, payload: bytes, headers: dict[str, str], *, seconds: float) -> Stored:
         """Publish once and wait up to ``seconds`` for the broker's answer. Raises BrokerUnavailable."""
+        asked_at = time.monotonic()
         try:
             answer = await self.client.request(subject, payload, timeout=seconds, headers=headers)
             ack = json.loads(answer.data)
         except (nats.errors.Error, TimeoutError, OSError, ValueError) as error:
-            self.note_unconfirmed(error)
+            await self.note_unconfirmed(error, asked_at)
             raise BrokerUnavailable from error
         if "seq" not in ack or "error" in ack:
             log.warning("broker.refused", subject=subject, error=ack.get("error"))
             NOT_STORED.labels("broker").inc()
             raise BrokerUnavailable
-        return Stored(ack["seq"], bool(ack.get("duplicate")))
+        stored = Stored(ack["seq"], bool(ack.get("duplicate")))
+        if not stored.duplicate:
+            self.note_stored()
+        return stored
 
-    def note_unconfirmed(self, error: BaseException) -> None:
-        """Count a publish that was not confirmed in time though the connection stands: so a full disk shows itself."""
-        if isinstance(error, TimeoutError) and self._client and self._client.is_connected:
-            NOT_STORED.labels("broker").inc()
+    def note_stored(self) -> None:
+        """Something new was stored. A duplicate tells nothing: a node without a majority answers it from memory."""
+        self._publishing.done()
+
+    async def note_unconfirmed(self, error: BaseException, asked_at: float) -> None:
+        """A publish was not confirmed. Counted where the connection stands: so a full disk shows itself. A node that
+        confirms nothing any more is left for another one.
+        """
+        if self._client and self._client.is_connected:
+            if isinstance(error, TimeoutError):
+                NOT_STORED.labels("broker").inc()
+            await self._leave_if_deaf(self._publishing, asked_at)
+
+    async def _leave_if_deaf(self, patience: Patience, asked_at: float) -> None:
+        """Connect to another node, where there is one, if this one has been asked in vain for long enough."""
+        node = self._client.connected_url if self._client else None
+        if self._client and node and patience.not_done(asked_at) and len(servers_of(self._url.get_secret_value())) > 1:
+            log.warning("broker.left", node=f"{node.hostname}:{node.port}")
+            await self._client.force_reconnect()
 
     async def check(self) -> None:
         """Readiness: connected, and the broker answers for each of our streams with events. Raises BrokerUnavailable
         or nats errors.
 
-        A bucket isn't among them: it is a copy, which the service itself makes anew.
+        A bucket isn't among them: it is a copy, which the service itself makes anew. A node without answers is left.
         """
         if not self.connected.is_set():
             raise BrokerUnavailable
-        for stream in self._streams:
-            if not stream.is_bucket:
-                await self.jetstream.stream_info(stream.name)
+        asked_at = time.monotonic()
+        try:
+            for stream in self._streams:
+                if not stream.is_bucket:
+                    await self.client.jetstream(timeout=CHECK_SECONDS).stream_info(stream.name)
+        except nats.js.errors.NotFoundError:
+            raise  # an answer
+        except (nats.errors.Error, TimeoutError):
+            await self._leave_if_deaf(self._checking, asked_at)
+            raise
+        self._checking.done()
 
     async def keeps_for(self, stream: StreamSpec) -> timedelta | None:
         """How long the stream that exists keeps a message; None: for ever. Raises BrokerUnavailable."""
@@ -193,6 +224,7 @@ class Broker:
 
     async def _connect_until_up(self) -> None:
         while True:
+            asked_at = time.monotonic()
             try:
                 if self._client is None:
                     self._client = await self._connect()
@@ -200,6 +232,7 @@ class Broker:
                     await declare_stream(self._client.jetstream(), stream, self._replicas)
             except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
                 log.warning("broker.not_available", error=type(error).__name__)
+                await self._leave_if_deaf(self._checking, asked_at)
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 self.connected.set()
@@ -235,56 +268,3 @@ class Broker:
             disconnected_cb=on_disconnect,
             reconnected_cb=on_reconnect,
         )
-
-
-def stream_config(stream: StreamSpec, replicas: int) -> StreamConfig:
-    """The configuration that a stream must have (``atlas doctor`` compares with it)."""
-    if stream.is_bucket:
-        return _bucket_config(stream, replicas)
-    return StreamConfig(
-        name=stream.name,
-        subjects=list(stream.subjects),
-        retention=RetentionPolicy.LIMITS,
-        storage=StorageType.FILE,
-        discard=DiscardPolicy.OLD,
-        num_replicas=replicas,
-        max_age=float(stream.max_age_seconds),
-        duplicate_window=float(stream.dedupe_window_seconds),
-        deny_delete=True,
-        deny_purge=True,
-        allow_direct=stream.direct_reads,
-        allow_atomic=True,  # group commit (atlas_kit.messaging.group_commit)
-    )
-
-
-def _bucket_config(stream: StreamSpec, replicas: int) -> StreamConfig:
-    """As any client configures a key-value bucket with a history of 1.
-
-    Its first message is numbered by the time (ms): where a bucket is made anew, the mirror of the old one goes on with
-    what the new one holds, instead of waiting until that is as long as before.
-    """
-    return StreamConfig(
-        name=stream.name,
-        first_seq=time.time_ns() // 10**6,
-        subjects=list(stream.subjects),
-        retention=RetentionPolicy.LIMITS,
-        storage=StorageType.FILE,
-        discard=DiscardPolicy.NEW,
-        num_replicas=replicas,
-        max_age=float(stream.max_age_seconds),
-        max_msgs_per_subject=1,
-        duplicate_window=float(stream.dedupe_window_seconds),
-        deny_delete=True,
-        deny_purge=False,
-        allow_rollup_hdrs=True,
-        allow_direct=stream.direct_reads,
-    )
-
-
-async def declare_stream(jetstream: JetStreamContext, stream: StreamSpec, replicas: int) -> None:
-    """Create the stream if it is missing; an existing one is never changed by the services."""
-    try:
-        await jetstream.stream_info(stream.name)
-    except nats.js.errors.NotFoundError:
-        await jetstream.add_stream(stream_config(stream, replicas))
-        log.info("broker.stream_created", stream=stream.name)

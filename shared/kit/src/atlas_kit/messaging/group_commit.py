@@ -135,10 +135,12 @@ class GroupCommit:
             self._settle(waiting, stored)
 
     async def _store_batch(self, group: Sequence[_Waiting]) -> None:
+        asked_at = time.monotonic()
         try:
             answer = await self._send_batch(self._broker.client, group)
             error = answer.get("error")
             if error is None:
+                self._broker.note_stored()
                 first = int(answer["seq"]) - len(group) + 1
                 for number, waiting in enumerate(group):
                     self._settle(waiting, Stored(first + number, duplicate=False))
@@ -150,7 +152,7 @@ class GroupCommit:
                 del waiting.headers["Nats-Batch-Id"], waiting.headers["Nats-Batch-Sequence"]
             await asyncio.gather(*(self._store_one(waiting) for waiting in group))
         except (BrokerUnavailable, nats.errors.Error, TimeoutError, OSError, ValueError, LookupError) as error:
-            self._broker.note_unconfirmed(error)
+            await self._broker.note_unconfirmed(error, asked_at)
             log.warning("broker.not_confirmed", events=len(group), error=type(error).__name__)
         finally:
             for waiting in group:

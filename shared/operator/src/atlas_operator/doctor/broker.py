@@ -14,7 +14,7 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 
 from atlas_contracts.streams import BILLING, MIRRORED, PROJECTOR_DURABLE, StreamSpec
-from atlas_kit.messaging.broker import stream_config
+from atlas_kit.messaging.declaring import stream_config
 from atlas_kit.messaging.retention import KeepingFailed, connect_once, in_days
 from atlas_kit.messaging.retention.mirrors import what_is_wrong
 from atlas_operator.doctor import copies

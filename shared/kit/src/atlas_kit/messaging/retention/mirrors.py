@@ -15,7 +15,7 @@ from typing import Any, Literal
 from nats.aio.client import Client
 
 from atlas_contracts.streams import MIRROR_DELIVERY, MIRRORED, ORIGIN_API, READERS_API, StreamSpec
-from atlas_kit.messaging.broker import stream_config
+from atlas_kit.messaging.declaring import stream_config
 from atlas_kit.messaging.retention import NOT_FOUND, OUR_API, KeepingFailed, ask, keeper_of, said
 
 ORIGIN_CREATED = "atlas-origin-created"
