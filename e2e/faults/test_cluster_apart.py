@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -20,19 +19,24 @@ from support.faults.cluster import (
     CLUSTER_LINKS,
     ISOLATED,
     SHAPE,
+    ClusterHavoc,
+    calm,
     draw_for_cluster,
     links_to_others,
     nodes_healthy,
 )
-from support.faults.storm import storm
+from support.faults.storm import UNLIMITED, Crowd, Report, live_through, passed
 from support.faults.wiring import Wired, wired_stack
+from support.identity import operator_key
 from support.seeds import first_seed
+from support.stack import WORKSPACE
 
 SEED, OTHERS = first_seed(), int(os.environ.get("ATLAS_FAULTS", "4"))
 BEFORE_SECONDS, CUT_SECONDS = 5.0, 40.0
 MOVED_SECONDS = 20.0
 """Nine until a request is enough for a service to leave its node (atlas_kit.messaging.patience), and what that one takes."""
-LIMITS = {f"RATE_LIMIT_{name}": "0" for name in ("CHECKOUT", "PORTAL", "RESTORE", "CONFIRM")}
+CROWD = Crowd(at_once=6, about_to_pay=12)
+REPORT = Report(WORKSPACE / "test-results" / "cluster-apart.json", SEED)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -40,18 +44,19 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 @pytest.fixture(scope="module")
 def wired() -> Iterator[Wired]:
     """Nodes have proxies between them here, and nowhere else."""
-    with wired_stack(LIMITS | {"BILLING_PULL_INTERVAL_SECONDS": "0"}, CLUSTER_LINKS | BETWEEN_NODES, SHAPE) as running:
+    with wired_stack(UNLIMITED | {"BILLING_PULL_INTERVAL_SECONDS": "0"}, CLUSTER_LINKS | BETWEEN_NODES, SHAPE) as running:
         assert all(link.connections for name, link in running.proxies.links.items() if name in BETWEEN_NODES)
         yield running
 
 
 def test_nothing_is_lost_doubled_or_wrong_where_nodes_are_cut_off_from_each_other(wired: Wired) -> None:
-    replay = f"ATLAS_SEED={SEED} ATLAS_FAULTS={OTHERS}"
-    print(f"\n{replay}", flush=True)
-    figures, findings = asyncio.run(storm(wired, SEED, draw_for_cluster(SEED, OTHERS, ISOLATED)))
-    print(json.dumps(figures), findings or "", sep="\n", flush=True)
+    print(f"\n{(replay := f'ATLAS_SEED={SEED} ATLAS_FAULTS={OTHERS}')}", flush=True)
+    havoc, operator = ClusterHavoc(wired), operator_key(wired.stack.home)
+    faults = draw_for_cluster(SEED, OTHERS, ISOLATED)
+    storm = live_through(SEED, faults, wired.stack, operator, lambda _teller: havoc, CROWD, lambda: calm(wired.stack))
+    figures, findings = asyncio.run(storm)
     assert figures["faults"]["isolate"] == len(ISOLATED)
-    assert not findings, f"{replay}:\n{findings}"
+    passed(replay, REPORT, figures, findings)
 
 
 def test_webhooks_go_on_while_the_node_that_leads_their_stream_reaches_the_services_and_not_the_others(wired: Wired) -> None:

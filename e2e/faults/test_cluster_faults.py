@@ -12,12 +12,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.faults.cluster import CLUSTER_LINKS, SHAPE, ClusterHavoc, draw_for_cluster, nodes_healthy
+from support.faults.cluster import CLUSTER_LINKS, SHAPE, ClusterHavoc, calm, draw_for_cluster
 from support.faults.storm import UNLIMITED, Crowd, Report, live_through, passed
 from support.faults.wiring import Wired, wired_stack
 from support.identity import operator_key
 from support.seeds import first_seed, following
-from support.stack import WORKSPACE, Stack, eventually
+from support.stack import WORKSPACE
 
 FIRST, SEEDS = first_seed(), int(os.environ.get("ATLAS_SEEDS", "20"))
 SHORT = int(os.environ.get("ATLAS_FAULTS", "2"))
@@ -36,7 +36,7 @@ def wired() -> Iterator[Wired]:
 
 @pytest.mark.timeout(600)
 def test_nothing_is_lost_doubled_or_wrong_whatever_breaks_in_a_cluster(wired: Wired) -> None:
-    play(wired, FIRST, SHORT)
+    play(wired, FIRST, SHORT, hurried=True)
 
 
 @pytest.mark.slow
@@ -46,19 +46,10 @@ def test_nothing_is_lost_doubled_or_wrong_in_many_storms(wired: Wired, seed: str
     play(wired, seed, LONG)
 
 
-def play(wired: Wired, seed: str, others: int) -> None:
+def play(wired: Wired, seed: str, others: int, *, hurried: bool = False) -> None:
     replay = f"ATLAS_SEED={seed} ATLAS_FAULTS={others}"
     print(f"\n{replay}", flush=True)
-    havoc = ClusterHavoc(wired)
-
-    async def calm() -> None:
-        await asyncio.to_thread(eventually, lambda: _all_healthy(wired.stack), 90, "every process healthy")
-        await nodes_healthy(wired.stack)
-
+    havoc = ClusterHavoc(wired, hurried)
     faults, operator = draw_for_cluster(seed, others), operator_key(wired.stack.home)
-    figures, findings = asyncio.run(live_through(seed, faults, wired.stack, operator, lambda _teller: havoc, CROWD, calm))
-    passed(replay, REPORT, figures | {"refusedPromotions": havoc.refused}, findings)
-
-
-def _all_healthy(stack: Stack) -> bool:
-    return stack.atlas("status").returncode == 0
+    figures, findings = asyncio.run(live_through(seed, faults, wired.stack, operator, lambda _teller: havoc, CROWD, lambda: calm(wired.stack)))
+    passed(replay, REPORT, figures | {"refusedPromotions": havoc.refused, "took": havoc.took}, findings)

@@ -21,7 +21,7 @@ from atlas_localstack.stack.plan import SERVICES
 from atlas_localstack.stack.topology import Topology, all_of, number_of
 from support.faults.schedule import Fault
 from support.faults.wiring import Wired
-from support.stack import Stack
+from support.stack import Stack, eventually
 
 SHAPE = Topology(brokers=3, replicas=2, standby=True)
 NODES, DATABASES = all_of("nats", SHAPE.brokers), all_of("postgres", 2)
@@ -81,6 +81,8 @@ class ClusterHavoc:
     """
 
     wired: Wired
+    hurried: bool = False
+    """Rolls all services at once, each one's replicas one after the other: eight in a row are most of a short storm."""
     happened: Counter[str] = field(default_factory=Counter)
     took: dict[str, float] = field(default_factory=dict)
     """Seconds from a fault's beginning until what it broke is back, summed by kind; they overlap."""
@@ -145,7 +147,7 @@ class ClusterHavoc:
                 await asyncio.to_thread(wipe_node, self.stack, fault.target)
                 await nodes_healthy(self.stack)
             case "roll":
-                await roll(self.stack)
+                await (roll_services_at_once(self.stack) if self.hurried else roll(self.stack))
             case "kill_and_promote":
                 send(self._pid("primary"), signal.SIGKILL)
                 await self._promote()
@@ -236,6 +238,12 @@ async def nodes_healthy(stack: Stack, nodes: Sequence[str] = NODES) -> None:
             await asyncio.sleep(0.2)
 
 
+async def calm(stack: Stack) -> None:
+    """Every process runs and is healthy, and every node has caught up."""
+    await asyncio.to_thread(eventually, lambda: stack.atlas("status").returncode == 0, HEALTHY_SECONDS, "all healthy")
+    await nodes_healthy(stack)
+
+
 async def _is_healthy(http: aiohttp.ClientSession, port: int) -> bool:
     try:
         async with http.get(f"http://{LOOPBACK}:{port}/healthz") as answer:
@@ -253,3 +261,8 @@ async def roll(stack: Stack, replicas: Sequence[str] = tuple(REPLICAS)) -> None:
         while (part := stack.part(name))["health"] != "ok" or part["pid"] == before:
             assert asyncio.get_running_loop().time() < deadline, f"{name} did not come back: {part}"
             await asyncio.sleep(0.1)
+
+
+async def roll_services_at_once(stack: Stack) -> None:
+    """No service is ever without a replica, and each may be the one that has just lost its connections."""
+    await asyncio.gather(*(roll(stack, all_of(service, SHAPE.replicas)) for service in SERVICES))
