@@ -34,7 +34,7 @@ from support.stack import WORKSPACE
 SEED, OTHERS = first_seed(), int(os.environ.get("ATLAS_FAULTS", "4"))
 BEFORE_SECONDS, CUT_SECONDS = 5.0, 40.0
 MOVED_SECONDS = 20.0
-"""Nine until a request is enough for a service to leave its node (atlas_kit.messaging.patience), and what that one takes."""
+"""Nine until a request is enough for a service to leave its node (atlas_kit.messaging.trust), and what that one takes."""
 CROWD = Crowd(at_once=6, about_to_pay=12)
 REPORT = Report(WORKSPACE / "test-results" / "cluster-apart.json", SEED)
 

@@ -13,7 +13,7 @@ from atlas_contracts.streams import BILLING
 from atlas_kit.messaging import broker as module
 from atlas_kit.messaging.broker import Broker, BrokerUnavailable, Stored
 from atlas_kit.messaging.group_commit import GroupCommit
-from atlas_kit.messaging.patience import Patience
+from atlas_kit.messaging.trust import Trust
 from atlas_localstack.servers import binaries
 from atlas_localstack.servers.ports import LOOPBACK, free_port
 from support.embedded import embedded_nats
@@ -41,7 +41,7 @@ def good() -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "Patience", lambda: Patience(0.5))
+    monkeypatch.setattr(module, "Trust", lambda: Trust(0.5))
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from atlas_contracts.cloudevents import CONTENT_TYPE
 from atlas_contracts.streams import StreamSpec
 from atlas_kit.http.errors import Unavailable
 from atlas_kit.messaging.declaring import declare_stream
-from atlas_kit.messaging.patience import Patience
+from atlas_kit.messaging.trust import Trust
 from atlas_kit.process import context
 from atlas_kit.process.logs import get_logger
 from atlas_kit.process.metrics import EVENTS_PUBLISHED, NOT_STORED
@@ -102,7 +102,7 @@ class Broker:
         self._url, self._name, self.inbox_prefix = url, name, inbox_prefix
         self._streams, self._replicas = streams, replicas
         self._client: Client | None = None
-        self._publishing, self._checking = Patience(), Patience()
+        self._publishing, self._checking = Trust(), Trust()
         self._starting: asyncio.Task[None] | None = None
         self.connected = asyncio.Event()
         """Set once the first connection was made and the streams exist."""
@@ -187,10 +187,10 @@ class Broker:
                 NOT_STORED.labels("broker").inc()
             await self._leave_if_deaf(self._publishing, asked_at)
 
-    async def _leave_if_deaf(self, patience: Patience, asked_at: float) -> None:
+    async def _leave_if_deaf(self, trust: Trust, asked_at: float) -> None:
         """Connect to another node, where there is one, if this one has been asked in vain for long enough."""
         node = self._client.connected_url if self._client else None
-        if self._client and node and patience.not_done(asked_at) and len(servers_of(self._url.get_secret_value())) > 1:
+        if self._client and node and trust.not_done(asked_at) and len(servers_of(self._url.get_secret_value())) > 1:
             log.warning("broker.left", node=f"{node.hostname}:{node.port}")
             await self._client.force_reconnect()
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-PATIENCE_SECONDS = 9.0
+TRUST_SECONDS = 9.0
 """Between the first request that was not done and one that is enough. Nodes that hear nothing of their leader choose
 another one within 4 to 9 s: whoever left one of those meanwhile might come to the one that is cut off.
 """
 
 
-class Patience:
+class Trust:
     """Counts from the oldest request that was not done, since the last one that was, by when they were sent."""
 
-    def __init__(self, seconds: float = PATIENCE_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, seconds: float = TRUST_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds, self._clock = seconds, clock
         self._done_at = clock()
         self._waiting_since: float | None = None
