@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import psutil
 
 from atlas_localstack.servers.ports import NEVER_EPHEMERAL, is_free
+from support import prepared
 
 T = TypeVar("T")
 
@@ -132,11 +133,16 @@ class Stack:
 
 
 @contextlib.contextmanager
-def new_stack(environ: Mapping[str, str] | None = None) -> Iterator[Stack]:
-    """A stack of its own, not started; whatever runs of it in the end is stopped and its home removed."""
+def new_stack(environ: Mapping[str, str] | None = None, *, from_nothing: bool = False) -> Iterator[Stack]:
+    """A stack of its own, not started; whatever runs of it in the end is stopped and its home removed.
+
+    Its home has the database cluster that a first start makes, unless it is to start `from_nothing`.
+    """
     home = Path(tempfile.mkdtemp(prefix="atlas-stack-"))
     home.chmod(0o755)  # as root, Postgres runs as `nobody` and has to get in
     stack = Stack(home, free_port_base(), dict(environ or {}))
+    if not from_nothing:
+        prepared.lay_into(home)
     try:
         yield stack
     finally:
@@ -145,9 +151,11 @@ def new_stack(environ: Mapping[str, str] | None = None) -> Iterator[Stack]:
 
 
 @contextlib.contextmanager
-def running_stack(environ: Mapping[str, str] | None = None, *arguments: str) -> Iterator[Stack]:
+def running_stack(
+    environ: Mapping[str, str] | None = None, *arguments: str, from_nothing: bool = False
+) -> Iterator[Stack]:
     """A healthy stack of its own: `stack.json` is the parsed file, `stack.url("checkout")` an address in it."""
-    with new_stack(environ) as stack:
+    with new_stack(environ, from_nothing=from_nothing) as stack:
         stack.up(*arguments)
         yield stack
 

@@ -21,7 +21,7 @@ SERVICES = ["account-gateway", "webhook-ingest", "checkout", "entitlements"]
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    with running_stack() as running:
+    with running_stack(from_nothing=True) as running:
         yield running
 
 
@@ -168,7 +168,7 @@ def test_a_kill_9_leaves_nothing_running(victim: str) -> None:
 
 
 def test_a_kill_9_during_the_first_start_leaves_a_home_that_starts() -> None:
-    with new_stack() as stack:
+    with new_stack(from_nothing=True) as stack:
         for seconds in (0.25, 0.6, 1.0):
             up = subprocess.Popen(
                 stack.command("up", "--port-base", str(stack.port_base)),
@@ -208,7 +208,7 @@ def test_a_broken_database_directory_is_told_and_fresh_mends_it() -> None:
 
 
 def test_a_directory_with_something_else_in_it_is_not_taken_for_a_database() -> None:
-    with new_stack() as stack:
+    with new_stack(from_nothing=True) as stack:
         thesis = stack.home / "data" / "postgres" / "thesis.txt"
         thesis.parent.mkdir(parents=True)
         thesis.write_text("mine")
