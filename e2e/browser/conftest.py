@@ -15,7 +15,7 @@ from support.stack import Stack
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    mark_as_clicking(items, Path(__file__).parent, pytest.mark.alone)
+    mark_as_clicking(items, Path(__file__).parent)
 
 
 @pytest.fixture(scope="module")

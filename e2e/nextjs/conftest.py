@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from psycopg.sql import SQL, Identifier, Literal
 
 from support.chromium import chromium, mark_as_clicking
+from support.embedded import embedded_postgres
 from support.next_app import EXAMPLE, Listener, NextApp, WebShopper, free_origin, installed_app
 from support.servers import Postgres
 from support.stack import Stack, running_stack
@@ -25,7 +26,14 @@ READER, IMPORTER = "atlas_billing_reader", "atlas_billing_importer"
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The first of these waits for the build."""
-    mark_as_clicking(items, Path(__file__).parent, pytest.mark.timeout(600), pytest.mark.alone)
+    mark_as_clicking(items, Path(__file__).parent, pytest.mark.timeout(600))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """Embedded also where there is Docker: a container that starts or ends would disturb whoever clicks beside."""
+    with embedded_postgres() as server:
+        yield server
 
 
 @dataclass(frozen=True)

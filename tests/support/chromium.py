@@ -31,7 +31,7 @@ def mark_as_clicking(items: Iterable[pytest.Item], folder: Path, *marks: pytest.
     """Tests of the folder need a browser: without one they are skipped, unless it is required.
 
     Chromium drops its connections whenever the machine's networks change (ERR_NETWORK_CHANGED), as they do with each
-    container that starts or ends: so no test that clicks may run beside those of Docker (`alone`).
+    container that starts or ends: so `./atlas test` runs what is marked `browser` after those of Docker.
     """
     inside = f"{folder}/"
     for item in items:

@@ -183,10 +183,12 @@ def test_secrets_are_made_once_kept_and_private(home: Home) -> None:
     assert min(map(len, [first.nextauth, *first.postgres.values(), *first.nats.values()])) >= 32
 
 
-def test_what_measures_times_runs_by_itself_after_the_others() -> None:
-    beside, alone = commands("all", ["-q"])
-    assert beside[:2] == ["-m", "not slow and not alone"]
+def test_what_clicks_runs_after_what_starts_containers_and_what_measures_times_by_itself() -> None:
+    beside, clicking, alone = commands("all", ["-q"])
+    assert beside[:2] == ["-m", "not slow and not alone and not browser"]
     assert {"tests", "e2e", "-n"} < set(beside)
+    assert clicking[:4] == ["-m", "not slow and not alone and browser", "-n", "2"]
+    assert {"e2e", "loadfile"} < set(clicking)
     assert alone == ["-m", "not slow and alone", "e2e", "-q"]
 
 

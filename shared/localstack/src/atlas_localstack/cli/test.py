@@ -20,6 +20,8 @@ NOT_SLOW = ("-m", "not slow")
 NOTHING_COLLECTED = 5
 """pytest's exit code when a selection matches no test."""
 MOST_WORKERS = 4
+CLICKING_WORKERS = 2
+"""As many as there are folders of tests that click: each has a stack of its own."""
 IN_ORDER = "--no-loadscope-reorder"
 """pytest's option to keep our order (`conftest.py`): files that take long first. Its own puts those with many tests."""
 MEASURED_MINUTES = {"fast": 1.5, "all": 35.0}
@@ -93,27 +95,29 @@ def _in_words(minutes: float) -> str:
 def commands(scope: str, arguments: Sequence[str]) -> list[list[str]]:
     """The arguments of each pytest run. If the caller names paths, only those are run, in one run.
 
-    Otherwise the tests run in parallel, one file per worker; afterwards, one at a time, those that measure times.
+    Otherwise the tests run in parallel, one file per worker; then those that click, beside which no container may start
+    or end (`support.chromium`); in the end, one at a time, those that measure times.
     With `-m slow`, or any other `-m` of the caller, all end-to-end tests run one at a time.
     """
     asked = any(a == "-m" or a.startswith("-m=") for a in arguments)
     marks = () if asked else NOT_SLOW
     if _names_paths(arguments):
         return [[*marks, *arguments]]
-    beside = ["-n", str(_workers()), "--dist", "loadfile", IN_ORDER]
+    beside = _beside(MOST_WORKERS)
     if scope == "fast":
         return [[*marks, *beside, *(path for path in FAST if (WORKSPACE / path).is_dir()), *arguments]]
     if asked:
         return [[*beside, "tests", *arguments], ["e2e", *arguments]]
     return [
-        ["-m", "not slow and not alone", *beside, "tests", "e2e", *arguments],
+        ["-m", "not slow and not alone and not browser", *beside, "tests", "e2e", *arguments],
+        ["-m", "not slow and not alone and browser", *_beside(CLICKING_WORKERS), "e2e", *arguments],
         ["-m", "not slow and alone", "e2e", *arguments],
     ]
 
 
-def _workers() -> int:
-    """One more than there are cores: most tests wait for a process that they started."""
-    return min((os.cpu_count() or 1) + 1, MOST_WORKERS)
+def _beside(most: int) -> list[str]:
+    """One worker more than there are cores: most tests wait for a process that they started."""
+    return ["-n", str(min((os.cpu_count() or 1) + 1, most)), "--dist", "loadfile", IN_ORDER]
 
 
 def _run(arguments: list[str]) -> int:
