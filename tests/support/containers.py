@@ -23,11 +23,11 @@ class ContainerPostgres:
     admin_dsn: str
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
-    def create_database(self) -> str:
-        """A new empty database; returns its DSN, as a superuser."""
+    def create_database(self, template: str = "template1") -> str:
+        """A new database, empty or a copy of another one to which nobody is connected; returns its DSN, as a superuser."""
         name = f"test_{next(self._numbers)}"
         with psycopg.connect(self.admin_dsn, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return self.admin_dsn.rpartition("/")[0] + f"/{name}"
 
 

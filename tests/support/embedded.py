@@ -42,10 +42,10 @@ class EmbeddedPostgres:
     cluster: database.Cluster
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
-    def create_database(self) -> str:
-        """A new empty database; returns its DSN, as a superuser."""
+    def create_database(self, template: str = "template1") -> str:
+        """A new database, empty or a copy of another one to which nobody is connected; returns its DSN, as a superuser."""
         name = f"test_{next(self._numbers)}"
-        database.execute(self.cluster, f"CREATE DATABASE {name}")
+        database.execute(self.cluster, f"CREATE DATABASE {name} TEMPLATE {template}")
         return self.cluster.dsn(name)
 
 

@@ -13,7 +13,7 @@ from support.embedded import embedded_nats, embedded_postgres
 
 
 class Postgres(Protocol):
-    def create_database(self) -> str: ...
+    def create_database(self, template: str = ...) -> str: ...
 
 
 @pytest.fixture(scope="session")

@@ -119,6 +119,13 @@ class Stack:
         found: dict[str, Any] = state["parts"][name]
         return found
 
+    def is_healthy(self) -> bool:
+        """Whether the supervisor has everything running: what `./atlas status` says costs a process to ask."""
+        with contextlib.suppress(OSError):
+            state = json.loads((self.home / "run" / "state.json").read_text())
+            return state["phase"] == "running" and all(part["health"] == "ok" for part in state["parts"].values())
+        return False
+
     def processes(self) -> list[psutil.Process]:
         """Everything that runs for this stack, found by its home, its ports and their children."""
         marks = (str(self.home), *(f"--port {self.port_base + offset}" for offset in range(PORTS_PER_STACK)))
@@ -161,9 +168,15 @@ def running_stack(
 
 
 def eventually(condition: Callable[[], T], seconds: float = 45.0, what: str = "") -> T:
-    """The condition's first true value; fails when there is none in time."""
-    deadline = time.monotonic() + seconds
+    """The condition's first true value; fails when there is none in time.
+
+    Between two looks it rests as long as the last one took, so that a command that is asked costs half a core at most.
+    """
+    begun = time.monotonic()
+    deadline = begun + seconds
     while not (found := condition()):
-        assert time.monotonic() < deadline, f"did not happen within {seconds} s: {what or condition}"
-        time.sleep(0.05)
+        now = time.monotonic()
+        assert now < deadline, f"did not happen within {seconds} s: {what or condition}"
+        time.sleep(max(0.05, now - begun))
+        begun = time.monotonic()
     return found

@@ -11,11 +11,18 @@ from atlas_kit.storage import migrations
 from support.entitlements import Service, publish, query, running, token
 from support.facts import Purchase
 from support.identity import claims, key_of, signed
+from support.servers import Postgres
 
 
 @pytest.fixture(scope="module")
 def module_postgres(postgres):
     return postgres
+
+
+@pytest.fixture
+def postgres_dsn(postgres: Postgres) -> str:
+    """An empty database: the service migrates it when it starts."""
+    return postgres.create_database()
 
 
 def migrated(dsn: str) -> str:

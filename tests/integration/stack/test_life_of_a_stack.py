@@ -10,6 +10,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from typing import Any
 
 import psutil
 import pytest
@@ -88,17 +89,19 @@ def test_two_stacks_run_side_by_side(stack: Stack) -> None:
 def test_a_part_that_dies_is_restarted_and_status_tells(stack: Stack, part: str) -> None:
     before = stack.pid(part)
 
-    def current() -> dict:
-        status = stack.status()
-        return status["services"].get(part) or status[part]
-
-    restarts = current()["restarts"]
+    restarts = stack.part(part)["restarts"]
     os.kill(before, signal.SIGKILL)
-    eventually(lambda: current()["restarts"] == restarts + 1 and current()["health"] == "ok", 30, f"{part} is back")
+    eventually(lambda: stack.part(part)["restarts"] == restarts + 1 and stack.is_healthy(), 30, f"{part} is back")
+    status = eventually(lambda: all_healthy(stack), 30, "all are healthy")
+    told = status["services"].get(part) or status[part]
+    assert (told["restarts"], told["health"]) == (restarts + 1, "ok")
     assert stack.pid(part) != before
-    eventually(
-        lambda: all(service["health"] == "ok" for service in stack.status()["services"].values()), 30, "all are healthy"
-    )
+
+
+def all_healthy(stack: Stack) -> dict[str, Any] | None:
+    """What status tells, once all services are healthy."""
+    status = stack.status()
+    return status if all(service["health"] == "ok" for service in status["services"].values()) else None
 
 
 def test_what_up_is_given_reaches_the_services_that_need_it_and_no_other() -> None:
@@ -139,7 +142,7 @@ def test_ctrl_c_stops_everything() -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        eventually(lambda: (stack.home / "stack.json").exists() and stack.status()["phase"] == "running", 60, "healthy")
+        eventually(stack.is_healthy, 60, "healthy")
         up.send_signal(signal.SIGINT)
         assert up.wait(30) == 0
         assert up.communicate()[0].decode().endswith("Stopped.\n")
@@ -155,7 +158,7 @@ def test_a_kill_9_leaves_nothing_running(victim: str) -> None:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        eventually(lambda: (stack.home / "stack.json").exists() and stack.status()["phase"] == "running", 60, "healthy")
+        eventually(stack.is_healthy, 60, "healthy")
         if victim == "the supervisor":
             [child] = [
                 child for child in psutil.Process(up.pid).children() if "atlas_localstack.stack" in child.cmdline()
