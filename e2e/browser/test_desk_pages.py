@@ -175,7 +175,7 @@ def test_what_turns_text_round_is_made_visible_and_an_unusable_user_id_leads_now
 
 
 def test_two_thousand_facts_are_quick_and_folded(visit: Visit, gallery: tuple[str, ChosenDesk]) -> None:
-    with httpx.Client(base_url=gallery[0], headers=headers(VIEWER)) as client:
+    with httpx.Client(base_url=gallery[0], headers=headers(VIEWER), timeout=60) as client:
         took = []
         for _ in range(5):
             start = time.process_time()

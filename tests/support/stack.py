@@ -170,13 +170,14 @@ def running_stack(
 def eventually(condition: Callable[[], T], seconds: float = 45.0, what: str = "") -> T:
     """The condition's first true value; fails when there is none in time.
 
-    Between two looks it rests as long as the last one took, so that a command that is asked costs half a core at most.
+    Between two looks it rests as long as the last one took, at most a second: a command that is asked again and again
+    would take a whole core from what it waits for.
     """
     begun = time.monotonic()
     deadline = begun + seconds
     while not (found := condition()):
         now = time.monotonic()
         assert now < deadline, f"did not happen within {seconds} s: {what or condition}"
-        time.sleep(max(0.05, now - begun))
+        time.sleep(min(max(0.05, now - begun), 1.0))
         begun = time.monotonic()
     return found
