@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import random
@@ -14,9 +15,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest import mock
 
 import psutil
 
+from atlas_localstack.cli.down import down
 from atlas_localstack.servers.ports import NEVER_EPHEMERAL, is_free
 from support import prepared
 
@@ -153,8 +156,14 @@ def new_stack(environ: Mapping[str, str] | None = None, *, from_nothing: bool = 
     try:
         yield stack
     finally:
-        stack.atlas("down")
+        _end(stack)
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _end(stack: Stack) -> None:
+    """What `./atlas down` does, without a process for it."""
+    with mock.patch.dict(os.environ, {"ATLAS_HOME": str(stack.home)}), contextlib.redirect_stdout(io.StringIO()):
+        down()
 
 
 @contextlib.contextmanager
