@@ -42,6 +42,7 @@ def broken(stack: Stack, sent: signal.Signals, *parts: str) -> Iterator[None]:
         for pid in pids if sent is signal.SIGSTOP else ():
             os.kill(pid, signal.SIGCONT)
         os.kill(supervisor, signal.SIGCONT)
+        eventually(stack.is_healthy, 90, "all runs again")
         eventually(lambda: stack.atlas("status").returncode == 0, 90, "all is well again")
 
 
