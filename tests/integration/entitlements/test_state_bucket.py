@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from atlas_contracts.streams import ENTITLEMENTS, STATE, state_key, state_subject
 from atlas_kit.messaging.broker import Broker
-from atlas_kit.messaging.outbox import OutboxRow
+from atlas_kit.messaging.handed_over import OutboxRow
 from entitlements.adapters.state_bucket import StateBucket
 from entitlements.use_cases.keep_state import StateKeeper
 from support.entitlements import announced, on_broker, publish, query, running, stored, token

@@ -21,7 +21,7 @@ from atlas_kit.http.identity import TokenMint, TokenVerifier
 from atlas_kit.http.lean import HotRoute
 from atlas_kit.messaging.broker import Broker
 from atlas_kit.messaging.events import now
-from atlas_kit.messaging.outbox import OutboxRelay
+from atlas_kit.messaging.outbox import QUIET, OutboxRelay
 from atlas_kit.process.tasks import Workers
 from atlas_kit.storage.database import Database
 from entitlements.adapters.state_bucket import StateBucket
@@ -79,7 +79,7 @@ def _parts(settings: EntitlementsSettings) -> Parts:
     checkout = ServiceClient(settings.checkout_url, CHECKOUT_SERVICE, mint)
     bucket = StateBucket(broker, settings.nats_stream_replicas)
     relay = OutboxRelay(database, broker, ENTITLEMENTS, beside=StateKeeper(bucket))
-    projector = Projector(database, broker, settings.policy(), now, folded)
+    projector = Projector(database, broker, settings.policy(), now, folded, relay.hand)
     return Parts(
         settings=settings,
         database=database,
@@ -136,6 +136,7 @@ def _database(settings: EntitlementsSettings) -> Database:
         pool_size=settings.database_pool_size,
         statement_connections=STATEMENT_CONNECTIONS,
         pipelined_connections=1,
+        pipelined_options=QUIET,
     )
 
 

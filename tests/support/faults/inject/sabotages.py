@@ -40,11 +40,11 @@ def delete_before_publish(module):
     """The outbox forgets what it is about to announce."""
 
     async def hasty(self, connection):
+        self.hand.reads()  # and nothing is ever handed over
         cursor = await connection.execute("DELETE FROM outbox RETURNING message_id, subject, payload, request_id")
         rows = await cursor.fetchall()
         for row in rows:
             await self._publish(*row)
-        return len(rows)
 
     module.OutboxRelay._publish_batch = hasty
 

@@ -9,7 +9,8 @@ from typing import Any
 from psycopg import AsyncCursor
 from psycopg.rows import TupleRow
 
-from atlas_kit.messaging.outbox import ENQUEUE, OutboxMessage, outbox_rows
+from atlas_kit.messaging.enqueued import ENQUEUE_TO_HAND_OVER, Enqueued
+from atlas_kit.messaging.outbox import OutboxMessage, outbox_rows
 from atlas_kit.storage.database import Connection
 from atlas_kit.storage.rows import as_json
 from entitlements.adapters.knowledge_json import decode_knowledge, knowledge_rows
@@ -83,8 +84,8 @@ ON CONFLICT (user_id) DO UPDATE SET
 """
 _SAVE = f"""
 WITH payments_saved AS ({_PAYMENTS}), refs_saved AS ({_REFS}), facts_saved AS ({_FACTS}),
-     entitlements_saved AS ({_ENTITLEMENTS})
-{ENQUEUE}
+     entitlements_saved AS ({_ENTITLEMENTS}),
+{ENQUEUE_TO_HAND_OVER}
 """
 _MOVE_FACTS = """
 UPDATE payment_facts f SET payment_id = m.new FROM unnest(%b::bigint[], %b::bigint[]) AS m (old, new)
@@ -163,9 +164,10 @@ async def save(
     changes: Iterable[Change],
     requests: Mapping[str | None, str],
     messages: Sequence[OutboxMessage],
-) -> None:
+    known: int | None,
+) -> Enqueued:
     """Write what the facts changed, and the events that announce it. ``requests``: the id of the request that told each
-    fact, by event id.
+    fact, by event id. ``known``: see ``HandedOver.known``.
     """
     payments = [
         projection.payments[i] for i in sorted(set(projection.payment_of_fact.values()) - set(projection.absorbed))
@@ -181,8 +183,9 @@ async def save(
         "facts": as_json(_fact_rows(facts)),
         "entitlements": as_json(_entitlement_rows(entitlements, requests)),
         "messages": outbox_rows(messages),
+        "known": known,
     }
-    await connection.execute(_SAVE.encode(), rows)
+    return Enqueued(await connection.execute(_SAVE.encode(), rows), messages, known)
 
 
 async def save_payments(connection: Connection, payments: Sequence[Payment]) -> None:

@@ -23,6 +23,7 @@ from atlas_contracts.parked import COPIED_EVENT
 from atlas_contracts.streams import BILLING, PROJECTOR_DURABLE
 from atlas_kit.http.errors import Unavailable
 from atlas_kit.messaging.broker import Broker, told_ids
+from atlas_kit.messaging.handed_over import HandedOver
 from atlas_kit.messaging.listening import Durable, Listeners, follow_durable
 from atlas_kit.process.logs import get_logger
 from atlas_kit.storage.database import Database
@@ -106,9 +107,10 @@ class Projector:
         policy: Policy,
         clock: Callable[[], datetime],
         folded: asyncio.Condition,
+        hand: HandedOver,
     ) -> None:
         self._database, self._broker, self._policy, self._clock = database, broker, policy, clock
-        self._folded = folded
+        self._folded, self._hand = folded, hand
         self._listeners = Listeners(broker)
         durable = Durable(BILLING, PROJECTOR_DURABLE, spacing_seconds=SPACING_SECONDS)
         self._subscriber = follow_durable(self._listeners, durable, self.handle)
@@ -167,7 +169,9 @@ class Projector:
         started = perf_counter()
         entries = [entry for _, entry in readable]
         async with self._database.transaction(pipelined=True) as connection:
-            folded = await fold(connection, entries, self._policy, self._clock())
+            folded = await fold(connection, entries, self._policy, self._clock(), known=self._hand.known)
+        if folded.enqueued:
+            await folded.enqueued.hand_to(self._hand)
         for message, entry in readable:
             if any(entry is other for other in folded.contradicted):
                 await park(self._broker, message, CHANGED_CONTENT, _CHANGED, self._clock())

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from atlas_contracts.entitlements import EntitlementData, EntitlementType
 from atlas_contracts.streams import entitlement_subject
+from atlas_kit.messaging.enqueued import Enqueued
 from atlas_kit.messaging.events import encode, entitlement_event
 from atlas_kit.messaging.outbox import OutboxMessage
 from atlas_kit.process.context import Ids
@@ -35,10 +36,15 @@ class Folded:
     """Payments that need review since this batch."""
     contradicted: list[LedgerEntry] = field(default_factory=list)
     """Events whose id is in the ledger with other content; the first content counts."""
+    enqueued: Enqueued | None = None
+    """The announcements, to be handed over after the commit."""
 
 
-async def fold(connection: Connection, entries: Sequence[LedgerEntry], policy: Policy, now: datetime) -> Folded:
+async def fold(
+    connection: Connection, entries: Sequence[LedgerEntry], policy: Policy, now: datetime, *, known: int | None = None
+) -> Folded:
     """Append and fold ``entries`` in the caller's transaction; events that the ledger has already change nothing.
+    ``known``: see ``HandedOver.known``.
 
     In a pipelined transaction this waits for the server once, for the answers to append and load; a second time where a
     fact names a buyer who isn't the owner, or an event came again. What it writes goes out with the commit.
@@ -56,8 +62,8 @@ async def fold(connection: Connection, entries: Sequence[LedgerEntry], policy: P
     ids = ids_by_event(entries)
     requests = {event_id: told.request_id for event_id, told in ids.items()}
     announced = [announcement(change, ids.get(change.after.caused_by)) for change in changes]
-    await projection_store.save(connection, projection, changes, requests, announced)
-    return Folded(facts, changes, projection.refused, changed)
+    enqueued = await projection_store.save(connection, projection, changes, requests, announced, known)
+    return Folded(facts, changes, projection.refused, changed, enqueued)
 
 
 async def _contradicted(

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from atlas_contracts.entitlements import EntitlementData
 from atlas_contracts.streams import STATE_BUCKET, state_key, state_subject
 from atlas_contracts.user_id import FORGOTTEN
-from atlas_kit.messaging.outbox import OutboxMessage, OutboxRow
+from atlas_kit.messaging.handed_over import OutboxRow
+from atlas_kit.messaging.outbox import OutboxMessage
 from atlas_kit.storage.database import Database, fetch_one
 from entitlements.adapters.state_bucket import StateBucket
 from entitlements.domain.state_entry import Word, last_words

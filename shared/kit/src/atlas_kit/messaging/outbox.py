@@ -3,6 +3,9 @@
 A row is deleted only after the broker has stored its event. If the process dies in between, the event is published
 again with the same message id, and the broker drops it as a duplicate. Every service with an outbox has
 :data:`CREATE_OUTBOX` in its first migration.
+
+The relay reads the table when it begins, when another process has written, after a failure, and now and then. Where all
+writers' transactions exclude each other, rows can be handed to the relay of their own process (``handed_over``).
 """
 
 from __future__ import annotations
@@ -10,9 +13,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import psycopg
 from prometheus_client import Gauge
@@ -20,6 +24,7 @@ from prometheus_client import Gauge
 from atlas_contracts.streams import StreamSpec
 from atlas_kit.http.errors import Unavailable
 from atlas_kit.messaging.broker import Broker
+from atlas_kit.messaging.handed_over import HandedOver, OutboxRow
 from atlas_kit.process import context
 from atlas_kit.process.logs import get_logger
 from atlas_kit.storage.database import Connection, Database
@@ -42,10 +47,23 @@ BEGIN PERFORM pg_notify('outbox', ''); RETURN NULL; END $$;
 CREATE TRIGGER outbox_inserted AFTER INSERT ON outbox FOR EACH STATEMENT EXECUTE FUNCTION outbox_notify();
 """
 
+QUIET = "-c atlas.outbox_quiet=on"
+"""Option of a connection whose inserts wake no relay, since it hands its rows over. It takes an ``outbox_notify`` that
+knows of it (:data:`NOTIFY_UNLESS_QUIET`)."""
+NOTIFY_UNLESS_QUIET = """
+CREATE OR REPLACE FUNCTION outbox_notify() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('atlas.outbox_quiet', true) IS DISTINCT FROM 'on' THEN PERFORM pg_notify('outbox', ''); END IF;
+    RETURN NULL;
+END $$;
+"""
+
 BATCH = 256
 """Rows read and published together."""
 IDLE_SECONDS = 1.0
 """Pause between two looks into the table without a notification, which can be lost with a connection."""
+DELETE_SECONDS = 0.2
+"""Rows that were handed over are deleted together, this long after the first of them was published."""
 RETRY_SECONDS = 1.0
 LEASE_KEY = 5_210_716
 """Key of the advisory lock that the publishing replica holds; any fixed number would do."""
@@ -91,16 +109,6 @@ async def enqueue(connection: Connection, messages: Sequence[OutboxMessage]) -> 
     await connection.execute(ENQUEUE.encode(), {"messages": outbox_rows(messages)})
 
 
-class OutboxRow(NamedTuple):
-    """A row as the relay reads it. Later rows have greater ids where the writers' transactions exclude each other."""
-
-    id: int
-    message_id: str
-    subject: str
-    payload: str
-    request_id: str | None
-
-
 class Beside(Protocol):
     """What a service stores beside the events, for example the newest state of each user."""
 
@@ -119,6 +127,8 @@ class OutboxRelay:
         self._database, self._broker, self._stream, self._beside = database, broker, stream, beside
         self.leading = asyncio.Event()
         """Set while this replica is the one that publishes."""
+        self.hand = HandedOver()
+        self._delete_at = 0.0
         self._events = tuple(subject.removesuffix(">") for subject in stream.subjects)
 
     async def run(self) -> None:
@@ -138,25 +148,62 @@ class OutboxRelay:
         while not await _take_lease(connection):  # noqa: ASYNC110 - another process holds it
             await asyncio.sleep(RETRY_SECONDS)
         self.leading.set()
+        connection.add_notify_handler(lambda _: self.hand.look())  # those that come with an answer
         await connection.execute("LISTEN outbox")
-        while True:
-            if await self._publish_batch(connection) < BATCH:
-                await _wait_for_insert(connection)
+        try:
+            while True:
+                await self._go_on(connection)
+        except asyncio.CancelledError:
+            with contextlib.suppress(TimeoutError, psycopg.Error):
+                await asyncio.wait_for(self._delete(connection), DELETE_SECONDS)
+            raise
+        finally:
+            self.hand.end()
 
-    async def _publish_batch(self, connection: Connection) -> int:
+    async def _go_on(self, connection: Connection) -> None:
+        """Publish what was handed over, then read; with nothing to do, wait."""
+        if rows := self.hand.take(BATCH):
+            await self._publish_handed(connection, rows)
+        elif self.hand.must_read:
+            await self._publish_batch(connection)
+        elif not await _wait(connection, self.hand, DELETE_SECONDS if self.hand.published else IDLE_SECONDS):
+            if self.hand.published:
+                await self._delete(connection)
+            else:
+                self.hand.look()
+
+    async def _publish_handed(self, connection: Connection, rows: Sequence[OutboxRow]) -> None:
+        failures = await self._store(rows)
+        if not self.hand.published:
+            self._delete_at = time.monotonic() + DELETE_SECONDS
+        self.hand.published += [row.id for row in rows if row.id not in failures]
+        if failures or time.monotonic() >= self._delete_at:
+            await self._delete(connection)
+        if failures:
+            raise next(iter(failures.values()))
+
+    async def _publish_batch(self, connection: Connection) -> None:
+        """Read the table, and publish what isn't published."""
+        await self._delete(connection)
+        self.hand.reads()
         cursor = await connection.execute(
             "SELECT id, message_id, subject, payload, request_id FROM outbox ORDER BY id LIMIT %s", (BATCH,)
         )
         rows = [OutboxRow(*row) for row in await cursor.fetchall()]
         BACKLOG.set(len(rows))
+        self.hand.has_read(rows, all_of_them=len(rows) < BATCH)
         if not rows:
-            return 0
+            return
         failures = await self._store(rows)
-        stored = [row.id for row in rows if row.id not in failures]
-        await connection.execute("DELETE FROM outbox WHERE id = ANY(%s)", (stored,))
+        self.hand.published += [row.id for row in rows if row.id not in failures]
+        await self._delete(connection)
         if failures:
             raise next(iter(failures.values()))
-        return len(rows)
+
+    async def _delete(self, connection: Connection) -> None:
+        if self.hand.published:
+            await connection.execute("DELETE FROM outbox WHERE id = ANY(%s)", (self.hand.published,))
+            self.hand.published.clear()
 
     async def _store(self, rows: Sequence[OutboxRow]) -> dict[int, BaseException]:
         """Events and what is stored beside them, at the same time. Returns what failed, by the row's id."""
@@ -189,10 +236,22 @@ async def _take_lease(connection: Connection) -> bool:
     return bool(row and row[0])
 
 
-async def _wait_for_insert(connection: Connection) -> None:
-    with contextlib.suppress(TimeoutError):
-        async for _ in connection.notifies(timeout=IDLE_SECONDS, stop_after=1):
+async def _wait(connection: Connection, hand: HandedOver, seconds: float) -> bool:
+    """Until rows are handed over or another process has written; False when ``seconds`` are over.
+
+    Raises psycopg.OperationalError when the connection, and with it the lock, is lost.
+    """
+    loop, socket = asyncio.get_running_loop(), connection.fileno()
+    loop.add_reader(socket, hand.look)
+    try:
+        changed = await hand.wait(seconds)
+    finally:
+        loop.remove_reader(socket)
+    if hand.must_read:  # take the notification off, or else reading the table would meet it
+        connection.pgconn.consume_input()
+        while connection.pgconn.notifies():
             pass
+    return changed
 
 
 def outbox_age(database: Database) -> Callable[[], Awaitable[None]]:

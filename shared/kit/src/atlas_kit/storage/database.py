@@ -115,6 +115,7 @@ class Database:
         pool_size: int = 10,
         statement_connections: int = 0,
         pipelined_connections: int = 0,
+        pipelined_options: str = "",
     ) -> None:
         self._package = package
         self._migration_url = (migration_url or url).get_secret_value()
@@ -125,7 +126,7 @@ class Database:
             if statement_connections
             else None
         )
-        by_key = f"{SESSION_OPTIONS} {PLANS_BY_KEY}"
+        by_key = f"{SESSION_OPTIONS} {PLANS_BY_KEY} {pipelined_options}"
         self._pipelined = (
             new_pool(self.dsn, package, size=pipelined_connections, options=by_key) if pipelined_connections else None
         )
