@@ -40,9 +40,10 @@ async def read_too_much(connection: Connection) -> dict[str, int]:
 
 
 async def folded(database: Database, told: Sequence[Told]) -> dict[str, int]:
-    async with database.transaction(pipelined=True) as connection:
-        await fold(connection, [one.entry for one in told], Policy(), datetime.now(UTC))
-        return await read_too_much(connection)
+    async with database.together() as work:
+        await fold(work, [one.entry for one in told], Policy(), datetime.now(UTC))
+        await work.ask()  # what it writes, now and not with the commit
+        return await read_too_much(work.connection)
 
 
 async def test_a_fold_finds_its_rows_by_index_also_with_plans_made_when_the_tables_were_empty(database: Database) -> None:

@@ -66,10 +66,10 @@ class Replica:
     async def fold(self, *told: Told, hand: HandedOver | None = None, hands_over: bool = True) -> Folded:
         """As the projector does it."""
         hand = hand or self.relay.hand
-        async with self.database.transaction(pipelined=True) as connection:
-            folded = await fold(connection, [one.entry for one in told], Policy(), datetime.now(UTC), known=hand.known)
+        async with self.database.together() as work:
+            folded = await fold(work, [one.entry for one in told], Policy(), datetime.now(UTC), known=hand.known)
         if folded.enqueued and hands_over:
-            await folded.enqueued.hand_to(hand)
+            folded.enqueued.hand_to(hand)
         return folded
 
     async def left(self) -> int:

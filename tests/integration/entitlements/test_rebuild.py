@@ -8,6 +8,7 @@ from random import Random
 import psycopg
 
 from atlas_kit.storage import migrations
+from atlas_kit.storage.together import working
 from entitlements.domain.policy import Policy
 from entitlements.use_cases import rebuild
 from entitlements.use_cases.compare_projections import Differences
@@ -49,7 +50,8 @@ async def _fold_live(dsn: str) -> None:
     told += [bought.recorded(), bought.paid(at=0), bought.charge_refunded(at=60), grant("ada", 90), revoke("ada", 95)]
     async with await psycopg.AsyncConnection.connect(dsn) as connection:
         for number, one in enumerate(told):
-            await fold(connection, [one.entry], Policy(), when(10**6 + number))
+            async with working(connection) as work:
+                await fold(work, [one.entry], Policy(), when(10**6 + number))
 
 
 def _verified(dsn: str) -> Differences:

@@ -9,6 +9,7 @@ import pytest
 
 from atlas_contracts.billing import Via
 from atlas_kit.storage import migrations
+from atlas_kit.storage.together import working
 from entitlements.domain.policy import Policy
 from entitlements.use_cases import forget, rebuild
 from entitlements.use_cases.fold import fold
@@ -167,7 +168,8 @@ def test_nobody_but_the_service_may_forget(postgres_dsn):
 async def _folded(dsn, *told) -> None:
     async with await psycopg.AsyncConnection.connect(dsn) as connection:
         for number, one in enumerate(told):
-            await fold(connection, [one.entry], Policy(), when(10**6 + number))
+            async with working(connection) as work:
+                await fold(work, [one.entry], Policy(), when(10**6 + number))
 
 
 def test_restore_clicked_again_announces_nothing(nats_url, postgres_dsn):

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from atlas_kit.http.errors import AtlasError, NotFound, Unavailable
 from atlas_kit.storage.database import Database
+from atlas_kit.storage.together import working
 from entitlements.domain.policy import Policy
 from entitlements.use_cases import resolve_charges as unresolved
 from entitlements.use_cases.fold import fold
@@ -49,8 +50,8 @@ async def database(dsn: str) -> AsyncIterator[Database]:
 
 
 async def folded(database: Database, told: Sequence[Told]) -> None:
-    async with database.transaction() as connection:
-        await fold(connection, [one.entry for one in told], Policy(), datetime.now(UTC))
+    async with database.transaction() as connection, working(connection) as work:
+        await fold(work, [one.entry for one in told], Policy(), datetime.now(UTC))
 
 
 def lone_dispute(buy: Purchase) -> Told:

@@ -31,7 +31,7 @@ POINTS = {
     "ingest: published, not answered": Point("webhook_ingest", "webhook_ingest.use_cases.admit", "Door.admit", AFTER),
     "ingest: grant published, not answered": Point("webhook_ingest", "webhook_ingest.use_cases.adjust", "adjust", AFTER),
     # The ledger
-    "entitlements: ledger inserted, not folded": Point("entitlements", "entitlements.adapters.ledger", "append", AFTER),
+    "entitlements: ledger inserted, not folded": Point("entitlements", "entitlements.adapters.ledger", "Appending.appended", BEFORE),
     "entitlements: folded, not committed": Point("entitlements", "entitlements.use_cases.fold", "fold", AFTER),
     "entitlements: committed, not acknowledged": Point("entitlements", "nats.aio.msg", "Msg.ack", BEFORE),
     "entitlements: acknowledged, nobody told": Point("entitlements", "entitlements.entrypoints.projector", "Projector._report", BEFORE),

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from psycopg import AsyncCursor
-from psycopg.rows import TupleRow
 from psycopg.types.json import set_json_loads
 from pydantic_core import from_json
 
 from atlas_kit.storage.database import Connection
 from atlas_kit.storage.rows import as_json
+from atlas_kit.storage.together import Asked, Statement
 from entitlements.adapters.ledger_entry import TIES, LedgerEntry, make_fact
 from entitlements.domain.facts import Fact
 from entitlements.domain.fold_version import FOLD_VERSION
@@ -32,11 +31,13 @@ _COLUMNS = {
     "customer_id": "text", "refund_id": "text", "dispute_id": "text", "facts": "jsonb", "read_by": "bigint",
     "request_id": "text",
 }  # fmt: skip
-_APPEND = (
+_APPEND_ROWS = (
     f"INSERT INTO ledger ({', '.join(_COLUMNS)})"  # noqa: S608 - names of our own columns
-    f" SELECT * FROM json_to_recordset(%s) AS t ({', '.join(f'{name} {kind}' for name, kind in _COLUMNS.items())})"
+    " SELECT * FROM json_to_recordset(%(rows)s)"
+    f" AS t ({', '.join(f'{name} {kind}' for name, kind in _COLUMNS.items())})"
     " ON CONFLICT (provider, provider_event_id) DO NOTHING RETURNING provider, provider_event_id, seq"
-).encode()
+)
+_APPEND = Statement.of(_APPEND_ROWS, "rows")
 FACT_COLUMNS = (
     f"seq, event_id, type, provider, user_id, occurred_at, recorded_at, schema_version, facts, {', '.join(TIES)}"
 )
@@ -46,6 +47,9 @@ WHERE seq > %(after)s AND (%(only)s::bigint[] IS NULL OR seq = ANY(%(only)s)) OR
 """  # noqa: S608 - names of our own columns
 
 
+LOCK = Statement.of(f"SELECT pg_advisory_xact_lock({FOLD_LOCK})")
+
+
 async def lock_fold(connection: Connection) -> None:
     """Wait for the lock that appending and folding need; it is held until the transaction ends."""
     await connection.execute("SELECT pg_advisory_xact_lock(%s)", (FOLD_LOCK,))
@@ -53,24 +57,22 @@ async def lock_fold(connection: Connection) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Appending:
-    """Entries that have been sent to the ledger. ``facts``: what each would be, by its key, without its sequence."""
+    """Entries for the ledger. ``facts``: what each would be, by its key, without its sequence."""
 
-    cursor: AsyncCursor[TupleRow]
+    asked: Asked
     facts: Mapping[tuple[str, str], Fact]
 
-    async def appended(self) -> list[Fact]:
-        """Those whose ``(provider, providerEventId)`` is new, in the ledger's order."""
-        rows = await self.cursor.fetchall()
-        facts = [self.facts[provider, provider_event_id]._replace(seq=seq) for provider, provider_event_id, seq in rows]
+    def appended(self) -> list[Fact]:
+        """Those whose ``(provider, providerEventId)`` is new, in the ledger's order; when it was asked."""
+        facts = [self.facts[provider, event_id]._replace(seq=seq) for provider, event_id, seq in self.asked.rows]
         return sorted(facts, key=lambda fact: fact.seq)
 
 
-async def append(connection: Connection, entries: Sequence[LedgerEntry], recorded_at: datetime) -> Appending:
-    """Append the entries whose ``(provider, providerEventId)`` is new; of several with the same, the first."""
+def append(entries: Sequence[LedgerEntry], recorded_at: datetime) -> Appending:
+    """To be sent: the entries whose ``(provider, providerEventId)`` is new; of several with the same, the first."""
     distinct = {entry.key: entry for entry in reversed(entries)}
     rows = as_json([_row(entry, recorded_at) for entry in reversed(distinct.values())])
-    cursor = await connection.execute(_APPEND, (rows,))
-    return Appending(cursor, {key: entry.fact(0, recorded_at) for key, entry in distinct.items()})
+    return Appending(Asked(_APPEND, (rows,)), {key: entry.fact(0, recorded_at) for key, entry in distinct.items()})
 
 
 async def read_facts(

@@ -6,13 +6,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from psycopg import AsyncCursor
-from psycopg.rows import TupleRow
-
 from atlas_kit.messaging.enqueued import ENQUEUE_TO_HAND_OVER, Enqueued
 from atlas_kit.messaging.outbox import OutboxMessage, outbox_rows
 from atlas_kit.storage.database import Connection
 from atlas_kit.storage.rows import as_json
+from atlas_kit.storage.together import Asked, Rows, Statement, Work, array
 from entitlements.adapters.knowledge_json import decode_knowledge, knowledge_rows
 from entitlements.domain.facts import Fact, claimed_by
 from entitlements.domain.policy import Policy
@@ -23,8 +21,9 @@ from entitlements.domain.verdict import Verdict
 # Each step hands an array of keys to the next one. As joins, Postgres took the keys for thousands of rows and read both
 # tables from end to end: a fold's cost grew with every user.
 _LOAD = """
-WITH touched AS MATERIALIZED (SELECT ARRAY(SELECT payment_id FROM payment_refs WHERE ref = ANY(%b::text[])) AS ids),
-     named AS MATERIALIZED (SELECT %b::text[] AS ids),
+WITH touched AS MATERIALIZED (SELECT ARRAY(
+         SELECT payment_id FROM payment_refs WHERE ref = ANY(%(refs)s::text[])) AS ids),
+     named AS MATERIALIZED (SELECT %(users)s::text[] AS ids),
      users AS MATERIALIZED (SELECT ARRAY(
          SELECT user_id FROM payments WHERE id = ANY((SELECT ids FROM touched)::bigint[]) AND user_id IS NOT NULL
          UNION SELECT unnest(also_users) FROM payments WHERE id = ANY((SELECT ids FROM touched)::bigint[])
@@ -87,6 +86,9 @@ WITH payments_saved AS ({_PAYMENTS}), refs_saved AS ({_REFS}), facts_saved AS ({
      entitlements_saved AS ({_ENTITLEMENTS}),
 {ENQUEUE_TO_HAND_OVER}
 """
+_LOAD_TOGETHER = Statement.of(_LOAD, "refs", "users")
+_SAVED = ("payments", "refs", "facts", "entitlements", "messages", "known")
+_SAVE_TOGETHER = Statement.of(_SAVE, *_SAVED)
 _MOVE_FACTS = """
 UPDATE payment_facts f SET payment_id = m.new FROM unnest(%b::bigint[], %b::bigint[]) AS m (old, new)
 WHERE f.payment_id = m.old
@@ -95,40 +97,45 @@ WHERE f.payment_id = m.old
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """A question to the database that has been sent: which rows ``refs`` and ``users`` touch."""
+    """A question to the database: which rows do facts touch, that name these payments and users."""
 
-    cursor: AsyncCursor[TupleRow]
+    asked: Asked
+    refs: Sequence[str]
     users: set[str]
 
     async def projection(self, connection: Connection, policy: Policy) -> Projection:
-        """The part of the projection that the facts asked about can change."""
+        """The part of the projection that the facts asked about can change; when it was asked."""
         projection = Projection(policy)
-        await _add_rows(projection, self.cursor)
+        _add_rows(projection, self.asked.rows)
         # Other users that facts name as a buyer: a payment may become theirs, for instance under a changed policy.
         loaded = self.users.union(*(payment.users for payment in projection.payments.values()))
         claimants = {user for payment in projection.payments.values() for user in claimed_by(payment.knowledge)}
         if further := claimants - loaded:
-            await _add_rows(projection, (await _ask(connection, [], further)).cursor)
+            _add_rows(projection, await _load(connection, [], further))
         return projection
 
 
-async def ask(connection: Connection, facts: Sequence[Fact]) -> Loading:
-    """Ask for what these facts can change. In pipeline mode the question is sent without waiting for the answer."""
+def ask(facts: Sequence[Fact]) -> Loading:
+    """The question what these facts can change, to be sent."""
     refs = sorted({ref for fact in facts for ref in fact.refs})
-    return await _ask(connection, refs, {fact.user_id for fact in facts if fact.user_id and fact.refs})
+    users = {fact.user_id for fact in facts if fact.user_id and fact.refs}
+    return Loading(Asked(_LOAD_TOGETHER, (array(refs), array(sorted(users)))), refs, users)
 
 
 async def load(connection: Connection, facts: Sequence[Fact], policy: Policy) -> Projection:
     """The part of the projection that these facts can change."""
-    return await (await ask(connection, facts)).projection(connection, policy)
+    loading = ask(facts)
+    loading.asked.rows = await _load(connection, loading.refs, loading.users)
+    return await loading.projection(connection, policy)
 
 
-async def _ask(connection: Connection, refs: Sequence[str], users: set[str]) -> Loading:
-    return Loading(await connection.execute(_LOAD.encode(), (list(refs), sorted(users))), users)
+async def _load(connection: Connection, refs: Collection[str], users: Collection[str]) -> Rows:
+    cursor = await connection.execute(_LOAD.encode(), {"refs": list(refs), "users": sorted(users)})
+    return await cursor.fetchall()
 
 
-async def _add_rows(projection: Projection, cursor: AsyncCursor[TupleRow]) -> None:
-    for row in await cursor.fetchall():
+def _add_rows(projection: Projection, rows: Sequence[Sequence[Any]]) -> None:
+    for row in rows:
         payment_id, provider, user_id, knowledge, also, review, refs = row[:7]
         if payment_id is None:
             projection.entitlements[user_id] = _entitlement(user_id, row[7:])
@@ -159,7 +166,7 @@ async def load_entitlements(connection: Connection, users: Collection[str]) -> l
 
 
 async def save(
-    connection: Connection,
+    work: Work,
     projection: Projection,
     changes: Iterable[Change],
     requests: Mapping[str | None, str],
@@ -167,7 +174,7 @@ async def save(
     known: int | None,
 ) -> Enqueued:
     """Write what the facts changed, and the events that announce it. ``requests``: the id of the request that told each
-    fact, by event id. ``known``: see ``HandedOver.known``.
+    fact, by event id. ``known``: see ``HandedOver.known``. It is sent with the commit.
     """
     payments = [
         projection.payments[i] for i in sorted(set(projection.payment_of_fact.values()) - set(projection.absorbed))
@@ -176,16 +183,17 @@ async def save(
     written = {change.after.user_id for change in changes} | projection.reworded
     entitlements = [projection.entitlements[user_id] for user_id in sorted(written)]
     if projection.absorbed:
-        await _forget_absorbed(connection, projection)
-    rows = {
+        await _forget_absorbed(work.connection, projection)
+    rows: dict[str, str | None] = {
         "payments": as_json(_payment_rows(payments)),
         "refs": as_json(_ref_rows(payments)),
         "facts": as_json(_fact_rows(facts)),
         "entitlements": as_json(_entitlement_rows(entitlements, requests)),
         "messages": outbox_rows(messages),
-        "known": known,
+        "known": None if known is None else str(known),
     }
-    return Enqueued(await connection.execute(_SAVE.encode(), rows), messages, known)
+    asked = work.put_off(Asked(_SAVE_TOGETHER, [rows[name] for name in _SAVED]))
+    return Enqueued(asked, messages, known)
 
 
 async def save_payments(connection: Connection, payments: Sequence[Payment]) -> None:

@@ -168,10 +168,10 @@ class Projector:
     async def _fold(self, readable: list[tuple[Msg, LedgerEntry]]) -> None:
         started = perf_counter()
         entries = [entry for _, entry in readable]
-        async with self._database.transaction(pipelined=True) as connection:
-            folded = await fold(connection, entries, self._policy, self._clock(), known=self._hand.known)
+        async with self._database.together() as work:
+            folded = await fold(work, entries, self._policy, self._clock(), known=self._hand.known)
         if folded.enqueued:
-            await folded.enqueued.hand_to(self._hand)
+            folded.enqueued.hand_to(self._hand)
         for message, entry in readable:
             if any(entry is other for other in folded.contradicted):
                 await park(self._broker, message, CHANGED_CONTENT, _CHANGED, self._clock())

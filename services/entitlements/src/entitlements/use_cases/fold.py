@@ -17,6 +17,7 @@ from atlas_kit.messaging.events import encode, entitlement_event
 from atlas_kit.messaging.outbox import OutboxMessage
 from atlas_kit.process.context import Ids
 from atlas_kit.storage.database import Connection
+from atlas_kit.storage.together import Asked, Work
 from atlas_kit.tracing.messages import creating
 from entitlements.adapters import ledger, projection_store
 from entitlements.adapters.ledger_entry import LedgerEntry
@@ -41,28 +42,28 @@ class Folded:
 
 
 async def fold(
-    connection: Connection, entries: Sequence[LedgerEntry], policy: Policy, now: datetime, *, known: int | None = None
+    work: Work, entries: Sequence[LedgerEntry], policy: Policy, now: datetime, *, known: int | None = None
 ) -> Folded:
     """Append and fold ``entries`` in the caller's transaction; events that the ledger has already change nothing.
     ``known``: see ``HandedOver.known``.
 
-    In a pipelined transaction this waits for the server once, for the answers to append and load; a second time where a
-    fact names a buyer who isn't the owner, or an event came again. What it writes goes out with the commit.
+    This waits for the server once, for the lock and the answers to append and load; a second time where a fact names a
+    buyer who isn't the owner, or an event came again. What it writes goes out with the commit.
     """
-    await ledger.lock_fold(connection)
-    appending = await ledger.append(connection, entries, now)
-    loading = await projection_store.ask(connection, list(appending.facts.values()))
-    facts = await appending.appended()
-    changed = await _contradicted(connection, entries, facts)
+    appending = ledger.append(entries, now)
+    loading = projection_store.ask(list(appending.facts.values()))
+    await work.ask(Asked(ledger.LOCK), appending.asked, loading.asked)
+    facts = appending.appended()
+    changed = await _contradicted(work.connection, entries, facts)
     about_payments = [fact for fact in facts if fact.refs]
     if not about_payments:
         return Folded(facts, [], contradicted=changed)
-    projection = await loading.projection(connection, policy)
+    projection = await loading.projection(work.connection, policy)
     changes = [change for fact in about_payments for change in projection.apply(fact)]
     ids = ids_by_event(entries)
     requests = {event_id: told.request_id for event_id, told in ids.items()}
     announced = [announcement(change, ids.get(change.after.caused_by)) for change in changes]
-    enqueued = await projection_store.save(connection, projection, changes, requests, announced, known)
+    enqueued = await projection_store.save(work, projection, changes, requests, announced, known)
     return Folded(facts, changes, projection.refused, changed, enqueued)
 
 

@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from psycopg import AsyncCursor
-from psycopg.rows import TupleRow
-
 from atlas_kit.messaging.handed_over import HandedOver, OutboxRow
 from atlas_kit.messaging.outbox import ENQUEUE, OutboxMessage
+from atlas_kit.storage.together import Asked
 
 ENQUEUE_TO_HAND_OVER = f"""
 enqueued AS ({ENQUEUE} RETURNING id, message_id)
@@ -28,15 +26,15 @@ FROM enqueued ORDER BY id
 class Enqueued:
     """What a transaction has inserted by :data:`ENQUEUE_TO_HAND_OVER`; ask when it is committed."""
 
-    cursor: AsyncCursor[TupleRow]
+    asked: Asked
     messages: Sequence[OutboxMessage]
     known: int | None
 
-    async def hand_to(self, hand: HandedOver) -> None:
+    def hand_to(self, hand: HandedOver) -> None:
         """Give the relay of this process its rows, or tell it to read."""
         messages = {message.message_id: message for message in self.messages}
         rows, others_wrote = [], self.known is None
-        for row_id, message_id, older, _ in await self.cursor.fetchall():
+        for row_id, message_id, older, _ in self.asked.rows:
             message = messages[message_id]
             rows.append(OutboxRow(row_id, message_id, message.subject, message.payload, message.request_id))
             others_wrote = others_wrote or older

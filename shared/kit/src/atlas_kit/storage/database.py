@@ -23,6 +23,7 @@ from atlas_kit.http.errors import Unavailable
 from atlas_kit.process.logs import get_logger
 from atlas_kit.process.metrics import NOT_STORED
 from atlas_kit.storage import migrations
+from atlas_kit.storage.together import Work, working
 from atlas_kit.tracing.work import transaction as span_of_transaction
 
 log = get_logger()
@@ -148,23 +149,23 @@ class Database:
             await pool.close()
 
     @asynccontextmanager
-    async def transaction(self, *, pipelined: bool = False) -> AsyncIterator[Connection]:
+    async def transaction(self) -> AsyncIterator[Connection]:
         """One unit of work: commits when the block ends, rolls back when it raises.
-
-        ``pipelined``: statements are sent without waiting for the ones before, and so is the commit; only reading a
-        result waits for the server. An error of a statement is raised there, or at the end of the block. For
-        :data:`PLANS_BY_KEY`; needs ``pipelined_connections``.
 
         Raises DatabaseUnavailable if the server is away or doesn't answer, or if its tables don't exist yet.
         """
-        if not pipelined:
-            async with self._connection(self._pool) as connection:
-                yield connection
-            return
-        assert self._pipelined, "a service that uses this says how many connections it needs"
-        async with self._connection(self._pipelined) as connection, connection.pipeline():
+        async with self._connection(self._pool) as connection:
             yield connection
-            await connection.commit()
+
+    @asynccontextmanager
+    async def together(self) -> AsyncIterator[Work]:
+        """The same for statements that travel together, and with the commit; their plans are :data:`PLANS_BY_KEY`.
+
+        Needs ``pipelined_connections``.
+        """
+        assert self._pipelined, "a service that uses this says how many connections it needs"
+        async with self._connection(self._pipelined) as connection, working(connection) as work:
+            yield work
 
     @asynccontextmanager
     async def statement(self) -> AsyncIterator[Connection]:
