@@ -12,7 +12,7 @@ from pydantic_core import from_json
 
 from atlas_kit.storage.database import Connection
 from atlas_kit.storage.rows import as_json
-from atlas_kit.storage.together import Asked, Statement
+from atlas_kit.storage.together import Question, Statement
 from entitlements.adapters.ledger_entry import TIES, LedgerEntry, make_fact
 from entitlements.domain.facts import Fact
 from entitlements.domain.fold_version import FOLD_VERSION
@@ -59,7 +59,7 @@ async def lock_fold(connection: Connection) -> None:
 class Appending:
     """Entries for the ledger. ``facts``: what each would be, by its key, without its sequence."""
 
-    asked: Asked
+    asked: Question
     facts: Mapping[tuple[str, str], Fact]
 
     def appended(self) -> list[Fact]:
@@ -72,7 +72,7 @@ def append(entries: Sequence[LedgerEntry], recorded_at: datetime) -> Appending:
     """To be sent: the entries whose ``(provider, providerEventId)`` is new; of several with the same, the first."""
     distinct = {entry.key: entry for entry in reversed(entries)}
     rows = as_json([_row(entry, recorded_at) for entry in reversed(distinct.values())])
-    return Appending(Asked(_APPEND, (rows,)), {key: entry.fact(0, recorded_at) for key, entry in distinct.items()})
+    return Appending(Question(_APPEND, (rows,)), {key: entry.fact(0, recorded_at) for key, entry in distinct.items()})
 
 
 async def read_facts(

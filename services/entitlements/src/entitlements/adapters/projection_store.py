@@ -10,7 +10,7 @@ from atlas_kit.messaging.enqueued import ENQUEUE_TO_HAND_OVER, Enqueued
 from atlas_kit.messaging.outbox import OutboxMessage, outbox_rows
 from atlas_kit.storage.database import Connection
 from atlas_kit.storage.rows import as_json
-from atlas_kit.storage.together import Asked, Rows, Statement, Work, array
+from atlas_kit.storage.together import Question, Rows, Statement, Work, array
 from entitlements.adapters.knowledge_json import decode_knowledge, knowledge_rows
 from entitlements.domain.facts import Fact, claimed_by
 from entitlements.domain.policy import Policy
@@ -99,7 +99,7 @@ WHERE f.payment_id = m.old
 class Loading:
     """A question to the database: which rows do facts touch, that name these payments and users."""
 
-    asked: Asked
+    asked: Question
     refs: Sequence[str]
     users: set[str]
 
@@ -119,7 +119,7 @@ def ask(facts: Sequence[Fact]) -> Loading:
     """The question what these facts can change, to be sent."""
     refs = sorted({ref for fact in facts for ref in fact.refs})
     users = {fact.user_id for fact in facts if fact.user_id and fact.refs}
-    return Loading(Asked(_LOAD_TOGETHER, (array(refs), array(sorted(users)))), refs, users)
+    return Loading(Question(_LOAD_TOGETHER, (array(refs), array(sorted(users)))), refs, users)
 
 
 async def load(connection: Connection, facts: Sequence[Fact], policy: Policy) -> Projection:
@@ -192,7 +192,7 @@ async def save(
         "messages": outbox_rows(messages),
         "known": None if known is None else str(known),
     }
-    asked = work.put_off(Asked(_SAVE_TOGETHER, [rows[name] for name in _SAVED]))
+    asked = work.put_off(Question(_SAVE_TOGETHER, [rows[name] for name in _SAVED]))
     return Enqueued(asked, messages, known)
 
 

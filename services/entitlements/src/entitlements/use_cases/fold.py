@@ -17,7 +17,7 @@ from atlas_kit.messaging.events import encode, entitlement_event
 from atlas_kit.messaging.outbox import OutboxMessage
 from atlas_kit.process.context import Ids
 from atlas_kit.storage.database import Connection
-from atlas_kit.storage.together import Asked, Work
+from atlas_kit.storage.together import Question, Work
 from atlas_kit.tracing.messages import creating
 from entitlements.adapters import ledger, projection_store
 from entitlements.adapters.ledger_entry import LedgerEntry
@@ -52,7 +52,7 @@ async def fold(
     """
     appending = ledger.append(entries, now)
     loading = projection_store.ask(list(appending.facts.values()))
-    await work.ask(Asked(ledger.LOCK), appending.asked, loading.asked)
+    await work.ask(Question(ledger.LOCK), appending.asked, loading.asked)
     facts = appending.appended()
     changed = await _contradicted(work.connection, entries, facts)
     about_payments = [fact for fact in facts if fact.refs]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from atlas_kit.messaging.handed_over import HandedOver, OutboxRow
 from atlas_kit.messaging.outbox import ENQUEUE, OutboxMessage
-from atlas_kit.storage.together import Asked
+from atlas_kit.storage.together import Question
 
 ENQUEUE_TO_HAND_OVER = f"""
 enqueued AS ({ENQUEUE} RETURNING id, message_id)
@@ -26,7 +26,7 @@ FROM enqueued ORDER BY id
 class Enqueued:
     """What a transaction has inserted by :data:`ENQUEUE_TO_HAND_OVER`; ask when it is committed."""
 
-    asked: Asked
+    asked: Question
     messages: Sequence[OutboxMessage]
     known: int | None
 

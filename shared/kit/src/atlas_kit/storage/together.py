@@ -41,7 +41,7 @@ class Statement:
 
 
 @dataclass(slots=True)
-class Asked:
+class Question:
     """A statement with its parameters, as text; ``rows`` is what came back, once it was sent."""
 
     statement: Statement
@@ -67,13 +67,13 @@ class Work:
     def __init__(self, connection: Connection) -> None:
         connection.prepare_threshold = None  # psycopg would deallocate our statements with its own after an error
         self.connection = connection
-        self._later: list[Asked] = []
+        self._later: list[Question] = []
 
-    async def ask(self, *asked: Asked) -> None:
+    async def ask(self, *asked: Question) -> None:
         """Send them, with what was put off before, and wait for the answers. Raises psycopg.Error."""
         await self._send([*self._take(), *asked])
 
-    def put_off(self, asked: Asked) -> Asked:
+    def put_off(self, asked: Question) -> Question:
         """Send it with the next ones, at the latest with the commit."""
         self._later.append(asked)
         return asked
@@ -81,16 +81,16 @@ class Work:
     async def commit(self) -> None:
         """Send what was put off, and the commit. Raises psycopg.Error; then nothing is committed."""
         if self._later or self.connection.pgconn.transaction_status != TransactionStatus.IDLE:
-            await self._send([*self._take(), Asked(_COMMIT)])
+            await self._send([*self._take(), Question(_COMMIT)])
 
-    def _take(self) -> list[Asked]:
+    def _take(self) -> list[Question]:
         taken, self._later = self._later, []
         return taken
 
-    async def _send(self, asked: Sequence[Asked]) -> None:
+    async def _send(self, asked: Sequence[Question]) -> None:
         connection = self.connection
         if connection.pgconn.transaction_status == TransactionStatus.IDLE:
-            asked = [Asked(_BEGIN), *asked]
+            asked = [Question(_BEGIN), *asked]
         parameters = [_encoded(one.parameters) for one in asked]
         known = _prepared.setdefault(connection, set())
         async with connection.lock:
@@ -123,7 +123,7 @@ def _encoded(parameters: Sequence[str | None]) -> list[bytes | None]:
 
 
 def _exchange(
-    pgconn: PGconn, asked: Sequence[Asked], parameters: Sequence[list[bytes | None]], known: set[bytes]
+    pgconn: PGconn, asked: Sequence[Question], parameters: Sequence[list[bytes | None]], known: set[bytes]
 ) -> Generator[Wait, Ready | int, list[PGresult]]:
     """Send everything, then read everything. The result of each statement, or of its preparation where that failed.
 
