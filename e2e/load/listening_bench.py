@@ -30,6 +30,7 @@ from atlas_kit.http.app import _calm_garbage_collector
 from atlas_kit.messaging.broker import Broker
 from atlas_kit.messaging.declaring import declare_stream
 from atlas_kit.messaging.events import now
+from atlas_kit.messaging.handed_over import HandedOver
 from atlas_kit.storage.database import Database
 from entitlements.domain.policy import Policy
 from entitlements.entrypoints.projector import Projector
@@ -42,8 +43,8 @@ APART_SECONDS = 0.02
 
 async def fold(which: str, url: str, dsn: str, facts: int) -> None:
     """In a process of its own: fold until so many facts are in the ledger; seconds of processor time, and of time."""
-    database, broker = Database(SecretStr(dsn), "entitlements"), Broker(SecretStr(url), "bench", streams=STREAMS)
-    projector = Projector(database, broker, Policy(), now, asyncio.Condition())
+    database, broker = Database(SecretStr(dsn), "entitlements", pipelined_connections=1), Broker(SecretStr(url), "bench", streams=STREAMS)
+    projector = Projector(database, broker, Policy(), now, asyncio.Condition(), HandedOver())
     await database.start()
     await broker.start()
     await database.migrated.wait()
