@@ -11,6 +11,7 @@ from nats.js.api import StreamConfig
 from pydantic import SecretStr
 
 from atlas_contracts.streams import BILLING
+from atlas_kit.messaging.asking import Heard
 from atlas_kit.messaging.broker import Broker, BrokerUnavailable, Stored
 from atlas_kit.messaging.group_commit import LARGEST_BATCH, MOST_WAITING, SMALLEST_BATCH, GroupCommit
 
@@ -103,25 +104,59 @@ async def test_a_stream_without_atomic_batches_is_served_all_the_same(nats_url: 
 
 
 async def test_too_many_waiting_hear_no_at_once() -> None:
-    released = asyncio.Event()
+    unanswered: list[Heard] = []
 
     class Stuck:
-        client = object()
+        is_connected = True
 
-        async def store(self, *_: object, **__: object) -> Stored:
-            await released.wait()
-            return Stored(1, duplicate=False)
+        def ask(self, _messages: object, heard: Heard, *, until: float) -> None:
+            assert until > 0
+            unanswered.append(heard)
 
-    group = GroupCommit(Stuck(), BILLING, seconds=60)
+    silent = Broker(SecretStr("nats://127.0.0.1:9"), "test")
+    silent._client = Stuck()
+    group = GroupCommit(silent, BILLING, seconds=60)
     group._batches = False
-    callers = [asyncio.create_task(group.publish(SUBJECT, b"", f"id-{n}")) for n in range(MOST_WAITING + SMALLEST_BATCH)]
+    callers = [
+        asyncio.create_task(group.publish(SUBJECT, b"", f"id-{n}")) for n in range(MOST_WAITING + SMALLEST_BATCH)
+    ]
     await asyncio.sleep(0)
     started = time.monotonic()
     with pytest.raises(BrokerUnavailable):
         await group.publish(SUBJECT, b"", "one too many")
     assert time.monotonic() - started < 0.5
-    released.set()
+    assert len(unanswered) == SMALLEST_BATCH
+    while unanswered:
+        unanswered.pop()(b'{"stream":"BILLING", "seq":1}')
     assert len(await asyncio.gather(*callers)) == len(callers)
+
+
+async def test_a_batch_that_nobody_answers_is_unconfirmed_for_each_caller_and_the_next_ones_go_out() -> None:
+    unanswered: list[tuple[int, Heard]] = []
+
+    class Silent:
+        is_connected = True
+
+        def ask(self, messages: list[object], heard: Heard, *, until: float) -> None:
+            assert until > 0
+            unanswered.append((len(messages), heard))
+
+    broker = Broker(SecretStr("nats://127.0.0.1:9"), "test")
+    broker._client = Silent()
+    group = GroupCommit(broker, BILLING)
+    callers = [asyncio.create_task(group.publish(SUBJECT, b"", f"id-{n}")) for n in range(SMALLEST_BATCH * 3)]
+    await asyncio.sleep(0)
+    for _, heard in [unanswered.pop() for _ in range(SMALLEST_BATCH)]:
+        heard(b'{"stream":"BILLING", "seq":1}')
+    [(size, heard)] = unanswered
+    assert size == SMALLEST_BATCH * 2
+    heard(None)
+    answers = await asyncio.gather(*callers, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [Stored] * SMALLEST_BATCH + [BrokerUnavailable] * size
+    again = asyncio.create_task(group.publish(SUBJECT, b"", "id-0"))
+    await asyncio.sleep(0)
+    unanswered[-1][1](b'{"stream":"BILLING","seq":9,"duplicate":true}')
+    assert await again == Stored(9, duplicate=True)
 
 
 async def test_callers_that_went_away_hurt_nobody(broker: Broker) -> None:

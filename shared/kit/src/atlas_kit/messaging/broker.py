@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
-import nats
 import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from pydantic import SecretStr
 
-from atlas_contracts.cloudevents import CONTENT_TYPE
 from atlas_contracts.streams import StreamSpec
 from atlas_kit.http.errors import Unavailable
+from atlas_kit.messaging.asking import AskingClient
 from atlas_kit.messaging.declaring import declare_stream
+from atlas_kit.messaging.headers import answer_read, message_headers
 from atlas_kit.messaging.trust import Trust
 from atlas_kit.process import context
 from atlas_kit.process.logs import get_logger
@@ -62,19 +62,6 @@ class Stored:
     duplicate: bool
 
 
-def message_headers(message_id: str, stream: StreamSpec) -> dict[str, str]:
-    """The headers of an event: the message id by which the broker drops duplicates, the stream that must store it, and
-    the ids of the current request.
-    """
-    return {
-        "Nats-Msg-Id": message_id,
-        "Nats-Expected-Stream": stream.name,
-        "Content-Type": CONTENT_TYPE,
-        "traceparent": context.current_traceparent(),
-        "x-request-id": context.current_request_id(),
-    }
-
-
 def told_ids(headers: Mapping[str, str], request_id: str | None = None, traceparent: str | None = None) -> context.Ids:
     """The ids of the request that a message belongs to: from its headers, else the given ones, else new ones."""
     return context.Ids(
@@ -101,8 +88,9 @@ class Broker:
     ) -> None:
         self._url, self._name, self.inbox_prefix = url, name, inbox_prefix
         self._streams, self._replicas = streams, replicas
-        self._client: Client | None = None
+        self._client: AskingClient | None = None
         self._publishing, self._checking = Trust(), Trust()
+        self._leaving: set[asyncio.Task[None]] = set()
         self._starting: asyncio.Task[None] | None = None
         self.connected = asyncio.Event()
         """Set once the first connection was made and the streams exist."""
@@ -123,7 +111,7 @@ class Broker:
             await self._client.close()
 
     @property
-    def client(self) -> Client:
+    def client(self) -> AskingClient:
         """The live client. Raises BrokerUnavailable while there is no connection."""
         if self._client is None or not self._client.is_connected:
             raise BrokerUnavailable
@@ -150,26 +138,38 @@ class Broker:
 
         The event may be stored all the same; publishing it again with the same id is safe.
         """
-        headers = message_headers(message_id, stream)
+        asked_at = time.monotonic()
         with sending(subject, message_id):
-            stored = await self.store(subject, payload, headers, seconds=seconds)
+            answer = await self._asked(subject, payload, message_id, stream, seconds)
+            stored = self.stored(subject, answer, asked_at)
         count_published(subject, stored)
         return stored
 
-    async def store(self, subject: str, payload: bytes, headers: dict[str, str], *, seconds: float) -> Stored:
-        """Publish once and wait up to ``seconds`` for the broker's answer. Raises BrokerUnavailable."""
-        asked_at = time.monotonic()
+    async def _asked(
+        self, subject: str, payload: bytes, message_id: str, stream: StreamSpec, seconds: float
+    ) -> bytes | None:
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[bytes | None] = loop.create_future()
+
+        def heard(answer: bytes | None) -> None:
+            if not answered.done():  # else its caller was cancelled
+                answered.set_result(answer)
+
         try:
-            answer = await self.client.request(subject, payload, timeout=seconds, headers=headers)
-            ack = json.loads(answer.data)
-        except (nats.errors.Error, TimeoutError, OSError, ValueError) as error:
-            await self.note_unconfirmed(error, asked_at)
+            message = subject, message_headers(message_id, stream), payload
+            self.client.ask([message], heard, until=loop.time() + seconds)
+        except (nats.errors.Error, OSError, ValueError) as error:
             raise BrokerUnavailable from error
-        if "seq" not in ack or "error" in ack:
-            log.warning("broker.refused", subject=subject, error=ack.get("error"))
+        return await answered
+
+    def stored(self, subject: str, answer: bytes | None, asked_at: float) -> Stored:
+        """What the broker's answer to one event says, asked at this time (monotonic). Raises BrokerUnavailable."""
+        told = self.told(answer, asked_at)
+        if "seq" not in told or "error" in told:
+            log.warning("broker.refused", subject=subject, error=told.get("error"))
             NOT_STORED.labels("broker").inc()
             raise BrokerUnavailable
-        stored = Stored(ack["seq"], bool(ack.get("duplicate")))
+        stored = Stored(told["seq"], bool(told.get("duplicate")))
         if not stored.duplicate:
             self.note_stored()
         return stored
@@ -178,14 +178,22 @@ class Broker:
         """Something new was stored. A duplicate tells nothing: a node without a majority answers it from memory."""
         self._publishing.done()
 
-    async def note_unconfirmed(self, error: BaseException, asked_at: float) -> None:
-        """A publish was not confirmed. Counted where the connection stands: so a full disk shows itself. A node that
-        confirms nothing any more is left for another one.
+    def told(self, answer: bytes | None, asked_at: float) -> Mapping[str, Any]:
+        """The broker's answer to a publish, read; None: it did not come in time. Raises BrokerUnavailable.
+
+        A publish that is not confirmed in time though the connection stands is counted: so a full disk shows itself. A
+        node that confirms nothing any more is left for another one.
         """
-        if self._client and self._client.is_connected:
-            if isinstance(error, TimeoutError):
-                NOT_STORED.labels("broker").inc()
-            await self._leave_if_deaf(self._publishing, asked_at)
+        try:
+            return answer_read(answer or b"")
+        except ValueError as error:
+            if self._client and self._client.is_connected:
+                if answer is None:
+                    NOT_STORED.labels("broker").inc()
+                leaving = asyncio.get_running_loop().create_task(self._leave_if_deaf(self._publishing, asked_at))
+                self._leaving.add(leaving)
+                leaving.add_done_callback(self._leaving.discard)
+            raise BrokerUnavailable from error
 
     async def _leave_if_deaf(self, trust: Trust, asked_at: float) -> None:
         """Connect to another node, where there is one, if this one has been asked in vain for long enough."""
@@ -238,7 +246,7 @@ class Broker:
                 self.connected.set()
                 return
 
-    async def _connect(self) -> Client:
+    async def _connect(self) -> AskingClient:
         told: dict[str, float] = {}
 
         async def on_error(error: Exception) -> None:
@@ -254,17 +262,20 @@ class Broker:
         async def on_reconnect() -> None:
             log.info("broker.reconnected")
 
-        return await nats.connect(
+        client = AskingClient()
+        await client.connect(
             servers_of(self._url.get_secret_value()),
             name=self._name,
             inbox_prefix=self.inbox_prefix.encode(),
             connect_timeout=CONNECT_SECONDS,
             allow_reconnect=True,
             max_reconnect_attempts=-1,
-            reconnect_time_wait=0.5,
+            reconnect_time_wait=0.5,  # type: ignore[arg-type]  # it is slept, so a fraction will do
             ping_interval=PING_SECONDS,
             max_outstanding_pings=UNANSWERED_PINGS,
             error_cb=on_error,
             disconnected_cb=on_disconnect,
             reconnected_cb=on_reconnect,
         )
+        await client.hear_answers()
+        return client

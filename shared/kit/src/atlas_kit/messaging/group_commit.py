@@ -16,16 +16,13 @@ Figures: docs/decisions/0004-group-commit.md.
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 import time
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import nats.errors
-from nats.aio.client import Client
 
 from atlas_contracts.streams import StreamSpec
 from atlas_kit.messaging.broker import (
@@ -34,8 +31,8 @@ from atlas_kit.messaging.broker import (
     BrokerUnavailable,
     Stored,
     count_published,
-    message_headers,
 )
+from atlas_kit.messaging.headers import batch_headers, message_headers
 from atlas_kit.process.logs import get_logger
 from atlas_kit.tracing.messages import name_publishing
 
@@ -61,7 +58,7 @@ class _Waiting:
     subject: str
     payload: bytes
     message_id: str
-    headers: dict[str, str]
+    headers: bytes
     deadline: float
     done: asyncio.Future[Stored]
     followers: list[asyncio.Future[Stored]] = field(default_factory=list)
@@ -75,7 +72,7 @@ class GroupCommit:
         self._waiting: deque[_Waiting] = deque()
         self._known: dict[str, _Waiting] = {}
         self._in_flight = 0
-        self._flights: set[asyncio.Task[None]] = set()
+        self._sends_soon = False
         self._batches = True
         self._redeliveries = 0
         """Grows by one with each duplicate, falls by one with each new event; above zero no batches are sent."""
@@ -86,7 +83,8 @@ class GroupCommit:
         """
         _ = self._broker.client
         name_publishing(subject, message_id)
-        future: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Stored] = loop.create_future()
         leader = self._known.get(message_id)
         if leader:
             leader.followers.append(future)
@@ -94,7 +92,7 @@ class GroupCommit:
         if len(self._waiting) >= MOST_WAITING:
             raise BrokerUnavailable
         headers = message_headers(message_id, self._stream)
-        waiting = _Waiting(subject, payload, message_id, headers, time.monotonic() + self._seconds, future)
+        waiting = _Waiting(subject, payload, message_id, headers, loop.time() + self._seconds, future)
         self._known[message_id] = waiting
         self._waiting.append(waiting)
         self._send()
@@ -102,78 +100,92 @@ class GroupCommit:
 
     def _send(self) -> None:
         """Send waiting events while fewer than ``SMALLEST_BATCH`` sent events are unconfirmed."""
+        self._sends_soon = False
         while self._waiting and self._in_flight < SMALLEST_BATCH:
             if self._batches and not self._redeliveries and len(self._waiting) >= SMALLEST_BATCH:
-                group = [self._waiting.popleft() for _ in range(min(len(self._waiting), LARGEST_BATCH))]
-                self._let_go(self._store_batch(group), len(group))
+                self._send_batch([self._waiting.popleft() for _ in range(min(len(self._waiting), LARGEST_BATCH))])
             else:
-                self._let_go(self._store_one(self._waiting.popleft()), 1)
+                self._send_one(self._waiting.popleft())
 
-    def _let_go(self, storing: Coroutine[Any, Any, None], events: int) -> None:
-        self._in_flight += events
-        flight = asyncio.create_task(storing)
-        self._flights.add(flight)
+    def _send_soon(self) -> None:
+        """Send at the end of this turn, so that all answers that came in it have made room, and batches are larger."""
+        if self._waiting and not self._sends_soon:
+            self._sends_soon = True
+            asyncio.get_running_loop().call_soon(self._send)
 
-        def landed(_flight: asyncio.Task[None]) -> None:
-            self._flights.discard(flight)
-            self._in_flight -= events
-            self._send()
-
-        flight.add_done_callback(landed)
-
-    async def _store_one(self, waiting: _Waiting) -> None:
-        stored = None
-        try:
-            seconds = waiting.deadline - time.monotonic()
-            if seconds > 0:
-                stored = await self._broker.store(waiting.subject, waiting.payload, waiting.headers, seconds=seconds)
-                change = 1 if stored.duplicate else -1
-                self._redeliveries = max(0, min(self._redeliveries + change, MOST_REDELIVERIES))
-        except BrokerUnavailable:
-            log.warning("broker.not_confirmed", events=1)
-        finally:
-            self._settle(waiting, stored)
-
-    async def _store_batch(self, group: Sequence[_Waiting]) -> None:
+    def _send_one(self, waiting: _Waiting) -> None:
         asked_at = time.monotonic()
+
+        def heard(answer: bytes | None) -> None:
+            self._in_flight -= 1
+            self._heard_one(waiting, answer, asked_at)
+            self._send_soon()
+
         try:
-            answer = await self._send_batch(self._broker.client, group)
-            error = answer.get("error")
-            if error is None:
-                self._broker.note_stored()
-                first = int(answer["seq"]) - len(group) + 1
-                for number, waiting in enumerate(group):
-                    self._settle(waiting, Stored(first + number, duplicate=False))
-                return
-            if error.get("err_code") == NOT_ENABLED:
-                self._batches = False
-                log.warning("broker.no_atomic_batches", stream=self._stream.name)
-            for waiting in group:
-                del waiting.headers["Nats-Batch-Id"], waiting.headers["Nats-Batch-Sequence"]
-            await asyncio.gather(*(self._store_one(waiting) for waiting in group))
-        except (BrokerUnavailable, nats.errors.Error, TimeoutError, OSError, ValueError, LookupError) as error:
-            await self._broker.note_unconfirmed(error, asked_at)
-            log.warning("broker.not_confirmed", events=len(group), error=type(error).__name__)
-        finally:
-            for waiting in group:
-                self._settle(waiting, None)  # has no effect on events that were answered
+            message = waiting.subject, waiting.headers, waiting.payload
+            self._broker.client.ask([message], heard, until=waiting.deadline)
+        except (BrokerUnavailable, nats.errors.Error, OSError, ValueError) as error:
+            self._not_confirmed([waiting], error)
+        else:
+            self._in_flight += 1
 
-    async def _send_batch(self, client: Client, group: Sequence[_Waiting]) -> dict[str, Any]:
-        """Send a batch. Returns the broker's answer: the whole batch is stored, or an error and none of it is.
+    def _heard_one(self, waiting: _Waiting, answer: bytes | None, asked_at: float) -> None:
+        try:
+            stored = self._broker.stored(waiting.subject, answer, asked_at)
+        except BrokerUnavailable as error:
+            self._not_confirmed([waiting], error)
+            return
+        change = 1 if stored.duplicate else -1
+        self._redeliveries = max(0, min(self._redeliveries + change, MOST_REDELIVERIES))
+        self._settle(waiting, stored)
 
-        Raises nats errors or TimeoutError when there is no answer; then the batch may be stored.
+    def _send_batch(self, group: Sequence[_Waiting]) -> None:
+        """Send a batch. Its answer says that all of it is stored, or has an error, and then none of it is; without an
+        answer it may be stored.
         """
+        asked_at = time.monotonic()
+
+        def heard(answer: bytes | None) -> None:
+            self._in_flight -= len(group)
+            self._heard_batch(group, answer, asked_at)
+            self._send_soon()
+
         batch_id = secrets.token_hex(16)
-        for number, waiting in enumerate(group, 1):
-            waiting.headers |= {"Nats-Batch-Id": batch_id, "Nats-Batch-Sequence": str(number)}
-            if number < len(group):
-                await client.publish(waiting.subject, waiting.payload, headers=waiting.headers)
-        last = group[-1]
-        seconds = max(SHORTEST_SECONDS, group[0].deadline - time.monotonic())
-        headers = {**last.headers, "Nats-Batch-Commit": "1"}
-        answer = await client.request(last.subject, last.payload, timeout=seconds, headers=headers)
-        told: dict[str, Any] = json.loads(answer.data)
-        return told
+        messages = [
+            (one.subject, one.headers + batch_headers(batch_id, number, last=number == len(group)), one.payload)
+            for number, one in enumerate(group, 1)
+        ]
+        until = max(group[0].deadline, asyncio.get_running_loop().time() + SHORTEST_SECONDS)
+        try:
+            self._broker.client.ask(messages, heard, until=until)
+        except (BrokerUnavailable, nats.errors.Error, OSError, ValueError) as error:
+            self._not_confirmed(group, error)
+        else:
+            self._in_flight += len(group)
+
+    def _heard_batch(self, group: Sequence[_Waiting], answer: bytes | None, asked_at: float) -> None:
+        try:
+            told = self._broker.told(answer, asked_at)
+            first = 0 if "error" in told else int(told["seq"]) - len(group) + 1
+        except (BrokerUnavailable, ValueError, LookupError) as error:
+            self._not_confirmed(group, error)
+            return
+        if first:
+            self._broker.note_stored()
+            for number, waiting in enumerate(group):
+                self._settle(waiting, Stored(first + number, duplicate=False))
+            return
+        refused = told["error"]
+        if isinstance(refused, dict) and refused.get("err_code") == NOT_ENABLED:
+            self._batches = False
+            log.warning("broker.no_atomic_batches", stream=self._stream.name)
+        for waiting in group:
+            self._send_one(waiting)
+
+    def _not_confirmed(self, group: Sequence[_Waiting], error: Exception) -> None:
+        log.warning("broker.not_confirmed", events=len(group), error=type(error).__name__)
+        for waiting in group:
+            self._settle(waiting, None)
 
     def _settle(self, waiting: _Waiting, stored: Stored | None) -> None:
         """Answer the caller and all callers with the same id, once; a later call with this id is sent again."""
