@@ -58,7 +58,7 @@ def read_event(body: bytes) -> dict[str, Any]:
     """The event in ``body``. Raises InvalidPayload if ``body`` is not a Stripe v1 event."""
     try:
         event = _DECODER.decode(body.decode())
-        if b"\\u" in body and _SURROGATE_ESCAPE.search(body):
+        if b"\\" in body and _SURROGATE_ESCAPE.search(body):
             from_json(body)  # refuses lone surrogates, which Python's own reader accepts
     except (ValueError, RecursionError) as error:
         raise InvalidPayload from error
@@ -90,4 +90,4 @@ def _is_thin(event: Any) -> bool:
 
 def holds_nul(body: bytes) -> bool:
     """Whether the body contains an escaped U+0000. JSON allows it, Postgres can't store it, Stripe never sends it."""
-    return b"\\u0000" in body and _NUL_ESCAPE.search(body) is not None
+    return b"\\" in body and b"\\u0000" in body and _NUL_ESCAPE.search(body) is not None

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from atlas_contracts.billing import Via
 from atlas_kit.messaging.broker import BrokerUnavailable
-from atlas_kit.process.logs import get_logger
+from atlas_kit.process.logs import get_logger, line
 from atlas_stripe.arrival import Arrival
 from atlas_stripe.envelope import InvalidPayload, holds_nul, read_event
 from atlas_stripe.signature import InvalidSignature, SignatureVerifier
@@ -71,4 +71,4 @@ def _tell(outcome: Outcome, event_type: str) -> None:
         PARKED.labels(outcome.reason).inc()
         log.warning("billing.event.parked", eventId=outcome.event_id, reason=outcome.reason)
     shown = event_type if _TYPE.fullmatch(event_type) else None
-    log.info(_NAMES[outcome.admission], eventId=outcome.event_id, stripeType=shown, reason=outcome.reason)
+    line(_NAMES[outcome.admission], eventId=outcome.event_id, stripeType=shown, reason=outcome.reason)

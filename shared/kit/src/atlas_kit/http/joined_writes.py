@@ -32,6 +32,13 @@ class JoinedWrites:
         if self._held_bytes >= MOST_HELD_BYTES:
             self._send()
 
+    def write_now(self, data: bytes) -> None:
+        """Write without waiting for the turn's end, for an answer that is whole."""
+        if self._held or self._transport.is_closing():
+            self.write(data)
+        else:
+            self._transport.write(data)
+
     def close(self) -> None:
         self._send()
         self._transport.close()

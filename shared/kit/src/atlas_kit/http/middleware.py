@@ -17,8 +17,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from atlas_contracts.public_api import Recovery
 from atlas_kit.http.answers import error_response
 from atlas_kit.http.errors import AtlasError, InvalidRequest, Unavailable
+from atlas_kit.http.whole import WHOLE, AddedHeaders, AnswerWhole, has_arrived
 from atlas_kit.process import context
-from atlas_kit.process.logs import get_logger
+from atlas_kit.process.logs import get_logger, line
 from atlas_kit.process.metrics import HTTP_REQUESTS, HTTP_SECONDS
 from atlas_kit.tracing.spans import NOTHING, OpenSpan, recorder
 from atlas_kit.tracing.work import answered, serving
@@ -89,9 +90,10 @@ class EdgeMiddleware:
         self._app = app
         self.on_exit = on_exit
         """See :func:`atlas_kit.http.app.with_edge`."""
-        self._headers = [(k.encode(), v.encode()) for k, v in SECURITY_HEADERS.items()]
+        headers = [(k.encode(), v.encode()) for k, v in SECURITY_HEADERS.items()]
         if hsts:
-            self._headers.append((b"strict-transport-security", HSTS.encode()))
+            headers.append((b"strict-transport-security", HSTS.encode()))
+        self._headers = AddedHeaders([*headers, *_DEFAULT_HEADERS.items()])
         self._max_body = max_body_bytes
         self._body_limits = dict(body_limits)
         self._body_seconds = body_seconds
@@ -109,7 +111,7 @@ class EdgeMiddleware:
             quiet = scope["path"] in QUIET_PATHS
             span = serving(scope.get("scheme", "http"), request_id, told.get(b"traceparent"), quiet=quiet)
         scope.setdefault("state", {})["request_id"] = request_id
-        exchange = _Exchange(scope, send, [*self._headers, (b"x-request-id", request_id.encode())], span)
+        exchange = _Exchange(scope, send, self._headers, request_id.encode(), span)
         limit = self._body_limits.get(scope["path"], self._max_body)
         limited = _limited_receive(receive, told.get(b"content-length", ""), limit, self._body_seconds)
         try:
@@ -140,8 +142,11 @@ def _told(scope: Scope) -> dict[bytes, str]:
 class _Exchange:
     """One request and its answer: adds headers, notes the status, and writes metrics and the log line at the end."""
 
-    def __init__(self, scope: Scope, send: Send, headers: list[tuple[bytes, bytes]], span: OpenSpan) -> None:
+    def __init__(self, scope: Scope, send: Send, headers: AddedHeaders, request_id: bytes, span: OpenSpan) -> None:
         self._scope, self._send, self._headers, self._span = scope, send, headers, span
+        self._request_id = request_id
+        self._whole: AnswerWhole | None = scope.pop(WHOLE, None)  # it knows the scope: a reference cycle, if it stayed
+        self._held: Message | None = None
         self._status = 0
         self._complete = False
         self._started = time.perf_counter()
@@ -149,19 +154,30 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            own = message["headers"]
-            present = {name for name, _ in own}
-            added = (h for h in (*self._headers, *_DEFAULT_HEADERS.items()) if h[0] not in present)
-            message["headers"] = [*own, *added]
+            if self._whole and any(name == b"content-length" for name, _ in message["headers"]):
+                self._held = message  # its body follows at once
+                return
+            message["headers"] = self._headers.to(message["headers"], self._request_id)
         elif message["type"] == "http.response.body":
             self._complete = not message.get("more_body", False)
+            start, self._held = self._held, None
+            if start is not None:
+                if self._complete and self._sent_whole(start, message.get("body", b"")):
+                    return
+                start["headers"] = self._headers.to(start["headers"], self._request_id)
+                await self._send(start)
         await self._send(message)
+
+    def _sent_whole(self, start: Message, body: bytes) -> bool:
+        lines = self._headers.lines(start["headers"], self._request_id, body)
+        return lines is not None and self._whole is not None and self._whole(start["status"], lines, body)
 
     async def fail(self, scope: Scope, receive: Receive, error: AtlasError) -> None:
         if self._complete or (self._status and isinstance(error, ClientGone)):
             return
-        if self._status:
+        if self._status and self._held is None:
             raise error  # part of the answer is sent, so the only way left to show the error is to cut the connection
+        self._held = None
         await error_response(error)(scope, receive, self.send)
 
     def finish(self) -> None:
@@ -173,7 +189,7 @@ class _Exchange:
         requests.inc()
         durations.observe(seconds)
         if scope["path"] not in QUIET_PATHS and LOGGED not in scope["state"]:
-            log.info("http.request", method=method, route=route, status=self._status, ms=round(seconds * 1000, 2))
+            line("http.request", method=method, route=route, status=self._status, ms=round(seconds * 1000, 2))
         if self._span is not NOTHING:
             answered(self._span, method if known else None, None if route == UNMATCHED else route, self._status)
 
@@ -216,7 +232,7 @@ def _limited_receive(receive: Receive, declared: str, limit: int, seconds: float
             return await receive()
         if too_large:
             raise BodyTooLarge
-        message = await in_time()
+        message = await (receive() if has_arrived(receive) else in_time())
         if message["type"] == "http.request":
             seen += len(message.get("body", b""))
             if seen > limit:

@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import asyncio
 import select
+from functools import partial
 from typing import Any, ClassVar
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from atlas_kit.http.connections import Connections
 from atlas_kit.http.joined_writes import JoinedWrites
+from atlas_kit.http.whole import WHOLE
 
 HEAD_SECONDS = 10.0
 """Time limit from the connection's start, or from a later request's first byte, to the end of the headers."""
@@ -44,6 +46,7 @@ REFUSED_SECONDS = 2.0
 """How long a refused client has to read its 503."""
 PIPELINED = 16
 """Requests that a client may send before the answers to earlier ones; our own clients send none."""
+BODILESS = frozenset({204, 304})
 
 _BARE = b"connection: close\r\ncontent-length: 0\r\nx-content-type-options: nosniff\r\n"
 HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\n" + _BARE + b"\r\n"
@@ -72,7 +75,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._stall: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
-        super().connection_made(JoinedWrites(transport, self.loop))  # type: ignore[arg-type]  # it has all methods that uvicorn calls
+        self._joined = JoinedWrites(transport, self.loop)
+        super().connection_made(self._joined)  # type: ignore[arg-type]  # it has all methods that uvicorn calls
         self._refused = not self.among.enter(self)
         if self._refused:
             self.transport.write(BUSY)
@@ -127,9 +131,23 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self.among.body_complete(self)  # the bytes of the head were counted like a body until now
         self._stop_timer()
         super().on_headers_complete()
+        scope: dict[str, Any] = self.scope  # type: ignore[assignment]  # servers may put more into it
+        scope[WHOLE] = partial(self._answer_whole, self.cycle)
         if len(self.pipeline) > PIPELINED:
             self._close()
             raise _RefusedError
+
+    def _answer_whole(self, cycle: RequestResponseCycle, status: int, lines: bytes, body: bytes) -> bool:
+        """As ``cycle.send()`` does with both messages, for the usual case: see :mod:`atlas_kit.http.whole`."""
+        usual = cycle.keep_alive and cycle.scope["method"] != "HEAD" and status not in BODILESS
+        if not usual or cycle.response_started or cycle.disconnected or self.flow.write_paused:
+            return False
+        own = [b"%b: %b\r\n" % pair for pair in cycle.default_headers]
+        self._joined.write_now(b"".join([STATUS_LINE[status], *own, lines, b"\r\n", body]))
+        cycle.response_started = cycle.response_complete = True
+        cycle.message_event.set()
+        cycle.on_response()
+        return True
 
     def on_body(self, body: bytes) -> None:
         super().on_body(body)

@@ -11,6 +11,8 @@ import hashlib
 import json
 import logging
 import sys
+from datetime import UTC, datetime
+from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any
 
 import structlog
@@ -25,6 +27,7 @@ NOISY_LOGGERS = {
 }
 
 
+_LEVELS = logging.getLevelNamesMapping()
 _ENCODER = json.JSONEncoder(default=repr)
 
 
@@ -51,6 +54,7 @@ def nameless(_logger: Any, _method: str, event: structlog.typing.EventDict) -> s
 
 def configure(service: str, level: str = "INFO") -> None:
     """Write what structlog and the standard library's loggers log to stdout, as JSON lines."""
+    _lines.service = service if _LEVELS[level] <= logging.INFO else None
 
     def add_ids(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
         event.setdefault("service", service)
@@ -69,7 +73,7 @@ def configure(service: str, level: str = "INFO") -> None:
     ]
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_to_json)],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
         cache_logger_on_first_use=True,
     )
@@ -91,3 +95,35 @@ def configure(service: str, level: str = "INFO") -> None:
 def get_logger() -> structlog.typing.FilteringBoundLogger:
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     return logger
+
+
+class _Lines:
+    """What :func:`configure` has set for :func:`line`: the service's name, None while lines at info aren't written."""
+
+    service: str | None = None
+
+
+_lines = _Lines()
+
+
+def line(event: str, **told: str | float | None) -> None:
+    """Write what ``get_logger().info(event, **told)`` writes, in a fraction of its time.
+
+    For the one line of a request or webhook. ``told`` has no user and no nested values; ``event`` is a plain word.
+    """
+    if _lines.service is None:
+        return
+    pieces = [f'"{name}": {_json(value)}' for name, value in told.items()]
+    pieces.append(f'"event": "{event}", "service": "{_lines.service}", "requestId": "{context.current_request_id()}"')
+    trace = context.current_trace_id()
+    if trace:
+        pieces.append(f'"traceId": "{trace}"')
+    moment = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    sys.stdout.write(f'{{{", ".join(pieces)}, "level": "info", "timestamp": "{moment}"}}\n')
+    sys.stdout.flush()
+
+
+def _json(value: str | float | None) -> str:
+    if value is None:
+        return "null"
+    return _quoted(value) if isinstance(value, str) else json.dumps(value)
