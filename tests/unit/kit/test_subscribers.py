@@ -85,6 +85,7 @@ def test_what_listens_is_made_in_one_place() -> None:
     }
     assert places == {
         "shared/kit/src/atlas_kit/messaging/listening/batches.py",
+        "shared/kit/src/atlas_kit/messaging/asking.py",  # the broker's answers to what this process publishes
         "services/webhook-ingest/src/webhook_ingest/adapters/parked_reader.py",  # an operator's question: reads PARKED and ends
         "shared/kit/src/atlas_kit/messaging/snapshots/__init__.py",  # the operator's backup: the pieces of one stream, and ends
     }
