@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -18,9 +20,12 @@ TOLD = [
 
 
 @pytest.fixture(autouse=True)
-def _configured_anew():
+def _configured_for_the_test_alone() -> Iterator[None]:
+    root, kept = logging.getLogger(), logs._lines.service
+    handlers, level = root.handlers[:], root.level
     yield
-    logs._lines.service = None
+    root.handlers[:], logs._lines.service = handlers, kept
+    root.setLevel(level)
     structlog.reset_defaults()
 
 
