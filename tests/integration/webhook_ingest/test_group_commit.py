@@ -138,6 +138,7 @@ async def test_a_batch_that_nobody_answers_is_unconfirmed_for_each_caller_and_th
 
     class Silent:
         is_connected = True
+        connected_url = None
 
         def ask(self, messages: list[object], heard: Heard, *, until: float) -> None:
             assert until > 0
