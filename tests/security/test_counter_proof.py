@@ -107,7 +107,7 @@ MUTANTS: dict[str, tuple[str, str, str, str, str]] = {
     "one inbox for all": (f"{STACK}/permissions.py", 'return f"_INBOX_{user}"', 'return "_INBOX"', BROKER, "overhears"),
     "purging": (f"{STACK}/permissions.py", '("DELETE", "PURGE", "UPDATE", "MSG.DELETE")', '("DELETE", "UPDATE", "MSG.DELETE")', BROKER, ""),
     "facts under any subject": (f"{KIT}/messaging/listening/durable.py", "filter_subject=stream.subjects[0],", "", REPLIES, "not_even_given"),
-    "direct reads of facts": (f"{KIT}/messaging/broker.py", "deny_purge=True,\n        allow_direct=stream.direct_reads", "deny_purge=True,\n        allow_direct=True", REPLIES, "bare_copy"),
+    "direct reads of facts": (f"{KIT}/messaging/declaring.py", "deny_purge=True,\n        allow_direct=stream.direct_reads", "deny_purge=True,\n        allow_direct=True", REPLIES, "bare_copy"),
     "folding copies": (f"{ENTITLEMENTS}/entrypoints/projector.py", "if COPY_HEADER in (message.headers or {}):", "if False:", REPLIES, "older_version"),
     "changing the ledger": (
         f"{ENTITLEMENTS}/migrations/versions/20261123_0001_ledger.py", "BEFORE UPDATE OR DELETE ON ledger", "BEFORE DELETE ON ledger", LEDGER, "refuses_change",
