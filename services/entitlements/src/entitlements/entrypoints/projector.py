@@ -49,9 +49,9 @@ for _change in EntitlementType:
     ENTITLEMENTS_CHANGED.labels(_change.value)
 CHANGED_CONTENT = "changed_content"
 _CHANGED = "The ledger has another event with this id. The first one counts; this one changed nothing."
-SPACING_SECONDS = 0.015
-"""Least time between the beginnings of two folds. At 200 events a second three share a transaction, its statements and
-its sync, and none waits longer than this; a fold of three costs a third more than a fold of one (docs/performance.md).
+SPACING_SECONDS = 0.020
+"""Least time between the beginnings of two folds. At 200 events a second four share a transaction, its statements and
+its sync, and none waits longer than this; docs/performance.md has what that saves.
 """
 RETRY_DELAYS_SECONDS = (1, 2, 5, 15, 30, 60)
 """Pauses before the next try, by the number of deliveries so far; the last one repeats."""
