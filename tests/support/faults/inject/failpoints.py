@@ -27,7 +27,7 @@ POINTS = {
     # The door
     "ingest: pulled, cursor not moved": Point("webhook_ingest", "webhook_ingest.adapters.pull_state", "PullState.advance", BEFORE),
     "ingest: verified, not published": Point("webhook_ingest", "atlas_stripe.signature", "SignatureVerifier.verify", AFTER),
-    "ingest: about to publish": Point("webhook_ingest", "atlas_kit.messaging.broker", "Broker.store", BEFORE),
+    "ingest: about to publish": Point("webhook_ingest", "atlas_kit.messaging.asking", "AskingClient.ask", BEFORE),
     "ingest: published, not answered": Point("webhook_ingest", "webhook_ingest.use_cases.admit", "Door.admit", AFTER),
     "ingest: grant published, not answered": Point("webhook_ingest", "webhook_ingest.use_cases.adjust", "adjust", AFTER),
     # The ledger
