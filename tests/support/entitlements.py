@@ -12,7 +12,8 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,10 +21,12 @@ from typing import Any, TypeVar
 import nats
 import nats.js.errors
 import psycopg
+from pydantic import SecretStr
 
 from atlas_contracts.streams import BILLING, ENTITLEMENTS, PARKED, PROJECTOR_DURABLE, billing_subject
 from atlas_kit.messaging.events import event_type_of
 from atlas_kit.process.servers import servers_of
+from atlas_kit.storage.database import Database
 from atlas_localstack.servers.ports import LOOPBACK, free_port
 from support import identity
 from support.facts import Told
@@ -217,3 +220,15 @@ def unacknowledged(url: str) -> int:
 def query(dsn: str, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
     with psycopg.connect(dsn, autocommit=True) as connection:
         return connection.execute(sql, parameters).fetchall()
+
+
+@asynccontextmanager
+async def migrated(dsn: str, *, pipelined_connections: int = 0) -> AsyncIterator[Database]:
+    """The entitlements service's database, ready to be used."""
+    database = Database(SecretStr(dsn), "entitlements", pipelined_connections=pipelined_connections)
+    await database.start()
+    try:
+        await asyncio.wait_for(database.migrated.wait(), 30)
+        yield database
+    finally:
+        await database.close()

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 
 import pytest
-from pydantic import SecretStr
 
 from atlas_kit.storage.database import Connection, Database
 from entitlements.domain.policy import Policy
 from entitlements.use_cases.fold import fold
+from support.entitlements import migrated
 from support.facts import Purchase, Told
 
 pytestmark = pytest.mark.anyio
@@ -25,13 +24,8 @@ WHERE seq_tup_read > 0 OR idx_tup_fetch > %s
 
 @pytest.fixture
 async def database(postgres_dsn: str) -> AsyncIterator[Database]:
-    database = Database(SecretStr(postgres_dsn), "entitlements", pipelined_connections=1)
-    await database.start()
-    try:
-        await asyncio.wait_for(database.migrated.wait(), 30)
+    async with migrated(postgres_dsn, pipelined_connections=1) as database:
         yield database
-    finally:
-        await database.close()
 
 
 async def read_too_much(connection: Connection) -> dict[str, int]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from psycopg import AsyncConnection
-from pydantic import SecretStr
 
 from atlas_kit.http.errors import AtlasError, NotFound, Unavailable
 from atlas_kit.storage.database import Database
@@ -19,6 +17,7 @@ from entitlements.domain.policy import Policy
 from entitlements.use_cases import resolve_charges as unresolved
 from entitlements.use_cases.fold import fold
 from entitlements.use_cases.resolve_charges import ChargeResolver
+from support.entitlements import migrated
 from support.facts import Purchase, Told
 
 pytestmark = pytest.mark.anyio
@@ -36,17 +35,6 @@ class Checkout:
         self.asked.append(charge)
         if charge in self.failing:
             raise self.failing[charge]
-
-
-@asynccontextmanager
-async def database(dsn: str) -> AsyncIterator[Database]:
-    database = Database(SecretStr(dsn), "entitlements")
-    await database.start()
-    try:
-        await asyncio.wait_for(database.migrated.wait(), 30)
-        yield database
-    finally:
-        await database.close()
 
 
 async def folded(database: Database, told: Sequence[Told]) -> None:
@@ -70,7 +58,7 @@ async def hours_later(dsn: str, hours: float) -> None:
 
 async def test_every_charge_is_asked_for_oldest_first_however_many_there_are(postgres_dsn: str) -> None:
     buys = [Purchase(None) for _ in range(250)]
-    async with database(postgres_dsn) as ours:
+    async with migrated(postgres_dsn) as ours:
         await folded(ours, [lone_dispute(buy) for buy in buys])
         checkout = Checkout()
         for looks in range(1, 4):
@@ -85,7 +73,7 @@ async def test_every_charge_is_asked_for_oldest_first_however_many_there_are(pos
 
 async def test_what_is_tied_meanwhile_or_was_from_the_start_is_not_asked_for(postgres_dsn: str) -> None:
     tied, later = Purchase("ada"), Purchase("bob")
-    async with database(postgres_dsn) as ours:
+    async with migrated(postgres_dsn) as ours:
         await folded(ours, [tied.paid(at=0), tied.charge_refunded(at=5, amount=1), lone_dispute(tied), lone_dispute(later)])
         checkout = Checkout()
         await resolver(ours, checkout).resolve_all()
@@ -100,7 +88,7 @@ async def test_what_is_tied_meanwhile_or_was_from_the_start_is_not_asked_for(pos
 
 async def test_a_charge_that_cannot_be_read_does_not_keep_the_others_waiting(postgres_dsn: str) -> None:
     bad, unknown, good = Purchase(None), Purchase(None), Purchase(None)
-    async with database(postgres_dsn) as ours:
+    async with migrated(postgres_dsn) as ours:
         await folded(ours, [lone_dispute(buy) for buy in (bad, unknown, good)])
         checkout = Checkout()
         checkout.failing = {bad.charge: Unavailable(), unknown.charge: NotFound()}
@@ -115,7 +103,7 @@ async def test_a_charge_that_cannot_be_read_does_not_keep_the_others_waiting(pos
 
 async def test_two_replicas_never_ask_for_the_same_charge(postgres_dsn: str) -> None:
     buys = [Purchase(None) for _ in range(60)]
-    async with database(postgres_dsn) as ours:
+    async with migrated(postgres_dsn) as ours:
         await folded(ours, [lone_dispute(buy) for buy in buys])
         checkout = Checkout()
         await asyncio.gather(*(resolver(ours, checkout).resolve_all() for _ in range(3)))
@@ -123,7 +111,7 @@ async def test_two_replicas_never_ask_for_the_same_charge(postgres_dsn: str) -> 
 
 
 async def test_looking_costs_no_scan_of_the_payments(postgres_dsn: str) -> None:
-    async with database(postgres_dsn) as ours:
+    async with migrated(postgres_dsn) as ours:
         await folded(ours, [lone_dispute(Purchase(None)) for _ in range(100)])
         await resolver(ours, Checkout()).resolve_all()
         async with ours.transaction() as connection:
