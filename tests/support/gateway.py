@@ -22,6 +22,7 @@ from account_gateway.app import build
 from account_gateway.entrypoints.live.stream import StreamTimes
 from account_gateway.session.mint import mint_token
 from account_gateway.settings import GatewaySettings
+from atlas_contracts.callers import ENTITLEMENT, MANY_ENTITLEMENTS
 from atlas_contracts.request_counts import REQUEST_COUNTS
 from atlas_kit.process.settings import load
 from atlas_localstack.servers.ports import LOOPBACK, free_port
@@ -109,6 +110,10 @@ class StandIn:
         asked = self.counted if request.url.path == REQUEST_COUNTS else self.asked
         asked.append(Asked(request.method, request.url.path, dict(request.headers), body))
         status, answer, headers = self.answers.get(f"{request.method} {request.url.path}", (500, "?", {}))
+        if request.url.path == MANY_ENTITLEMENTS:
+            status, answer, headers = self.answers.get(f"GET {ENTITLEMENT}", (500, "?", {}))
+            if status == 200:  # for whoever is asked about
+                answer = {"entitlements": [{**answer, "userId": user} for user in body["userIds"]]}
         return Response(json.dumps(answer), status, headers, "application/json")
 
 

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
+from account_gateway.adapters.entitlement_reads import EntitlementReads
 from account_gateway.adapters.lean_client import LeanClient
 from account_gateway.adapters.offered_prices import OfferedPrices
 from account_gateway.entrypoints.api.checkout import checkout_routes
@@ -64,6 +65,7 @@ class Parts:
     settings: GatewaySettings
     sessions: EncryptedSessions | StoredSessions
     entitlements: LeanClient
+    reads: EntitlementReads
     checkout: ServiceClient
     prices: OfferedPrices
     broker: Broker
@@ -89,7 +91,7 @@ def build(settings: GatewaySettings, times: StreamTimes | None = None) -> ASGIAp
         redirect_slashes=False,
         generate_unique_id_function=operation_id,
     )
-    entitlement = entitlement_routes(require_user(parts.sessions), parts.entitlements)
+    entitlement = entitlement_routes(require_user(parts.sessions), parts.reads)
     pages = _pages(parts)
     routers = [entitlement, *_routers(parts, pages, times or StreamTimes())]
     for router in routers:
@@ -107,10 +109,12 @@ def _parts(settings: GatewaySettings) -> Parts:
     broker = Broker(settings.nats_url, GATEWAY_SERVICE, inbox_prefix=settings.nats_inbox_prefix)
     changes = EntitlementChanges(broker)
     checkout = ServiceClient(settings.checkout_url, CHECKOUT_SERVICE, mint)
+    entitlements = LeanClient(settings.entitlements_url, ENTITLEMENTS_SERVICE, mint)
     return Parts(
         settings=settings,
         sessions=_sessions(settings),
-        entitlements=LeanClient(settings.entitlements_url, ENTITLEMENTS_SERVICE, mint),
+        entitlements=entitlements,
+        reads=EntitlementReads(entitlements),
         checkout=checkout,
         prices=OfferedPrices(lambda: checkout.get("/internal/price", GATEWAY_SERVICE, OfferedPrice)),
         broker=broker,
@@ -161,7 +165,7 @@ def _routers(parts: Parts, pages: PageDependencies, times: StreamTimes) -> list[
 
     dev = [dev_sign_in_routes(sessions, settings.secrets[0], ours), dev_sign_out_routes(ours)]
     return [
-        stream_routes(user, Streams(sessions, entitlements, parts.changes, times)),
+        stream_routes(user, Streams(sessions, parts.reads, parts.changes, times)),
         restore_routes(limited("restore", settings.rate_limit_restore), checkout, ours),
         checkout_routes(limited("checkout", settings.rate_limit_checkout), checkout, ours),
         confirm_routes(limited("confirm", settings.rate_limit_confirm), checkout, ours),

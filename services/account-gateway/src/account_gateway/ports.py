@@ -33,6 +33,16 @@ class ReadsService(Protocol):
         """
 
 
+class ReadsEntitlements(Protocol):
+    """Reads users' entitlements (account_gateway.adapters.entitlement_reads.EntitlementReads)."""
+
+    async def read(self, user_id: str, answer: type[ModelT]) -> ModelT:
+        """The user's entitlement, as it stands after this was called, in the model that the caller needs.
+
+        Raises what the entitlements service says to the user (an AtlasError), or Unavailable.
+        """
+
+
 class AsksService(ReadsService, Protocol):
     """Reads from and posts to another service on behalf of a user (atlas_kit.http.client.ServiceClient)."""
 

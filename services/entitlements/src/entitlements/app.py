@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 from starlette.types import ASGIApp
 
-from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE
+from atlas_contracts.callers import MANY_ENTITLEMENTS
+from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, MAX_READS_BYTES
 from atlas_contracts.read_api import MAX_QUERY_BYTES, READ_MANY
 from atlas_contracts.streams import BILLING, ENTITLEMENTS, PARKED, STATE
 from atlas_kit.http.app import create_app, with_edge
@@ -26,7 +27,14 @@ from atlas_kit.process.tasks import Workers
 from atlas_kit.storage.database import Database
 from entitlements.adapters.state_bucket import StateBucket
 from entitlements.entrypoints.figures import figures
-from entitlements.entrypoints.internal import MAX_NEWS_BYTES, NEWS, forgetting_route, hot_read, internal_routes
+from entitlements.entrypoints.internal import (
+    MAX_NEWS_BYTES,
+    NEWS,
+    entitlement_route,
+    forgetting_route,
+    hot_read,
+    internal_routes,
+)
 from entitlements.entrypoints.operator import operator_routes
 from entitlements.entrypoints.projector import Projector
 from entitlements.entrypoints.readers import read_routes
@@ -70,7 +78,8 @@ def build(settings: EntitlementsSettings) -> ASGIApp:
     app.router.routes.append(read)
     for router in _routers(parts):
         app.include_router(router)
-    return with_edge(HotRoute(app, read), body_limits=[(NEWS, MAX_NEWS_BYTES), (READ_MANY, MAX_QUERY_BYTES)])
+    limits = [(MANY_ENTITLEMENTS, MAX_READS_BYTES), (NEWS, MAX_NEWS_BYTES), (READ_MANY, MAX_QUERY_BYTES)]
+    return with_edge(HotRoute(app, read), body_limits=limits)
 
 
 def _parts(settings: EntitlementsSettings) -> Parts:
@@ -119,6 +128,7 @@ def _routers(parts: Parts) -> list[APIRouter]:
     """All but the hot read's."""
     database, policy = parts.database, parts.settings.policy()
     return [
+        entitlement_route(parts.reader),
         internal_routes(database, parts.broker, policy, parts.folded),
         forgetting_route(database),
         read_routes(parts.reader),

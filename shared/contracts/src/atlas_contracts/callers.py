@@ -2,7 +2,8 @@
 
 It is the only such table, and nobody may call a route that isn't in it. :mod:`atlas_kit.http.doors` enforces it before
 anything of a request's body is read. Under ``/internal`` the token's subject is the user for whom a service asks; where
-the path names a user as well (:data:`FORGET`), the handler compares the two.
+the path names a user as well (:data:`FORGET`), the handler compares the two. Only a question about many users
+(:data:`MANY_ENTITLEMENTS`) names them in its body, and takes no token but that of the service itself.
 
 Our own issuers are in it by name. Every further service has the role :data:`READER` once it is admitted by
 configuration: its public key is in ``INTERNAL_TRUSTED_KEYS`` and its name in ``INTERNAL_READERS``.
@@ -24,6 +25,9 @@ Route = tuple[str, str]
 FORGET = "/internal/v1/users/{user:path}/forget"
 """At checkout everywhere, at entitlements and webhook-ingest their own part. A user id may hold a slash, so it is the
 whole rest."""
+
+ENTITLEMENT = "/internal/entitlement"
+MANY_ENTITLEMENTS = "/internal/entitlements"
 
 _APP = frozenset({APP})
 ISSUERS = frozenset({GATEWAY_SERVICE, CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE, OPERATOR, APP})
@@ -59,7 +63,8 @@ MAY_CALL: Mapping[str, Mapping[Route, frozenset[str]]] = {
         ("GET", "/operator/kept"): _OPERATOR,
     },
     ENTITLEMENTS_SERVICE: {
-        ("GET", "/internal/entitlement"): _GATEWAY | _CHECKOUT | _OPERATOR,
+        ("GET", ENTITLEMENT): _GATEWAY | _CHECKOUT | _OPERATOR,
+        ("POST", MANY_ENTITLEMENTS): _GATEWAY,
         ("GET", "/internal/overview"): _GATEWAY | _CHECKOUT,
         ("GET", "/internal/customers"): _CHECKOUT,
         ("POST", "/internal/payment-verdicts"): _CHECKOUT,

@@ -51,7 +51,7 @@ POINTS = {
     "checkout: restored, not recorded": Point("checkout", "checkout.use_cases.restore", "_restore", AFTER),
     # The edge
     "gateway: session made, not answered": Point("account_gateway", "account_gateway.entrypoints.api.checkout", "start_checkout", AFTER),
-    "gateway: entitlement read, not answered": Point("account_gateway", "account_gateway.adapters.lean_client", "LeanClient.get", AFTER),
+    "gateway: entitlement read, not answered": Point("account_gateway", "account_gateway.adapters.entitlement_reads", "EntitlementReads.read", AFTER),
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""A small HTTP client for the entitlement read alone: GET over kept-alive connections, by asyncio and httptools.
+"""A small HTTP client for the entitlement read alone: questions over kept-alive connections, by asyncio and httptools.
 
 The general client (atlas_kit.http.client, on aiohttp) costs more processor time per request than the rest of the read
 (docs/decisions/0011). This one knows just enough HTTP/1.1 for one service of ours to ask another: no redirects, no
@@ -22,6 +22,7 @@ from atlas_kit.http.client import DEFAULT_SECONDS, read_answer
 from atlas_kit.http.errors import Unavailable
 from atlas_kit.http.identity import TokenMint
 from atlas_kit.process import context
+from atlas_kit.tracing.spans import OpenSpan
 from atlas_kit.tracing.work import calling
 from atlas_kit.tracing.work import got as note_answer
 
@@ -108,10 +109,10 @@ class _HttpConnection(asyncio.Protocol):
 
 
 class LeanClient:
-    """Reads from one other service on behalf of a user; GET only."""
+    """Asks one other service. A question changes nothing there, so it may be asked again when a connection is lost."""
 
     def __init__(self, base_url: str, audience: str, mint: TokenMint, *, connections: int = MAX_CONNECTIONS) -> None:
-        self._base_url, parts = base_url, urlsplit(base_url)
+        self.base_url, parts = base_url, urlsplit(base_url)
         assert parts.hostname, "settings validate the URL"
         self._host, self._port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
@@ -126,26 +127,36 @@ class LeanClient:
 
     async def get(self, path: str, subject: str, answer: type[ModelT], *, seconds: float = DEFAULT_SECONDS) -> ModelT:
         """GET ``path`` for user ``subject``. Raises the other service's error, or Unavailable."""
-        with calling("GET", self._base_url) as span:
-            got = await self._answer(path, subject, seconds)
+        with calling("GET", self.base_url) as span:
+            got = await self._answer("GET", path, subject, "", b"", seconds)
             note_answer(span, got.status)
         return read_answer(got.status, bytes(got.body), answer, got.retry_after)
 
-    async def _answer(self, path: str, subject: str, seconds: float) -> _Answer:
-        message = (
-            f"GET {self._path}{path} HTTP/1.1\r\nhost: {self._authority}\r\n"
+    async def post(
+        self, path: str, subject: str, answer: type[ModelT], question: BaseModel, span: OpenSpan, *, seconds: float
+    ) -> ModelT:
+        """POST a question; the rest as for :meth:`get`. ``span`` is the caller's, which gets the status noted."""
+        body = question.model_dump_json(by_alias=True).encode()
+        headers = f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
+        got = await self._answer("POST", path, subject, headers, body, seconds)
+        note_answer(span, got.status)
+        return read_answer(got.status, bytes(got.body), answer, got.retry_after)
+
+    async def _answer(self, method: str, path: str, subject: str, headers: str, body: bytes, seconds: float) -> _Answer:
+        head = (
+            f"{method} {self._path}{path} HTTP/1.1\r\nhost: {self._authority}\r\n{headers}"
             f"authorization: Bearer {self._mint.token(self._audience, subject)}\r\n"
             f"x-request-id: {context.current_request_id()}\r\ntraceparent: {context.current_traceparent()}\r\n\r\n"
         )
         try:
             async with asyncio.timeout(seconds), self._free:
-                return await self._ask(message.encode("ascii"))
+                return await self._ask(head.encode("ascii") + body)
         except (OSError, TimeoutError, _ConnectionLost) as error:
             raise Unavailable from error
 
     async def _ask(self, message: bytes) -> _Answer:
-        """Send and wait. When a kept connection turns out to be closed by the other side, send the GET again on
-        another one.
+        """Send and wait. When a kept connection turns out to be closed by the other side, send it again on another
+        one.
         """
         while True:
             connection = await self._connection()

@@ -1,19 +1,23 @@
-"""The routes for other services. Where a route is about a user, that is the subject of the internal token."""
+"""The routes for other services. Where a route is about one user, that is the subject of the internal token."""
 
 from __future__ import annotations
 
 import asyncio
 
 from fastapi import APIRouter
+from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from atlas_contracts.callers import FORGET
+from atlas_contracts.callers import ENTITLEMENT, FORGET, MANY_ENTITLEMENTS
 from atlas_contracts.internal_api import (
     AppliedRequest,
     AppliedResult,
     EntitlementOverview,
+    EntitlementsRequest,
+    EntitlementsResult,
+    EntitlementView,
     ForgottenFacts,
     KnownCustomers,
     NewsRequest,
@@ -26,8 +30,9 @@ from atlas_contracts.internal_api import (
 from atlas_contracts.user_id import UserId
 from atlas_kit.http.answers import JSON
 from atlas_kit.http.doors import AdmittedCaller, Doors, GuardedRoute, caller_of
-from atlas_kit.http.errors import Forbidden
+from atlas_kit.http.errors import Forbidden, InvalidRequest
 from atlas_kit.messaging.broker import Broker
+from atlas_kit.process.logs import line
 from atlas_kit.storage.database import Database
 from entitlements.adapters.told_again import told_again
 from entitlements.domain.policy import Policy
@@ -45,17 +50,38 @@ MAX_NEWS_BYTES = 1024 * 1024
 
 
 def hot_read(reader: EntitlementReader, doors: Doors) -> Route:
-    """``GET /internal/entitlement``: the one route here that bypasses FastAPI, because every page view asks it.
+    """``POST /internal/entitlements``: the one route here that bypasses FastAPI, because every page view asks it.
 
     It is a plain Starlette route, served by :class:`atlas_kit.http.lean.HotRoute` before FastAPI sees the request.
     docs/performance.md compares its reads per second with a plain FastAPI service.
     """
 
-    async def entitlement(request: Request) -> Response:
-        found = await reader.read(caller_of(request).subject)
-        return Response(view(found).model_dump_json(by_alias=True), media_type=JSON)
+    async def entitlements(request: Request) -> Response:
+        caller = caller_of(request)
+        if caller.subject != caller.issuer:
+            raise Forbidden  # a user's token is good for that user alone
+        try:
+            asked = EntitlementsRequest.model_validate_json(await request.body())
+        except ValidationError as error:
+            raise InvalidRequest from error
+        if len(asked.request_ids) > 1:  # a single one is the id of this request as well
+            line("entitlements.read", users=len(asked.user_ids), requestIds=" ".join(asked.request_ids))
+        found = await reader.read_together(asked.user_ids)
+        answer = EntitlementsResult(entitlements=[view(found[user]) for user in asked.user_ids])
+        return Response(answer.model_dump_json(by_alias=True), media_type=JSON)
 
-    return doors.route("GET", "/internal/entitlement", entitlement)
+    return doors.route("POST", MANY_ENTITLEMENTS, entitlements)
+
+
+def entitlement_route(reader: EntitlementReader) -> APIRouter:
+    """``GET /internal/entitlement``: one user's, for whoever asks about one."""
+    router = APIRouter(route_class=GuardedRoute)
+
+    @router.get(ENTITLEMENT)
+    async def entitlement(caller: AdmittedCaller) -> EntitlementView:
+        return view(await reader.read(caller.subject))
+
+    return router
 
 
 def internal_routes(database: Database, broker: Broker, policy: Policy, folded: asyncio.Condition) -> APIRouter:

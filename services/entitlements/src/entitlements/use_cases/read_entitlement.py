@@ -1,13 +1,16 @@
 """Reading what a user is entitled to, and the state of their newest unfinished payment.
 
-Reads that arrive together are answered by one query, so the number of queries doesn't grow with the load.
+Questions that arrive together are answered by one query, so the number of queries doesn't grow with the load. A query
+begins after every question that it answers was asked, so each answer has all that was folded before.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
 from contextvars import Context
+from dataclasses import dataclass
 
 from atlas_contracts.internal_api import EntitlementOverview, EntitlementView
 from atlas_contracts.public_api import PaymentState
@@ -21,8 +24,9 @@ from entitlements.domain.policy import Policy
 from entitlements.domain.projection import Entitlement
 
 MAX_BATCH = 500
+"""Users in one query, unless one question asks for more."""
 STATEMENT_CONNECTIONS = 2
-"""Connections for reads: single users' reads share one, other services' reads of many have another."""
+"""Connections for reads: users' own reads share one, other services' reads of many have another."""
 
 
 def view(entitlement: Entitlement) -> EntitlementView:
@@ -47,26 +51,40 @@ def record(entitlement: Entitlement) -> EntitlementRecord:
     return EntitlementRecord.model_validate(view(entitlement), from_attributes=True)
 
 
+Found = Mapping[str, Entitlement]
+"""By user id."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    users: Collection[str]
+    answer: asyncio.Future[Found]
+
+
 class EntitlementReader:
-    """Answers reads of single users; reads that wait at the same time share one query."""
+    """Answers questions about users; those that wait at the same time share one query."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: dict[str, list[asyncio.Future[Entitlement]]] = {}
+        self._waiting: deque[_Question] = deque()
         self._worker: asyncio.Task[None] | None = None
 
     async def read(self, user_id: str) -> Entitlement:
         """The user's entitlement; version 0 and status none when nothing is known. Raises DatabaseUnavailable."""
-        future: asyncio.Future[Entitlement] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(user_id, []).append(future)
+        return (await self.read_together((user_id,)))[user_id]
+
+    async def read_together(self, user_ids: Collection[str]) -> Found:
+        """The same for several users, by a query that other questions may share."""
+        question = _Question(user_ids, asyncio.get_running_loop().create_future())
+        self._waiting.append(question)
         if self._worker is None or self._worker.done():
             # In a context of its own: it answers many requests, and is no part of the one that began it.
             self._worker = asyncio.create_task(self._answer_all(), context=Context())
         with transaction("entitlements"):
-            return await future
+            return await question.answer
 
     async def read_many(self, user_ids: Collection[str]) -> dict[str, Entitlement]:
-        """Each user's entitlement by one query, none where nothing is known. Raises DatabaseUnavailable."""
+        """The same by a query of their own, which may take longer than what single users can wait for."""
         known = await self._known(set(user_ids))
         return {user_id: known.get(user_id) or Entitlement(user_id) for user_id in user_ids}
 
@@ -85,22 +103,24 @@ class EntitlementReader:
 
     async def _answer_all(self) -> None:
         while self._waiting:
-            batch, self._waiting = self._waiting, {}
-            users = list(batch)
-            for start in range(0, len(users), MAX_BATCH):
-                await self._answer({user: batch[user] for user in users[start : start + MAX_BATCH]})
+            questions = [self._waiting.popleft()]
+            users = set(questions[0].users)
+            while self._waiting and len(users) + len(self._waiting[0].users) <= MAX_BATCH:
+                questions.append(self._waiting.popleft())
+                users.update(questions[-1].users)
+            await self._answer(questions, users)
 
-    async def _answer(self, batch: dict[str, list[asyncio.Future[Entitlement]]]) -> None:
+    async def _answer(self, questions: Sequence[_Question], users: Collection[str]) -> None:
         try:
-            known = await self._known(batch)
+            known = await self._known(users)
         except Exception as error:  # noqa: BLE001 - every waiting request gets it
-            for future in (f for futures in batch.values() for f in futures if not f.done()):
-                future.set_exception(error)
+            for question in questions:
+                if not question.answer.done():  # its request was cancelled
+                    question.answer.set_exception(error)
             return
-        for user_id, futures in batch.items():
-            for future in futures:
-                if not future.done():
-                    future.set_result(known.get(user_id) or Entitlement(user_id))
+        for question in questions:
+            if not question.answer.done():
+                question.answer.set_result({user: known.get(user) or Entitlement(user) for user in question.users})
 
 
 async def overview(connection: Connection, user_id: str, policy: Policy) -> EntitlementOverview:

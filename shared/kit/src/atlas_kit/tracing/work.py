@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from urllib.parse import urlsplit
 
 from atlas_kit.process import context
@@ -52,12 +53,45 @@ def calling(method: str, base_url: str, *, template: str | None = None) -> OpenS
     """A call by HTTP. Note the answer with :func:`got`. ``template`` is the path without ids."""
     if spans.live() is None:
         return NOTHING
-    parts = urlsplit(base_url)
-    attributes: dict[str, str | int] = {names.HTTP_REQUEST_METHOD: method, names.SERVER_ADDRESS: parts.hostname or ""}
-    attributes[names.SERVER_PORT] = parts.port or (443 if parts.scheme == "https" else 80)
+    attributes = _call(method, base_url)
     if template:
         attributes[names.URL_TEMPLATE] = template
     return spans.below(f"{method} {template}" if template else method, SpanKind.CLIENT, attributes)
+
+
+def waiting_for(name: str) -> OpenSpan:
+    """Waiting for work that is done for several requests at once (:func:`asking_together`)."""
+    return spans.below(name, SpanKind.INTERNAL, NO_ATTRIBUTES, current=False)
+
+
+@contextmanager
+def asking_together(base_url: str, waiting: Sequence[tuple[Ids, OpenSpan]]) -> Iterator[OpenSpan]:
+    """A call by HTTP for those that wait, given by their ids and spans. Note the answer with :func:`got`.
+
+    For a single one it is a part of that request. For several it is a trace of its own with ids of its own, linked to
+    each.
+    """
+    recorder = spans.recorder()
+    [(ids, parent), *others] = waiting
+    if others:
+        ids, parent = Ids(context.new_request_id(), context.new_traceparent()), NOTHING
+    if recorder is None or not any(span.ids for _, span in waiting):
+        with context.carrying(ids):
+            yield NOTHING
+        return
+    links = [span.ids.traceparent for _, span in waiting if span.ids] if others else ()
+    attributes = _call("POST", base_url)
+    shown = parent if parent.ids else None
+    opened = recorder.open("POST", SpanKind.CLIENT, attributes, request_id=ids.request_id, parent=shown, links=links)
+    with opened as span:
+        yield span
+
+
+def _call(method: str, base_url: str) -> dict[str, str | int]:
+    parts = urlsplit(base_url)
+    attributes: dict[str, str | int] = {names.HTTP_REQUEST_METHOD: method, names.SERVER_ADDRESS: parts.hostname or ""}
+    attributes[names.SERVER_PORT] = parts.port or (443 if parts.scheme == "https" else 80)
+    return attributes
 
 
 def got(span: OpenSpan, status: int) -> None:

@@ -10,10 +10,9 @@ from starlette.responses import Response
 
 from account_gateway.entrypoints.api.documentation import SIGNED_IN, json_answers
 from account_gateway.entrypoints.api.errors import READ_UNAVAILABLE, UNAUTHENTICATED
-from account_gateway.ports import ReadsService
+from account_gateway.ports import ReadsEntitlements
 from account_gateway.session.caller import RequireUser
 from atlas_contracts.entitlements import Source, Status
-from atlas_contracts.internal_api import EntitlementView
 from atlas_contracts.model import WireModel
 from atlas_contracts.public_api import Entitlement, Success
 from atlas_kit.http.answers import ok
@@ -38,17 +37,7 @@ class EntitlementNow(WireModel):
     updated_at: str | None
 
 
-async def read_entitlement(user_id: str, entitlements: ReadsService) -> Entitlement:
-    """The entitlement, read from the entitlements service. Raises Unavailable when it doesn't answer."""
-    return (await read_view(user_id, entitlements)).public()
-
-
-async def read_view(user_id: str, entitlements: ReadsService) -> EntitlementView:
-    """The same with what only services know of it."""
-    return await entitlements.get("/internal/entitlement", user_id, EntitlementView)
-
-
-def entitlement_routes(user: RequireUser, entitlements: ReadsService) -> APIRouter:
+def entitlement_routes(user: RequireUser, entitlements: ReadsEntitlements) -> APIRouter:
     router = APIRouter()
 
     @router.get(
@@ -60,6 +49,6 @@ def entitlement_routes(user: RequireUser, entitlements: ReadsService) -> APIRout
     )
     async def read(request: Request) -> Response:
         """Whether the caller is Pro, since when, and by which source. Exactly these five keys."""
-        return ok(await entitlements.get("/internal/entitlement", await user(request), EntitlementNow))
+        return ok(await entitlements.read(await user(request), EntitlementNow))
 
     return router

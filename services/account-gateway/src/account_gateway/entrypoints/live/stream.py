@@ -11,10 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from account_gateway.entrypoints.api.documentation import SIGNED_IN
-from account_gateway.entrypoints.api.entitlement import read_view
 from account_gateway.entrypoints.api.errors import READ_UNAVAILABLE, UNAUTHENTICATED, error_responses
 from account_gateway.entrypoints.live.changes import EntitlementChanges, Watch
-from account_gateway.ports import ReadsService, Sessions
+from account_gateway.ports import ReadsEntitlements, Sessions
 from account_gateway.session.caller import RequireUser
 from atlas_contracts.internal_api import EntitlementView
 from atlas_kit.http.errors import AtlasError, Unavailable
@@ -92,7 +91,7 @@ class Streams:
     """What every stream is made from."""
 
     sessions: Sessions
-    entitlements: ReadsService
+    entitlements: ReadsEntitlements
     changes: EntitlementChanges
     times: StreamTimes
 
@@ -100,7 +99,7 @@ class Streams:
         """One user's stream, which begins with what was ``first`` read."""
 
         async def read() -> EntitlementView:
-            return await read_view(user_id, self.entitlements)
+            return await self.entitlements.read(user_id, EntitlementView)
 
         async def signed_in() -> bool:
             try:
@@ -131,7 +130,7 @@ def stream_routes(user: RequireUser, streams: Streams) -> APIRouter:
         itself.
         """
         # Read before answering: when the entitlements service doesn't answer, that is a 503 and not an empty stream.
-        first = await read_view(user_id, streams.entitlements)
+        first = await streams.entitlements.read(user_id, EntitlementView)
         return EventStream(streams.bytes_for(request, user_id, first), headers=STREAM_HEADERS)
 
     return router
