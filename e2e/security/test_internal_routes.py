@@ -31,6 +31,7 @@ from atlas_contracts.internal_api import (
     VerdictsRequest,
 )
 from atlas_contracts.issuers import APP, OPERATOR
+from atlas_contracts.many_reads import MANY_ENTITLEMENTS, EntitlementsRequest
 from atlas_contracts.moving_in import ImportGrantsRequest, ImportPurchasesRequest
 from atlas_contracts.parked import DismissRequest
 from atlas_contracts.read_api import EntitlementQuery
@@ -58,6 +59,7 @@ ADJUSTMENT = {  # revoke only: what is granted by a good operator's token is gra
 ROUTES: list[tuple[str, str, str, str, dict[str, Any], Any]] = [
     # service, issuer, method, path, query, body
     (ENTITLEMENTS_SERVICE, GATEWAY_SERVICE, "get", "/internal/entitlement", {"userId": TEXT}, None),
+    (ENTITLEMENTS_SERVICE, GATEWAY_SERVICE, "post", MANY_ENTITLEMENTS, {}, EntitlementsRequest),
     (ENTITLEMENTS_SERVICE, GATEWAY_SERVICE, "get", "/internal/overview", {}, None),
     (ENTITLEMENTS_SERVICE, CHECKOUT_SERVICE, "post", "/internal/applied", {}, AppliedRequest),
     (ENTITLEMENTS_SERVICE, CHECKOUT_SERVICE, "get", "/internal/customers", {}, None),
@@ -155,8 +157,8 @@ def _document(method: str, path: str, query: dict[str, Any], body: Any) -> dict[
     return {"openapi": "3.1.0", "info": {"title": "internal", "version": "1"}, "paths": {path: {method: operation}}}
 
 
-def _headers(mints: dict[str, TokenMint], service: str, issuer: str, user: str) -> dict[str, str]:
-    subject = issuer if issuer in (OPERATOR, APP, READER) else user
+def _headers(mints: dict[str, TokenMint], service: str, issuer: str, user: str, path: str = "") -> dict[str, str]:
+    subject = issuer if issuer in (OPERATOR, APP, READER) or path == MANY_ENTITLEMENTS else user
     return {"authorization": f"Bearer {mints[issuer].token(service, subject)}"}
 
 
@@ -181,7 +183,7 @@ def test_no_input_makes_a_5xx_or_anybody_pro(
         found.ok()
         for found in schemathesis.openapi.from_dict(_document(method, path, query, body)).get_all_operations()
     ]
-    headers = _headers(mints, service, issuer, victim.user)
+    headers = _headers(mints, service, issuer, victim.user, path)
     examples = 2 if path.endswith(("/rebuild", "/republish")) else EXAMPLES  # each starts a process
     bombard(operation, stack.url(service), lambda: headers, examples=examples, checks=("not_a_server_error",))
     assert not victim.is_pro()
@@ -206,7 +208,7 @@ def test_hostile_text_in_every_place_is_survived(
                 path.replace("{id}", quote(text[:5000], safe="") or "-"),
                 params={name: _put(schema, text[:5000]) for name, schema in query.items()},
                 json=sent if body else None,
-                headers=_headers(mints, service, issuer, victim.user),
+                headers=_headers(mints, service, issuer, victim.user, path),
             )
             assert "x-injected" not in answer.headers
             if answer.status_code >= 500 or b'"internal_error"' in answer.content:

@@ -22,7 +22,8 @@ from account_gateway.app import build
 from account_gateway.entrypoints.live.stream import StreamTimes
 from account_gateway.session.mint import mint_token
 from account_gateway.settings import GatewaySettings
-from atlas_contracts.callers import ENTITLEMENT, MANY_ENTITLEMENTS
+from atlas_contracts.callers import ENTITLEMENT
+from atlas_contracts.many_reads import MANY_ENTITLEMENTS
 from atlas_contracts.request_counts import REQUEST_COUNTS
 from atlas_kit.process.settings import load
 from atlas_localstack.servers.ports import LOOPBACK, free_port

@@ -137,6 +137,7 @@ def test_a_read_after_the_database_has_ended_every_connection_succeeds(nats_url,
 
 MAY_ASK = {
     "/internal/entitlement": {"account-gateway", "checkout", "operator"},
+    "/internal/entitlements": {"account-gateway"},
     "/internal/overview": {"account-gateway", "checkout"},
     "/internal/applied": {"checkout", "webhook-ingest"},
 }
@@ -166,6 +167,7 @@ def test_reads_and_who_may_ask(nats_url, postgres_dsn):
         }
         for path, body in (
             ("/internal/entitlement", None),
+            ("/internal/entitlements", {"userIds": ["ada"]}),
             ("/internal/overview", None),
             ("/internal/applied", {"eventIds": []}),
         ):

@@ -31,7 +31,7 @@ from atlas_kit.process.context import Ids
 from atlas_kit.process.settings import ConfigurationError, TracingSettings, load
 from atlas_kit.tracing import messages, names, spans, work
 from atlas_kit.tracing.recorder import new_provider, recorder_of, sampler
-from atlas_kit.tracing.spans import NOTHING
+from atlas_kit.tracing.spans import NOTHING, OpenSpan
 from atlas_stripe.traced_http import path_template
 
 TOLD = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -259,3 +259,36 @@ def test_an_endpoint_turns_spans_on_and_opentelemetrys_own_switch_off(variables:
 ])  # fmt: skip
 def test_a_call_to_stripe_is_named_without_ids(url: str, template: str) -> None:
     assert path_template(url) == template
+
+
+def test_a_call_for_one_is_a_part_of_its_request_and_one_for_several_links_to_each(recorded: InMemorySpanExporter) -> None:
+    def waiting(request_id: str) -> tuple[Ids, OpenSpan]:
+        work.serving("http", request_id, None, quiet=False)
+        with work.waiting_for("read entitlement") as waits:
+            assert waits.ids
+        return waits.ids, waits
+
+    told: list[tuple[str, str]] = []
+    ada, bob = waiting("req_ada"), waiting("req_bob")
+    for those in ([ada], [ada, bob]):
+        with work.asking_together("http://entitlements:8003", those) as span:
+            work.got(span, 200)
+            told.append((context.current_request_id(), context.trace_id(context.current_traceparent())))
+    alone, together = (span for span in recorded.get_finished_spans() if span.name == "POST")
+    of_ada, of_bob = (span.context for span in recorded.get_finished_spans() if span.name == "read entitlement")
+    assert told[0] == ("req_ada", f"{of_ada.trace_id:032x}")
+    assert alone.parent and alone.parent.span_id == of_ada.span_id and not alone.links
+    assert together.parent is None
+    assert [link.context.span_id for link in together.links] == [of_ada.span_id, of_bob.span_id]
+    assert told[1][0] not in ("req_ada", "req_bob")
+    assert told[1][1] == f"{together.context.trace_id:032x}" not in (f"{of_ada.trace_id:032x}", f"{of_bob.trace_id:032x}")
+
+
+def test_a_call_for_those_without_spans_has_none(recorded: InMemorySpanExporter) -> None:
+    """What a health check or a background loop asks."""
+    mine = Ids("req_mine", TOLD)
+    with work.asking_together("http://entitlements:8003", [(mine, NOTHING)]):
+        assert (context.current_request_id(), context.current_traceparent()) == ("req_mine", TOLD)
+    with work.asking_together("http://entitlements:8003", [(mine, NOTHING), (mine, NOTHING)]):
+        assert context.current_request_id() != "req_mine"
+    assert recorded.get_finished_spans() == ()

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 from starlette.types import ASGIApp
 
-from atlas_contracts.callers import MANY_ENTITLEMENTS
-from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, MAX_READS_BYTES
+from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE
+from atlas_contracts.many_reads import MANY_ENTITLEMENTS, MAX_READS_BYTES
 from atlas_contracts.read_api import MAX_QUERY_BYTES, READ_MANY
 from atlas_contracts.streams import BILLING, ENTITLEMENTS, PARKED, STATE
 from atlas_kit.http.app import create_app, with_edge

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from atlas_contracts.internal_api import CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, GATEWAY_SERVICE, INGEST_SERVICE
 from atlas_contracts.issuers import APP, OPERATOR
+from atlas_contracts.many_reads import MANY_ENTITLEMENTS
 from atlas_contracts.read_api import READ_MANY, READ_ONE
 from atlas_contracts.request_counts import REQUEST_COUNTS
 
@@ -27,7 +28,6 @@ FORGET = "/internal/v1/users/{user:path}/forget"
 whole rest."""
 
 ENTITLEMENT = "/internal/entitlement"
-MANY_ENTITLEMENTS = "/internal/entitlements"
 
 _APP = frozenset({APP})
 ISSUERS = frozenset({GATEWAY_SERVICE, CHECKOUT_SERVICE, ENTITLEMENTS_SERVICE, INGEST_SERVICE, OPERATOR, APP})

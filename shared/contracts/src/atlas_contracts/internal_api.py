@@ -10,7 +10,7 @@ from atlas_contracts.billing import AdjustmentAction, BillingData
 from atlas_contracts.entitlements import Source, Status
 from atlas_contracts.model import Instant, WireModel
 from atlas_contracts.public_api import Entitlement, EntitlementSummary, PaymentState
-from atlas_contracts.user_id import MAX_USER_ID, UserId
+from atlas_contracts.user_id import UserId
 
 ENTITLEMENTS_SERVICE = "entitlements"
 CHECKOUT_SERVICE = "checkout"
@@ -22,11 +22,6 @@ PAYMENT_ACTIONS = frozenset({"revoke_payment", "undo_revoke_payment"})
 
 PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 """Text without control characters, which Postgres (U+0000) or HTTP headers could not hold."""
-MAX_READS = 256
-"""Reads in one ``POST /internal/entitlements``. More together would make the first ones wait, and save little."""
-MAX_READS_BYTES = MAX_READS * (MAX_USER_ID * 12 + 128 + 8) + 1024
-"""The longest such question: every character of every user's id written as two escapes, and a request id for each."""
-RequestId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
 EventId = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=PRINTABLE)]
 
 
@@ -58,24 +53,6 @@ class EntitlementView(WireModel):
         """The entitlement as the answers of restore and confirm show it."""
         told = {name: getattr(self, name) for name in EntitlementSummary.model_fields}
         return EntitlementSummary(**told)
-
-
-class EntitlementsRequest(WireModel):
-    """``POST /internal/entitlements`` at entitlements: several users' reads, which the gateway asks for in one question.
-
-    The token's subject is the gateway itself. The answer is as fresh as if each had been asked by itself.
-    """
-
-    user_ids: list[UserId] = Field(max_length=MAX_READS)
-    request_ids: list[RequestId] = Field(
-        default_factory=list, max_length=MAX_READS, description="of the requests that wait for it, for the log"
-    )
-
-
-class EntitlementsResult(WireModel):
-    """Answer to ``POST /internal/entitlements``."""
-
-    entitlements: list[EntitlementView] = Field(description="one for each user asked for, in the same order")
 
 
 class EntitlementOverview(WireModel):

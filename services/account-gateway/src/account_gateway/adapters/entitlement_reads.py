@@ -18,8 +18,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from account_gateway.adapters.lean_client import LeanClient
-from atlas_contracts.callers import ENTITLEMENT, MANY_ENTITLEMENTS
-from atlas_contracts.internal_api import GATEWAY_SERVICE, MAX_READS, EntitlementsRequest
+from atlas_contracts.callers import ENTITLEMENT
+from atlas_contracts.internal_api import GATEWAY_SERVICE
+from atlas_contracts.many_reads import MANY_ENTITLEMENTS, MAX_READS, EntitlementsRequest
 from atlas_kit.http.client import DEFAULT_SECONDS
 from atlas_kit.http.errors import AtlasError, NotFound, Unavailable
 from atlas_kit.process import context
@@ -45,8 +46,8 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class _Records(BaseModel):
-    """The answer (atlas_contracts.internal_api.EntitlementsResult). Each read makes its model of its own record, so that
-    one which can't be read is one user's problem.
+    """The answer, see EntitlementsResult. Each read makes its model of its own record, so that a record which can't be
+    read is one user's problem.
     """
 
     entitlements: list[Record]

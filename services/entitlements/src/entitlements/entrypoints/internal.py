@@ -10,13 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from atlas_contracts.callers import ENTITLEMENT, FORGET, MANY_ENTITLEMENTS
+from atlas_contracts.callers import ENTITLEMENT, FORGET
 from atlas_contracts.internal_api import (
     AppliedRequest,
     AppliedResult,
     EntitlementOverview,
-    EntitlementsRequest,
-    EntitlementsResult,
     EntitlementView,
     ForgottenFacts,
     KnownCustomers,
@@ -27,6 +25,7 @@ from atlas_contracts.internal_api import (
     ToldAgainResult,
     VerdictsRequest,
 )
+from atlas_contracts.many_reads import MANY_ENTITLEMENTS, EntitlementsRequest, EntitlementsResult
 from atlas_contracts.user_id import UserId
 from atlas_kit.http.answers import JSON
 from atlas_kit.http.doors import AdmittedCaller, Doors, GuardedRoute, caller_of
