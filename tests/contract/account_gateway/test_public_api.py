@@ -61,13 +61,14 @@ class TestEntitlement:
             "updatedAt": "2026-11-23T10:00:01.250Z",
         }
 
-    def test_the_service_behind_is_asked_with_a_token_that_names_the_user(self, world: Any) -> None:
+    def test_the_service_behind_is_asked_by_the_gateway_about_the_user_alone(self, world: Any) -> None:
         user = new_user()
         world.entitlements.answer("GET /internal/entitlement", entitlement_view(user))
         get(world, ENTITLEMENT, user, x_request_id="trace.me:1")
         asked = world.entitlements.asked[-1]
         caller = verifier("entitlements").verify(asked.headers["authorization"])
-        assert (caller.issuer, caller.subject) == ("account-gateway", user)
+        assert (caller.issuer, caller.subject) == ("account-gateway", "account-gateway")
+        assert asked.body == {"userIds": [user], "requestIds": ["trace.me:1"]}
         assert asked.headers["x-request-id"] == "trace.me:1"
         assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-01", asked.headers["traceparent"])
         assert "cookie" not in asked.headers
@@ -79,8 +80,7 @@ class TestEntitlement:
         world.entitlements.answer("GET /internal/entitlement", entitlement_view(user))
         get(world, f"{ENTITLEMENT}?userId=victim&sub=victim", user, **spoofed)
         asked = world.entitlements.asked[-1]
-        caller = verifier("entitlements").verify(asked.headers["authorization"])
-        assert caller.subject == user
+        assert asked.body["userIds"] == [user]
         assert "victim" not in str(asked)
 
     def test_the_services_being_away_is_503(self, world: Any) -> None:
