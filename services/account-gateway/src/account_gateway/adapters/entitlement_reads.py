@@ -57,7 +57,7 @@ class _NotUnderstood(Exception):
     """The service answers, but not this question."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Read:
     user_id: str
     ids: Ids
