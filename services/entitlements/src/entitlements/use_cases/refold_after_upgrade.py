@@ -48,6 +48,9 @@ async def is_behind(connection: Connection) -> bool:
     version, until, last, folded_by_older = row
     if version > FOLD_VERSION:
         return False  # ours is the older one
+    if not last:  # a new database has nothing to fold, and a rebuild is a process of its own
+        await mark_folded(connection, 0)
+        return False
     if version < FOLD_VERSION or folded_by_older:
         return True
     if last > until:
