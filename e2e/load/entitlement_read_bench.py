@@ -33,7 +33,7 @@ from atlas_localstack.servers.ports import LOOPBACK, free_port
 from support.embedded import embedded_nats, embedded_postgres
 from support.identity import identity_of
 
-FLOOR = 0.8
+FLOOR = 1.1
 SECRET = secrets.token_hex(32)
 COLUMNS = """user_id text PRIMARY KEY, is_pro boolean NOT NULL, status text NOT NULL, source text, active_from timestamptz,
 active_until timestamptz, version bigint NOT NULL, reason text NOT NULL, caused_by text NOT NULL, updated_at timestamptz NOT NULL"""
