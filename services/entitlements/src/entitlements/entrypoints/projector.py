@@ -25,7 +25,7 @@ from atlas_kit.http.errors import Unavailable
 from atlas_kit.messaging.broker import Broker, told_ids
 from atlas_kit.messaging.handed_over import HandedOver
 from atlas_kit.messaging.listening import Durable, Listeners, follow_durable
-from atlas_kit.process.logs import get_logger
+from atlas_kit.process.logs import get_logger, line, logged_user
 from atlas_kit.storage.database import Database
 from atlas_kit.tracing.messages import settling
 from entitlements.adapters.ledger_entry import LedgerEntry, ledger_entry
@@ -195,11 +195,11 @@ class Projector:
         for change in folded.changes:
             after = change.after
             ENTITLEMENTS_CHANGED.labels(kind_of(change).value).inc()
-            log.info(
+            line(
                 "billing.projection.applied",
-                **ids[after.caused_by].logged(),
+                ids[after.caused_by],
                 eventId=after.caused_by,
-                userId=after.user_id,
+                user=logged_user(after.user_id),
                 status=after.verdict.status,
                 version=after.version,
             )

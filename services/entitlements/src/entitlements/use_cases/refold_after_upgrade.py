@@ -41,16 +41,19 @@ async def mark_folded(connection: Connection, until: int) -> None:
 
 
 async def is_behind(connection: Connection) -> bool:
-    """Whether an older version of the fold made part of the projection. If none did, that is recorded."""
+    """Whether an older version of the fold made part of the projection. If none did, that is recorded.
+
+    None did where there is no fact yet: a new installation needs no rebuild.
+    """
     cursor = await connection.execute(_PROGRESS, {"ours": FOLD_VERSION})
     row = await cursor.fetchone()
     assert row
     version, until, last, folded_by_older = row
     if version > FOLD_VERSION:
         return False  # ours is the older one
-    if version < FOLD_VERSION or folded_by_older:
+    if folded_by_older or (version < FOLD_VERSION and last):
         return True
-    if last > until:
+    if version < FOLD_VERSION or last > until:
         await mark_folded(connection, last)
     return False
 

@@ -19,7 +19,6 @@ from typing import Protocol
 
 import psycopg
 from prometheus_client import Gauge
-from pydantic_core import from_json
 
 from atlas_contracts.streams import StreamSpec
 from atlas_kit.http.errors import Unavailable
@@ -228,7 +227,7 @@ class OutboxRelay:
         messages, spans = [], []
         with contextlib.ExitStack() as stack:
             for row in rows:
-                ids = _ids_of(row)
+                ids = row.ids
                 spans.append(stack.enter_context(relaying(row.subject, ids)))
                 headers = message_headers(row.message_id, self._stream, ids)
                 messages.append((row.subject, headers, row.payload.encode()))
@@ -247,15 +246,6 @@ class OutboxRelay:
         except BrokerUnavailable as error:
             return error
         return None
-
-
-def _ids_of(row: OutboxRow) -> context.Ids:
-    """The ids in a message's header: the span in which the event was made, as the event's member has it."""
-    event = from_json(row.payload)
-    return context.Ids(
-        context.accept_request_id(row.request_id, event.get("requestid")),
-        context.accept_traceparent(event.get("traceparent")),
-    )
 
 
 async def _nothing(rows: Sequence[OutboxRow]) -> Sequence[None]:
