@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import re
+import shlex
 from collections.abc import Iterator
 
 import httpx
@@ -11,7 +13,7 @@ from docker.models.containers import Container
 
 from support.buyer import Buyer
 from support.compose import ComposeStack, running_compose_stack, skip_without_compose
-from support.stack import eventually
+from support.stack import WORKSPACE, eventually
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -71,6 +73,16 @@ def killed(cluster: ComposeStack, *names: str) -> Iterator[None]:
     eventually(lambda: all(healthy(container) for container in containers), AGAIN_SECONDS, f"{names} healthy again")
 
 
+def as_the_page_says(cluster: ComposeStack, heading: str) -> None:
+    """Runs the commands in a section of docs/operations.md; ``-T`` because a test has no terminal."""
+    section = (WORKSPACE / "docs" / "operations.md").read_text().split(f"\n### {heading}\n")[1].split("\n#")[0]
+    commands = re.findall(r"^docker compose -f deploy/compose\.cluster\.yml (.+)$", section, re.MULTILINE)
+    assert commands, f"no command under {heading!r}"
+    for command in commands:
+        name, *others = shlex.split(command)
+        cluster.do(name, *(["-T"] if name in ("exec", "run") else []), *others, timeout=AGAIN_SECONDS)
+
+
 def healthy(container: Container) -> bool:
     container.reload()
     return bool(container.health == "healthy")
@@ -111,17 +123,14 @@ def test_the_standby_takes_over_with_all_that_was_bought_and_the_old_primary_doe
     before = [buys(cluster) for _ in range(3)]
     old = cluster.containers()["postgres-1"]
     old.kill()
-    cluster.do("exec", "-T", "postgres-standby", "pg_ctl", "promote")
+    as_the_page_says(cluster, "Promoting the standby")
     assert reads_pro(buys(cluster))
     assert all(still_pro(buyer) for buyer in before)
     # It still calls itself a primary. Started again it must not take writes beside the new one.
     old.start()
     eventually(lambda: "is the primary now" in cluster.do("logs", "postgres"), AGAIN_SECONDS, "it refuses")
 
-    # docs/operations.md, "The old primary": its data is thrown away, and it copies the new one.
-    cluster.do("rm", "--force", "--stop", "postgres")
-    cluster.do("run", "--rm", "--no-deps", "-T", "--entrypoint", "sh", "postgres", "-c", 'rm -rf "$PGDATA"/* "$PGDATA"/.[a-z]*')
-    cluster.do("up", "--detach", "--no-deps", "postgres")
+    as_the_page_says(cluster, "The old primary")
     eventually(lambda: healthy(cluster.containers()["postgres-1"]), AGAIN_SECONDS, "it has copied the new primary")
     assert cluster.sql("postgres", "SELECT pg_is_in_recovery()") == "t"
     assert reads_pro(buys(cluster))

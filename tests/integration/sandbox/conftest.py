@@ -246,3 +246,18 @@ def start_sandbox() -> Iterator[Callable[..., Sandbox]]:
     yield run
     for each in started:
         each.stop()
+
+
+@pytest.fixture(scope="module")
+def lived() -> Iterator[Any]:
+    """The calls and answers of a full life in a sandbox of its own."""
+    from .life import play  # these three need this module
+    from .rare import play_rare
+    from .raw import Raw
+
+    sandbox = start()
+    raw = Raw(sandbox.url)
+    play(sandbox, raw)
+    play_rare(sandbox, raw)
+    yield raw
+    sandbox.stop()

@@ -69,3 +69,15 @@ class Raw:
         status, body = self(method, path, params)
         assert status >= 400, body
         return {"status": status, **body["error"]}
+
+
+def objects_in(value: Any) -> Iterator[dict[str, Any]]:
+    """Each object in an answer, however deep."""
+    if isinstance(value, list):
+        for child in value:
+            yield from objects_in(child)
+    elif isinstance(value, dict):
+        if isinstance(value.get("object"), str):
+            yield value
+        for child in value.values():
+            yield from objects_in(child)

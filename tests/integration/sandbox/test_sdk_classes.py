@@ -11,31 +11,7 @@ from tests.support.stripe_types.sdk import sdk_problems
 
 from stripe_sandbox.routes import ROUTES
 
-from .conftest import start
-from .life import play
-from .rare import play_rare
-from .raw import Raw
-
-
-@pytest.fixture(scope="module")
-def lived():
-    sandbox = start()
-    raw = Raw(sandbox.url)
-    play(sandbox, raw)
-    play_rare(sandbox, raw)
-    yield raw
-    sandbox.stop()
-
-
-def objects_in(value):
-    if isinstance(value, list):
-        for child in value:
-            yield from objects_in(child)
-    elif isinstance(value, dict):
-        if isinstance(value.get("object"), str):
-            yield value
-        for child in value.values():
-            yield from objects_in(child)
+from .raw import objects_in
 
 
 def test_every_object_is_of_its_class(lived):
