@@ -1,7 +1,7 @@
 """What one event costs: microseconds of processor time per event and process, beside the obvious design in the same run.
 
     python e2e/load/cost.py [--rounds 3] [--rates 20 200] [--seconds 10] [--connections 16 64] [--events 3000]
-                            [--only atlas obvious quick lean] [--profile FOLDER] [--json]
+                            [--idle 5] [--only atlas obvious quick lean] [--profile FOLDER] [--json]
 
 Starts everything by itself: the whole product as `./atlas up` does, the obvious design (`obvious_design.py`), a sensible fast
 one (`quick_design.py`) and the leanest peer that still stores (`lean_design.py`), the peers on a Postgres of their own with fsync on. In every round the designs take
@@ -42,7 +42,6 @@ from support.stack import eventually, running_stack
 
 PEERS = {"obvious": "obvious_design:app", "quick": "quick_design:app", "lean": "lean_design:app"}
 SETTLED_SECONDS = 120
-IDLE_SECONDS = 5.0
 VISIBLE_RATE = 200
 
 
@@ -114,8 +113,8 @@ class Runs:
 
     def idle(self, design: Design) -> None:
         before = snapshot(design.pids)
-        time.sleep(IDLE_SECONDS)
-        self._keep(f"{design.name} idle", per_event(before, snapshot(design.pids), int(IDLE_SECONDS)), {})
+        time.sleep(self.options.idle)
+        self._keep(f"{design.name} idle", per_event(before, snapshot(design.pids), self.options.idle), {})
 
     def steady(self, design: Design, rate: int) -> None:
         count = int(rate * self.options.seconds)
@@ -199,6 +198,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--connections", type=int, nargs="*", default=[16, 64])
     parser.add_argument("--events", type=int, default=3_000)
+    parser.add_argument("--idle", type=int, default=5, help="seconds without any event that are measured first; 0 for none")
     parser.add_argument("--only", choices=["atlas", *PEERS], nargs="+", default=["atlas", *PEERS])
     parser.add_argument("--profile", type=Path, help="a folder for a profile of each Python process; costs time, so figures are higher")
     parser.add_argument("--json", action="store_true")
@@ -210,7 +210,7 @@ def main() -> None:
             warm = runs.users(400)
             uvloop.run(load(design.port, 400, 16, secret=design.secret, first=warm))
             design.settle(warm, 400)
-        for design in designs:
+        for design in designs if options.idle else []:
             runs.idle(design)
         for _ in range(options.rounds):
             for rate in options.rates:

@@ -1,4 +1,6 @@
-"""The benchmarks of docs/performance.md run, in miniature: their figures mean nothing here, that they come does."""
+"""The benchmarks of docs/performance.md run, in miniature. Their figures mean nothing here; that they come does, and that no
+ratio by the obvious design has fallen by half.
+"""
 
 from __future__ import annotations
 
@@ -69,20 +71,21 @@ def test_no_obvious_supervisor_does_what_the_local_stack_needs(tmp_path: Path) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("script", "little"),
-    [("webhook_bench.py", ["--events", "2000"]), ("entitlement_read_bench.py", ["--reads", "4000"]), ("rebuild_bench.py", ["--rows", "500"])],
-)  # fmt: skip
+@pytest.mark.parametrize(("script", "little"), [("webhook_bench.py", ["--events", "2000"]), ("rebuild_bench.py", ["--rows", "500"])])
 def test_side_by_side_with_the_obvious_design(script: str, little: list[str]) -> None:
     said = _said(script, *little)
     assert "obvious" in said
     assert "not 200: 0" in said or "rebuild --verify" in said
 
 
-@pytest.mark.slow
+def test_the_read_beside_the_obvious_service() -> None:
+    """The script fails by itself when the ratio is under half of what docs/performance.md tells."""
+    assert _said("entitlement_read_bench.py", "--reads", "3000").count("not 200: 0") == 2
+
+
 def test_what_an_event_costs_beside_the_obvious_design() -> None:
     """Half of what docs/performance.md tells is allowed: less than that is no noise."""
-    said = _said("cost.py", "--only", "atlas", "obvious", "--rates", "200", "--seconds", "3", "--events", "800", "--json")
+    said = _said("cost.py", "--only", "atlas", "obvious", "--rates", "200", "--seconds", "2", "--events", "600", "--idle", "0", "--json")
     ratios = json.loads(said)["ratios"]
     assert ratios["webhook, 16 connections ÷ obvious"] > LEAST_AT_16, ratios
     assert ratios["webhook, 64 connections ÷ obvious"] > LEAST_AT_64, ratios

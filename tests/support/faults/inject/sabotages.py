@@ -42,7 +42,8 @@ def delete_before_publish(module):
     async def hasty(self, connection):
         self.hand.reads()  # and nothing is ever handed over
         cursor = await connection.execute("DELETE FROM outbox RETURNING id, message_id, subject, payload, request_id")
-        await self._publish([module.OutboxRow(*row) for row in await cursor.fetchall()])
+        if rows := [module.OutboxRow(*row) for row in await cursor.fetchall()]:
+            await self._publish(rows)
 
     module.OutboxRelay._publish_batch = hasty
 
