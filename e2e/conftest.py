@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """A healthy stack, shared. No test may leave it otherwise than it found it; users are never shared."""
-    with running_stack({"RATE_LIMIT_CHECKOUT": "200/60", "RATE_LIMIT_RESTORE": "200/60"}) as running:
+    with running_stack({"RATE_LIMIT_CHECKOUT": "200/60", "RATE_LIMIT_RESTORE": "200/60"}, desk=True) as running:
         yield running
 
 

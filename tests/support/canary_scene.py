@@ -79,7 +79,7 @@ def canary_scene() -> Iterator[Scene]:
         "INTERNAL_AUTH_SECRET": canaries.make("INTERNAL_AUTH_SECRET"),
         "LOG_LEVEL": "DEBUG",
     }
-    with running_stack(environment) as stack:
+    with running_stack(environment, desk=True) as stack:
         made = json.loads(Home(stack.home).secrets_file.read_text())
         for kind in ("postgres", "nats"):
             for role, password in made[kind].items():

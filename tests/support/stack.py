@@ -62,6 +62,8 @@ class Stack:
     home: Path
     port_base: int
     environ: dict[str, str] = field(default_factory=dict)
+    desk: bool = False
+    """Whether its support desk is started."""
 
     def atlas(self, *arguments: str, timeout: float = UP_SECONDS) -> subprocess.CompletedProcess[str]:
         """Call `./atlas`; gives exit code and output."""
@@ -80,7 +82,8 @@ class Stack:
 
     def up(self, *arguments: str) -> dict[str, Any]:
         """Start it, detached; gives `stack.json`. Fails with what `up` said."""
-        done = self.atlas("up", "--detach", "--port-base", str(self.port_base), *arguments)
+        without = [] if self.desk else ["--no-desk"]
+        done = self.atlas("up", "--detach", "--port-base", str(self.port_base), *without, *arguments)
         assert done.returncode == 0, f"./atlas up failed ({done.returncode}):\n{done.stdout}\n{done.stderr}"
         return self.json
 
@@ -143,14 +146,17 @@ class Stack:
 
 
 @contextlib.contextmanager
-def new_stack(environ: Mapping[str, str] | None = None, *, from_nothing: bool = False) -> Iterator[Stack]:
+def new_stack(
+    environ: Mapping[str, str] | None = None, *, from_nothing: bool = False, desk: bool = False
+) -> Iterator[Stack]:
     """A stack of its own, not started; whatever runs of it in the end is stopped and its home removed.
 
-    Its home has the database cluster that a first start makes, unless it is to start `from_nothing`.
+    Its home has the database cluster that a first start makes, unless it is to start `from_nothing`. The support desk
+    is a sixth of a start's processor time, so only a test of the `desk` has one.
     """
     home = Path(tempfile.mkdtemp(prefix="atlas-stack-"))
     home.chmod(0o755)  # as root, Postgres runs as `nobody` and has to get in
-    stack = Stack(home, free_port_base(), dict(environ or {}))
+    stack = Stack(home, free_port_base(), dict(environ or {}), desk)
     if not from_nothing:
         prepared.lay_into(home)
     try:
@@ -168,10 +174,10 @@ def _end(stack: Stack) -> None:
 
 @contextlib.contextmanager
 def running_stack(
-    environ: Mapping[str, str] | None = None, *arguments: str, from_nothing: bool = False
+    environ: Mapping[str, str] | None = None, *arguments: str, from_nothing: bool = False, desk: bool = False
 ) -> Iterator[Stack]:
     """A healthy stack of its own: `stack.json` is the parsed file, `stack.url("checkout")` an address in it."""
-    with new_stack(environ, from_nothing=from_nothing) as stack:
+    with new_stack(environ, from_nothing=from_nothing, desk=desk) as stack:
         stack.up(*arguments)
         yield stack
 

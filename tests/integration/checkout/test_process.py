@@ -36,28 +36,39 @@ def test_without_any_configuration_every_required_variable_is_named():
     assert named == set(GOOD)
 
 
-@pytest.mark.parametrize(
-    ("variable", "value"),
-    [
-        ("INTERNAL_SIGNING_KEY", "canary"),
-        ("INTERNAL_TRUSTED_KEYS", "canary"),
-        ("STRIPE_SECRET_KEY", "pk_test_canary"),
-        ("STRIPE_PRICE_PRO_LIFETIME", "prod_canary"),
-        ("NEXTAUTH_URL", "https://atlas.example/canary"),
-        ("NEXTAUTH_URL", "ftp://canary"),
-        ("DATABASE_URL", "mysql://canary"),
-        ("NATS_URL", "http://canary"),
-        ("ENTITLEMENTS_URL", "canary"),
-        ("STRIPE_API_BASE", "canary"),
-        ("STRIPE_BILLING_PORTAL_CONFIGURATION_ID", "canary"),
-        ("DATABASE_POOL_SIZE", "1"),
-    ],
+BAD = (
+    ("INTERNAL_SIGNING_KEY", "canary"),
+    ("INTERNAL_TRUSTED_KEYS", "canary"),
+    ("STRIPE_SECRET_KEY", "pk_test_canary"),
+    ("STRIPE_PRICE_PRO_LIFETIME", "prod_canary"),
+    ("NEXTAUTH_URL", "https://atlas.example/canary"),
+    ("DATABASE_URL", "mysql://canary"),
+    ("NATS_URL", "http://canary"),
+    ("ENTITLEMENTS_URL", "canary"),
+    ("STRIPE_API_BASE", "canary"),
+    ("STRIPE_BILLING_PORTAL_CONFIGURATION_ID", "canary"),
+    ("DATABASE_POOL_SIZE", "1"),
 )
-def test_a_bad_value_is_refused_by_name_and_never_shown(variable, value):
-    done = run(**{**GOOD, variable: value})
+
+
+@pytest.fixture(scope="module")
+def refused() -> subprocess.CompletedProcess[str]:
+    """What the process says of all bad values at once: a start for each would take a second and a half."""
+    return run(**{**GOOD, **dict(BAD)})
+
+
+@pytest.mark.parametrize(("variable", "value"), BAD)
+def test_a_bad_value_is_refused_by_name_and_never_shown(refused, variable, value):
+    assert refused.returncode == 2
+    assert [line for line in refused.stderr.splitlines() if line.startswith(f"configuration: {variable}: ")]
+    assert value not in refused.stderr or len(value) < 3
+
+
+def test_a_single_bad_value_is_the_only_thing_said():
+    done = run(**{**GOOD, "NEXTAUTH_URL": "ftp://canary"})
     assert done.returncode == 2
-    assert done.stderr.startswith(f"configuration: {variable}: ")
-    assert value not in done.stderr or len(value) < 3
+    assert [line.split(": ")[1] for line in done.stderr.splitlines()] == ["NEXTAUTH_URL"]
+    assert "canary" not in done.stderr
 
 
 def test_a_live_key_goes_to_stripe_and_nowhere_else():

@@ -22,7 +22,7 @@ SERVICES = ["account-gateway", "webhook-ingest", "checkout", "entitlements"]
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    with running_stack(from_nothing=True) as running:
+    with running_stack(from_nothing=True, desk=True) as running:
         yield running
 
 

@@ -24,7 +24,7 @@ WAIT_FOR_POSTGRES = "; entitlements, checkout, account-gateway and desk wait for
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    with running_stack() as running:
+    with running_stack(desk=True) as running:
         yield running
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import sys
 
-from atlas_contracts.internal_api import CHECKOUT_SERVICE
-from atlas_kit.http.app import serve_as
-from atlas_kit.process.settings import load_or_exit
-from atlas_kit.storage import migrations
-from checkout.app import build
-from checkout.settings import DEFAULT_PORT, CheckoutSettings
+from atlas_kit.process.loading import ABSENT_IN_IMAGES, loading
+
+with loading(without=ABSENT_IN_IMAGES):
+    from atlas_contracts.internal_api import CHECKOUT_SERVICE
+    from atlas_kit.http.app import serve_as
+    from atlas_kit.process.settings import load_or_exit
+    from atlas_kit.storage import migrations
+    from checkout.app import build
+    from checkout.settings import DEFAULT_PORT, CheckoutSettings
 
 
 def main() -> None:

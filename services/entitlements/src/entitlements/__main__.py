@@ -10,14 +10,17 @@ import json
 import os
 import sys
 
-from atlas_contracts.internal_api import ENTITLEMENTS_SERVICE
-from atlas_kit.http.app import serve_as
-from atlas_kit.process.settings import load_or_exit
-from atlas_kit.storage import migrations
-from entitlements.app import build
-from entitlements.entrypoints import once
-from entitlements.settings import DEFAULT_PORT, EntitlementsSettings
-from entitlements.use_cases import rebuild
+from atlas_kit.process.loading import ABSENT_IN_IMAGES, loading
+
+with loading(without=ABSENT_IN_IMAGES):
+    from atlas_contracts.internal_api import ENTITLEMENTS_SERVICE
+    from atlas_kit.http.app import serve_as
+    from atlas_kit.process.settings import load_or_exit
+    from atlas_kit.storage import migrations
+    from entitlements.app import build
+    from entitlements.entrypoints import once
+    from entitlements.settings import DEFAULT_PORT, EntitlementsSettings
+    from entitlements.use_cases import rebuild
 
 SHOWN = 100
 """How many of the differing users, and of the differing payments, the result lists at most."""

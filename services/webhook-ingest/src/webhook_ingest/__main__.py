@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 
-from atlas_contracts.internal_api import INGEST_SERVICE
-from atlas_kit.http.app import serve_as
-from atlas_kit.process.settings import load_or_exit
-from webhook_ingest.app import build
-from webhook_ingest.settings import DEFAULT_PORT, IngestSettings
+from atlas_kit.process.loading import ABSENT_IN_IMAGES, loading
+
+with loading(without=ABSENT_IN_IMAGES):
+    from atlas_contracts.internal_api import INGEST_SERVICE
+    from atlas_kit.http.app import serve_as
+    from atlas_kit.process.settings import load_or_exit
+    from webhook_ingest.app import build
+    from webhook_ingest.settings import DEFAULT_PORT, IngestSettings
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from support.stack import Stack, running_stack
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     # No scheduled pull: what a webhook did not bring stays missing until somebody pulls.
-    with running_stack({"BILLING_PULL_INTERVAL_SECONDS": "0"}) as running:
+    with running_stack({"BILLING_PULL_INTERVAL_SECONDS": "0"}, desk=True) as running:
         yield running
 
 

@@ -41,19 +41,19 @@ async def mark_folded(connection: Connection, until: int) -> None:
 
 
 async def is_behind(connection: Connection) -> bool:
-    """Whether an older version of the fold made part of the projection. If none did, that is recorded.
-
-    None did where there is no fact yet: a new installation needs no rebuild.
-    """
+    """Whether an older version of the fold made part of the projection. If none did, that is recorded."""
     cursor = await connection.execute(_PROGRESS, {"ours": FOLD_VERSION})
     row = await cursor.fetchone()
     assert row
     version, until, last, folded_by_older = row
     if version > FOLD_VERSION:
         return False  # ours is the older one
-    if folded_by_older or (version < FOLD_VERSION and last):
+    if not last:  # a new database has nothing to fold, and a rebuild is a process of its own
+        await mark_folded(connection, 0)
+        return False
+    if version < FOLD_VERSION or folded_by_older:
         return True
-    if version < FOLD_VERSION or last > until:
+    if last > until:
         await mark_folded(connection, last)
     return False
 

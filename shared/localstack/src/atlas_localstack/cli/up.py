@@ -42,6 +42,7 @@ Fresh = Annotated[bool, typer.Option("--fresh", help="Throw away all local data 
 Observe = Annotated[bool, typer.Option("--observe", help="Start Prometheus with the alerts, where installed.")]
 Brokers = Annotated[int, typer.Option(help="Nodes of the broker: 1, or 3, of which any two go on.")]
 Replicas = Annotated[int, typer.Option(help="Processes of each service, on one port.")]
+Desk = Annotated[bool, typer.Option("--desk/--no-desk", help="Start the support desk.")]
 Standby = Annotated[bool, typer.Option("--standby", help="A second Postgres, which ./atlas promote makes the primary.")]
 
 
@@ -54,6 +55,7 @@ def up(
     brokers: Brokers = 1,
     replicas: Replicas = 1,
     standby: Standby = False,
+    desk: Desk = True,
 ) -> None:
     """Start NATS, Postgres, the Stripe sandbox, the four services and the support desk."""
     home = homes.find(os.environ)
@@ -73,7 +75,7 @@ def up(
         remark(NOTE_MARK, f" {sentence}")
     if observe and not prometheus.is_installed():
         fail(prometheus.MISSING, prometheus.REMEDY)
-    options = ["--fresh"] * fresh + ["--observe"] * observe + ["--standby"] * standby
+    options = ["--fresh"] * fresh + ["--observe"] * observe + ["--standby"] * standby + ["--no-desk"] * (not desk)
     options += ["--brokers", str(brokers), "--replicas", str(replicas)]
     supervisor = _launch(home, given, port_base, options, attached=not detach)
     try:

@@ -14,18 +14,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from atlas_contracts.issuers import OPERATOR
-from atlas_localstack.servers.errors import ServerError
-from atlas_localstack.servers.ports import is_free, listener
-from atlas_localstack.stack import configuration, leftovers, permissions, roles, state
-from atlas_localstack.stack.generated import keys_of, ports_of, secrets_of
-from atlas_localstack.stack.home import Home, take
-from atlas_localstack.stack.plan import OFFSETS, SANDBOX, SIGNERS, Plan, further_ports
-from atlas_localstack.stack.state import StartFailure, State
-from atlas_localstack.stack.supervisor import PartFailed, Supervisor
-from atlas_localstack.stack.topology import Topology
-from atlas_operator.errors import KeysRefused
-from atlas_operator.files import write_json
+from atlas_kit.process.loading import loading
+
+with loading():
+    from atlas_contracts.issuers import OPERATOR
+    from atlas_localstack.servers.errors import ServerError
+    from atlas_localstack.servers.ports import is_free, listener
+    from atlas_localstack.stack import configuration, leftovers, permissions, roles, state
+    from atlas_localstack.stack.generated import keys_of, ports_of, secrets_of
+    from atlas_localstack.stack.home import Home, take
+    from atlas_localstack.stack.plan import DESK, OFFSETS, SANDBOX, SIGNERS, Plan, further_ports
+    from atlas_localstack.stack.state import StartFailure, State
+    from atlas_localstack.stack.supervisor import PartFailed, Supervisor
+    from atlas_localstack.stack.topology import Topology
+    from atlas_operator.errors import KeysRefused
+    from atlas_operator.files import write_json
 
 EXIT_FAILED = 1
 EXIT_ALREADY_RUNNING = 3
@@ -42,6 +45,7 @@ def main() -> int:
     parser.add_argument("--brokers", type=int, default=1, help="nodes of the broker's cluster")
     parser.add_argument("--replicas", type=int, default=1, help="processes of each service")
     parser.add_argument("--standby", action="store_true", help="start a second Postgres that follows the first")
+    parser.add_argument("--no-desk", dest="desk", action="store_false", help="start no support desk")
     parser.add_argument("--attached-to", type=int, default=None, help="stop when this process is gone")
     options = parser.parse_args()
     home = Home(options.home)
@@ -52,7 +56,7 @@ def main() -> int:
     state.save(home, current)
     try:
         topology = Topology(options.brokers, options.replicas, options.standby)
-        plan = _prepare(home, options.port_base, options.fresh, os.environ, topology)
+        plan = _prepare(home, options.port_base, options.fresh, os.environ, topology, options.desk)
         plan = replace(plan, observe=options.observe)
         asyncio.run(_supervise(plan, current, options.attached_to))
     except PartFailed as error:
@@ -77,7 +81,7 @@ def _fail(home: Home, current: State, failure: StartFailure) -> int:
     return EXIT_FAILED
 
 
-def _prepare(home: Home, port_base: int, fresh: bool, given: Mapping[str, str], topology: Topology) -> Plan:
+def _prepare(home: Home, port_base: int, fresh: bool, given: Mapping[str, str], topology: Topology, desk: bool) -> Plan:
     configuration.check(given)
     for name in leftovers.end(home):
         print(f"stopped a process that was left from an earlier run: {name}", file=sys.stderr)
@@ -89,10 +93,10 @@ def _prepare(home: Home, port_base: int, fresh: bool, given: Mapping[str, str], 
     _check_store(home, topology)
     secrets = secrets_of(home, (*roles.ROLES, roles.REPLICATOR), tuple(permissions.GRANTS))
     stripe = configuration.stripe(given, secrets.stripe_key, secrets.stripe_webhook)
-    _check_ports(port_base, stripe.sandbox)
+    _check_ports(port_base, {SANDBOX: stripe.sandbox, DESK: desk})
     keys = keys_of(home, SIGNERS)
     ports = ports_of(home, further_ports(topology), [port_base + offset for offset in OFFSETS.values()])
-    plan = Plan(home, port_base, ports, secrets, keys, stripe, given, topology=topology)
+    plan = Plan(home, port_base, ports, secrets, keys, stripe, given, desk=desk, topology=topology)
     told = {
         "signing_key": plan.signing_key(OPERATOR),
         "nats_admin_url": plan.nats_url("keeper"),
@@ -118,10 +122,11 @@ def _check_store(home: Home, topology: Topology) -> None:
         )
 
 
-def _check_ports(port_base: int, sandbox: bool) -> None:
+def _check_ports(port_base: int, wanted: Mapping[str, bool]) -> None:
+    """Refuse ports that something else has; of parts that aren't ``wanted`` the ports don't matter."""
     for part, offset in OFFSETS.items():
         port = port_base + offset
-        if (part != SANDBOX or sandbox) and not is_free(port):
+        if wanted.get(part, True) and not is_free(port):
             holder = listener(port)
             raise ServerError(
                 f"Port {port}, meant for {part}, is taken{f' by {holder}' if holder else ''}.",

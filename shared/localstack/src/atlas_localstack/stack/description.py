@@ -27,10 +27,11 @@ def describe(plan: Plan, pids: Mapping[str, int | None]) -> dict[str, Any]:
         "secret_key": plan.stripe.secret_key,
         "price_id": plan.stripe.price_id,
     }
+    desk = {"url": plan.url(DESK), "pid": pids.get(DESK), "sign_in_url": sign_in_link(plan.home)}
     return {
         "services": {name: {"url": plan.url(name), **_pids(plan, name, pids)} for name in SERVICES},
         **({"sandbox": sandbox} if plan.stripe.sandbox else {}),
-        "desk": {"url": plan.url(DESK), "pid": pids.get(DESK), "sign_in_url": sign_in_link(plan.home)},
+        **({"desk": desk} if plan.desk else {}),
         **({PROMETHEUS: {"url": plan.prometheus_url, "pid": pids.get(PROMETHEUS)}} if plan.observe else {}),
         "webhook": {
             "url": plan.url("webhook-ingest") + WEBHOOK_PATH,

@@ -57,12 +57,15 @@ class Plan:
     given: Mapping[str, str]
     observe: bool = False
     """Whether a Prometheus watches the stack."""
+    desk: bool = True
+    """Whether the support desk is started."""
     topology: Topology = field(default_factory=Topology)
 
     @property
     def parts(self) -> tuple[str, ...]:
         """What is started, in the order in which it is shown."""
-        started = PARTS if self.stripe.sandbox else tuple(part for part in PARTS if part != SANDBOX)
+        wanted = {SANDBOX: self.stripe.sandbox, DESK: self.desk}
+        started = tuple(part for part in PARTS if wanted.get(part, True))
         return tuple(name for kind in started for name in all_of(kind, self.count(kind))) + (
             (PROMETHEUS,) if self.observe else ()
         )

@@ -6,13 +6,16 @@ import argparse
 import os
 import sys
 
-from atlas_kit.http.app import Address, serve
-from atlas_kit.process.settings import EXIT_CONFIGURATION, load_or_exit
-from atlas_operator.desk.app import SERVICE, build
-from atlas_operator.desk.settings import DeskSettings
-from atlas_operator.desk.support import Support
-from atlas_operator.errors import NoTarget
-from atlas_operator.target import find_exactly
+from atlas_kit.process.loading import loading
+
+with loading():
+    from atlas_kit.http.app import Address, serve
+    from atlas_kit.process.settings import EXIT_CONFIGURATION, load_or_exit
+    from atlas_operator.desk.app import SERVICE, build
+    from atlas_operator.desk.settings import DeskSettings
+    from atlas_operator.desk.support import Support
+    from atlas_operator.errors import NoTarget
+    from atlas_operator.target import find_exactly
 
 DEFAULT_PORT = 8005
 

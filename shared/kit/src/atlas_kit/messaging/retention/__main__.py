@@ -8,12 +8,15 @@ import asyncio
 import os
 import sys
 
-from pydantic import Field
+from atlas_kit.process.loading import ABSENT_IN_IMAGES, loading
 
-from atlas_contracts.streams import STATE, STREAMS
-from atlas_kit.messaging.retention import KeepingFailed, apply_retention, in_days
-from atlas_kit.messaging.retention.mirrors import Mirror, apply_mirrors
-from atlas_kit.process.settings import NatsUrl, RetentionSettings, load_or_exit
+with loading(without=ABSENT_IN_IMAGES):
+    from pydantic import Field
+
+    from atlas_contracts.streams import STATE, STREAMS
+    from atlas_kit.messaging.retention import KeepingFailed, apply_retention, in_days
+    from atlas_kit.messaging.retention.mirrors import Mirror, apply_mirrors
+    from atlas_kit.process.settings import NatsUrl, RetentionSettings, load_or_exit
 
 
 class ApplySettings(RetentionSettings):
