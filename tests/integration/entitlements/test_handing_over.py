@@ -10,12 +10,14 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
 from atlas_contracts.streams import ENTITLEMENTS
 from atlas_kit.messaging import handed_over
+from atlas_kit.messaging.at_once import SMALLEST_BATCH
 from atlas_kit.messaging.broker import Broker
 from atlas_kit.messaging.handed_over import HandedOver, OutboxRow
 from atlas_kit.messaging.outbox import QUIET, OutboxRelay
@@ -33,9 +35,17 @@ NEVER = 3_600.0
 
 
 class Relay(OutboxRelay):
-    """Counts its looks into the table."""
+    """Counts its looks into the table, and the rows of each pass with what was handed over."""
 
     looks = 0
+
+    def __init__(self, *parts: Any, **options: Any) -> None:
+        super().__init__(*parts, **options)
+        self.passes: list[int] = []
+
+    async def _publish_handed(self, connection: Connection, rows: Sequence[OutboxRow]) -> None:
+        self.passes.append(len(rows))
+        await super()._publish_handed(connection, rows)
 
     async def _publish_batch(self, connection: Connection) -> None:
         self.looks += 1
@@ -134,6 +144,23 @@ async def test_what_is_handed_over_is_announced_in_order_without_a_look_into_the
             await here.fold(buy.charge_refunded(at=60))
         await here.becomes([f"{buy.user}:{version}" for buy in buys for version in (1, 2)])
         assert here.relay.looks == looks
+
+
+async def test_after_a_large_pass_the_next_one_gathers_what_several_folds_hand_over(
+    nats_url: str, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("atlas_kit.messaging.outbox.GATHER_SECONDS", 3.0)
+    monkeypatch.setattr(handed_over, "LONGEST_SECONDS", NEVER)
+    async with replica(nats_url, postgres_dsn) as here, running(here.relay, lambda: here.relay.hand.known is not None):
+        users = [f"user-{number:02}" for number in range(SMALLEST_BATCH)]
+        await here.fold(*(Purchase(user).paid(at=0) for user in users))
+        async with asyncio.timeout(20):
+            while not here.relay.passes:
+                await asyncio.sleep(0.01)
+        for user in ("ada", "bob", "cyd"):
+            await here.fold(Purchase(user).paid(at=0))
+        await here.becomes([f"{user}:1" for user in (*users, "ada", "bob", "cyd")])
+        assert here.relay.passes == [SMALLEST_BATCH, 3]
 
 
 async def test_rows_of_another_writer_are_announced_before_later_ones_that_are_handed_over(

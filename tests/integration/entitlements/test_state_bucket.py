@@ -12,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from atlas_contracts.streams import ENTITLEMENTS, STATE, state_key, state_subject
+from atlas_kit.messaging.at_once import SMALLEST_BATCH
 from atlas_kit.messaging.broker import Broker
 from atlas_kit.messaging.handed_over import OutboxRow
 from entitlements.adapters.state_bucket import StateBucket
@@ -133,6 +134,19 @@ def test_two_writers_at_once_never_bring_an_entry_back(nats_url):
 
     asyncio.run(act())
     assert {value["version"] for value in entries(nats_url).values()} == {12}
+
+
+def test_many_entries_at_once_are_written_though_another_writer_has_changed_one(nats_url):
+    users = [f"user-{number}" for number in range(2 * SMALLEST_BATCH)]
+
+    async def act() -> None:
+        async with keepers(nats_url, 2) as (one, other):
+            assert not any(await one.store([row_of(number, user, 1) for number, user in enumerate(users)]))
+            assert not any(await other.store([row_of(900, users[3], 2)]))
+            assert not any(await one.store([row_of(1000 + number, user, 3) for number, user in enumerate(users)]))
+
+    asyncio.run(act())
+    assert [value["version"] for value in entries(nats_url).values()] == [3] * len(users)
 
 
 @pytest.mark.parametrize("knows_the_entry", [True, False])

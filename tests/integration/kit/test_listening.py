@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
@@ -13,70 +13,15 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import ConsumerConfig
-from pydantic import SecretStr
 
 from atlas_contracts.streams import BILLING
-from atlas_kit.messaging.broker import Broker
 from atlas_kit.messaging.declaring import declare_stream
-from atlas_kit.messaging.listening import BatchSubscriber, Durable, Listeners, batches, follow_durable
+from atlas_kit.messaging.listening import Listeners, batches, follow_durable
 from atlas_kit.messaging.listening.durable import ACK_WAIT_SECONDS
+from support.listening import DURABLE, SUBJECT, Replica, observer, publish, until
 
 pytestmark = pytest.mark.anyio
-DURABLE = Durable(BILLING, "a-test", batch=16)
 REQUESTS = f"$JS.API.CONSUMER.MSG.NEXT.{BILLING.name}.>"
-SUBJECT = "billing.v1.anything"
-
-
-class Replica:
-    """A process's worth of listening: a connection, its listeners, one durable, and what was handled."""
-
-    def __init__(self, url: str, durable: Durable = DURABLE) -> None:
-        self.broker = Broker(SecretStr(url), "a-test", streams=(BILLING,))
-        self.listeners = Listeners(self.broker)
-        self.subscriber: BatchSubscriber = follow_durable(self.listeners, durable, self._handle)
-        self.handled: list[bytes] = []
-        self.batches: list[int] = []
-        self.may_go_on = asyncio.Event()
-        self.may_go_on.set()
-
-    async def _handle(self, batch: list[Msg]) -> None:
-        self.batches.append(len(batch))
-        await self.may_go_on.wait()
-        for message in batch:
-            self.handled.append(message.data)
-            await message.ack()
-
-    @asynccontextmanager
-    async def listening(self) -> AsyncIterator[None]:
-        await self.broker.start()
-        try:
-            async with self.listeners.listening():
-                yield
-        finally:
-            await self.broker.close()
-
-
-@asynccontextmanager
-async def observer(url: str) -> AsyncIterator[Client]:
-    client = await nats.connect(url)
-    try:
-        yield client
-    finally:
-        await client.close()
-
-
-async def until(condition: Callable[[], bool], seconds: float = 10.0) -> float:
-    """How long it took, in seconds."""
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < seconds, f"not within {seconds} s"
-        await asyncio.sleep(0.01)
-    return time.monotonic() - started
-
-
-async def publish(client: Client, first: int, count: int) -> None:
-    jetstream = client.jetstream()
-    await asyncio.gather(*(jetstream.publish(SUBJECT, b"%d" % n) for n in range(first, first + count)))
 
 
 async def test_a_single_message_comes_at_once_and_a_backlog_in_batches(nats_url: str) -> None:
@@ -91,13 +36,25 @@ async def test_a_single_message_comes_at_once_and_a_backlog_in_batches(nats_url:
     assert replica.batches[0] == 1 and len(replica.batches) < 10
 
 
-async def test_with_a_spacing_a_message_after_a_pause_comes_at_once_and_the_next_ones_share_a_batch(nats_url: str) -> None:
-    replica = Replica(nats_url, replace(DURABLE, spacing_seconds=2.0))
+@pytest.mark.parametrize("spacing", ["spacing_seconds", "busy_spacing_seconds"])
+async def test_with_a_spacing_a_message_after_a_pause_comes_at_once_and_the_next_ones_share_a_batch(
+    nats_url: str, monkeypatch: pytest.MonkeyPatch, spacing: str
+) -> None:
+    monkeypatch.setattr(batches, "BUSY", 1)
+    replica = Replica(nats_url, replace(DURABLE, **{spacing: 2.0}))
     async with observer(nats_url) as client, replica.listening():
         await publish(client, 0, 1)
         await until(lambda: len(replica.handled) == 1, 2)
         [await publish(client, number, 1) for number in range(1, 6)]  # without a spacing, each a batch of its own
         await until(lambda: replica.batches == [1, 5], 4)
+
+
+async def test_the_spacing_of_large_batches_is_not_kept_after_a_small_one(nats_url: str) -> None:
+    replica = Replica(nats_url, replace(DURABLE, busy_spacing_seconds=3_600.0))
+    async with observer(nats_url) as client, replica.listening():
+        for number in range(3):
+            await publish(client, number, 1)
+            await until(lambda count=number + 1: len(replica.handled) == count)
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -69,16 +70,18 @@ SAID = {"userId": "user_1", "action": "grant", "reason": "a gift", "idempotencyK
     ],
     ids=str,
 )
-def test_an_idempotency_key_that_said_something_else_is_refused(ingest: Ingest, change: dict) -> None:
-    assert ingest.operator("POST", "/operator/adjustments", SAID).json["data"]["appended"] is True
-    answer = ingest.operator("POST", "/operator/adjustments", SAID | change)
+def test_an_idempotency_key_that_said_something_else_is_refused(shared_ingest: Ingest, change: dict) -> None:
+    key, stored = f"k-{secrets.token_hex(8)}", len(shared_ingest.stored())
+    said = SAID | {"idempotencyKey": key}
+    assert shared_ingest.operator("POST", "/operator/adjustments", said).json["data"]["appended"] is True
+    answer = shared_ingest.operator("POST", "/operator/adjustments", said | change)
     assert (answer.status, answer.json["error"]["code"]) == (409, "invalid_request")
     assert answer.json["error"]["message"] == (
         "This idempotency key was used before for another user, action, payment or reason. Nothing was changed."
     )
-    assert len(ingest.stored()) == 1
-    again = ingest.operator("POST", "/operator/adjustments", SAID | {"operator": "bob", "ticket": "T-1"})
-    assert again.json["data"] == {"eventId": "manual:k-3:entitlement_granted", "appended": False}
+    assert len(shared_ingest.stored()) == stored + 1
+    again = shared_ingest.operator("POST", "/operator/adjustments", said | {"operator": "bob", "ticket": "T-1"})
+    assert again.json["data"] == {"eventId": f"manual:{key}:entitlement_granted", "appended": False}
 
 
 def test_a_claim_that_was_never_published_is_published_by_the_next_try(ingest: Ingest) -> None:

@@ -74,17 +74,22 @@ def optional_text(obj: StripeObject, field: str) -> str | None:
     value = obj.get(field)
     if value is None:
         return None
-    if not isinstance(value, str) or len(value) > MAX_TEXT or _UNPRINTABLE.search(value):
+    if not isinstance(value, str) or len(value) > MAX_TEXT or not _is_printable(value):
         raise malformed(field, f"a printable string of at most {MAX_TEXT} characters")
     return value.strip() or None
+
+
+def _is_printable(value: str) -> bool:
+    # What Python calls printable has none of the characters that the pattern looks for, and takes a tenth of the time.
+    return value.isprintable() or _UNPRINTABLE.search(value) is None
 
 
 def reference(obj: StripeObject, field: str) -> str | None:
     """The id of another object, whether the field has only the id or the whole object (expanded)."""
     value = obj.get(field)
-    if isinstance(value, Mapping):
-        return text(value, "id")
-    return optional_text(obj, field)
+    if value is None or isinstance(value, str):  # nearly always; asking whether it is a Mapping takes longer
+        return optional_text(obj, field)
+    return text(value, "id") if isinstance(value, Mapping) else optional_text(obj, field)
 
 
 def expanded(obj: StripeObject, field: str) -> StripeObject | None:

@@ -37,8 +37,8 @@ POINTS = {
     "entitlements: acknowledged, nobody told": Point("entitlements", "entitlements.entrypoints.projector", "Projector._report", BEFORE),
     "entitlements: about to announce": Point("entitlements", "atlas_kit.messaging.outbox", "OutboxRelay._publish", BEFORE),
     "entitlements: announced, not deleted": Point("entitlements", "atlas_kit.messaging.outbox", "OutboxRelay._publish", AFTER),
-    "entitlements: about to write the entry": Point("entitlements", "entitlements.adapters.state_bucket", "StateBucket.replace", BEFORE),
-    "entitlements: entry written, not deleted": Point("entitlements", "entitlements.adapters.state_bucket", "StateBucket.replace", AFTER),
+    "entitlements: about to write the entry": Point("entitlements", "entitlements.adapters.state_bucket", "StateBucket.store_all", BEFORE),
+    "entitlements: entry written, not deleted": Point("entitlements", "entitlements.adapters.state_bucket", "StateBucket.store_all", AFTER),
     # The conversation with Stripe
     "checkout: customer made, not stored": Point("checkout", "checkout.adapters.stripe_gateway", "StripeGateway.create_customer", AFTER),
     "checkout: attempt begun, Stripe not asked": Point("checkout", "checkout.adapters.attempts", "begin_attempt", AFTER),

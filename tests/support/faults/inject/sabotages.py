@@ -41,10 +41,9 @@ def delete_before_publish(module):
 
     async def hasty(self, connection):
         self.hand.reads()  # and nothing is ever handed over
-        cursor = await connection.execute("DELETE FROM outbox RETURNING message_id, subject, payload, request_id")
-        rows = await cursor.fetchall()
-        for row in rows:
-            await self._publish(*row)
+        cursor = await connection.execute("DELETE FROM outbox RETURNING id, message_id, subject, payload, request_id")
+        if rows := [module.OutboxRow(*row) for row in await cursor.fetchall()]:
+            await self._publish(rows)
 
     module.OutboxRelay._publish_batch = hasty
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import OrderedDict
-from collections.abc import Awaitable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import TypeVar
 
 import nats.errors
 import nats.js.errors
 
 from atlas_contracts.streams import STATE, state_subject
 from atlas_kit.http.errors import Unavailable
-from atlas_kit.messaging.broker import PUBLISH_SECONDS, Broker, BrokerUnavailable
+from atlas_kit.messaging.asking import Message
+from atlas_kit.messaging.at_once import AtOnce, Told
+from atlas_kit.messaging.broker import Broker, BrokerUnavailable, NobodyStores
 from atlas_kit.messaging.declaring import declare_stream
 from atlas_kit.process.logs import get_logger
 from entitlements.domain.state_entry import NEVER, Entry, Write
@@ -25,7 +27,7 @@ ROW_HEADER = "Atlas-Outbox-Row"
 """Names the outbox row for which an entry was written."""
 ROW_DIGITS = 19
 """Of a number with 63 bits; what is longer isn't ours."""
-REMOVED = {"KV-Operation": "DEL"}
+REMOVED = b"KV-Operation: DEL\r\n"
 """The header by which every client of key-value buckets knows the marker of a removal."""
 TRIES = 10
 """How often a write is tried when others write the same entry; there are two writers at most."""
@@ -48,6 +50,7 @@ class StateBucket:
     def __init__(self, broker: Broker, replicas: int) -> None:
         self._broker, self.replicas = broker, replicas
         self._known: OrderedDict[str, Entry] = OrderedDict()
+        self._at_once = AtOnce(broker, STATE.name)
         self.made_anew = asyncio.Event()
         """Set when :meth:`store` found no bucket and made one, in which all other entries are missing."""
 
@@ -59,6 +62,32 @@ class StateBucket:
             await self.declare()
             self.made_anew.set()
             await self._store(write)
+
+    async def store_all(self, writes: Sequence[Write]) -> Sequence[BaseException | None]:
+        """:meth:`store` for many keys: in one go where the entry that is replaced is known, as it is for nearly all.
+
+        One result per write: None, or why it isn't stored.
+        """
+        failed: dict[str, BaseException | None] = {}
+        ready, doubtful = [], []
+        for write in writes:
+            entry = self._entry_before(write)
+            if entry is None:
+                doubtful.append(write)
+            elif write.replaces(entry):
+                ready.append((write, entry.revision))
+        told = await self._at_once.publish([_message(*one) for one in ready])
+        for (write, _), answer in zip(ready, told, strict=True):
+            try:
+                if self._written(write, answer) is None:
+                    doubtful.append(write)
+            except BucketMissing:
+                doubtful.append(write)
+            except BrokerUnavailable as error:
+                failed[write.last.key] = error
+        stored = await asyncio.gather(*(self.store(write) for write in doubtful), return_exceptions=True)
+        failed.update(zip((write.last.key for write in doubtful), stored, strict=True))
+        return [failed.get(write.last.key) for write in writes]
 
     async def declare(self) -> str:
         """Make the bucket if it is missing. Returns when it was made, which tells one bucket from another."""
@@ -105,41 +134,37 @@ class StateBucket:
 
         Raises BucketMissing.
         """
-        last = write.last
-        headers = {
-            "Nats-Expected-Stream": STATE.name,
-            "Nats-Expected-Last-Subject-Sequence": str(revision),
-            ROW_HEADER: str(last.row),
-            **({} if last.value is not None else REMOVED),
-        }
-        subject = state_subject(last.key)
-        try:
-            answer = await self._broker.client.request(
-                subject, last.value or b"", timeout=PUBLISH_SECONDS, headers=headers
-            )
-            told: dict[str, Any] = json.loads(answer.data)
-        except nats.errors.NoRespondersError as error:
-            raise BucketMissing from error
-        except _BROKER_ERRORS as error:
-            raise BrokerUnavailable from error
+        (told,) = await self._at_once.publish([_message(write, revision)])
+        return self._written(write, told)
+
+    def _written(self, write: Write, told: Told) -> int | None:
+        """What the broker says of a write: the new revision, None if somebody else wrote. Raises as :meth:`replace`."""
+        if isinstance(told, NobodyStores):
+            raise BucketMissing from told
+        if isinstance(told, BrokerUnavailable):
+            raise told
         if (told.get("error") or {}).get("err_code") == WRONG_REVISION:
             return None
-        if "seq" not in told or "error" in told:
-            log.warning("broker.refused", stream=STATE.name, error=told.get("error"))
+        if "error" in told:
+            log.warning("broker.refused", stream=STATE.name, error=told["error"])
             raise BrokerUnavailable
-        return int(told["seq"])
+        revision = int(told["seq"])
+        self._remember(write.last.key, write.entry(revision))
+        return revision
+
+    def _entry_before(self, write: Write) -> Entry | None:
+        """The entry that is there, as far as it is known without reading it."""
+        # A new user's first entry is written without reading: the broker refuses it if there is one.
+        return self._known.get(write.last.key) or (NEVER if write.begins else None)
 
     async def _store(self, write: Write) -> None:
         key = write.last.key
-        # A new user's first entry is written without reading: the broker refuses it if there is one.
-        entry = self._known.get(key) or (NEVER if write.begins else await self.read(key))
+        entry = self._entry_before(write) or await self.read(key)
         for _ in range(TRIES):
             if not write.replaces(entry):
                 self._remember(key, entry)
                 return
-            revision = await self.replace(write, entry.revision)
-            if revision is not None:
-                self._remember(key, write.entry(revision))
+            if await self.replace(write, entry.revision) is not None:
                 return
             entry = await self.read(key)
         raise BrokerUnavailable
@@ -149,6 +174,18 @@ class StateBucket:
         self._known.move_to_end(key)
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
+
+
+def _message(write: Write, revision: int) -> Message:
+    """The message that replaces the entry of this revision, and is refused where there is another one."""
+    last = write.last
+    headers = (
+        f"Nats-Expected-Stream: {STATE.name}\r\nNats-Expected-Last-Subject-Sequence: {revision}\r\n"
+        f"{ROW_HEADER}: {last.row}\r\n"
+    ).encode()
+    if last.value is None:
+        return state_subject(last.key), headers + REMOVED, b""
+    return state_subject(last.key), headers, last.value
 
 
 def entry_of(revision: int, headers: Mapping[str, str], value: bytes) -> Entry:

@@ -25,7 +25,7 @@ from atlas_kit.http.errors import Unavailable
 from atlas_kit.messaging.broker import Broker, told_ids
 from atlas_kit.messaging.handed_over import HandedOver
 from atlas_kit.messaging.listening import Durable, Listeners, follow_durable
-from atlas_kit.process.logs import get_logger
+from atlas_kit.process.logs import get_logger, line, logged_user
 from atlas_kit.storage.database import Database
 from atlas_kit.tracing.messages import settling
 from entitlements.adapters.ledger_entry import LedgerEntry, ledger_entry
@@ -53,6 +53,8 @@ SPACING_SECONDS = 0.020
 """Least time between the beginnings of two folds. At 200 events a second four share a transaction, its statements and
 its sync, and none waits longer than this; docs/performance.md has what that saves.
 """
+BUSY_SPACING_SECONDS = 0.050
+"""The same from some 800 events a second on, when a fold of twenty would be followed by the next one 20 ms later."""
 RETRY_DELAYS_SECONDS = (1, 2, 5, 15, 30, 60)
 """Pauses before the next try, by the number of deliveries so far; the last one repeats."""
 TRIES_BEFORE_PARKING = 10
@@ -112,7 +114,12 @@ class Projector:
         self._database, self._broker, self._policy, self._clock = database, broker, policy, clock
         self._folded, self._hand = folded, hand
         self._listeners = Listeners(broker)
-        durable = Durable(BILLING, PROJECTOR_DURABLE, spacing_seconds=SPACING_SECONDS)
+        durable = Durable(
+            BILLING,
+            PROJECTOR_DURABLE,
+            spacing_seconds=SPACING_SECONDS,
+            busy_spacing_seconds=BUSY_SPACING_SECONDS,
+        )
         self._subscriber = follow_durable(self._listeners, durable, self.handle)
 
     async def run(self) -> None:
@@ -188,11 +195,11 @@ class Projector:
         for change in folded.changes:
             after = change.after
             ENTITLEMENTS_CHANGED.labels(kind_of(change).value).inc()
-            log.info(
+            line(
                 "billing.projection.applied",
-                **ids[after.caused_by].logged(),
+                ids[after.caused_by],
                 eventId=after.caused_by,
-                userId=after.user_id,
+                user=logged_user(after.user_id),
                 status=after.verdict.status,
                 version=after.version,
             )

@@ -7,6 +7,8 @@ import json
 import secrets
 from collections.abc import Sequence
 
+from pydantic_core import from_json, to_json
+
 from atlas_contracts.entitlements import EntitlementData
 from atlas_contracts.streams import STATE_BUCKET, state_key, state_subject
 from atlas_contracts.user_id import FORGOTTEN
@@ -30,14 +32,14 @@ class StateKeeper:
         """Write each key's last word. A row is stored when its key's last word is."""
         words = [word_of(row) for row in rows]
         writes = last_words(word for word in words if word)
-        results = await asyncio.gather(*(self._bucket.store(w) for w in writes.values()), return_exceptions=True)
+        results = await self._bucket.store_all(list(writes.values()))
         failed = dict(zip(writes, results, strict=True))
         return [failed[word.key] if word else None for word in words]
 
 
 def word_of(row: OutboxRow) -> Word | None:
     """What a row says about an entry. None for events about the alias of a forgotten user: nobody may ask for it."""
-    payload = json.loads(row.payload)
+    payload = from_json(row.payload)
     if row.subject.startswith(_OF_BUCKET):
         return Word(row.id, row.subject.removeprefix(_OF_BUCKET), leaves_mark=bool(payload.get("known")))
     data = payload["data"]
@@ -51,7 +53,7 @@ def entry_value(data: EntitlementData | dict[str, object]) -> bytes:
     """The value of an entry: the event's ``data`` as JSON."""
     if isinstance(data, EntitlementData):
         return data.model_dump_json(by_alias=True).encode()
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+    return to_json(data)
 
 
 def removal(user_id: str, *, known: bool) -> OutboxMessage:

@@ -12,12 +12,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
 from nats.js import JetStreamContext
+from prometheus_client import Counter
 from pydantic import SecretStr
 
 from atlas_contracts.streams import StreamSpec
@@ -54,6 +56,10 @@ class BrokerUnavailable(Unavailable):
     """The broker did not confirm in time. The event may or may not be stored: publish it again with the same id."""
 
 
+class NobodyStores(BrokerUnavailable):
+    """No stream takes messages of this subject: the stream was deleted, or has no leader right now."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """The broker's answer that an event is durable: its sequence in the stream, and whether it was stored before."""
@@ -71,7 +77,13 @@ def told_ids(headers: Mapping[str, str], request_id: str | None = None, tracepar
 
 
 def count_published(subject: str, stored: Stored) -> None:
-    EVENTS_PUBLISHED.labels(subject, "true" if stored.duplicate else "false").inc()
+    _published(subject, stored.duplicate).inc()
+
+
+@lru_cache(maxsize=256)
+def _published(subject: str, duplicate: bool) -> Counter:
+    """The metric for these labels, cached because looking it up takes longer than counting."""
+    return EVENTS_PUBLISHED.labels(subject, "true" if duplicate else "false")
 
 
 class Broker:
@@ -164,7 +176,10 @@ class Broker:
 
     def stored(self, subject: str, answer: bytes | None, asked_at: float) -> Stored:
         """What the broker's answer to one event says, asked at this time (monotonic). Raises BrokerUnavailable."""
-        told = self.told(answer, asked_at)
+        return self.as_stored(subject, self.told(answer, asked_at))
+
+    def as_stored(self, subject: str, told: Mapping[str, Any]) -> Stored:
+        """The same for an answer that is read already. Raises BrokerUnavailable."""
         if "seq" not in told or "error" in told:
             log.warning("broker.refused", subject=subject, error=told.get("error"))
             NOT_STORED.labels("broker").inc()
@@ -179,7 +194,8 @@ class Broker:
         self._publishing.done()
 
     def told(self, answer: bytes | None, asked_at: float) -> Mapping[str, Any]:
-        """The broker's answer to a publish, read; None: it did not come in time. Raises BrokerUnavailable.
+        """The broker's answer to a publish, read; None: it did not come in time. Raises BrokerUnavailable, as
+        NobodyStores where the answer is that nobody listens.
 
         A publish that is not confirmed in time though the connection stands is counted: so a full disk shows itself. A
         node that confirms nothing any more is left for another one.
@@ -193,6 +209,8 @@ class Broker:
                 leaving = asyncio.get_running_loop().create_task(self._leave_if_deaf(self._publishing, asked_at))
                 self._leaving.add(leaving)
                 leaving.add_done_callback(self._leaving.discard)
+            if answer == b"":
+                raise NobodyStores from error
             raise BrokerUnavailable from error
 
     async def _leave_if_deaf(self, trust: Trust, asked_at: float) -> None:

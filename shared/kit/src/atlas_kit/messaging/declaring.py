@@ -55,6 +55,7 @@ def _bucket_config(stream: StreamSpec, replicas: int) -> StreamConfig:
         deny_purge=False,
         allow_rollup_hdrs=True,
         allow_direct=stream.direct_reads,
+        allow_atomic=True,  # many entries at once (atlas_kit.messaging.at_once)
     )
 
 

@@ -11,6 +11,10 @@ from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from pydantic_core import from_json
+
+from atlas_kit.process import context
+
 LONGEST_SECONDS = 0.5
 """What has waited longer than this is read again: meanwhile a row may have been taken back (a user was forgotten)."""
 
@@ -23,6 +27,15 @@ class OutboxRow(NamedTuple):
     subject: str
     payload: str
     request_id: str | None
+
+    @property
+    def ids(self) -> context.Ids:
+        """The ids for the message's header: the span in which the event was made, as the event's member has it."""
+        event = from_json(self.payload)
+        return context.Ids(
+            context.accept_request_id(self.request_id, event.get("requestid")),
+            context.accept_traceparent(event.get("traceparent")),
+        )
 
 
 class HandedOver:

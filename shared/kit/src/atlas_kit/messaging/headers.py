@@ -25,13 +25,17 @@ def answer_read(answer: bytes) -> Mapping[str, Any]:
     return told
 
 
-def message_headers(message_id: str, stream: StreamSpec) -> bytes:
+def message_headers(message_id: str, stream: StreamSpec, ids: context.Ids | None = None) -> bytes:
     """The headers of an event: the message id by which the broker drops duplicates, the stream that must store it, and
-    the ids of the current request. Raises ValueError for a message id with a line break.
+    the ids under which it was made, by default those of the current request.
+
+    Raises ValueError for a message id with a line break.
     """
+    request_id = ids.request_id if ids else context.current_request_id()
+    traceparent = ids.traceparent if ids else context.current_traceparent()
     return (
         _line("Nats-Msg-Id", message_id) + f"Nats-Expected-Stream: {stream.name}\r\nContent-Type: {CONTENT_TYPE}\r\n"
-        f"traceparent: {context.current_traceparent()}\r\nx-request-id: {context.current_request_id()}\r\n"
+        f"traceparent: {traceparent}\r\nx-request-id: {request_id}\r\n"
     ).encode()
 
 

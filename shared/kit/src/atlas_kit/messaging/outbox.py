@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -23,8 +22,10 @@ from prometheus_client import Gauge
 
 from atlas_contracts.streams import StreamSpec
 from atlas_kit.http.errors import Unavailable
-from atlas_kit.messaging.broker import Broker
+from atlas_kit.messaging.at_once import SMALLEST_BATCH, AtOnce, Told
+from atlas_kit.messaging.broker import Broker, BrokerUnavailable, count_published
 from atlas_kit.messaging.handed_over import HandedOver, OutboxRow
+from atlas_kit.messaging.headers import message_headers
 from atlas_kit.process import context
 from atlas_kit.process.logs import get_logger
 from atlas_kit.storage.database import Connection, Database
@@ -60,6 +61,9 @@ END $$;
 
 BATCH = 256
 """Rows read and published together."""
+GATHER_SECONDS = 0.05
+"""After a pass that was large enough for a batch, the next one begins this long after its beginning at the earliest: at
+such a rate more rows come, and a larger batch costs the broker less for each."""
 IDLE_SECONDS = 1.0
 """Pause between two looks into the table without a notification, which can be lost with a connection."""
 DELETE_SECONDS = 0.2
@@ -128,7 +132,8 @@ class OutboxRelay:
         self.leading = asyncio.Event()
         """Set while this replica is the one that publishes."""
         self.hand = HandedOver()
-        self._delete_at = 0.0
+        self._delete_at, self._not_before = 0.0, 0.0
+        self._at_once = AtOnce(broker, stream.name)
         self._events = tuple(subject.removesuffix(">") for subject in stream.subjects)
 
     async def run(self) -> None:
@@ -162,6 +167,8 @@ class OutboxRelay:
 
     async def _go_on(self, connection: Connection) -> None:
         """Publish what was handed over, then read; with nothing to do, wait."""
+        if (pause := self._not_before - time.monotonic()) > 0:
+            await asyncio.sleep(pause)
         if rows := self.hand.take(BATCH):
             await self._publish_handed(connection, rows)
         elif self.hand.must_read:
@@ -207,23 +214,38 @@ class OutboxRelay:
 
     async def _store(self, rows: Sequence[OutboxRow]) -> dict[int, BaseException]:
         """Events and what is stored beside them, at the same time. Returns what failed, by the row's id."""
+        if len(rows) >= SMALLEST_BATCH:
+            self._not_before = time.monotonic() + GATHER_SECONDS
         events = [row for row in rows if row.subject.startswith(self._events)]
         beside = self._beside.store(rows) if self._beside else _nothing(rows)
-        published, stored = await asyncio.gather(
-            asyncio.gather(*(self._publish(*row[1:]) for row in events), return_exceptions=True), beside
-        )
+        published, stored = await asyncio.gather(self._publish(events), beside)
         results = [*zip(events, published, strict=True), *zip(rows, stored, strict=True)]
         return {row.id: result for row, result in results if isinstance(result, BaseException)}
 
-    async def _publish(self, message_id: str, subject: str, payload: str, request_id: str | None) -> None:
-        # The header has the span in which the event was made, as the event's member has it.
-        event = json.loads(payload)
-        ids = context.Ids(
-            context.accept_request_id(request_id, event.get("requestid")),
-            context.accept_traceparent(event.get("traceparent")),
-        )
-        with context.carrying(ids), relaying(subject, ids):
-            await self._broker.publish(subject, payload.encode(), message_id, stream=self._stream)
+    async def _publish(self, rows: Sequence[OutboxRow]) -> Sequence[BaseException | None]:
+        """Publish events in the order of their rows. One result per row: None, or why it isn't stored."""
+        messages, spans = [], []
+        with contextlib.ExitStack() as stack:
+            for row in rows:
+                ids = row.ids
+                spans.append(stack.enter_context(relaying(row.subject, ids)))
+                headers = message_headers(row.message_id, self._stream, ids)
+                messages.append((row.subject, headers, row.payload.encode()))
+            told = await self._at_once.publish(messages)
+            failures = [self._not_stored(row.subject, answer) for row, answer in zip(rows, told, strict=True)]
+            for span, failure in zip(spans, failures, strict=True):
+                if failure:
+                    span.failed(type(failure).__name__)
+        return failures
+
+    def _not_stored(self, subject: str, told: Told) -> BrokerUnavailable | None:
+        if isinstance(told, BrokerUnavailable):
+            return told
+        try:
+            count_published(subject, self._broker.as_stored(subject, told))
+        except BrokerUnavailable as error:
+            return error
+        return None
 
 
 async def _nothing(rows: Sequence[OutboxRow]) -> Sequence[None]:

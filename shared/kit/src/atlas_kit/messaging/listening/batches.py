@@ -26,7 +26,7 @@ from nats.aio.subscription import Subscription
 from nats.js.api import ConsumerConfig
 
 from atlas_kit.http.errors import Unavailable
-from atlas_kit.messaging.listening.durable import Durable, declare
+from atlas_kit.messaging.listening.durable import BUSY, Durable, declare
 from atlas_kit.messaging.listening.listeners import Listeners
 from atlas_kit.process.logs import get_logger
 
@@ -77,7 +77,7 @@ class BatchSubscriber(BatchPullStreamSubscriber):
         self._arrived: asyncio.Queue[Msg] = asyncio.Queue()
         self._in_hand: list[Msg] = []
         self._requests, self._failures = 0, 0
-        self._last_began = -math.inf
+        self._not_before = -math.inf
         self._inbox = ""
         self._deliveries: Subscription | None = None
 
@@ -154,12 +154,13 @@ class BatchSubscriber(BatchPullStreamSubscriber):
 
     async def _keep_spacing(self) -> None:
         """Wait before taking messages, not with them in hand: a service that stops now gives them back untouched."""
-        pause = self._last_began + self.durable.spacing_seconds - time.monotonic()
+        pause = self._not_before - time.monotonic()
         if pause > 0:
             await asyncio.sleep(pause)
 
     async def _hand_on(self, batch: list[Msg]) -> None:
-        self._last_began = time.monotonic()
+        spacing = self.durable.busy_spacing_seconds if len(batch) >= BUSY else 0.0
+        self._not_before = time.monotonic() + max(self.durable.spacing_seconds, spacing)
         self._in_hand = batch
         if self.running:
             await self.consume(batch)

@@ -17,6 +17,9 @@ ACK_WAIT_SECONDS = 10
 """A message that isn't acknowledged within this time is delivered again, for example because its replica was killed. A
 batch takes milliseconds, and handling a message twice is harmless."""
 
+BUSY = 16
+"""Messages in one batch."""
+
 
 @dataclass(frozen=True, slots=True)
 class Durable:
@@ -29,6 +32,9 @@ class Durable:
     spacing_seconds: float = 0.0
     """Least time from the beginning of one batch to the beginning of the next. Under steady load the messages of that
     time share a batch; after a longer pause a message is handled at once."""
+    busy_spacing_seconds: float = 0.0
+    """The same after a batch of at least :data:`BUSY` messages: where so many come, a larger batch costs less for each.
+    """
 
 
 async def declare(jetstream: JetStreamContext, durable: Durable) -> None:
