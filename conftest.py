@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+
+import httpx._transports.default as httpx_transports
 import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
@@ -9,6 +12,10 @@ from xdist.scheduler import LoadScopeScheduling
 # A busy machine is no failure: pytest's own time-out is the bound.
 settings.register_profile("atlas", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("atlas")
+
+# Each httpx client, and each `httpx.get`, reads all certificate authorities anew: tens of milliseconds of processor
+# time, and tests make thousands of both. What is read the same way is the same, so each process reads it once.
+httpx_transports.create_ssl_context = functools.cache(httpx_transports.create_ssl_context)
 
 pytest_plugins = ["support.servers"]
 
