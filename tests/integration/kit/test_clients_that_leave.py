@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -132,3 +133,32 @@ def test_a_request_that_outlasts_the_process_hears_that_it_may_ask_again(capfd) 
     assert told.startswith(b"HTTP/1.1 503"), told
     assert json.loads(told.partition(b"\r\n\r\n")[2])["error"]["recovery"] == "retry_later"
     assert "Traceback" not in "".join(capfd.readouterr())
+
+
+def test_what_was_sent_just_before_the_end_is_answered_and_idle_connections_are_closed() -> None:
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        loops.append(asyncio.get_running_loop())
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    port = free_port()
+    with serving(with_edge(app), port, Connections(8)) as server, socket.create_connection((LOOPBACK, port), timeout=10) as used:
+        used.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        answered(used)
+        with socket.create_connection((LOOPBACK, port), timeout=10) as fresh, socket.create_connection((LOOPBACK, port), timeout=10) as idle:
+            eventually(lambda: len(server.server_state.connections) == 3, what="all are accepted")
+
+            def end() -> None:
+                """In the loop's own turn, so that the server has not read what is sent here."""
+                for line in (used, fresh):
+                    line.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                for connection in list(server.server_state.connections):
+                    connection.shutdown()
+
+            loops[0].call_soon_threadsafe(end)
+            for line in (used, fresh):
+                last = heard(line)
+                assert last.startswith(b"HTTP/1.1 200") and b"\r\nconnection: close\r\n" in last.lower()
+            assert heard(idle) == b""

@@ -40,6 +40,9 @@ UNREAD_BYTES = 8 * 1024 * 1024
 could destroy the answer before the client reads it."""
 STALL_SECONDS = 30.0
 """How long a client may not read its answer once the buffers are full."""
+LAST_SECONDS = 0.2
+"""How long a connection without a request stays open when the server ends: what its client has sent already is read and
+answered. uvicorn closes it at once, and then a request fails that came a moment too early."""
 FLUSH_SECONDS = 5.0
 """Time to send the last bytes of a connection that is being closed."""
 REFUSED_SECONDS = 2.0
@@ -70,7 +73,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._framing_left = 0
         self._silent_bytes = 0
         self._unread_bytes = 0
-        self._refused = False
+        self._refused = self._ending = False
         self._timer: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
 
@@ -131,6 +134,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self.among.body_complete(self)  # the bytes of the head were counted like a body until now
         self._stop_timer()
         super().on_headers_complete()
+        if self._ending:
+            self.cycle.keep_alive = False
         scope: dict[str, Any] = self.scope  # type: ignore[assignment]  # servers may put more into it
         scope[WHOLE] = partial(self._answer_whole, self.cycle)
         if len(self.pipeline) > PIPELINED:
@@ -189,6 +194,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             super().send_400_response(msg)
 
+    def shutdown(self) -> None:
+        """The server ends: answer what was asked, then close."""
+        self._ending = True
+        if self._working():
+            super().shutdown()
+        else:
+            self.loop.call_later(LAST_SECONDS, self._close_unless_working)
+
     def end(self) -> None:
         """Close now, to make room for another connection."""
         if self._in_the_middle():
@@ -208,6 +221,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._body_open:
             return not self.cycle.response_started
         return self._head_open and self._head_bytes > 0 and not self._working()
+
+    def _close_unless_working(self) -> None:
+        if not self._working():
+            self._close()
 
     def _working(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
