@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import typer
 
+from atlas_kit.process.loading import loading
 from atlas_operator.errors import CallFailed, KeysRefused, NoTarget, NotUnderstood
 from atlas_operator.terminal.console import EXIT_MISUNDERSTOOD, WRONG_MARK, remark
 
@@ -104,7 +105,8 @@ def build(commands: Mapping[str, Command], arguments: Sequence[str], about: str)
 
 
 def _add(program: typer.Typer, name: str, command: Command) -> None:
-    module = importlib.import_module(command.module)
+    with loading():
+        module = importlib.import_module(command.module)
     if hasattr(module, "app"):
         program.add_typer(module.app, name=name, rich_help_panel=command.panel)
         return

@@ -15,7 +15,7 @@ and stripe would load them: a quarter of a service's start, for what it never us
 
 @contextmanager
 def loading(*, without: Sequence[str] = ()) -> Iterator[None]:
-    """Around the imports of a ``__main__``.
+    """Around the imports of a ``__main__``, or of the command that was asked for.
 
     What they make stays until the process ends, so nothing is searched for garbage meanwhile or later (a sixth of a
     start). pydantic doesn't read what each installed package says of itself to find plugins for itself: nobody has one.
