@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,11 +17,9 @@ def loading(*, without: Sequence[str] = ()) -> Iterator[None]:
     """Around the imports of a ``__main__``, or of the command that was asked for.
 
     What they make stays until the process ends, so nothing is searched for garbage meanwhile or later (a sixth of a
-    start). pydantic doesn't read what each installed package says of itself to find plugins for itself: nobody has one.
-    Importing what it is ``without`` fails in the block, as where it isn't installed.
+    start). Importing what it is ``without`` fails in the block, as where it isn't installed.
     """
     missing = [name for name in without if name not in sys.modules]
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     gc.disable()
     sys.modules.update(dict.fromkeys(missing))  # type: ignore[arg-type] # None there is Python's own way to say so
     try:
